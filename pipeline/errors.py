@@ -1,0 +1,69 @@
+"""The error tree, ordered by how one recovers.
+
+    NeopulseError
+    ├── ConfigurationError    a setting or a call is wrong: mend it, then run again (exit 2)
+    ├── DataError             the bank's data or a failed test: mend the data or the model (exit 1)
+    ├── TransientError        worth trying again by itself: backoff, jitter, cap (exit 1)
+    ├── PermanentError        trying again changes nothing: a person has to act (exit 1)
+    └── InterruptedRunError   the run was stopped or lost its lease: resume it (exit 1)
+
+Every error says what happened, where, what is safe, and the next command to type.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class NeopulseError(Exception):
+    """Something a person can act on.
+
+    `what` is one sentence; `where` names the file, table, setting or service; `safe` says what still holds; `next`
+    is the command to type.
+    """
+
+    kind: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, what: str, *, where: str = "", safe: str = "", next: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.safe = safe
+        self.next = next
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        lines += [f"  {name}: {text}" for name, text in (("where", self.where), ("safe", self.safe), ("next", self.next)) if text]
+        return "\n".join(lines)
+
+
+class ConfigurationError(NeopulseError):
+    """A setting, an argument or the environment is wrong."""
+
+    kind = "configuration"
+    exit_code = 2
+
+
+class DataError(NeopulseError):
+    """The data cannot be used as it is, or a test of it failed."""
+
+    kind = "data"
+
+
+class TransientError(NeopulseError):
+    """The same call may work a moment later."""
+
+    kind = "transient"
+
+
+class PermanentError(NeopulseError):
+    """Trying again would change nothing."""
+
+    kind = "permanent"
+
+
+class InterruptedRunError(NeopulseError):
+    """The run was stopped, or another worker holds its lease now."""
+
+    kind = "interrupted"

@@ -1,0 +1,74 @@
+"""Files that are whole or absent: write beside, flush to disk, rename."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import ConfigurationError
+
+
+def make_folder(path: Path) -> Path:
+    """Make a folder that can be written to; raises ConfigurationError where that is not possible."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_writable(path, error) from error
+    if not os.access(path, os.W_OK):
+        raise _not_writable(path, None)
+    return path
+
+
+def _not_writable(path: Path, error: OSError | None) -> ConfigurationError:
+    reason = f": {error.strerror}" if error is not None and error.strerror else ""
+    return ConfigurationError(
+        f"The folder {path} cannot be written to{reason}",
+        where="NEOPULSE_HOME",
+        next="make the folder writable or set NEOPULSE_HOME to another one, then neopulse check",
+    )
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file's content in one act that survives a power cut."""
+    write_whole(path, lambda beside: beside.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file's content in one act."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, default=str) + "\n")
+
+
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make the file under another name, then put it in place by one rename."""
+    with beside(path) as temporary:
+        write(temporary)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`; renamed onto it when the block ends well, removed when it does not."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        flush(temporary)
+        os.replace(temporary, path)
+        flush(path.parent)
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Ask the system to bring a file or a folder's entries to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,156 @@
+"""Every setting, its default and its cross-check; the only reader of the environment."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from datetime import date, time
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.errors import ConfigurationError
+
+PREFIX = "NEOPULSE_"
+PROJECT = Path(__file__).resolve().parent.parent
+BANK_INITIATED_TYPES = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")
+WINDOW_DAYS = (7, 180)
+
+CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+
+
+class Settings(BaseSettings):
+    """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    home: Path = Field(default=Path("var"), description="Folder of all state: landed data, versions, run store, outbox.")
+    raw: Path | None = Field(default=None, description="Folder of the bank's raw files; empty means the demo bank.")
+    warehouse: Literal["duckdb"] = Field(default="duckdb", description="The engine that transforms.")
+    as_of: date | None = Field(default=None, description="Pins the last day that counts; empty means the last day that is over.")
+    bank_timezone: str = Field(default="Europe/Paris", description="The time zone in which the bank's days begin and end.")
+    inactivity_days: int = Field(default=90, ge=1, le=730, description="N: days of silence after which a customer has lapsed.")
+    activity_states: CommaSeparated = Field(default=("COMPLETED",), description="Transaction states that count as activity.")
+    activity_excluded_types: CommaSeparated = Field(
+        default=BANK_INITIATED_TYPES, description="Transaction types that do not count as activity; empty excludes none."
+    )
+    activity_minimum_amount: float = Field(default=0.0, ge=0, description="Smallest amount in USD that counts as activity.")
+    demo_transactions: int = Field(default=2_740_075, ge=1000, description="Size of the demo bank, in transactions.")
+    demo_seed: int = Field(default=1, ge=0, description="Seed of the demo bank.")
+    versions_kept: int = Field(default=5, ge=2, le=100, description="Published versions that stay on disk.")
+    memory_limit: str = Field(default="4GB", pattern=r"^\d+(MB|GB)$", description="Memory that the transforming engine may use.")
+    threads: int = Field(default=0, ge=0, le=256, description="Threads of the transforming engine; 0 means one a core.")
+    address: str = Field(default="127.0.0.1", description="Address that the app listens on.")
+    port: int = Field(default=8501, ge=1, le=65535, description="Port that the app listens on.")
+    behind_loopback: bool = Field(
+        default=False,
+        description="The app's port is published on the host's loopback address only (compose.yml does so): "
+        "allows a wide NEOPULSE_ADDRESS without sign-in.",
+    )
+    daily_at: time = Field(default=time(6, 0), description="Local time of the worker's daily run, in the bank's time zone.")
+    step_attempts: int = Field(default=3, ge=1, le=10, description="Attempts at a step whose error is transient.")
+    language: Literal["en", "fr"] = Field(default="en", description="Language of the sheet and the mails.")
+    mail_from: str = Field(default="neopulse@localhost", description="Sender of the mails.")
+    mail_to: CommaSeparated = Field(default=("managers@localhost",), description="Recipients of the mails, comma-separated.")
+    run_store: str = Field(default="", description="SQLAlchemy URL of the run store; empty means SQLite in NEOPULSE_HOME.")
+
+    @field_validator("activity_states", "activity_excluded_types", "mail_to", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("activity_states", "mail_to")
+    @classmethod
+    def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("needs at least one value")
+        return value
+
+    @field_validator("activity_states", "activity_excluded_types")
+    @classmethod
+    def _plain_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            if not word.replace("_", "").isalnum():
+                raise ValueError("takes letters, digits and underscores, separated by commas")
+        return tuple(word.upper() for word in value)
+
+    @field_validator("bank_timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("is not a time zone of the IANA database, such as Europe/Paris")
+        return value
+
+    @field_validator("raw", "as_of", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The bank's time zone."""
+        return ZoneInfo(self.bank_timezone)
+
+    @property
+    def run_store_url(self) -> str:
+        """Where the run store lives."""
+        return self.run_store or f"sqlite:///{self.home.absolute() / 'run_store.db'}"
+
+    @property
+    def source_name(self) -> str:
+        """What serves the bank's raw tables: `demo bank` or `files`."""
+        return "files" if self.raw is not None else "demo bank"
+
+    @property
+    def activity_rule(self) -> str:
+        """The rule in force, in one line that titles and exports carry."""
+        states = " or ".join(self.activity_states)
+        excluded = ", ".join(self.activity_excluded_types)
+        rule = f"{states} transactions" + (f", not {excluded}" if excluded else ", every type")
+        return rule + (f", at least {self.activity_minimum_amount:g} USD" if self.activity_minimum_amount else "")
+
+
+def load(env_file: Path | None = Path(".env")) -> Settings:
+    """Read the settings in force.
+
+    Raises ConfigurationError that names the setting, the reason and the place, never the rejected value.
+    """
+    _refuse_unknown(env_file)
+    try:
+        return Settings(_env_file=env_file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        problems = [f"{PREFIX}{str(problem['loc'][0]).upper()}: {_reason(problem)}" for problem in error.errors()]
+        raise ConfigurationError(
+            "A setting has a value that cannot be used: " + "; ".join(problems),
+            where=_places(env_file),
+            next="neopulse check lists every setting with its default",
+        ) from None
+
+
+def _reason(problem: Any) -> str:
+    return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def _places(env_file: Path | None) -> str:
+    return "the environment" + (f" or {env_file}" if env_file is not None and env_file.exists() else "")
+
+
+def _refuse_unknown(env_file: Path | None) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = set(os.environ)
+    if env_file is not None and env_file.exists():
+        given |= {line.split("=", 1)[0].strip().removeprefix("export ") for line in env_file.read_text().splitlines() if "=" in line}
+    for name in sorted(given):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise ConfigurationError(
+                f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""),
+                where=_places(env_file),
+                next="neopulse check lists every setting with its default",
+            )
