@@ -1,0 +1,23 @@
+"""The run store: what ran, what runs, what was asked for, what was sent. The one place where app, worker and CLI meet."""
+
+from __future__ import annotations
+
+from pipeline.clock import Clock
+from pipeline.runs.database import open_engine
+from pipeline.runs.deliveries import DeliveryStore
+from pipeline.runs.history import HistoryStore
+from pipeline.runs.leases import LeaseStore
+from pipeline.runs.requests import RequestStore
+from pipeline.runs.trail import TrailStore
+
+
+class RunStore(LeaseStore, HistoryStore, RequestStore, DeliveryStore, TrailStore):
+    """The run store, safe to use from many threads and processes at once."""
+
+    @classmethod
+    def open(cls, url: str, *, clock: Clock) -> RunStore:
+        """Open the run store at an SQLAlchemy URL, making it where it is not there yet.
+
+        Raises ConfigurationError where the URL is wrong or its place cannot be used.
+        """
+        return cls(open_engine(url, clock), clock)

@@ -1,0 +1,43 @@
+"""Who did what, and which worker is alive. Audit rows are only ever added: there is no way here to change one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from pipeline.runs.database import Database
+from pipeline.runs.records import AuditRow, WorkerRow
+from pipeline.runs.schema import audit, workers
+
+
+class TrailStore(Database):
+    """Audit rows and workers' signs of life."""
+
+    def audit(self, who: str, action: str, what: str, *, before: Any = None, after: Any = None) -> None:
+        """Note down an act: who, which act, on what, and the values before and after (JSON)."""
+        with self._write() as connection:
+            connection.execute(
+                insert(audit).values(at=self._clock.now(), who=who, action=action, what=what, before=before, after=after)
+            )
+
+    def audit_rows(self, limit: int = 100) -> list[AuditRow]:
+        """The last acts, newest first."""
+        with self._read() as connection:
+            rows = connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).all()
+        return [AuditRow(**row._mapping) for row in rows]
+
+    def beat(self, worker: str, *, started_at: datetime, doing: str, next_run_at: datetime | None = None) -> None:
+        """Note down that a worker is alive, what it does, and when its schedule runs next."""
+        values = {"started_at": started_at, "beat_at": self._clock.now(), "doing": doing, "next_run_at": next_run_at}
+        with self._write() as connection:
+            changed = connection.execute(update(workers).where(workers.c.name == worker).values(**values))
+            if changed.rowcount == 0:
+                connection.execute(insert(workers).values(name=worker, **values))
+
+    def workers(self) -> list[WorkerRow]:
+        """Every worker that ever beat, the liveliest first."""
+        with self._read() as connection:
+            rows = connection.execute(select(workers).order_by(workers.c.beat_at.desc())).all()
+        return [WorkerRow(**row._mapping) for row in rows]
