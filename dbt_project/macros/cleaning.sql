@@ -1,0 +1,22 @@
+{# A town name, or null where it holds digits: a telephone number, a street address or a code is no town. #}
+{% macro clean_city(text) %}
+    case when not {{ neopulse.has_digits(text) }} then nullif(trim({{ text }}), '') end
+{%- endmacro %}
+
+{# ISO 3166 alpha-3; Romania's code before 2002 (ROM) becomes ROU. #}
+{% macro clean_country_alpha_3(text) %}
+    case when upper(trim({{ text }})) = 'ROM' then 'ROU' else nullif(upper(trim({{ text }})), '') end
+{%- endmacro %}
+
+{# The opt-ins and switches come as 1.0, 0.0, true or nothing; nothing is unknown, which is not a no. #}
+{% macro clean_flag(text) %}
+    case
+        when lower(trim({{ text }})) in ('1', '1.0', 'true', 't') then true
+        when lower(trim({{ text }})) in ('0', '0.0', 'false', 'f') then false
+    end
+{%- endmacro %}
+
+{# A whole number that may have come as a float, such as 5411.0. #}
+{% macro clean_integer(text) %}
+    cast({{ neopulse.try_convert(text, neopulse.float_type()) }} as integer)
+{%- endmacro %}

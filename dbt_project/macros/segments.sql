@@ -1,0 +1,41 @@
+{# The dimensions by which every customer figure can be cut; never null, a missing value is 'unknown'. #}
+{% macro dimensions() %}{{ return(['country', 'plan', 'plan_tier', 'os', 'age_band']) }}{% endmacro %}
+
+{% macro dimension_columns(relation_alias='') -%}
+    {% for dimension in neopulse.dimensions() %}{{ relation_alias ~ '.' if relation_alias }}{{ dimension }}{{ ', ' if not loop.last }}{% endfor %}
+{%- endmacro %}
+
+{# `segment` and `segment_value` of a query that groups by segment_sets(). #}
+{% macro segment_columns() %}
+    case
+        {%- for dimension in neopulse.dimensions() %}
+        when grouping({{ dimension }}) = 0 then '{{ dimension }}'
+        {%- endfor %}
+        else 'all'
+    end as segment,
+    coalesce({{ neopulse.dimension_columns() }}, 'all') as segment_value
+{%- endmacro %}
+
+{# Group by the keys, once over everybody and once by each dimension. #}
+{% macro segment_sets(keys) -%}
+    grouping sets (
+        ({{ keys | join(', ') }})
+        {%- for dimension in neopulse.dimensions() %},
+        ({{ (keys + [dimension]) | join(', ') }})
+        {%- endfor %}
+    )
+{%- endmacro %}
+
+{# Age at account opening, so that no birthday moves a past figure. #}
+{% macro age_band(age) -%}
+    case
+        when {{ age }} is null or {{ age }} < 0 or {{ age }} > 120 then 'unknown'
+        when {{ age }} < 18 then 'under 18'
+        when {{ age }} < 25 then '18-24'
+        when {{ age }} < 35 then '25-34'
+        when {{ age }} < 45 then '35-44'
+        when {{ age }} < 55 then '45-54'
+        when {{ age }} < 65 then '55-64'
+        else '65+'
+    end
+{%- endmacro %}

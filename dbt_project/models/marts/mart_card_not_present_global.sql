@@ -1,0 +1,2 @@
+-- grain: one row per month
+{{ card_not_present([]) }}

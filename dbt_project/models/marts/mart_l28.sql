@@ -1,0 +1,40 @@
+-- grain: one row per month end (and as_of), number of active days in the 28 days to it, tenure class and dimensions
+with customer_days as (select * from {{ ref('fct_customer_days') }}),
+
+customers as (select * from {{ ref('dim_customers') }}),
+
+dates as (
+    select dates.date_day
+    from {{ ref('dim_dates') }} as dates
+    cross join {{ ref('dim_publication') }} as publication
+    where not dates.is_after_as_of and (dates.date_day = dates.month_end or dates.date_day = publication.as_of)
+),
+
+counted as (
+    select dates.date_day as date, customer_days.customer_key, count(*) as active_days
+    from customer_days
+    inner join dates
+        on customer_days.activity_date <= dates.date_day
+        and customer_days.activity_date > {{ add_days('dates.date_day', -28) }}
+    group by dates.date_day, customer_days.customer_key
+),
+
+final as (
+    select
+        counted.date,
+        cast(counted.active_days as integer) as active_days,
+        {{ days_between('customers.first_active_day', 'counted.date') }} < 28 as is_new,
+        {{ dimension_columns('customers') }},
+        count(*) as customers,
+        counted.date as final_on,
+        false as is_provisional,
+    from counted
+    inner join customers on counted.customer_key = customers.customer_key
+    group by
+        counted.date,
+        counted.active_days,
+        {{ days_between('customers.first_active_day', 'counted.date') }} < 28,
+        {{ dimension_columns('customers') }}
+)
+
+select * from final
