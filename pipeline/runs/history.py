@@ -232,7 +232,7 @@ def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
 
 
 def _run(row: Row[Any], own_steps: Iterable[Step]) -> Run:
-    fields = {name: value for name, value in row._mapping.items() if name not in ("state", "lease_token")}
+    fields = {name: value for name, value in row._mapping.items() if name != "state"}
     return Run(**fields, state=RunState(row.state), steps=tuple(own_steps))
 
 

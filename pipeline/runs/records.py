@@ -67,7 +67,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the chain; `version` is the published version that it made or used."""
+    """One run of the chain; `version` is the published version that it made or used, `lease_token` its fencing token."""
 
     id: int
     state: RunState
@@ -83,6 +83,7 @@ class Run:
     resumes: int | None
     error_kind: str | None
     error: str | None
+    lease_token: int
     steps: tuple[Step, ...]
 
     @property
