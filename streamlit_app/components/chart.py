@@ -1,0 +1,98 @@
+"""A chart card: title, what it rests on, one constant spec fed with an Arrow table, and a CSV of exactly what is drawn."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import streamlit as st
+
+from pipeline.marts import Answer
+from streamlit_app import data, formats, messages
+from streamlit_app.charts import Chart
+from streamlit_app.messages import t
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+@dataclass(frozen=True)
+class Basis:
+    """What a drawn figure rests on; every caption and every row of a CSV carries it."""
+
+    as_of: date
+    version: str
+    source: str
+    window: int
+    rule: str
+
+
+def show(
+    spec: Chart | Mapping[str, Any], answer: Answer | pa.Table, *, key: str, title: str, subtitle: str | None = None
+) -> None:
+    """Draw a table, or an answer's table, as a card."""
+    table = answer.table if isinstance(answer, Answer) else answer
+    basis = basis_of(answer)
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{title}**")
+            download(table, basis, key=key)
+        if subtitle:
+            st.caption(subtitle)
+        st.vega_lite_chart(
+            table,
+            spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec),
+            key=key,
+            alt=title,
+        )
+        st.caption(footnote(table, basis))
+
+
+def basis_of(answer: Answer | pa.Table) -> Basis:
+    """What an answer rests on; a bare table rests on the published version and its window."""
+    if isinstance(answer, Answer):
+        return Basis(answer.as_of, answer.version, answer.source, answer.window, answer.rule)
+    version = data.published()
+    return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
+
+
+def footnote(table: pa.Table, basis: Basis) -> str:
+    """Window, rule and last day; and what the marked points mean, where there are any."""
+    lines = [t("common.rests_on", window=basis.window, rule=basis.rule, day=formats.day(basis.as_of))]
+    if "provisional" in table.column_names and any(table["provisional"].to_pylist()):
+        lines.append(t("common.provisional_means"))
+    return "  \n".join(lines)
+
+
+def download(table: pa.Table, basis: Basis, *, key: str) -> None:
+    """The button for the CSV; the file is written when it is pressed."""
+    st.download_button(
+        t("common.csv"),
+        lambda: csv_of(table, basis),
+        file_name=f"neopulse-{key}-{basis.version}-{basis.as_of}.csv",
+        mime="text/csv",
+        key=f"csv_{key}",
+        on_click="ignore",
+        type="tertiary",
+        icon=":material/download:",
+    )
+
+
+def csv_of(table: pa.Table, basis: Basis) -> str:
+    """The drawn rows, each with what they rest on; no cell can become a formula."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerow([*table.column_names, "as_of", "window", "activity_rule", "version", "source"])
+    tail = [basis.as_of, basis.window, safe_cell(basis.rule), basis.version, safe_cell(basis.source)]
+    for row in table.to_pylist():
+        writer.writerow([*(safe_cell(value) for value in row.values()), *tail])
+    return written.getvalue()
+
+
+def safe_cell(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets a quotation mark before it."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value

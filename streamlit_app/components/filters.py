@@ -1,0 +1,129 @@
+"""What the reader may ask: each control is bound to the URL, and together they make one frozen Question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Literal
+
+import streamlit as st
+
+from pipeline.marts import Question
+from streamlit_app import data, formats, messages
+from streamlit_app.components import url
+from streamlit_app.messages import t
+
+WINDOW_DAYS = (7, 180)
+SEGMENTS = ("country", "plan", "plan_tier", "os", "age_band")
+GRAINS = ("day", "week", "month")
+EVERY = "all"
+
+
+def language() -> str:
+    """The language switch."""
+    options = list(messages.LANGUAGES)
+    return url.bind(
+        messages.LANGUAGE_PARAMETER,
+        messages.browser_language(),
+        read=url.one_of(options),
+        draw=lambda: st.segmented_control(
+            t("common.language"), options, key=messages.LANGUAGE_PARAMETER, required=True, label_visibility="collapsed"
+        ),
+    )
+
+
+def window() -> int:
+    """N, the days of silence after which a customer counts as gone."""
+    return url.bind(
+        "window",
+        data.published().inactivity_days,
+        read=url.whole_number(*_window_limits()),
+        draw=lambda: st.slider(t("common.window"), *_window_limits(), key="window", help=t("common.window_help")),
+    )
+
+
+def _window_limits() -> tuple[int, int]:
+    low, high = WINDOW_DAYS
+    published = data.published().inactivity_days
+    return min(low, published), max(high, published)
+
+
+def where(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]:
+    """A segment: at most one value of each dimension."""
+    grid = st.grid(min_column_width=130, gap="small")
+    chosen = []
+    for dimension in dimensions:
+        with grid.cell():
+            value = select(
+                dimension,
+                [EVERY, *data.dimension_values(dimension)],
+                label=t(f"common.dimensions.{dimension}"),
+                name=lambda value, dimension=dimension: _value_name(dimension, value),
+            )
+        if value != EVERY:
+            chosen.append((dimension, value))
+    return tuple(chosen)
+
+
+def _value_name(dimension: str, value: str) -> str:
+    return t("common.every") if value == EVERY else formats.dimension_value(dimension, value)
+
+
+def dates() -> tuple[date, date]:
+    """The first and the last day to show."""
+    first, last = data.bounds()
+    first_column, last_column = st.columns(2, gap="small")
+    with first_column:
+        start = _day("from", first, low=first, high=last)
+    with last_column:
+        end = _day("to", last, low=start, high=last)
+    return start, end
+
+
+def _day(key: Literal["from", "to"], default: date, *, low: date, high: date) -> date:
+    return url.bind(
+        key,
+        default,
+        read=url.day(low, high),
+        draw=lambda: st.date_input(
+            t(f"common.{key}"), min_value=low, max_value=high, key=key, format="DD/MM/YYYY", required=True
+        ),
+    )
+
+
+def select(key: str, options: Sequence[str], *, label: str, name: Callable[[str], str], default: str | None = None) -> str:
+    """One of many, as a list to open."""
+    return url.bind(
+        key,
+        default or options[0],
+        read=url.one_of(list(options)),
+        draw=lambda: st.selectbox(label, options, key=key, format_func=name),
+    )
+
+
+def choice(key: str, options: Sequence[str], *, label: str, name: Callable[[str], str], default: str | None = None) -> str:
+    """One of a few, side by side."""
+    return url.bind(
+        key,
+        default or options[0],
+        read=url.one_of(list(options)),
+        draw=lambda: st.segmented_control(label, options, key=key, format_func=name, required=True),
+    )
+
+
+def text(key: str, *, label: str, placeholder: str | None = None) -> str:
+    """A line of text."""
+    return url.bind(
+        key, "", read=lambda written: written, draw=lambda: st.text_input(label, key=key, placeholder=placeholder)
+    )
+
+
+def grain(default: str = "week") -> str:
+    """Days, weeks or months."""
+    return choice("grain", GRAINS, label=t("common.grain"), name=lambda grain: t(f"common.grains.{grain}"), default=default)
+
+
+def asked(question: Question, metric: str, **changes: object) -> Question:
+    """The same question about another metric."""
+    return replace(question, metric=metric, **changes)  # type: ignore[arg-type]

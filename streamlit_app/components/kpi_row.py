@@ -1,0 +1,64 @@
+"""Headline figures side by side: value, change, what it rests on, and its course."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import streamlit as st
+
+from streamlit_app import formats
+
+Tone = Literal["good", "bad", "neutral"]
+COLOURS: dict[Tone, str] = {"good": "primary", "bad": "orange", "neutral": "gray"}
+
+
+@dataclass(frozen=True)
+class Kpi:
+    """One headline figure, ready to be read.
+
+    `change` is a signed text ("+3.1%"), `against` says what it is compared with, `tone` whether the change is welcome;
+    `note` is the line below (interval, n); `course` the values of the sparkline.
+    """
+
+    label: str
+    value: str
+    change: str | None = None
+    against: str | None = None
+    tone: Tone = "neutral"
+    note: str | None = None
+    course: Sequence[float] | None = None
+    help: str | None = None
+
+
+def show(kpis: Sequence[Kpi]) -> None:
+    """Draw the figures as a row that wraps on a narrow screen."""
+    grid = st.grid(min_column_width=185, gap="small", border=True)
+    for kpi in kpis:
+        with grid.cell():
+            st.metric(
+                kpi.label,
+                kpi.value,
+                delta=kpi.change,
+                delta_color=COLOURS[kpi.tone],
+                delta_arrow=_arrow(kpi.change),
+                delta_description=kpi.against,
+                help=kpi.help,
+                chart_data=list(kpi.course) if kpi.course else None,
+            )
+            if kpi.note:
+                st.caption(kpi.note)
+
+
+def tone(change: float | None, *, good: Literal["up", "down", "neither"]) -> Tone:
+    """Whether a change is welcome."""
+    if not change or good == "neither":
+        return "neutral"
+    return "good" if (change > 0) == (good == "up") else "bad"
+
+
+def _arrow(change: str | None) -> Literal["up", "down", "off"]:
+    if change is None:
+        return "off"
+    return "up" if change.startswith("+") else "down" if change.startswith(formats.MINUS) else "off"

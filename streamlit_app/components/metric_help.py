@@ -1,0 +1,23 @@
+"""What a figure means, in the reader's language: from the registry published with the version, never retyped."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pipeline.marts import Answer
+from streamlit_app import data, messages
+from streamlit_app.messages import t
+
+
+def show(metric_name: str, answer: Answer | None = None) -> None:
+    """A closed fold with the metric's definition, and the way to its SQL and tests."""
+    metric = answer.metric if answer is not None and answer.metric.name == metric_name else data.registry()[metric_name]
+    language = messages.language()
+    with st.expander(t("common.what_it_means", metric=metric.label[language]), icon=":material/menu_book:"):
+        st.markdown(metric.definition[language])
+        st.caption(t("common.where_it_is_from", model=metric.model))
+
+
+def tip(metric_name: str) -> str:
+    """The same definition as the text of a question mark."""
+    return data.registry()[metric_name].definition[messages.language()]

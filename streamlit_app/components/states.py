@@ -1,0 +1,95 @@
+"""What a page says when there is nothing to draw: empty, stale, broken, and before the first version."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import ParamSpec
+from uuid import uuid4
+
+import streamlit as st
+
+from pipeline.errors import NeopulseError
+from streamlit_app import data, formats
+from streamlit_app.auth import AdmissionError
+from streamlit_app.messages import t
+
+log = logging.getLogger(__name__)
+
+Arguments = ParamSpec("Arguments")
+POLL_SECONDS = 2
+
+
+def empty(text: str, *, next: str | None = None) -> None:
+    """Nothing fits the question: say so, and what to change."""
+    st.info(text + (f"  \n{next}" if next else ""), icon=":material/filter_alt_off:")
+
+
+def stale(text: str, *, next: str | None = None) -> None:
+    """The figures are whole but older than they should be."""
+    st.warning(text + (f"  \n{next}" if next else ""), icon=":material/schedule:")
+
+
+def broken(error: Exception) -> None:
+    """Something failed: what, where, what is safe and what to do; never a traceback."""
+    if isinstance(error, AdmissionError):
+        lines = [t(f"common.admission.{error.reason}", place=error.where)]
+    elif isinstance(error, NeopulseError):
+        lines = [f"**{error.what}**"] + [
+            f"{t(f'common.broken.{name}')}: {text}"
+            for name, text in (("where", error.where), ("safe", error.safe), ("next", error.next))
+            if text
+        ]
+    else:
+        reference = uuid4().hex[:8]
+        log.error("a page failed, reference %s", reference, exc_info=error)
+        lines = [t("common.broken.unexpected"), t("common.broken.reference", reference=reference)]
+    st.error("  \n".join(lines), icon=":material/error:")
+
+
+@contextmanager
+def guarded() -> Iterator[None]:
+    """A failure inside is told on the page, and the rest of the page stands."""
+    try:
+        yield
+    except Exception as error:
+        broken(error)
+
+
+def guard(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """The same around a function; for fragments, which run again by themselves."""
+
+    @wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        with guarded():
+            draw(*args, **kwargs)
+
+    return drawn
+
+
+def before_the_first_version() -> None:
+    """No version yet: what to do, and how far the run is that makes one."""
+    st.header(t("common.no_version.title"))
+    _first_run()
+
+
+@st.fragment(run_every=POLL_SECONDS)
+@guard
+def _first_run() -> None:
+    if data.current_version() is not None:
+        st.rerun()
+    run = data.latest_run()
+    if run is None:
+        st.markdown(t("common.no_version.start"))
+        st.code("neopulse demo\nneopulse run", language="bash")
+        return
+    st.markdown(t(f"common.no_version.{run.state}", run=run.id))
+    for step in run.steps:
+        done = 1.0 if step.state == "succeeded" else step.progress or 0.0
+        label = f"{t(f'common.steps.{step.name}')} · {t(f'common.step_states.{step.state}')}"
+        st.progress(min(done, 1.0), text=label + (f" · {step.progress_text}" if step.progress_text else ""))
+    if run.error:
+        st.error(run.error.replace("\n", "  \n"), icon=":material/error:")
+        st.caption(t("common.no_version.see_runs", started=formats.moment(run.started_at)))

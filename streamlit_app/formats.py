@@ -1,0 +1,127 @@
+"""Numbers and dates as the reader's language writes them. Rates come in as fractions."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_datetime, format_timedelta
+from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+
+from streamlit_app import messages
+
+LOCALES = {"en": "en_GB", "fr": "fr_FR"}
+MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
+PERCENT = {"en": "%", "fr": "\u202f%"}
+NOTHING = "–"
+MINUS = "−"
+
+
+def number(value: float | None) -> str:
+    """A count: 18,766."""
+    return NOTHING if value is None else format_decimal(round(value), locale=_locale())
+
+
+def decimal(value: float | None, digits: int = 2) -> str:
+    """A ratio: 1.42."""
+    return NOTHING if value is None else format_decimal(value, format=_pattern(digits), locale=_locale())
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """A fraction as a percentage: 0.054 is 5.4%."""
+    if value is None:
+        return NOTHING
+    return format_percent(value, format=_pattern(digits) + PERCENT[messages.language()], locale=_locale())
+
+
+def interval(low: float | None, high: float | None, digits: int = 1) -> str:
+    """A proportion's interval: 4.9–5.9%."""
+    if low is None or high is None:
+        return NOTHING
+    return f"{decimal(low * 100, digits)}–{share(high, digits)}"
+
+
+def signed_number(value: float | None) -> str:
+    """A change of a count: +1,204 or −87."""
+    return NOTHING if value is None else _sign(value) + number(abs(value))
+
+
+def signed_points(value: float | None, digits: int = 1) -> str:
+    """A change of a share in percentage points: +0.4 pp."""
+    if value is None:
+        return NOTHING
+    return _sign(value) + messages.t("common.points", value=decimal(abs(value) * 100, digits))
+
+
+def signed_share(value: float | None, digits: int = 1) -> str:
+    """A relative change: +3.1%."""
+    return NOTHING if value is None else _sign(value) + share(abs(value), digits)
+
+
+def compact(value: float | None) -> str:
+    """A large number in few signs: 2.4M."""
+    if value is None:
+        return NOTHING
+    return format_compact_decimal(value, locale=_locale(), fraction_digits=1 if abs(value) >= 1000 else 0)
+
+
+def money(value: float | None, currency: str = "USD") -> str:
+    """An amount without cents: US$12,345."""
+    if value is None:
+        return NOTHING
+    return format_currency(value, currency, format=MONEY[messages.language()], locale=_locale(), currency_digits=False)
+
+
+def compact_money(value: float | None, currency: str = "USD") -> str:
+    """A large amount in few signs: US$2.4M."""
+    return NOTHING if value is None else messages.t("common.amount", amount=compact(value), currency=currency)
+
+
+def day(value: date | None) -> str:
+    """A day: 15 May 2019."""
+    return NOTHING if value is None else format_date(value, format="d MMM y", locale=_locale())
+
+
+def month(value: date | None) -> str:
+    """A month: May 2019."""
+    return NOTHING if value is None else format_date(value, format="MMM y", locale=_locale())
+
+
+def moment(value: datetime | None, zone: str = "UTC") -> str:
+    """A moment in a time zone: 15 May 2019, 18:22."""
+    if value is None:
+        return NOTHING
+    return format_datetime(value, format="d MMM y, HH:mm", tzinfo=ZoneInfo(zone), locale=_locale())
+
+
+def duration(seconds: float | None) -> str:
+    """How long something took: 42 sec, 3 min."""
+    return NOTHING if seconds is None else format_timedelta(round(seconds), threshold=1.5, format="short", locale=_locale())
+
+
+def country(alpha_2: str) -> str:
+    """The name of a country by its two letters."""
+    if alpha_2 == "unknown":
+        return messages.t("common.unknown")
+    return str(Locale.parse(_locale()).territories.get(alpha_2, alpha_2))
+
+
+def dimension_value(dimension: str, value: str) -> str:
+    """The readable name of a country, plan, OS or age band; the value itself where the catalogues know none."""
+    if dimension == "country":
+        return country(value)
+    key = f"common.values.{dimension}.{value}"
+    return messages.t(key) if messages.has(key) else value
+
+
+def _sign(value: float) -> str:
+    return "+" if value > 0 else MINUS if value < 0 else ""
+
+
+def _pattern(digits: int) -> str:
+    return "#,##0" + ("." + "0" * digits if digits else "")
+
+
+def _locale() -> str:
+    return LOCALES[messages.language()]

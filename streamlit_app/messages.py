@@ -1,0 +1,68 @@
+"""Every text of the app, by key and language, from the catalogues in `locales/<language>/<area>.yml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+import yaml
+
+LANGUAGES = ("en", "fr")
+LANGUAGE_PARAMETER = "lang"
+CATALOGUES = Path(__file__).parent / "locales"
+
+
+class MissingMessageError(KeyError):
+    """A text that some catalogue does not have."""
+
+
+def t(key: str, **values: object) -> str:
+    """The text of `area.name` in the reader's language, with `{placeholders}` filled in."""
+    return text(key, language(), **values)
+
+
+def text(key: str, language: str, /, **values: object) -> str:
+    """The text of `area.name` in one language; raises MissingMessageError where the catalogue lacks it."""
+    area, _, name = key.partition(".")
+    try:
+        message = catalogue(language, area)[name]
+    except (KeyError, FileNotFoundError):
+        raise MissingMessageError(f"{key} in {language}") from None
+    return message.format_map(values) if values else message
+
+
+def has(key: str) -> bool:
+    """Whether the catalogues know the key; for names that come from data, such as a plan or a transaction type."""
+    area, _, name = key.partition(".")
+    return name in catalogue(LANGUAGES[0], area)
+
+
+@cache
+def catalogue(language: str, area: str) -> Mapping[str, str]:
+    """One area's texts by dotted name."""
+    content = yaml.safe_load((CATALOGUES / language / f"{area}.yml").read_text(encoding="utf-8"))
+    return dict(_flat("", content))
+
+
+def _flat(prefix: str, content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    pairs: list[tuple[str, str]] = []
+    for name, value in content.items():
+        pairs += _flat(f"{prefix}{name}.", value) if isinstance(value, dict) else [(f"{prefix}{name}", str(value))]
+    return pairs
+
+
+def language() -> str:
+    """The reader's language: the switch, else `?lang=`, else the browser's, else English."""
+    for wanted in (st.session_state.get(LANGUAGE_PARAMETER), st.query_params.get(LANGUAGE_PARAMETER), browser_language()):
+        if wanted in LANGUAGES:
+            return str(wanted)
+    return LANGUAGES[0]
+
+
+def browser_language() -> str:
+    """The language that the browser asks for, where the app speaks it; else English."""
+    wanted = (st.context.locale or "")[:2].lower()
+    return wanted if wanted in LANGUAGES else LANGUAGES[0]
