@@ -1,0 +1,20 @@
+"""The read side: what a published version answers."""
+
+from pipeline.marts.customers import Customer, Page, Search
+from pipeline.marts.headline import Headline
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, Question
+from pipeline.marts.reader import METRICS, Reader, family, reader
+
+__all__ = [
+    "CUSTOMER_DIMENSIONS",
+    "METRICS",
+    "Answer",
+    "Customer",
+    "Headline",
+    "Page",
+    "Question",
+    "Reader",
+    "Search",
+    "family",
+    "reader",
+]

@@ -1,0 +1,157 @@
+"""Cohort retention: of those who began together, which share was active again, period by period."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.marts import tables
+from pipeline.marts.question import Question, scope
+from pipeline.warehouse.base import ReadOnly
+
+_CELLS = """
+with cells as (
+    select cohort, period, {by} cohort_customers, active_customers, last_active_customers
+    from marts.mart_cohort_cells
+    where cohort_kind = $cohort_kind and grain = $grain and {condition}
+),
+
+sizes as (
+    select cohort, {by} sum(cohort_customers) as n
+    from cells
+    where cohort >= $start and cohort <= $end
+    group by all
+),
+
+periods as (
+    select distinct {period_start} as period_start, {period_end} as period_end
+    from warehouse.dim_dates
+    where date_day <= $as_of
+),
+
+every_cell as (
+    select sizes.*, {period} as period, period_end
+    from sizes
+    inner join periods on period_start >= cohort
+),
+
+counted as (
+    select
+        cohort, period, {by}
+        sum(active_customers) as active_customers,
+        sum(last_active_customers) as last_active_customers,
+    from cells
+    group by all
+),
+
+filled as (
+    select
+        cohort, period, {by} n, period_end,
+        coalesce(active_customers, 0) as classic,
+        sum(coalesce(last_active_customers, 0)) over (partition by {by} cohort order by period desc) as unbounded,
+    from every_cell
+    left join counted using (cohort, {by} period)
+)
+
+select
+    cohort, period::integer as period, {by}
+    {kind}::bigint as retained,
+    {kind}::double / n as value,
+    n::bigint as n,
+    {final_on} as final_on,
+from filled
+"""
+
+_CURVE = """
+select
+    period, {by}
+    sum(retained)::bigint as retained,
+    sum(retained)::double / sum(n) as value,
+    sum(n)::bigint as n,
+    count(*) as cohorts,
+    max(final_on) as final_on,
+from ({cells}) as cells
+where final_on <= $as_of {fixed}
+group by all
+order by {by} period
+"""
+
+_PERIOD_START = {"month": "month_start", "week": "week_start"}
+_PERIOD_END = {"month": "month_end", "week": "week_start + 6"}
+_PERIOD = {"month": "date_diff('month', cohort, period_start)", "week": "date_diff('day', cohort, period_start) // 7"}
+# An unbounded cell says "then or later": it waits for N more days before it is called final.
+_FINAL_ON = {"classic": "period_end", "unbounded": "period_end + $window::integer"}
+
+
+def retention_cohorts(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
+    """One row per cohort and period: the share of the cohort with an active day in that period (unbounded: or later).
+
+    Columns beside the common ones: `cohort` (first day of its month or week), `period` (0, 1, 2 ...), `retained`.
+    """
+    asked = scope(question)
+    statement = _cells(question) + f"order by {asked.columns} cohort, period"
+    table = database.query(statement, _parameters(question, window=window, as_of=as_of))
+    return tables.finished(
+        tables.with_wilson(table, "retained"), ["cohort", "period", *asked.by], as_of=as_of, extra=["retained"]
+    )
+
+
+def retention_curve(database: ReadOnly, question: Question, *, window: int, as_of: date, fixed_cohorts: bool) -> pa.Table:
+    """One row per period: the retention of all cohorts together, weighted by size, over final cells only.
+
+    With `fixed_cohorts` each period counts the same cohorts, those whose cells are final up to the longest period that
+    half of the cohorts have reached; the unbounded curve of such a set never rises. `cohorts` counts them.
+    """
+    asked = scope(question)
+    fixed = _FIXED.format(cells=_cells(question)) if fixed_cohorts else ""
+    statement = _CURVE.format(by=asked.columns, cells=_cells(question), fixed=fixed)
+    parameters = _parameters(question, window=window, as_of=as_of)
+    table = database.query(statement, parameters)
+    return tables.finished(
+        tables.with_wilson(table, "retained"), ["period", *asked.by], as_of=as_of, extra=["retained", "cohorts"]
+    )
+
+
+_FIXED = """
+    and period <= (
+        select quantile_disc(reached, 0.5)
+        from (select cohort, max(period) as reached from ({cells}) as cells where final_on <= $as_of group by cohort)
+    )
+    and cohort in (
+        select cohort
+        from ({cells}) as cells
+        where final_on <= $as_of
+        group by cohort
+        having max(period) >= (
+            select quantile_disc(reached, 0.5)
+            from (select cohort, max(period) as reached from ({cells}) as cells where final_on <= $as_of group by cohort)
+        )
+    )
+"""
+
+
+def _cells(question: Question) -> str:
+    asked, grain, kind = scope(question), question.grain or "month", question.kind or "classic"
+    return _CELLS.format(
+        by=asked.columns,
+        condition=asked.condition,
+        period_start=_PERIOD_START[grain],
+        period_end=_PERIOD_END[grain],
+        period=_PERIOD[grain],
+        kind=kind,
+        final_on=_FINAL_ON[kind],
+    )
+
+
+def _parameters(question: Question, *, window: int, as_of: date) -> dict[str, Any]:
+    asked = scope(question)
+    parameters = {
+        "cohort_kind": question.cohort or "first_activity",
+        "grain": question.grain or "month",
+        "as_of": as_of,
+        "start": question.start or date.min,
+        "end": question.end or as_of,
+    }
+    return parameters | ({"window": window} if question.kind == "unbounded" else {}) | dict(asked.parameters)

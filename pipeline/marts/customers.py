@@ -1,0 +1,84 @@
+"""One customer and lists of customers: for who may see personal data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.errors import ConfigurationError
+from pipeline.marts.question import CUSTOMER_DIMENSIONS
+from pipeline.warehouse.base import ReadOnly
+
+_LIST = """
+select user_id, country, plan, os, age_band, opening_date, first_active_day, last_active_day, active_days, transactions,
+    amount_usd, is_active, days_silent, lapses, state_since
+from marts.mart_customers
+where {condition}
+order by last_active_day desc nulls last, user_id
+limit $limit
+"""
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which customers: a part of the user id, a state, and values of dimensions."""
+
+    text: str = ""
+    is_active: bool | None = None
+    where: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """The first rows of a list, and how many rows the whole list has."""
+
+    table: pa.Table
+    total: int
+
+
+@dataclass(frozen=True)
+class Customer:
+    """One customer: the row of mart_customers and the stretches of mart_user_is_active, oldest first."""
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    stretches: pa.Table = field(default_factory=lambda: pa.table({}))
+
+
+def customers(database: ReadOnly, search: Search, *, limit: int) -> Page:
+    """Customers, the last active first; the total is that of the whole list, never of the rows shown."""
+    condition, parameters = _condition(search)
+    table = database.query(_LIST.format(condition=condition), parameters | {"limit": limit})
+    total = database.query(f"select count(*) as total from marts.mart_customers where {condition}", parameters)
+    return Page(table, int(total["total"][0].as_py()))
+
+
+def customer(database: ReadOnly, user_id: str) -> Customer | None:
+    """One customer by the bank's id, with or without `user_`; None where there is no such customer."""
+    asked = {"user_id": user_id.strip().removeprefix("user_")}
+    facts = database.query("select * from marts.mart_customers where user_id = $user_id", asked).to_pylist()
+    if not facts:
+        return None
+    stretches = database.query("select * from marts.mart_user_is_active where user_id = $user_id order by starting_date", asked)
+    return Customer(facts[0], stretches)
+
+
+def _condition(search: Search) -> tuple[str, dict[str, Any]]:
+    conditions = ["true"]
+    parameters: dict[str, Any] = {}
+    if search.text.strip():
+        conditions.append("contains(user_id, $text)")
+        parameters["text"] = search.text.strip().removeprefix("user_")
+    if search.is_active is not None:
+        conditions.append("is_active = $is_active")
+        parameters["is_active"] = search.is_active
+    for place, (dimension, value) in enumerate(search.where):
+        if dimension not in CUSTOMER_DIMENSIONS:
+            raise ConfigurationError(
+                f"{dimension} is not a dimension of customers", next=f"one of {', '.join(CUSTOMER_DIMENSIONS)}"
+            )
+        conditions.append(f"{dimension} = $where_{place}")
+        parameters[f"where_{place}"] = value
+    return " and ".join(conditions), parameters

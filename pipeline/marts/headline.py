@@ -1,0 +1,107 @@
+"""The figures a manager reads first, each with the same figure one period before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from pipeline.marts.question import Answer, Question
+from pipeline.metrics import Metric
+
+PERIOD_DAYS = 28
+FLOWS = ("new_customers", "resurrected_customers", "churned_customers")
+
+Ask = Callable[[Question], Answer]
+Where = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One figure: for the 28 days to `until`, for the day itself, or for the month that ends then.
+
+    `before` is the same figure 28 days (for a month: one month) earlier; None where history does not reach back.
+    """
+
+    metric: Metric
+    period: str
+    until: date
+    value: float | None
+    before: float | None
+    n: int | None
+    low: float | None
+    high: float | None
+    final_on: date
+    provisional: bool
+
+    @property
+    def change(self) -> float | None:
+        """The difference to the period before, in the unit of the metric."""
+        return None if self.value is None or self.before is None else self.value - self.before
+
+
+def headline(ask: Ask, *, window: int | None, where: Where, as_of: date) -> tuple[Headline, ...]:
+    """Active customers, the flows and quick ratio of 28 days, churn of the last final month, MAU and stickiness."""
+    figures = [_of_day(ask(Question("active_customers", window=window, where=where)), as_of)]
+    flows = {name: ask(Question(name, window=window, where=where)) for name in FLOWS}
+    figures += [_of_days(answer, as_of) for answer in flows.values()]
+    figures.append(_quick_ratio(ask(Question("quick_ratio", window=window, where=where, grain="month")), figures[1:4]))
+    figures.append(_of_month(ask(Question("monthly_churn_rate", window=window, where=where)), as_of))
+    figures += [_of_day(ask(Question(name, where=where)), as_of) for name in ("mau", "stickiness")]
+    return tuple(figures)
+
+
+def _of_day(answer: Answer, day: date) -> Headline:
+    rows = {row["date"]: row for row in answer.rows()}
+    now, before = rows.get(day, {}), rows.get(day - timedelta(days=PERIOD_DAYS), {})
+    return _headline(answer.metric, "day", day, now | {"final_on": day}, before.get("value"))
+
+
+def _of_days(answer: Answer, day: date) -> Headline:
+    rows = answer.rows()
+    earlier = day - timedelta(days=PERIOD_DAYS)
+    reaches_back = bool(rows) and rows[0]["date"] <= earlier - timedelta(days=PERIOD_DAYS - 1)
+    before = _total(rows, earlier) if reaches_back else None
+    return _headline(answer.metric, "28 days", day, {"value": _total(rows, day), "final_on": day}, before)
+
+
+def _total(rows: list[dict[str, Any]], until: date) -> float:
+    since = until - timedelta(days=PERIOD_DAYS)
+    return float(sum(row["value"] for row in rows if since < row["date"] <= until))
+
+
+def _quick_ratio(answer: Answer, flows: list[Headline]) -> Headline:
+    new, resurrected, churned = flows
+    value = _ratio(new.value, resurrected.value, churned.value)
+    row = {"value": value, "n": None if churned.value is None else int(churned.value), "final_on": churned.final_on}
+    before = _ratio(new.before, resurrected.before, churned.before)
+    return _headline(answer.metric, "28 days", churned.until, row, before)
+
+
+def _ratio(new: float | None, resurrected: float | None, churned: float | None) -> float | None:
+    if new is None or resurrected is None or not churned:
+        return None
+    return (new + resurrected) / churned
+
+
+def _of_month(answer: Answer, as_of: date) -> Headline:
+    final = [row for row in answer.rows() if not row["provisional"]]
+    if not final:
+        return _headline(answer.metric, "month", as_of, {"final_on": as_of}, None)
+    return _headline(answer.metric, "month", final[-1]["final_on"], final[-1], final[-2]["value"] if len(final) > 1 else None)
+
+
+def _headline(metric: Metric, period: str, until: date, row: dict[str, Any], before: float | None) -> Headline:
+    return Headline(
+        metric=metric,
+        period=period,
+        until=until,
+        value=row.get("value"),
+        before=before,
+        n=row.get("n"),
+        low=row.get("low"),
+        high=row.get("high"),
+        final_on=row["final_on"],
+        provisional=bool(row.get("provisional", False)),
+    )

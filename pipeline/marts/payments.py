@@ -1,0 +1,105 @@
+"""What customers pay: volumes, amounts kept from month to month, and payments without the card holder."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.marts import tables
+from pipeline.marts.question import Question, scope
+from pipeline.warehouse.base import ReadOnly
+
+TRANSACTION_DIMENSIONS = {"type": "transaction_type", "state": "transaction_state"}
+
+_VOLUMES = """
+select
+    month, {by}
+    sum({column})::double as value,
+    last_day(month) as final_on,
+from (select *, transaction_type as type, transaction_state as state from marts.mart_transactions_monthly)
+where {condition} and {completed} and month >= date_trunc('month', $start) and month <= $end
+group by all
+order by {by} month
+"""
+
+_AMOUNT_RETENTION = """
+select
+    month, {by}
+    sum({kept}) / nullif(sum(amount_before_usd), 0) as value,
+    sum(customers)::bigint as n,
+    sum(amount_before_usd) as amount_before_usd,
+    last_day(month) as final_on,
+from marts.mart_amount_retention
+where {condition} and month >= date_trunc('month', $start) and month <= $end
+group by all
+order by {by} month
+"""
+
+_CARD_NOT_PRESENT = """
+select
+    month, {by}
+    {value} as value,
+    payments_known as n,
+    payments_not_present as not_present,
+    payments_unknown as unknown,
+    {low} as low,
+    {high} as high,
+    final_on,
+from marts.{mart}
+where {condition} and month >= date_trunc('month', $start) and month <= $end
+order by {by} month
+"""
+
+
+def volumes(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
+    """Number of transactions, or their amount in USD, by month: completed ones unless the question is about states."""
+    del window
+    asked = scope(question)
+    about_states = "state" in (question.by, *(name for name, _ in question.where))
+    statement = _VOLUMES.format(
+        by=asked.columns,
+        condition=asked.condition,
+        column="transactions" if question.metric == "transactions" else "amount_usd",
+        completed="true" if about_states else "state = 'COMPLETED'",
+    )
+    return tables.finished(database.query(statement, _parameters(question, as_of)), ["month", *asked.by], as_of=as_of)
+
+
+def amount_retention(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
+    """What the customers of the month before moved now, over what they moved then; gross counts no growth.
+
+    n counts those customers. It is volume, not revenue.
+    """
+    del window
+    asked = scope(question)
+    kept = "amount_kept_usd" if question.kind == "gross" else "amount_after_usd"
+    statement = _AMOUNT_RETENTION.format(by=asked.columns, condition=asked.condition, kept=kept)
+    table = database.query(statement, _parameters(question, as_of))
+    return tables.finished(table, ["month", *asked.by], as_of=as_of, extra=["amount_before_usd"])
+
+
+def card_not_present_share(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
+    """Completed card and ATM payments with the holder absent over those where presence is known, by month.
+
+    n counts the known payments, `unknown` the others; by amount there is no interval.
+    """
+    del window
+    asked = scope(question)
+    by_count = question.kind == "count"
+    by_country = bool(question.by or question.where)
+    statement = _CARD_NOT_PRESENT.format(
+        by=asked.columns,
+        condition=asked.condition,
+        value="share_by_count" if by_count else "share_by_amount",
+        low="share_low" if by_count else "null::double",
+        high="share_high" if by_count else "null::double",
+        mart="mart_card_not_present_by_country" if by_country else "mart_card_not_present_global",
+    )
+    table = database.query(statement, _parameters(question, as_of))
+    return tables.finished(table, ["month", *asked.by], as_of=as_of, extra=["not_present", "unknown"])
+
+
+def _parameters(question: Question, as_of: date) -> dict[str, Any]:
+    return {"start": question.start or date.min, "end": question.end or as_of} | dict(scope(question).parameters)

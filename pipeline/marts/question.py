@@ -1,0 +1,142 @@
+"""What can be asked of a published version, and the shape of the answer."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.errors import ConfigurationError
+from pipeline.metrics import Metric
+
+CUSTOMER_DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band")
+LONGEST_WINDOW_DAYS = 730
+
+
+@dataclass(frozen=True)
+class Question:
+    """One figure, or one series of figures.
+
+    `window` is N in days (None: the published one); `start` and `end` bound the time key, both included; `by` splits by
+    a dimension; `where` keeps the customers or payments with these values; `grain` is day, week or month; `kind` chooses
+    between the variants of a metric; `cohort` is first_activity or signup.
+    """
+
+    metric: str
+    window: int | None = None
+    start: date | None = None
+    end: date | None = None
+    by: str | None = None
+    where: tuple[tuple[str, str], ...] = ()
+    grain: str | None = None
+    kind: str | None = None
+    cohort: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The figures, and everything needed to say what they mean.
+
+    `table` has the time key, the dimension asked for, `value` (a fraction for a share), `n` (the denominator; null for
+    counts), `low` and `high` (95 %), `final_on` and `provisional`.
+    """
+
+    question: Question
+    metric: Metric
+    as_of: date
+    version: str
+    source: str
+    window: int
+    rule: str
+    table: pa.Table
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to show."""
+        return bool(self.table.num_rows == 0)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table row by row."""
+        rows: list[dict[str, Any]] = self.table.to_pylist()
+        return rows
+
+
+@dataclass(frozen=True)
+class Family:
+    """What may be asked of the metrics that one function answers; the first of each tuple is the default."""
+
+    dimensions: tuple[str, ...] = CUSTOMER_DIMENSIONS
+    grains: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    cohorts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The part of a statement that a question decides: its filter, its parameters and the column that splits."""
+
+    condition: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    by: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> str:
+        """The splitting column with a comma behind it, or nothing."""
+        return "".join(f"{column}, " for column in self.by)
+
+
+def checked(question: Question, family: Family) -> Question:
+    """The question with its defaults filled in.
+
+    Raises ConfigurationError that names what cannot be asked and what can.
+    """
+    if question.window is not None and not 1 <= question.window <= LONGEST_WINDOW_DAYS:
+        raise _refused(f"A window of {question.window} days cannot be asked: it goes from 1 to {LONGEST_WINDOW_DAYS}")
+    if question.start and question.end and question.start > question.end:
+        raise _refused(f"The range ends on {question.end}, before it starts on {question.start}")
+    for dimension in [*([question.by] if question.by else []), *(name for name, _ in question.where)]:
+        one_of("dimension", dimension, family.dimensions, metric=question.metric)
+    return Question(
+        metric=question.metric,
+        window=question.window,
+        start=question.start,
+        end=question.end,
+        by=question.by,
+        where=question.where,
+        grain=_chosen("grain", question.grain, family.grains, metric=question.metric),
+        kind=_chosen("kind", question.kind, family.kinds, metric=question.metric),
+        cohort=_chosen("cohort", question.cohort, family.cohorts, metric=question.metric),
+    )
+
+
+def scope(question: Question) -> Scope:
+    """The filter of a checked question; its values travel as parameters, its columns are known names."""
+    conditions, parameters = ["true"], {}
+    for place, (dimension, value) in enumerate(question.where):
+        conditions.append(f"{dimension} = $where_{place}")
+        parameters[f"where_{place}"] = value
+    return Scope(" and ".join(conditions), parameters, (question.by,) if question.by else ())
+
+
+def one_of(what: str, given: str, allowed: Sequence[str], *, metric: str) -> str:
+    """The given word, where it is among the allowed ones; raises ConfigurationError that lists them."""
+    if given in allowed:
+        return given
+    near = difflib.get_close_matches(given, allowed, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    choice = f"one of {', '.join(allowed)}" if allowed else f"it has no {what}"
+    raise _refused(f"{given} is not a {what} of {metric}{hint} ({choice})")
+
+
+def _chosen(what: str, given: str | None, allowed: tuple[str, ...], *, metric: str) -> str | None:
+    if given is None:
+        return allowed[0] if allowed else None
+    return one_of(what, given, allowed, metric=metric)
+
+
+def _refused(what: str) -> ConfigurationError:
+    return ConfigurationError(what, where="the question", next="neopulse metric --help")

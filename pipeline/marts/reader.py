@@ -1,0 +1,194 @@
+"""The read side: one published version, asked in the bank's own words by the app, the command line and the sheet."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline import metrics
+from pipeline.errors import ConfigurationError
+from pipeline.marts import activity, churn, cohorts, payments, survival
+from pipeline.marts import customers as lists
+from pipeline.marts.customers import Customer, Page, Search
+from pipeline.marts.headline import Headline, Where, headline
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, Family, Question, checked, one_of
+from pipeline.metrics import Metric
+from pipeline.warehouse.base import ReadOnly
+from pipeline.warehouse.duckdb import ReadOnlyDuckDB
+from pipeline.warehouse.publication import Version
+
+Answering = Callable[..., pa.Table]
+GRAINS = ("day", "week", "month")
+
+
+@dataclass(frozen=True)
+class _Entry:
+    answer: Answering
+    family: Family
+
+
+_DAILY = Family(grains=GRAINS)
+_BY_DAY = Family(grains=("day",))
+_MONTHLY = Family(grains=("month",))
+_PAYMENTS = Family(dimensions=(*CUSTOMER_DIMENSIONS, *payments.TRANSACTION_DIMENSIONS), grains=("month",))
+
+_ENTRIES: dict[str, _Entry] = {
+    "active_customers": _Entry(activity.daily_count, _DAILY),
+    "new_customers": _Entry(activity.daily_count, _DAILY),
+    "resurrected_customers": _Entry(activity.daily_count, _DAILY),
+    "churned_customers": _Entry(activity.daily_count, _DAILY),
+    "quick_ratio": _Entry(activity.quick_ratio, Family(grains=("month", "week", "day"))),
+    "monthly_churn_rate": _Entry(churn.monthly_churn_rate, _MONTHLY),
+    "dau": _Entry(activity.rolling, _BY_DAY),
+    "wau": _Entry(activity.rolling, _BY_DAY),
+    "mau": _Entry(activity.rolling, _BY_DAY),
+    "stickiness": _Entry(activity.stickiness, _BY_DAY),
+    "l28": _Entry(activity.active_days, _BY_DAY),
+    "retention_cohort": _Entry(
+        cohorts.retention_cohorts,
+        Family(grains=("month", "week"), kinds=("classic", "unbounded"), cohorts=("first_activity", "signup")),
+    ),
+    "survival": _Entry(survival.survival, Family()),
+    "time_to_first_transaction": _Entry(survival.time_to_first_transaction, Family()),
+    "amount_retention": _Entry(payments.amount_retention, Family(grains=("month",), kinds=("net", "gross"))),
+    "transactions": _Entry(payments.volumes, _PAYMENTS),
+    "transaction_amount": _Entry(payments.volumes, _PAYMENTS),
+    "card_not_present_share": _Entry(
+        payments.card_not_present_share,
+        Family(dimensions=("merchant_country",), grains=("month",), kinds=("count", "amount")),
+    ),
+}
+METRICS = tuple(_ENTRIES)
+
+
+def family(metric: str) -> Family:
+    """What may be asked of a metric: dimensions, grains, kinds; raises ConfigurationError where there is no such metric."""
+    return _ENTRIES[one_of("metric", metric, METRICS, metric="neopulse")].family
+
+
+class Reader:
+    """One published version, open for reading by many threads."""
+
+    def __init__(self, version: Version, database: ReadOnly | None = None) -> None:
+        self.version = version
+        self._database = database or ReadOnlyDuckDB(version.database)
+
+    @cached_property
+    def registry(self) -> dict[str, Metric]:
+        """What each metric of this version means."""
+        return metrics.read(self.version.folder / "metrics.json")
+
+    def answer(self, question: Question) -> Answer:
+        """The figures of a question; raises ConfigurationError where it cannot be asked."""
+        entry_family = family(question.metric)
+        asked = self._known(checked(question, entry_family), entry_family)
+        window = asked.window or self.version.inactivity_days
+        table = _ENTRIES[asked.metric].answer(self._database, asked, window=window, as_of=self.version.as_of)
+        return self._answered(asked, window, table)
+
+    def retention_curve(self, question: Question, *, fixed_cohorts: bool = False) -> Answer:
+        """The retention of all cohorts together, period by period; see cohorts.retention_curve."""
+        asked = self._known(checked(question, family("retention_cohort")), family("retention_cohort"))
+        window = asked.window or self.version.inactivity_days
+        table = cohorts.retention_curve(
+            self._database, asked, window=window, as_of=self.version.as_of, fixed_cohorts=fixed_cohorts
+        )
+        return self._answered(asked, window, table)
+
+    def headline(self, *, window: int | None = None, where: Where = ()) -> tuple[Headline, ...]:
+        """The figures a manager reads first."""
+        return headline(self.answer, window=window, where=where, as_of=self.version.as_of)
+
+    def dimension_values(self, dimension: str) -> list[str]:
+        """The values of a dimension, the most frequent first."""
+        statement = _VALUES[dimension] if dimension in _VALUES else _CUSTOMER_VALUES.format(dimension=self._dimension(dimension))
+        return [str(value) for value in self._database.query(statement)["value"].to_pylist()]
+
+    def customers(self, search: Search, *, limit: int = 200) -> Page:
+        """A list of customers and its whole length."""
+        return lists.customers(self._database, search, limit=limit)
+
+    def customer(self, user_id: str) -> Customer | None:
+        """One customer, with or without `user_` in the id."""
+        return lists.customer(self._database, user_id)
+
+    def relation(self, name: str, *, where: Sequence[tuple[str, Any]] = ()) -> pa.Table:
+        """A whole published mart (or what equals the given values), in the order of its first columns."""
+        known = {row["name"]: row for row in self._database.query(_RELATIONS).to_pylist()}
+        if name not in known:
+            raise ConfigurationError(f"{name} is not a relation of {self.version.name}", next="neopulse status")
+        conditions = " and ".join(f'"{column}" = $value_{place}' for place, (column, _) in enumerate(where)) or "true"
+        parameters = {f"value_{place}": value for place, (_, value) in enumerate(where)}
+        return self._database.query(f"select * from {known[name]['schema']}.{name} where {conditions} order by all", parameters)
+
+    def data_quality(self) -> pa.Table:
+        """What was wrong with the bank's rows: table, reason, what was done, how many."""
+        return self.relation("mart_data_quality")
+
+    def close(self) -> None:
+        """Let go of the version's file."""
+        self._database.close()
+
+    def _dimension(self, dimension: str) -> str:
+        return one_of("dimension", dimension, CUSTOMER_DIMENSIONS, metric="customers")
+
+    def _known(self, question: Question, allowed: Family) -> Question:
+        for dimension, value in question.where:
+            values = self.dimension_values(dimension)
+            if value not in values:
+                one_of(f"value of {dimension}", value, sorted(values), metric=", ".join(allowed.dimensions))
+        return question
+
+    def _answered(self, question: Question, window: int, table: pa.Table) -> Answer:
+        return Answer(
+            question=question,
+            metric=self.registry[question.metric],
+            as_of=self.version.as_of,
+            version=self.version.name,
+            source=self.version.source,
+            window=window,
+            rule=self.version.activity_rule,
+            table=table,
+        )
+
+
+_CUSTOMER_VALUES = "select {dimension} as value from marts.mart_customers group by all order by count(*) desc, value"
+_VALUES = {
+    "type": """
+        select transaction_type as value from marts.mart_transactions_monthly
+        group by all order by sum(transactions) desc, value
+    """,
+    "state": """
+        select transaction_state as value from marts.mart_transactions_monthly
+        group by all order by sum(transactions) desc, value
+    """,
+    "merchant_country": """
+        select merchant_country as value from marts.mart_card_not_present_by_country
+        group by all order by sum(payments_known + payments_unknown) desc, value
+    """,
+}
+_RELATIONS = """
+    select table_name as name, table_schema as schema from information_schema.tables
+    where table_schema in ('marts', 'warehouse')
+"""
+
+_open: dict[str, Reader] = {}
+_opening = threading.Lock()
+KEPT_OPEN = 3
+
+
+def reader(version: Version) -> Reader:
+    """The reader of a version, opened once in this process; the last few stay open."""
+    key = str(version.folder)
+    with _opening:
+        if key not in _open:
+            _open[key] = Reader(version)
+            # Not closed: another thread may still be reading from it. It closes when the last of them lets go.
+            for stale in list(_open)[:-KEPT_OPEN]:
+                del _open[stale]
+        return _open[key]
