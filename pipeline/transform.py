@@ -1,0 +1,230 @@
+"""The second step: build a candidate from what was landed, test it, and publish it as a version."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline import files, metrics
+from pipeline.clock import bank_day
+from pipeline.context import StepContext, StepResult
+from pipeline.errors import DataError, NeopulseError, PermanentError
+from pipeline.settings import PROJECT
+from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
+from pipeline.warehouse.base import Warehouse
+from pipeline.warehouse.dbt_build import Build, Event, NodeResult, build
+from pipeline.warehouse.duckdb import DuckDBWarehouse
+from pipeline.warehouse.publication import Candidate, Facts, TestSummary, UntestedError, Version
+
+DBT_PROJECT = PROJECT / "dbt_project"
+EXTERNAL_TABLES = ("external_countries",)
+_BUILT = 0.9  # of the step's progress; copying and publishing are the rest
+_BROKEN_RULES = {
+    "unique": "values of {model}.{column} that occur more than once: {count}",
+    "not_null": "rows of {model} without {column}: {count}",
+    "accepted_values": "values of {model}.{column} that are not among the accepted ones: {count}",
+    "relationships": "rows of {model} whose {column} is unknown on the other side: {count}",
+}
+
+_log = logging.getLogger(__name__)
+
+
+def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResult:
+    """Build, test and publish: when this returns, readers see the new version.
+
+    Raises DataError where a model or a test failed; the candidate then stays to be looked at, until the next run.
+    """
+    landing_folder = context.settings.home / "landing"
+    landing = read_landing(landing_folder)
+    landing.verify()
+    external = _external(landing_folder)
+    warehouse = DuckDBWarehouse(memory_limit=context.settings.memory_limit, threads=context.settings.threads)
+    folder = _fresh_candidate(context)
+    warehouse.prepare(folder, landing.tables, external=external)
+    built = build(
+        project,
+        folder,
+        variables=_variables(context, landing),
+        environment=warehouse.environment(folder),
+        watch=_Watcher(context.progress),
+        full_refresh=context.run.full_refresh,
+    )
+    _refuse_failures(built, safe=context.publications.in_words())
+    version = _publish(context, warehouse, built, folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), _detail(version, built))
+
+
+def _external(landing_folder: Path) -> dict[str, Path]:
+    """The landed external facts by table name."""
+    paths = {name: landing_folder / f"{name}.parquet" for name in EXTERNAL_TABLES}
+    for name, path in paths.items():
+        if not path.exists():
+            raise DataError(f"{name} has not been landed", where=str(path), safe=UNTOUCHED, next="neopulse run")
+    return paths
+
+
+def _fresh_candidate(context: StepContext) -> Path:
+    """An empty folder for this run's candidate; those of earlier runs go."""
+    candidates = context.settings.home / "candidates"
+    shutil.rmtree(candidates, ignore_errors=True)
+    return files.make_folder(candidates / str(context.run.id))
+
+
+def _variables(context: StepContext, landing: Landing) -> dict[str, Any]:
+    """What dbt_project.yml declares under `vars`, as it is in this run."""
+    settings = context.settings
+    return {
+        "current_bank_day": bank_day(context.clock.now(), settings.zone).isoformat(),
+        "as_of": settings.as_of.isoformat() if settings.as_of else "",
+        "bank_timezone": settings.bank_timezone,
+        "inactivity_days": settings.inactivity_days,
+        "activity_states": list(settings.activity_states),
+        "activity_excluded_types": list(settings.activity_excluded_types),
+        "activity_minimum_amount": settings.activity_minimum_amount,
+        "source_name": landing.source,
+    }
+
+
+class _Watcher:
+    """Turns the events of a build into the step's progress and into lines of the run's log."""
+
+    def __init__(self, progress: Callable[[float | None, str], None]) -> None:
+        self._progress = progress
+        self._begun = self._ended = 0
+        self._fraction: float | None = None
+        self._text = "dbt reads the project"
+
+    def __call__(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._count(event)
+            _tell(event)
+        self._progress(self._fraction, self._text)  # with no event too: it raises when the run is to end
+
+    def _count(self, event: Event) -> None:
+        if event.ended:
+            self._ended += 1
+            self._fraction = _BUILT * self._ended / max(event.total, self._ended)
+        elif event.node:
+            self._begun += 1
+            self._text = f"{self._begun} of {event.total}: {event.node}"
+
+
+def _tell(event: Event) -> None:
+    if event.level in ("warn", "error"):
+        _log.log(logging.WARNING if event.level == "warn" else logging.ERROR, "%s", event.text)
+    elif event.ended and event.kind == "model":
+        _log.info("%s: %.1f s", event.node, event.seconds)
+
+
+def _refuse_failures(built: Build, *, safe: str) -> None:
+    """Raise the first failure in the order of the build, which is the cause where others follow from it."""
+    failed = [result for result in built.results if result.status in ("error", "fail")]
+    if not failed:
+        return
+    first = failed[0]
+    raise _test_failed(first, built, safe=safe) if first.kind == "test" else _not_built(first, safe=safe)
+
+
+def _test_failed(test: NodeResult, built: Build, *, safe: str) -> UntestedError:
+    counts = Counter(result.status for result in built.tests)
+    failed = counts["fail"] + counts["error"]
+    return UntestedError(
+        f"{failed} of {len(built.tests)} tests failed; the first is {test.name}: {_in_words(test)}",
+        where=f"{test.file}; the rows in question are those of {test.compiled_file}",
+        safe=safe,
+        next="mend the data or the model, then neopulse run --from transform",
+    )
+
+
+def _in_words(test: NodeResult) -> str:
+    if test.status == "error":
+        return test.message
+    own = "rows that break “{description}”: {count}" if test.description else "rows that break it: {count}"
+    known = {"model": test.model, "column": test.column, "description": test.description, "count": test.failures}
+    return _BROKEN_RULES.get(test.rule, own).format(**known)
+
+
+def _not_built(node: NodeResult, *, safe: str) -> NeopulseError:
+    what = f"The {node.kind} {node.name} could not be built: {node.message}"
+    if "Out of Memory" in node.message:
+        again = "raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
+        return PermanentError(what, where="NEOPULSE_MEMORY_LIMIT", safe=safe, next=again)
+    if "No space left" in node.message:
+        return PermanentError(what, where="NEOPULSE_HOME", safe=safe, next="free disk space, then neopulse run --from transform")
+    again = "mend the data or the model, then neopulse run --from transform"
+    return DataError(what, where=node.file, safe=safe, next=again)
+
+
+def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
+    context.progress(_BUILT, "copying the marts into a new version")
+    target = files.make_folder(folder / "version")
+    rows = warehouse.copy_readable(folder, target)
+    files.write_json(target / "metrics.json", metrics.write(metrics.from_manifest(built.manifest)))
+    files.write_json(target / "models.json", _models(built.manifest))
+    files.write_json(target / "tests.json", [_test(result) for result in built.tests])
+    candidate = Candidate(
+        target,
+        _facts(context, warehouse.publication_facts(folder), built, rows),
+        lease_token=context.run.lease_token,
+        started_at=context.run.started_at,
+    )
+    context.progress(None, "publishing")
+    version = context.publications.publish(candidate, clock=context.clock, guard=context.guard)
+    _log.info("Version %s is current: as of %s, %d tests held", version.name, version.as_of, version.tests.total)
+    return version
+
+
+def _facts(context: StepContext, row: Mapping[str, Any], built: Build, rows: Mapping[str, int]) -> Facts:
+    return Facts(
+        run_id=context.run.id,
+        as_of=row["as_of"],
+        source=row["source_name"],
+        inactivity_days=row["inactivity_days"],
+        activity_rule=row["activity_rule"],
+        bank_timezone=row["bank_timezone"],
+        tests=_summary(built),
+        rows=rows,
+    )
+
+
+def _summary(built: Build) -> TestSummary:
+    counts = Counter(result.status for result in built.tests)
+    return TestSummary(
+        passed=counts["pass"], failed=counts["fail"] + counts["error"], warned=counts["warn"], total=len(built.tests)
+    )
+
+
+def _test(result: NodeResult) -> dict[str, Any]:
+    fields = ("name", "model", "column", "description", "status", "failures", "seconds")
+    return {field: getattr(result, field) for field in fields}
+
+
+def _models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every model as the Definitions page shows it, with the names of what it is made from."""
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    return [
+        {
+            "name": node["name"],
+            "schema": node["schema"],
+            "description": node["description"],
+            "columns": {name: column["description"] for name, column in node["columns"].items()},
+            "depends_on": sorted(parent.split(".", 2)[2] for parent in node["depends_on"]["nodes"]),
+            "sql": node.get("compiled_code") or "",
+        }
+        for node in sorted(nodes, key=lambda node: str(node["name"]))
+    ]
+
+
+def _detail(version: Version, built: Build) -> dict[str, Any]:
+    return {
+        "version": version.name,
+        "as_of": version.as_of.isoformat(),
+        "models": sum(result.kind == "model" for result in built.results),
+        "tests": version.tests.total,
+        "tests_warned": version.tests.warned,
+    }

@@ -1,0 +1,168 @@
+"""DuckDB as the warehouse: one file a candidate, one smaller file a version, and readers that cannot write."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.errors import DataError, NeopulseError, PermanentError
+from pipeline.sources.landing import LandedTable
+from pipeline.sources.schema import RAW_TABLES
+from pipeline.warehouse.publication import DATABASE
+
+CANDIDATE = "candidate.duckdb"
+READER_MEMORY = "512MB"
+_READABLE = """
+    select table_schema, table_name, count(*) as columns
+    from information_schema.columns
+    where table_catalog = 'candidate'
+        and (table_schema = 'marts' or (table_schema = 'warehouse' and regexp_full_match(table_name, 'dim_.*|rejected_rows')))
+    group by all
+    order by all
+"""
+
+
+class DuckDBWarehouse:
+    """Builds candidates with the memory and the threads that the settings grant."""
+
+    name = "duckdb"
+
+    def __init__(self, *, memory_limit: str, threads: int = 0) -> None:
+        self._memory_limit = memory_limit
+        self._threads = threads or os.cpu_count() or 1
+
+    def prepare(self, folder: Path, landed: Mapping[str, LandedTable], *, external: Mapping[str, Path]) -> None:
+        """Make the candidate file, with views over the landed files in its schema `raw`."""
+        with _connected(folder / CANDIDATE) as connection:
+            connection.execute("create schema raw")
+            for table in RAW_TABLES.values():
+                files = landed[table.name].files if table.name in landed else ()
+                connection.execute(f"create view raw.{table.name} as {_texts(table.columns, files)}")
+            for name, path in external.items():
+                connection.execute(f"create view raw.{name} as select * from {_parquet((path,))}")
+
+    def environment(self, folder: Path) -> Mapping[str, str]:
+        """The variables that the profile's target `duckdb` reads."""
+        return {
+            "DBT_CANDIDATE": str(folder / CANDIDATE),
+            "DBT_THREADS": str(self._threads),
+            "DBT_MEMORY_LIMIT": self._memory_limit,
+            "DBT_TEMP_FOLDER": str(folder / "spill"),
+        }
+
+    def publication_facts(self, folder: Path) -> Mapping[str, Any]:
+        """The one row of `warehouse.dim_publication` in the built candidate."""
+        with _connected(folder / CANDIDATE, read_only=True) as connection:
+            rows = connection.sql("select * from warehouse.dim_publication").to_arrow_table().to_pylist()
+        if len(rows) != 1 or rows[0]["as_of"] is None:
+            raise DataError(
+                "The data holds no complete day: there is nothing to count up to",
+                where="warehouse.dim_publication",
+                safe="Nothing was published",
+                next="neopulse status shows what was landed; load at least one bank day that is over",
+            )
+        return dict(rows[0])
+
+    def copy_readable(self, folder: Path, target: Path) -> dict[str, int]:
+        """Copy what readers may see into `target`, each table in the order of its leading columns; returns rows by relation."""
+        with _connected(target / DATABASE) as connection:
+            connection.execute(f"set memory_limit = '{self._memory_limit}'")
+            connection.execute(f"set threads = {self._threads}")
+            connection.execute(f"attach {_quoted(folder / CANDIDATE)} as candidate (read_only)")
+            relations = connection.execute(_READABLE).fetchall()
+            rows = {name: _copy(connection, f'{schema}."{name}"', columns) for schema, name, columns in relations}
+            connection.execute("detach candidate")
+        return rows
+
+
+class ReadOnlyDuckDB:
+    """One version's file, open for reading: one connection, a cursor a query, so that threads do not wait for each other."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file; raises FileNotFoundError where the version has been pruned in the meantime."""
+        if not path.exists():
+            raise FileNotFoundError(path)
+        try:
+            self._connection = duckdb.connect(path, read_only=True, config=_reader_configuration(path))
+        except duckdb.IOException as error:
+            if not path.exists():
+                raise FileNotFoundError(path) from error
+            raise PermanentError(
+                f"The published file cannot be opened: {_first_line(error)}",
+                where=str(path),
+                safe="The other kept versions",
+                next="neopulse rollback VERSION, or neopulse run",
+            ) from error
+        # Only after connecting: external access off forbids to set the temporary folder.
+        self._connection.execute("set global TimeZone = 'UTC'")
+        self._connection.execute("set enable_external_access = false")
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """The rows of one select; `$name` in it stands for the parameter of that name."""
+        with self._connection.cursor() as cursor:
+            return cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+
+def _reader_configuration(path: Path) -> dict[str, Any]:
+    # DuckDB's own choice for what does not fit in memory is beside the file, and a version's folder is never written to.
+    spill = Path(tempfile.gettempdir()) / f"neopulse-{os.getpid()}-{path.parent.name}"
+    return {"memory_limit": READER_MEMORY, "temp_directory": str(spill)}
+
+
+@contextmanager
+def _connected(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    try:
+        with duckdb.connect(path, read_only=read_only) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            yield connection
+    except duckdb.Error as error:
+        raise _in_words(error, path) from error
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> int:
+    schema = relation.partition(".")[0]
+    leading = ", ".join(str(place + 1) for place in range(min(columns, 3)))
+    connection.execute(f"create schema if not exists {schema}")
+    copied = connection.execute(f"create table {relation} as select * from candidate.{relation} order by {leading}").fetchone()
+    return int(copied[0]) if copied else 0
+
+
+def _texts(columns: tuple[str, ...], files: tuple[Path, ...]) -> str:
+    if not files:
+        return "select " + ", ".join(f'null::varchar as "{column}"' for column in columns) + " where false"
+    return "select " + ", ".join(f'"{column}"::varchar as "{column}"' for column in columns) + f" from {_parquet(files)}"
+
+
+def _parquet(files: tuple[Path, ...]) -> str:
+    return f"read_parquet([{', '.join(_quoted(path.absolute()) for path in files)}], union_by_name = true)"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
+    """The engine's own words, and what to do about them."""
+    what = f"DuckDB gave up: {_first_line(error)}"
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return PermanentError(
+            what, where="NEOPULSE_MEMORY_LIMIT", next="raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
+        )
+    if "No space left" in str(error):
+        return PermanentError(what, where=str(path.parent), next="free disk space, then neopulse run --from transform")
+    return DataError(what, where=str(path), next="neopulse run, which lands the files anew")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

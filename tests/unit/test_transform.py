@@ -1,0 +1,276 @@
+"""The transform step on a small dbt project of its own: what is built, what is refused, what is left behind."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from pipeline import files, metrics
+from pipeline.clock import FixedClock
+from pipeline.context import StepContext, StepResult
+from pipeline.errors import DataError, InterruptedRunError, PermanentError
+from pipeline.runs.records import StepState
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
+from pipeline.sources.landing import Fingerprint, LandedTable, Landing
+from pipeline.sources.schema import RAW_TABLES
+from pipeline.transform import DBT_PROJECT, transform
+from pipeline.warehouse.duckdb import ReadOnlyDuckDB
+from pipeline.warehouse.publication import Publications, UntestedError
+
+NOW = datetime(2019, 5, 16, 22, 30, tzinfo=UTC)  # 17 May in Paris
+PROJECT_FILE = """
+name: neopulse
+version: "1.0.0"
+profile: neopulse
+models:
+  neopulse:
+    +materialized: table
+    warehouse: {+schema: warehouse}
+    marts: {+schema: marts}
+"""
+MODELS = {
+    "macros/schemas.sql": "{% macro generate_schema_name(name, node) %}{{ name or target.schema }}{% endmacro %}",
+    "models/warehouse/dim_publication.sql": """
+        select
+            cast('{{ var("current_bank_day") }}' as date) - 1 as as_of,
+            {{ var("inactivity_days") }} as inactivity_days,
+            '{{ var("bank_timezone") }}' as bank_timezone,
+            '{{ var("activity_states") | join(" or ") }}' as activity_rule,
+            '{{ var("source_name") }}' as source_name
+    """,
+    "models/warehouse/fct_plans.sql": "select user_id, plan from raw.users",
+    "models/warehouse/rejected_rows.sql": "select user_id from {{ ref('fct_plans') }} where plan is null",
+    "models/marts/mart_customers.sql": """
+        select plan, user_id, (select count(*) from raw.notifications) as notifications
+        from {{ ref('fct_plans') }} where plan is not null
+    """,
+    "models/marts/_marts.yml": """
+models:
+  - name: mart_customers
+    description: Each customer with a plan.
+    config:
+      meta:
+        metrics:
+          - name: customers
+            column: user_id
+            unit: customers
+            label: {en: Customers, fr: Clients}
+            definition: {en: Who has a plan., fr: Qui a une offre.}
+    columns:
+      - name: user_id
+        description: Who.
+        data_tests: [unique, not_null]
+      - name: plan
+        data_tests:
+          - accepted_values: {arguments: {values: [STANDARD, METAL]}, config: {severity: warn}}
+""",
+}
+
+
+SLOW = "select count(distinct range) as numbers from range(100000000000)"
+PASSES = ("unique_mart_customers_user_id", "not_null_mart_customers_user_id")
+WARNS = "accepted_values_mart_customers_plan__STANDARD__METAL"
+
+
+@dataclass
+class House:
+    """A home with landed tables, a dbt project, and the means to run the step on both."""
+
+    home: Path
+    project: Path
+    store: RunStore
+    publications: Publications
+    told: list[str] = field(default_factory=list)
+
+    def land(self, *users: tuple[str, str | None]) -> None:
+        """Land users with their plans, and nothing else."""
+        landing = self.home / "landing"
+        landing.mkdir(parents=True, exist_ok=True)
+        columns: dict[str, list[Any]] = {name: [None] * len(users) for name in RAW_TABLES["users"].columns}
+        columns |= {
+            "user_id": [user for user, _ in users],
+            "plan": [plan for _, plan in users],
+            "birth_year": [1980] * len(users),
+        }
+        pa.parquet.write_table(pa.table(columns), landing / "users.parquet")
+        pa.parquet.write_table(pa.table({"alpha_2": ["FR"], "population": [68]}), landing / "external_countries.parquet")
+        table = LandedTable("users", (Fingerprint.of(landing / "users.parquet"),), len(users), tuple(columns))
+        Landing("files", NOW, {"users": table}).write(landing)
+
+    def model(self, name: str, sql: str) -> None:
+        """Put a file into the dbt project."""
+        path = self.project / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(sql)
+
+    def transform(self, *, stop_at: str | None = None) -> StepResult:
+        """Run the step as a run of its own; with `stop_at`, somebody ends it when its progress says so."""
+        settings = Settings(home=self.home, threads=1, memory_limit="500MB")
+        lease = self.store.take_lease("this test", seconds=60)
+        plan = (("transform", StepState.PENDING),)
+        run = self.store.start_run(lease, trigger="cli", requested_by="ada", plan=plan, first_step="transform")
+
+        def progress(_fraction: float | None, text: str) -> None:
+            self.told.append(text)
+            if stop_at is not None and stop_at in text:
+                raise InterruptedRunError("The run was stopped")
+
+        clock, guard = FixedClock(NOW), lambda: self.store.assert_held(lease)
+        context = StepContext(settings, self.store, run, clock, self.publications, progress, lambda: False, guard)
+        try:
+            return transform(context, project=self.project)
+        finally:
+            self.store.release(lease)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    project, home = tmp_path / "project", tmp_path / "home"
+    project.mkdir()
+    home.mkdir()
+    store = RunStore.open(f"sqlite:///{home / 'run_store.db'}", clock=FixedClock(NOW))
+    house = House(home, project, store, Publications(home, keep=5))
+    shutil.copy(DBT_PROJECT / "profiles.yml", project)
+    for name, content in {"dbt_project.yml": PROJECT_FILE, **MODELS}.items():
+        house.model(name, content)
+    house.land(("user_1", "STANDARD"), ("user_2", "GOLD"), ("user_3", None))
+    return house
+
+
+def test_a_build_whose_tests_hold_becomes_a_version_with_all_it_needs(house: House) -> None:
+    files.make_folder(house.home / "candidates" / "0")  # a failed run left it
+    result = house.transform()
+    version = house.publications.current()
+    assert version is not None
+    assert (version.as_of, version.source, version.bank_timezone) == (date(2019, 5, 16), "files", "Europe/Paris")
+    assert (version.inactivity_days, version.activity_rule) == (90, "COMPLETED")
+    assert version.rows == {"mart_customers": 2, "dim_publication": 1, "rejected_rows": 1}
+    assert (version.tests.passed, version.tests.warned, version.tests.total) == (2, 1, 3)
+    assert (result.service, result.rows_in, result.rows_out) == ("duckdb", 3, 4)
+    assert sorted(path.name for path in version.folder.iterdir()) == [
+        *("metrics.json", "models.json", "published.duckdb", "tests.json", "version.json")
+    ]
+    assert list((house.home / "candidates").iterdir()) == []
+    _holds_what_readers_may_see(version.database)
+    _tells_about_tests_models_and_metrics(version.folder)
+    assert "1 of 7: dim_publication" in house.told or "1 of 7: fct_plans" in house.told
+
+
+def _holds_what_readers_may_see(database: Path) -> None:
+    reader = ReadOnlyDuckDB(database)
+    relations = "select table_schema || '.' || table_name as name from information_schema.tables order by all"
+    assert reader.query(relations)["name"].to_pylist() == [
+        *("marts.mart_customers", "warehouse.dim_publication", "warehouse.rejected_rows")
+    ]
+    rows = reader.query("select * from marts.mart_customers where plan = $plan", {"plan": "GOLD"})
+    assert rows.to_pylist() == [{"plan": "GOLD", "user_id": "user_2", "notifications": 0}]
+    reader.close()
+
+
+def _tells_about_tests_models_and_metrics(folder: Path) -> None:
+    tests = {test["name"]: test for test in json.loads((folder / "tests.json").read_text())}
+    assert {name: test["status"] for name, test in tests.items()} == {**dict.fromkeys(PASSES, "pass"), WARNS: "warn"}
+    assert (tests[WARNS]["model"], tests[WARNS]["column"], tests[WARNS]["failures"]) == ("mart_customers", "plan", 1)
+    models = {model["name"]: model for model in json.loads((folder / "models.json").read_text())}
+    assert models["mart_customers"]["description"] == "Each customer with a plan."
+    assert models["mart_customers"]["columns"]["user_id"] == "Who."
+    assert models["mart_customers"]["depends_on"] == ["fct_plans"]
+    assert 'from "candidate"."warehouse"."fct_plans"' in models["mart_customers"]["sql"]
+    assert metrics.read(folder / "metrics.json")["customers"].label["fr"] == "Clients"
+
+
+def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(house: House) -> None:
+    house.land(("user_1", "STANDARD"), ("user_1", "METAL"), ("user_1", "METAL"), ("user_2", "METAL"))
+    with pytest.raises(UntestedError) as refusal:
+        house.transform()
+    error = refusal.value
+    assert error.what == (
+        "1 of 3 tests failed; the first is unique_mart_customers_user_id: "
+        "values of mart_customers.user_id that occur more than once: 1"
+    )
+    assert error.where.startswith("models/marts/_marts.yml; the rows in question are those of ")
+    assert Path(error.where.split(" are those of ")[1]).is_file()
+    assert error.safe == "Nothing has been published yet"
+    assert error.next == "mend the data or the model, then neopulse run --from transform"
+    assert house.publications.current() is None
+    assert (house.home / "candidates" / "1" / "candidate.duckdb").is_file()
+
+
+def test_a_model_that_cannot_be_built_is_named_with_the_reason(house: House) -> None:
+    house.model("models/warehouse/fct_plans.sql", "select user_id, plam from raw.users")
+    with pytest.raises(DataError) as refusal:
+        house.transform()
+    assert refusal.value.what.startswith("The model fct_plans could not be built: ")
+    assert '"plam" not found' in refusal.value.what
+    assert refusal.value.where == "models/warehouse/fct_plans.sql"
+    assert refusal.value.safe == "Nothing has been published yet"
+
+
+def test_a_project_that_dbt_cannot_read_is_told_in_its_words(house: House) -> None:
+    house.model("models/warehouse/fct_plans.sql", "select user_id, plan from {{ ref('nowhere') }}")
+    with pytest.raises(PermanentError) as refusal:
+        house.transform()
+    assert "depends on a node named 'nowhere' which was not found" in refusal.value.what
+
+
+def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House) -> None:
+    house.model("models/marts/mart_slow.sql", SLOW)
+    with pytest.raises(InterruptedRunError):
+        house.transform(stop_at="mart_slow")
+    assert _is_let_go(house.home / "candidates" / "1" / "candidate.duckdb", within_seconds=1)
+    assert house.publications.current() is None
+
+
+KILLED_PARENT = """
+import sys
+from pathlib import Path
+from pipeline.warehouse.dbt_build import build
+
+def watch(events):
+    if any(event.node == "mart_slow" for event in events):
+        print("going on", flush=True)
+
+project, folder = map(Path, sys.argv[1:])
+environment = {"DBT_CANDIDATE": str(folder / "candidate.duckdb"), "DBT_THREADS": "1", "DBT_MEMORY_LIMIT": "500MB"}
+environment |= {"DBT_TEMP_FOLDER": str(folder / "spill")}
+build(project, folder, variables={}, environment=environment, watch=watch)
+"""
+
+
+def test_a_build_whose_parent_is_killed_ends_with_it(house: House, tmp_path: Path) -> None:
+    shutil.rmtree(house.project / "models")
+    house.model("models/marts/mart_slow.sql", SLOW)
+    command = [sys.executable, "-c", KILLED_PARENT, str(house.project), str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "going on\n"
+        assert not _is_let_go(tmp_path / "candidate.duckdb", within_seconds=0)
+        parent.kill()
+        assert _is_let_go(tmp_path / "candidate.duckdb", within_seconds=2)
+
+
+def _is_let_go(database: Path, *, within_seconds: float) -> bool:
+    """Whether nobody writes to a DuckDB file any more: its lock ends with the process that holds it."""
+    deadline = time.monotonic() + within_seconds
+    while True:
+        try:
+            duckdb.connect(database).close()
+        except duckdb.IOException:
+            if time.monotonic() > deadline:
+                return False
+        else:
+            return True
+        time.sleep(0.05)
