@@ -1,0 +1,24 @@
+-- rows that came in = rows that count + rows that were rejected with a reason, for each raw table that has rejects
+with rejected as (
+    select source_table, count(*) as rows_rejected
+    from {{ ref('rejected_rows') }}
+    where disposition = 'rejected'
+    group by source_table
+),
+
+counted as (
+    select
+        'transactions' as source_table,
+        (select count(*) from {{ source('bank', 'transactions') }}) as rows_in,
+        (select count(*) from {{ ref('fct_transactions') }}) as rows_used
+    union all
+    select
+        'users',
+        (select count(*) from {{ source('bank', 'users') }}),
+        (select count(*) from {{ ref('dim_customers') }} where has_user_row)
+)
+
+select counted.*, rejected.rows_rejected
+from counted
+left join rejected on counted.source_table = rejected.source_table
+where counted.rows_in <> counted.rows_used + coalesce(rejected.rows_rejected, 0)
