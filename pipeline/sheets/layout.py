@@ -1,0 +1,200 @@
+"""The tabs of the sheet, made from one published version: the same version makes the same tabs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.marts import Headline, Reader
+from pipeline.sheets.base import Figure, Format, Row, Tab
+from pipeline.sheets.texts import TEXTS
+from pipeline.spreadsheets import Storable
+from pipeline.warehouse.publication import Version
+
+SEGMENTS = ("all", "plan_tier", "plan", "country", "os", "age_band")
+SMALL_N = 30
+UNIT_FORMATS: Mapping[str, Format] = {"share": "share", "ratio": "ratio", "usd": "usd"}
+WIDTHS: Mapping[Format, int] = {"text": 18, "count": 12, "share": 10, "ratio": 10, "usd": 16, "date": 12, "moment": 18}
+WIDE = {"definition": 90, "metric": 30, "facts_source": 40, "name": 24, "item": 36, "value_of_item": 60}
+
+Column = tuple[str, Format]
+
+
+def tabs(reader: Reader, *, language: str) -> tuple[Tab, ...]:
+    """Headline figures, churn by month and segment, cohorts, countries with facts, and what the figures rest on."""
+    book = _Book(reader.version, TEXTS[language])
+    return (
+        book.headline(reader.headline(), language),
+        book.churn(_rows(reader, "mart_monthly_churn_rate")),
+        book.cohorts(_rows(reader, "mart_retention_cohorts", grain="month", cohort_kind="first_activity", segment="all")),
+        book.countries(_rows(reader, "mart_customers_by_country"), language),
+        book.update(),
+    )
+
+
+def _rows(reader: Reader, relation: str, **where: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = reader.relation(relation, where=tuple(where.items())).to_pylist()
+    return rows
+
+
+class _Book:
+    """One version in the words of one language."""
+
+    def __init__(self, version: Version, texts: Mapping[str, str]) -> None:
+        self._version = version
+        self._texts = texts
+
+    def headline(self, figures: Iterable[Headline], language: str) -> Tab:
+        columns: tuple[Column, ...] = (
+            ("metric", "text"),
+            ("value", "count"),
+            ("unit", "text"),
+            ("before", "count"),
+            ("change", "count"),
+            ("low", "share"),
+            ("high", "share"),
+            ("n", "count"),
+            ("period", "text"),
+            ("until", "date"),
+            ("status", "text"),
+            ("final_on", "date"),
+            ("definition", "text"),
+        )
+        return self._tab("headline", columns, [self._figure(figure, language) for figure in figures])
+
+    def _figure(self, figure: Headline, language: str) -> Row:
+        metric = figure.metric
+        unit = UNIT_FORMATS.get(metric.unit, "count")
+        return (
+            metric.label[language],
+            Figure(figure.value, unit),
+            self._texts[f"unit.{metric.unit}"],
+            Figure(figure.before, unit),
+            Figure(figure.change, unit),
+            figure.low,
+            figure.high,
+            figure.n,
+            self._texts[f"period.{figure.period}"],
+            figure.until,
+            self._status(figure.provisional),
+            figure.final_on,
+            metric.definition[language],
+        )
+
+    def churn(self, rows: list[dict[str, Any]]) -> Tab:
+        columns: tuple[Column, ...] = (
+            ("month", "date"),
+            ("segment", "text"),
+            ("segment_value", "text"),
+            ("customers_at_start", "count"),
+            ("churned_customers", "count"),
+            ("churn_rate", "share"),
+            ("low", "share"),
+            ("high", "share"),
+            ("retention_rate", "share"),
+            ("status", "text"),
+            ("final_on", "date"),
+            ("small_n", "text"),
+        )
+        ordered = sorted(rows, key=lambda row: (SEGMENTS.index(row["segment"]), row["segment_value"], row["month"]))
+        return self._tab("churn", columns, [self._churn_row(row) for row in ordered])
+
+    def _churn_row(self, row: Mapping[str, Any]) -> Row:
+        return (
+            row["month"],
+            self._texts[f"segment.{row['segment']}"],
+            self._texts["segment.all"] if row["segment"] == "all" else row["segment_value"],
+            row["customers_at_start"],
+            row["churned_customers"],
+            row["churn_rate"],
+            row["churn_rate_low"],
+            row["churn_rate_high"],
+            row["retention_rate"],
+            self._status(row["is_provisional"]),
+            row["final_on"],
+            self._texts["yes"] if row["customers_at_start"] < SMALL_N else None,
+        )
+
+    def cohorts(self, cells: list[dict[str, Any]]) -> Tab:
+        """One row a cohort, one column a month since; the first month that can still change has its own column."""
+        periods = range(max((cell["period"] for cell in cells), default=-1) + 1)
+        by_cohort: dict[Any, dict[int, dict[str, Any]]] = {}
+        for cell in cells:
+            by_cohort.setdefault(cell["cohort"], {})[cell["period"]] = cell
+        columns: list[Column] = [("cohort", "date"), ("customers", "count"), ("first_provisional", "count")]
+        columns += [(str(period), "share") for period in periods]
+        rows = [_cohort_row(cohort, by_period, periods) for cohort, by_period in sorted(by_cohort.items())]
+        return self._tab("cohorts", columns, rows, note=self._texts["cohort_note"])
+
+    def countries(self, rows: list[dict[str, Any]], language: str) -> Tab:
+        columns: tuple[Column, ...] = (
+            ("country", "text"),
+            ("name", "text"),
+            ("customers", "count"),
+            ("ever_active_customers", "count"),
+            ("active_customers", "count"),
+            ("active_share", "share"),
+            ("amount_usd", "usd"),
+            ("population", "count"),
+            ("customers_per_million", "ratio"),
+            ("capital", "text"),
+            ("region", "text"),
+            ("area_km2", "count"),
+            ("currency", "text"),
+            ("facts_source", "text"),
+            ("facts_as_of", "date"),
+        )
+        named = {"name": f"name_{language}", "customers_per_million": "customers_per_million_inhabitants"}
+        ordered = sorted(rows, key=lambda row: (-row["customers"], row["country"]))
+        return self._tab("countries", columns, [[row[named.get(name, name)] for name, _ in columns] for row in ordered])
+
+    def update(self) -> Tab:
+        """What the figures rest on, one item a row."""
+        version = self._version
+        items: dict[str, Storable | Figure] = {
+            "version": version.name,
+            "as_of": Figure(version.as_of, "date"),
+            "published_at": Figure(version.published_at, "moment"),
+            "source": self._source,
+            "rule": version.activity_rule,
+            "inactivity_days": Figure(version.inactivity_days, "count"),
+            "bank_timezone": version.bank_timezone,
+            "tests_passed": Figure(version.tests.passed, "count"),
+            "tests_warned": Figure(version.tests.warned, "count"),
+            "tests_total": Figure(version.tests.total, "count"),
+        }
+        rows = [(self._texts[name], value) for name, value in items.items()]
+        return self._tab("update", (("item", "text"), ("value", "text")), rows, widths=(WIDE["item"], WIDE["value_of_item"]))
+
+    @property
+    def _source(self) -> str:
+        return self._texts.get(self._version.source, self._version.source)
+
+    def _status(self, provisional: bool) -> str:
+        return self._texts["provisional" if provisional else "final"]
+
+    def _tab(
+        self, name: str, columns: Sequence[Column], rows: Iterable[Row], *, note: str = "", widths: tuple[int, ...] = ()
+    ) -> Tab:
+        version = self._version
+        context = self._texts["note"].format(
+            as_of=version.as_of,
+            days=version.inactivity_days,
+            rule=version.activity_rule,
+            source=self._source,
+            version=version.name,
+        )
+        return Tab(
+            name=self._texts[name],
+            note=" · ".join(part for part in (self._texts[name], note, context) if part),
+            header=tuple(self._texts.get(column, column) for column, _ in columns),
+            formats=tuple(kind for _, kind in columns),
+            widths=widths or tuple(WIDE.get(column, WIDTHS[kind]) for column, kind in columns),
+            rows=tuple(rows),
+        )
+
+
+def _cohort_row(cohort: Any, by_period: Mapping[int, Mapping[str, Any]], periods: range) -> Row:
+    provisional = [period for period, cell in sorted(by_period.items()) if cell["is_provisional"]]
+    shares = [by_period[period]["retention_classic"] if period in by_period else None for period in periods]
+    return (cohort, by_period[0]["cohort_customers"], provisional[0] if provisional else None, *shares)
