@@ -1,0 +1,65 @@
+"""Keeping the lease while a run goes on: a thread renews it, and tells when it was lost."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from types import TracebackType
+
+from pipeline.errors import InterruptedRunError, NeopulseError
+from pipeline.runs.records import Lease
+from pipeline.runs.store import RunStore
+
+# A dead holder's run is closed within a minute even where nobody can see that it is dead: 40 seconds, and the next look.
+LEASE_SECONDS = 40.0
+RENEW_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class LeaseKeeper:
+    """Holds the lease for the length of a `with` block; raises LeaseHeldError where another run is going on."""
+
+    def __init__(
+        self, store: RunStore, holder: str, *, seconds: float = LEASE_SECONDS, renew_seconds: float = RENEW_SECONDS
+    ) -> None:
+        self._store = store
+        self._holder = holder
+        self._seconds = seconds
+        self._renew_seconds = renew_seconds
+        self._ended = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+
+    def __enter__(self) -> LeaseKeeper:
+        self.lease: Lease = self._store.take_lease(self._holder, seconds=self._seconds)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._ended.set()
+        self._thread.join()
+        try:
+            self._store.release(self.lease)
+        except NeopulseError as silent:
+            _log.warning("The lease was not given back and will run out: %s", silent.what)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether somebody else may be running by now."""
+        return self._lost.is_set()
+
+    def assert_held(self) -> None:
+        """Raise InterruptedRunError where the lease was lost; asks the run store itself."""
+        self._store.assert_held(self.lease)
+
+    def _renew(self) -> None:
+        while not self._ended.wait(self._renew_seconds):
+            try:
+                self._store.renew(self.lease, seconds=self._seconds)
+            except InterruptedRunError:
+                self._lost.set()
+                return
+            except NeopulseError as error:
+                # The store may answer again before the lease runs out; if not, `assert_held` stops the run.
+                _log.warning("The lease could not be renewed: %s", error.what)

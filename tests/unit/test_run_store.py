@@ -1,0 +1,343 @@
+"""The run store: one lease, one open request, nothing written under a lost lease."""
+
+from __future__ import annotations
+
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, insert, select, text, update
+
+from pipeline.clock import FixedClock, SystemClock
+from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
+from pipeline.runs import schema
+from pipeline.runs.holders import Holders
+from pipeline.runs.leases import LeaseHeldError
+from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState
+from pipeline.runs.store import RunStore
+
+MONDAY = datetime(2019, 5, 13, 4, 0, tzinfo=UTC)
+PLAN = (("extract", StepState.PENDING), ("transform", StepState.PENDING), ("notify", StepState.PENDING))
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(MONDAY)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'run_store.db'}"
+
+
+@pytest.fixture
+def store(url: str, clock: FixedClock) -> RunStore:
+    return RunStore.open(url, clock=clock)
+
+
+def begin(store: RunStore, *, holder: str = "first", request_id: int | None = None) -> tuple[Lease, Run]:
+    lease = store.take_lease(holder, seconds=40)
+    run = store.start_run(lease, trigger="cli", requested_by="ada", plan=PLAN, first_step="extract", request_id=request_id)
+    return lease, run
+
+
+def test_a_second_run_is_refused_with_the_name_of_the_first(store: RunStore) -> None:
+    begin(store, holder="machine process 12")
+    with pytest.raises(LeaseHeldError) as refused:
+        store.take_lease("machine process 13", seconds=40)
+    assert "Run 1 is going on" in str(refused.value)
+    assert "machine process 12 since 2019-05-13 04:00:00 UTC" in str(refused.value)
+
+
+def _take_in_a_process(url: str, holder: str, answers: multiprocessing.Queue[str]) -> None:
+    try:
+        RunStore.open(url, clock=SystemClock()).take_lease(holder, seconds=40)
+        answers.put("taken")
+    except LeaseHeldError:
+        answers.put("refused")
+
+
+def test_of_eight_processes_that_want_the_lease_one_gets_it(url: str) -> None:
+    spawning = multiprocessing.get_context("spawn")
+    answers: multiprocessing.Queue[str] = spawning.Queue()
+    processes = [spawning.Process(target=_take_in_a_process, args=(url, f"process {number}", answers)) for number in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert sorted(answers.get() for _ in processes) == ["refused"] * 7 + ["taken"]
+
+
+def test_tokens_only_ever_grow(store: RunStore, clock: FixedClock) -> None:
+    first = store.take_lease("a", seconds=40)
+    store.release(first)
+    second = store.take_lease("b", seconds=40)
+    clock.sleep(41)
+    third = store.take_lease("c", seconds=40)
+    assert first.token < second.token < third.token
+
+
+def test_a_renewed_lease_outlives_its_first_end(store: RunStore, clock: FixedClock) -> None:
+    lease = store.take_lease("a", seconds=40)
+    clock.sleep(30)
+    store.renew(lease, seconds=40)
+    clock.sleep(30)
+    store.assert_held(lease)
+    clock.sleep(11)
+    with pytest.raises(InterruptedRunError):
+        store.assert_held(lease)
+
+
+def test_who_comes_back_after_the_lease_ran_out_cannot_write(store: RunStore, clock: FixedClock) -> None:
+    late, run = begin(store)
+    store.start_step(late, run.id, "extract", attempt=1)
+    clock.sleep(41)
+    assert [reaped.id for reaped in store.reap()] == [run.id]
+
+    with pytest.raises(InterruptedRunError):
+        store.renew(late, seconds=40)
+    with pytest.raises(InterruptedRunError):
+        store.progress(late, run.id, "extract", fraction=0.5, text="half")
+    with pytest.raises(InterruptedRunError):
+        store.finish_step(late, run.id, "extract", state=StepState.SUCCEEDED)
+    with pytest.raises(InterruptedRunError):
+        store.set_version(late, run.id, version="v0001", as_of=date(2019, 5, 12))
+    assert store.finish_run(late, run.id, state=RunState.SUCCEEDED).state is RunState.INTERRUPTED
+
+
+def test_a_late_release_does_not_free_the_lease_of_the_next(store: RunStore, clock: FixedClock) -> None:
+    late = store.take_lease("a", seconds=40)
+    clock.sleep(41)
+    present = store.take_lease("b", seconds=40)
+    store.release(late)
+    store.assert_held(present)
+
+
+def test_a_run_whose_lease_lives_is_not_reaped(store: RunStore, clock: FixedClock) -> None:
+    begin(store)
+    clock.sleep(39)
+    assert store.reap() == []
+
+
+def test_a_reaped_run_tells_where_to_resume(store: RunStore, clock: FixedClock) -> None:
+    lease, run = begin(store)
+    store.start_step(lease, run.id, "extract", attempt=1)
+    store.finish_step(lease, run.id, "extract", state=StepState.SUCCEEDED, service="files", rows_in=3, rows_out=3)
+    store.start_step(lease, run.id, "transform", attempt=1)
+    clock.sleep(41)
+    (reaped,) = store.reap()
+    assert [step.state for step in reaped.steps] == [StepState.SUCCEEDED, StepState.INTERRUPTED, StepState.PENDING]
+    assert reaped.unfinished_step == "transform"
+    assert reaped.error is not None
+    assert "neopulse run --from transform" in reaped.error
+    assert reaped.ended_at == MONDAY + timedelta(seconds=41)
+    assert store.reap() == []
+
+
+def test_the_run_of_a_holder_that_is_seen_to_be_dead_is_reaped_at_once(store: RunStore) -> None:
+    begin(store, holder="dead")
+    assert len(store.reap(lambda holder: holder == "dead")) == 1
+    store.take_lease("next", seconds=40)
+
+
+def test_what_a_dead_holder_left_is_seen_and_what_a_living_one_holds_is_not(tmp_path: Path) -> None:
+    holders = Holders(tmp_path / "holders")
+    with holders.alive("me"):
+        assert not holders.is_dead("me")
+    assert not holders.is_dead("a holder of another machine")
+    (tmp_path / "holders" / holders._path("gone").name).touch()
+    assert holders.is_dead("gone")
+
+
+def test_fifty_presses_at_once_are_one_request(url: str, clock: FixedClock) -> None:
+    stores = [RunStore.open(url, clock=clock) for _ in range(5)]
+    with ThreadPoolExecutor(50) as presses:
+        asked = list(presses.map(lambda number: stores[number % 5].request_run(f"person {number}"), range(50)))
+    assert len({request.id for request in asked}) == 1
+    assert len(stores[0].requests()) == 1
+
+
+def test_a_press_while_the_run_goes_on_is_the_same_request_and_afterwards_a_new_one(store: RunStore) -> None:
+    request = store.request_run("ada")
+    lease, run = begin(store, request_id=request.id)
+    assert store.next_request() is None
+    again = store.request_run("grace")
+    assert (again.id, again.state, again.run_id) == (request.id, RequestState.CLAIMED, run.id)
+
+    store.finish_run(lease, run.id, state=RunState.SUCCEEDED)
+    (answered,) = store.requests()
+    assert (answered.state, answered.answer) == (RequestState.DONE, "Run 1 succeeded")
+    assert store.request_run("grace").id != request.id
+
+
+def test_requests_that_differ_are_served_in_their_order(store: RunStore) -> None:
+    first = store.request_run("ada", first_step="sheet")
+    second = store.request_run("ada")
+    waiting = store.next_request()
+    assert waiting is not None
+    assert waiting.id == first.id
+    store.refuse(first.id, "no version was published")
+    waiting = store.next_request()
+    assert waiting is not None
+    assert waiting.id == second.id
+
+
+def test_a_request_is_served_once(store: RunStore) -> None:
+    request = store.request_run("ada")
+    lease, run = begin(store, request_id=request.id)
+    store.finish_run(lease, run.id, state=RunState.SUCCEEDED)
+    store.release(lease)
+    with pytest.raises(PermanentError, match="served already"):
+        begin(store, request_id=request.id)
+    assert [run.id for run in store.runs()] == [run.id]  # the refused start left no trace
+
+
+def test_a_slot_of_the_schedule_becomes_one_request(store: RunStore) -> None:
+    request = store.request_slot("daily", MONDAY)
+    assert request is not None
+    assert request.trigger == "schedule"
+    assert store.request_slot("daily", MONDAY) is None
+    assert not store.skip_slot("daily", MONDAY)
+
+
+def test_steps_keep_service_rows_times_and_attempts(store: RunStore, clock: FixedClock) -> None:
+    lease, run = begin(store)
+    store.start_step(lease, run.id, "extract", attempt=1)
+    clock.sleep(5)
+    store.start_step(lease, run.id, "extract", attempt=2)
+    clock.sleep(7)
+    store.finish_step(
+        lease,
+        run.id,
+        "extract",
+        state=StepState.SUCCEEDED,
+        service="files",
+        rows_in=10,
+        rows_out=9,
+        detail={"tables": {"users": 9}},
+    )
+    extract = store.run(run.id).steps[0]
+    assert (extract.service, extract.rows_in, extract.rows_out, extract.attempts) == ("files", 10, 9, 2)
+    assert extract.started_at == MONDAY
+    assert extract.ended_at == MONDAY + timedelta(seconds=12)
+    assert extract.detail == {"tables": {"users": 9}}
+
+
+def test_runs_are_paged_from_the_newest_down(store: RunStore) -> None:
+    for _ in range(5):
+        lease, run = begin(store)
+        store.finish_run(lease, run.id, state=RunState.SUCCEEDED)
+        store.release(lease)
+    assert [run.id for run in store.runs(2)] == [5, 4]
+    assert [run.id for run in store.runs(2, before=4)] == [3, 2]
+    latest = store.latest()
+    assert latest is not None
+    assert latest.id == 5
+    with pytest.raises(PermanentError, match="no run 6"):
+        store.run(6)
+
+
+def test_the_live_log_goes_on_where_the_reader_left_off(store: RunStore) -> None:
+    _, run = begin(store)
+    for word in ("one", "two", "three"):
+        store.add_event(run.id, level="info", step="extract", text=word)
+    seen = store.events(run.id)
+    assert [event.text for event in seen] == ["one", "two", "three"]
+    assert [event.text for event in store.events(run.id, after=seen[1].id)] == ["three"]
+
+
+def test_a_delivery_is_reserved_until_it_was_made_and_never_again(store: RunStore) -> None:
+    assert store.reserve("v0001/mail", "managers@localhost", {"version": "v0001"})
+    assert store.reserve("v0001/mail", "managers@localhost", {"version": "v0001"})  # the crash came before the mail
+    assert [delivery.key for delivery in store.waiting()] == ["v0001/mail"]
+    store.delivered("v0001/mail", location="outbox/v0001.eml")
+    assert not store.reserve("v0001/mail", "managers@localhost", {"version": "v0001"})
+    assert store.waiting() == []
+    delivery = store.delivery("v0001/mail")
+    assert delivery is not None
+    assert (delivery.delivered, delivery.location) == (True, "outbox/v0001.eml")
+
+
+def test_sent_rows_change_one_by_one_and_per_sync(store: RunStore) -> None:
+    store.replace_sent_rows("status", {f"user {number}": "a" for number in range(1200)})
+    store.replace_sent_rows("lapsed", {"user 1": "z"})
+    store.replace_sent_rows("status", {"user 0": None, "user 1": "b", "user 1200": "c"})
+    sent = store.sent_rows("status")
+    assert len(sent) == 1200
+    assert "user 0" not in sent
+    assert (sent["user 1"], sent["user 2"], sent["user 1200"]) == ("b", "a", "c")
+    assert store.sent_rows("lapsed") == {"user 1": "z"}
+
+
+def test_the_audit_can_be_added_to_and_read_and_nothing_else(store: RunStore) -> None:
+    store.audit("ada", "rollback", "version", before="v0002", after="v0001")
+    (row,) = store.audit_rows()
+    assert (row.who, row.action, row.before, row.after, row.at) == ("ada", "rollback", "v0002", "v0001", MONDAY)
+    assert [name for name in dir(RunStore) if "audit" in name and not name.startswith("_")] == ["audit", "audit_rows"]
+
+
+def test_a_worker_has_one_row_however_often_it_beats(store: RunStore, clock: FixedClock) -> None:
+    store.beat("machine", started_at=MONDAY, doing="waiting", next_run_at=MONDAY + timedelta(days=1))
+    clock.sleep(5)
+    store.beat("machine", started_at=MONDAY, doing="run 1")
+    (worker,) = store.workers()
+    assert (worker.doing, worker.beat_at, worker.next_run_at) == ("run 1", MONDAY + timedelta(seconds=5), None)
+
+
+def test_moments_come_back_in_utc_whatever_zone_they_went_in(store: RunStore) -> None:
+    store.beat("machine", started_at=datetime.fromisoformat("2019-05-13T06:00:00+02:00"), doing="waiting")
+    assert store.workers()[0].started_at == MONDAY
+    assert store.workers()[0].started_at.tzinfo is UTC
+
+
+def test_a_store_of_a_newer_neopulse_is_left_alone(url: str, store: RunStore, clock: FixedClock) -> None:
+    store.close()
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(insert(schema.migrations).values(number=99, applied_at=MONDAY))
+    with pytest.raises(ConfigurationError, match="layout 99"):
+        RunStore.open(url, clock=clock)
+
+
+def test_an_older_store_is_brought_up_to_date_once(url: str, store: RunStore) -> None:
+    def add_note(connection: object) -> None:
+        connection.execute(text("alter table runs add column note text"))  # type: ignore[attr-defined]
+
+    store.close()
+    engine = create_engine(url)
+    for _ in range(2):
+        with engine.begin() as connection:
+            schema.migrate(connection, MONDAY, latest=2, migrations_by_number={2: add_note})
+    with engine.begin() as connection:
+        connection.execute(text("select note from runs"))
+        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [1, 2]
+
+
+def test_what_is_no_run_store_is_named_and_not_touched(tmp_path: Path, clock: FixedClock) -> None:
+    path = tmp_path / "run_store.db"
+    path.write_text("these are my notes, not a database, and they are long enough to be looked at" * 20)
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="cannot be opened") as refused:
+        RunStore.open(f"sqlite:///{path}", clock=clock)
+    assert str(path) in str(refused.value)
+    assert path.read_bytes() == before
+
+
+def test_a_wrong_address_is_refused_without_repeating_its_password(clock: FixedClock) -> None:
+    for address in ("not an address: hunter2", "nosuch://ada:hunter2@host/db"):
+        with pytest.raises(ConfigurationError) as refused:
+            RunStore.open(address, clock=clock)
+        assert "hunter2" not in str(refused.value)
+
+
+def test_a_store_that_somebody_locks_is_worth_another_try(
+    url: str, store: RunStore, monkeypatch: pytest.MonkeyPatch, clock: FixedClock
+) -> None:
+    monkeypatch.setattr("pipeline.runs.database.LOCK_WAIT_SECONDS", 0)
+    impatient = RunStore.open(url, clock=clock)
+    with store._write() as connection:
+        connection.execute(update(schema.leases).values(token=7))
+        with pytest.raises(TransientError, match="locked"):
+            impatient.request_run("ada")
