@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pipeline import files
 from pipeline.clock import Clock
@@ -31,6 +31,8 @@ _FACTS = "version.json"
 _POINTER = "current"
 _LOCK = ".lock"
 _NAME = re.compile(r"v(\d{4,})")
+
+Opened = TypeVar("Opened")
 
 
 class UntestedError(DataError):
@@ -130,6 +132,16 @@ class Publications:
                 seen, pointer = pointer, self._pointer()
                 if pointer == seen:
                     raise _damaged(self.folder / seen.version) from None
+        return None
+
+    def open_current(self, opening: Callable[[Version], Opened]) -> Opened | None:
+        """The current version, opened; where it is pruned between the look and the opening, the one that came after it."""
+        while (version := self.current()) is not None:
+            try:
+                return opening(version)
+            except FileNotFoundError:
+                if self.current() == version:
+                    raise _damaged(version.folder) from None
         return None
 
     def versions(self) -> list[Version]:
