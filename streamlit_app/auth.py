@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from urllib.parse import urlsplit
 
 import streamlit as st
@@ -65,9 +66,14 @@ def current_user() -> User:
     admit_local(
         st.get_option("server.address"),
         host=st.context.headers.get("host"),
-        behind_loopback=settings.load().behind_loopback,
+        behind_loopback=_behind_loopback(),
     )
     return LOCAL_USER
+
+
+@cache
+def _behind_loopback() -> bool:
+    return settings.load().behind_loopback
 
 
 def require(role: Role) -> User:

@@ -1,0 +1,108 @@
+"""Every write of the app: who may press, what the press leaves behind, and what it answers.
+
+A press asks: it writes a row that the worker claims. Nothing here runs the chain. Each act checks the role itself,
+whatever the page showed, and leaves an audit row with the values before and after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from pipeline import settings
+from pipeline.clock import SystemClock
+from pipeline.runs.records import Request, RequestState, Run, RunState
+from pipeline.runs.store import RunStore
+from pipeline.warehouse.publication import Publications
+from streamlit_app import auth, data
+from streamlit_app.auth import Role
+
+WORKER_SILENT = timedelta(seconds=60)  # a worker beats every few seconds, also while it runs the chain
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a press came to: `answer` names the sentence to say, `values` fill it."""
+
+    accepted: bool
+    answer: str
+    values: Mapping[str, object] = field(default_factory=dict)
+
+
+def run_now() -> Outcome:
+    """Ask the worker for a full run."""
+    user = auth.require(Role.ADMIN)
+    store = data.run_store()
+    obstacle = why_no_run(store, SystemClock().now())
+    return obstacle or _ask(store, user.name, "run_now", what="full run", first_step="extract", resumes=None)
+
+
+def retry_from_failure(run_id: int) -> Outcome:
+    """Ask the worker to take up a failed or interrupted run at the step that did not succeed."""
+    user = auth.require(Role.ADMIN)
+    store = data.run_store()
+    run = store.run(run_id)
+    obstacle = why_no_retry(run, store.latest()) or why_no_run(store, SystemClock().now())
+    first_step = run.unfinished_step
+    if obstacle is not None or first_step is None:
+        return obstacle or Outcome(False, "not_failed", {"run": run_id})
+    return _ask(store, user.name, "retry_from_failure", what=f"run {run_id}", first_step=first_step, resumes=run_id)
+
+
+def rollback(name: str) -> Outcome:
+    """Make a kept version the one that every reader sees."""
+    user = auth.require(Role.ADMIN)
+    in_force = settings.load()
+    publications = Publications(in_force.home, keep=in_force.versions_kept)
+    before = publications.current()
+    if before is not None and before.name == name:
+        return Outcome(False, "already_current", {"version": name})
+    version = publications.rollback(name)
+    data.run_store().audit(user.name, "rollback", "published version", before=before.name if before else None, after=version.name)
+    return Outcome(True, "rolled_back", {"version": version.name})
+
+
+def why_no_run(store: RunStore, now: datetime) -> Outcome | None:
+    """Why a run cannot be asked for at this moment; None where it can."""
+    run, request = running(store), store.next_request()
+    if run is not None:
+        return Outcome(False, "running", {"run": run.id})
+    if request is not None:
+        return Outcome(False, "waiting", {"who": request.requested_by})
+    if not any(now - worker.beat_at < WORKER_SILENT for worker in store.workers()):
+        return Outcome(False, "no_worker")
+    return None
+
+
+def running(store: RunStore) -> Run | None:
+    """The run that is going on. One whose lease ran out is dead, whatever its row still says: the worker will close it."""
+    latest = store.latest()
+    return latest if latest is not None and latest.state is RunState.RUNNING and store.lease() is not None else None
+
+
+def why_no_retry(run: Run, latest: Run | None) -> Outcome | None:
+    """Why this run cannot be taken up again; None where it can.
+
+    Only the newest run: what an older one left half done has been done or overtaken since.
+    """
+    if not run.is_resumable:
+        return Outcome(False, "not_failed", {"run": run.id})
+    if latest is not None and latest.id != run.id:
+        return Outcome(False, "overtaken", {"run": run.id, "latest": latest.id})
+    return None
+
+
+def _ask(store: RunStore, who: str, action: str, *, what: str, first_step: str, resumes: int | None) -> Outcome:
+    newest_before = max((request.id for request in store.requests(1)), default=0)
+    request = store.request_run(who, first_step=first_step, resumes=resumes)
+    if request.id <= newest_before:  # an equal press came first, and the store gave back its row
+        return _already(request)
+    store.audit(who, action, what, after={"request": request.id, **request.parameters})
+    return Outcome(True, "accepted", {"request": request.id})
+
+
+def _already(request: Request) -> Outcome:
+    if request.state is RequestState.CLAIMED:
+        return Outcome(False, "running", {"run": request.run_id})
+    return Outcome(False, "waiting", {"who": request.requested_by})
