@@ -10,7 +10,7 @@ import streamlit as st
 
 from streamlit_app import auth, data
 from streamlit_app.auth import Role
-from streamlit_app.components import frame, states
+from streamlit_app.components import frame, links, states
 from streamlit_app.messages import t
 
 ICON = Path(__file__).parent / "static" / "icon.png"  # a file: an icon by name would be fetched from elsewhere
@@ -45,15 +45,16 @@ def page(name: str, icon: str, *, needs_version: bool) -> st.Page:
     return st.Page(show, title=t(f"common.pages.{name}"), icon=f":material/{icon}:", url_path=name, default=name == "overview")
 
 
-st.set_page_config(page_icon=str(ICON), layout="wide")
+st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=220)
 with states.guarded():
     user = auth.current_user()
     sections = {
-        t(f"common.sections.{section}"): [
-            page(name, icon, needs_version=needs) for name, (icon, role, needs) in pages.items() if user.may(role)
-        ]
+        t(f"common.sections.{section}"): {
+            name: page(name, icon, needs_version=needs) for name, (icon, role, needs) in pages.items() if user.may(role)
+        }
         for section, pages in PAGES.items()
     }
-    opened = st.navigation({title: pages for title, pages in sections.items() if pages})
+    links.remember({name: entry for pages in sections.values() for name, entry in pages.items()})
+    opened = st.navigation({title: list(pages.values()) for title, pages in sections.items() if pages})
     frame.show(data.current_version())
     opened.run()

@@ -16,13 +16,15 @@ import streamlit as st
 
 from pipeline import marts, metrics, settings
 from pipeline.clock import SystemClock
-from pipeline.marts import Answer, Customer, Page, Question
+from pipeline.marts import Answer, Customer, Headline, Page, Question, Search
 from pipeline.metrics import Metric
-from pipeline.runs.store import Run, RunStore
+from pipeline.runs.records import Run
+from pipeline.runs.store import RunStore
 from pipeline.warehouse.publication import Publications, Version
-from streamlit_app import auth
+from streamlit_app import auth, figures, messages
+from streamlit_app.auth import Role
 
-__all__ = ["Answer", "Customer", "Page", "Question", "Run", "Version"]
+__all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
 LATER_TIME_KEYS = ("month", "week")  # the app calls the time key `date` whatever the grain: one spec draws each
 
@@ -56,14 +58,37 @@ def bounds() -> tuple[date, date]:
     return relation("dim_publication")["first_day"][0].as_py(), published().as_of
 
 
-def customers(*, search: str = "", is_active: bool | None = None, limit: int = 200) -> Page:
-    """The customers that a search finds, with how many there are in all."""
-    return _read("customers", search=search, is_active=is_active, limit=limit)
+def headline(*, window: int | None = None, where: tuple[tuple[str, str], ...] = ()) -> tuple[Headline, ...]:
+    """The figures that a manager reads first, each with the same figure one period before."""
+    return _read("headline", window=window, where=where)
+
+
+def growth(question: Question) -> Answer:
+    """Growth accounting of a question's window, segment, range and grain; see figures.growth."""
+    return figures.growth([answer(replace(question, metric=metric)) for metric in figures.PART_OF])
+
+
+def retention_curve(question: Question, *, fixed_cohorts: bool = False) -> Answer:
+    """The retention of all cohorts together, period by period."""
+    return _read("retention_curve", question=question, fixed_cohorts=fixed_cohorts)
+
+
+def customers(search: Search, *, limit: int = 200) -> Page:
+    """The customers that a search finds, with how many there are in all; for managers and admins."""
+    auth.require(Role.MANAGER)
+    return _read("customers", search=search, limit=limit)
 
 
 def customer(user_id: str) -> Customer | None:
-    """One customer's facts and stretches; None where there is no such customer."""
+    """One customer's facts and stretches, None where there is no such customer; for managers and admins."""
+    auth.require(Role.MANAGER)
     return _read("customer", user_id=user_id)
+
+
+def country_name(alpha_3: str) -> str:
+    """The name of a country by its three letters, from the published facts; the letters where they name none."""
+    names = relation("dim_countries").select(["alpha_3", f"name_{messages.language()}"])
+    return dict(zip(*names.to_pydict().values(), strict=True)).get(alpha_3) or alpha_3
 
 
 def data_quality() -> pa.Table:
@@ -81,6 +106,11 @@ def registry() -> Mapping[str, Metric]:
     return _read("registry")
 
 
+def models() -> Mapping[str, Any]:
+    """Every model of the current version by name: description, columns, what it is made from, compiled SQL."""
+    return _read("models")
+
+
 def test_results() -> Any:
     """The tests of the current version, as its `tests.json` has them."""
     return _read("test_results")
@@ -96,18 +126,18 @@ def run_store() -> RunStore:
     return _run_store(settings.load().run_store_url)
 
 
-def _read(name: str, **arguments: Any) -> Any:
+def _read(what: str, **arguments: Any) -> Any:
     version = published()
-    return _cached(version, str(version.folder), auth.current_user().role.name, name, arguments)
+    return _cached(version, str(version.folder), auth.current_user().role.name, what, arguments)
 
 
 @st.cache_resource(max_entries=300, show_spinner=False)
-def _cached(_version: Version, folder: str, role: str, name: str, arguments: dict[str, Any]) -> Any:  # noqa: ARG001
+def _cached(_version: Version, folder: str, role: str, what: str, arguments: dict[str, Any]) -> Any:  # noqa: ARG001
     """One read of one version; `folder` and `role` are in the key, so that no answer serves a reader it was not made for."""
-    if name in FILES:
-        return FILES[name](_version)
-    found = getattr(marts.reader(_version), name)(**arguments)
-    return _on_one_time_key(found) if name == "answer" else found
+    if what in FILES:
+        return FILES[what](_version)
+    found = getattr(marts.reader(_version), what)(**arguments)
+    return _on_one_time_key(found) if what == "answer" else found
 
 
 def _on_one_time_key(found: Answer) -> Answer:
@@ -123,7 +153,11 @@ def _read_test_results(version: Version) -> Any:
     return json.loads((version.folder / "tests.json").read_text(encoding="utf-8"))
 
 
-FILES = {"registry": _read_registry, "test_results": _read_test_results}
+def _read_models(version: Version) -> Mapping[str, Any]:
+    return {model["name"]: model for model in json.loads((version.folder / "models.json").read_text(encoding="utf-8"))}
+
+
+FILES = {"registry": _read_registry, "models": _read_models, "test_results": _read_test_results}
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

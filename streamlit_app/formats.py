@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from babel.units import format_unit
 
 from streamlit_app import messages
 
@@ -45,6 +46,11 @@ def interval(low: float | None, high: float | None, digits: int = 1) -> str:
 def signed_number(value: float | None) -> str:
     """A change of a count: +1,204 or −87."""
     return NOTHING if value is None else _sign(value) + number(abs(value))
+
+
+def signed_decimal(value: float | None, digits: int = 2) -> str:
+    """A change of a ratio: +0.12."""
+    return NOTHING if value is None else _sign(value) + decimal(abs(value), digits)
 
 
 def signed_points(value: float | None, digits: int = 1) -> str:
@@ -95,9 +101,19 @@ def moment(value: datetime | None, zone: str = "UTC") -> str:
     return format_datetime(value, format="d MMM y, HH:mm", tzinfo=ZoneInfo(zone), locale=_locale())
 
 
+def clock(value: datetime, zone: str = "UTC") -> str:
+    """The time of day of a moment in a time zone: 18:22:03."""
+    return format_datetime(value, format="HH:mm:ss", tzinfo=ZoneInfo(zone), locale=_locale())
+
+
 def duration(seconds: float | None) -> str:
     """How long something took: 42 sec, 3 min."""
     return NOTHING if seconds is None else format_timedelta(round(seconds), threshold=1.5, format="short", locale=_locale())
+
+
+def days(value: int) -> str:
+    """A number of days: 1 day, 90 days."""
+    return format_unit(value, "duration-day", length="long", locale=_locale())
 
 
 def country(alpha_2: str) -> str:

@@ -17,18 +17,23 @@ from streamlit_app import data, formats, messages
 from streamlit_app.charts import Chart
 from streamlit_app.messages import t
 
+WITHOUT_WINDOW = {"dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction"}
+WITHOUT_RULE = {"transactions", "transaction_amount", "card_not_present_share", "amount_retention"}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class Basis:
-    """What a drawn figure rests on; every caption and every row of a CSV carries it."""
+    """What a drawn figure rests on; every caption and every row of a CSV carries it.
+
+    `window` is None where N does not enter, `rule` where every completed transaction counts.
+    """
 
     as_of: date
     version: str
     source: str
-    window: int
-    rule: str
+    window: int | None
+    rule: str | None
 
 
 def show(
@@ -37,7 +42,7 @@ def show(
     """Draw a table, or an answer's table, as a card."""
     table = answer.table if isinstance(answer, Answer) else answer
     basis = basis_of(answer)
-    with st.container(border=True, gap="xsmall"):
+    with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
             download(table, basis, key=key)
@@ -49,23 +54,29 @@ def show(
             key=key,
             alt=title,
         )
-        st.caption(footnote(table, basis))
+        st.caption(f":small[{footnote(table, basis)}]")
 
 
 def basis_of(answer: Answer | pa.Table) -> Basis:
     """What an answer rests on; a bare table rests on the published version and its window."""
     if isinstance(answer, Answer):
-        return Basis(answer.as_of, answer.version, answer.source, answer.window, answer.rule)
+        name = answer.metric.name
+        window = None if name in WITHOUT_WINDOW | WITHOUT_RULE else answer.window
+        return Basis(answer.as_of, answer.version, answer.source, window, None if name in WITHOUT_RULE else answer.rule)
     version = data.published()
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
 
 
 def footnote(table: pa.Table, basis: Basis) -> str:
     """Window, rule and last day; and what the marked points mean, where there are any."""
-    lines = [t("common.rests_on", window=basis.window, rule=basis.rule, day=formats.day(basis.as_of))]
+    lines = [
+        t("common.any_window") if basis.window is None else t("common.window_of", window=basis.window),
+        t("common.any_rule") if basis.rule is None else basis.rule,
+        t("common.to_day", day=formats.day(basis.as_of)),
+    ]
     if "provisional" in table.column_names and any(table["provisional"].to_pylist()):
         lines.append(t("common.provisional_means"))
-    return "  \n".join(lines)
+    return " · ".join(lines)
 
 
 def download(table: pa.Table, basis: Basis, *, key: str) -> None:

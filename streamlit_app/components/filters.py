@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date
 from typing import Literal
 
@@ -18,6 +17,7 @@ WINDOW_DAYS = (7, 180)
 SEGMENTS = ("country", "plan", "plan_tier", "os", "age_band")
 GRAINS = ("day", "week", "month")
 EVERY = "all"
+FIELD_WIDTH = 110
 
 
 def language() -> str:
@@ -49,18 +49,16 @@ def _window_limits() -> tuple[int, int]:
     return min(low, published), max(high, published)
 
 
-def where(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]:
-    """A segment: at most one value of each dimension."""
-    grid = st.grid(min_column_width=130, gap="small")
+def segment(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]:
+    """A segment: at most one value of each dimension. Draws into the cells of a grid."""
     chosen = []
     for dimension in dimensions:
-        with grid.cell():
-            value = select(
-                dimension,
-                [EVERY, *data.dimension_values(dimension)],
-                label=t(f"common.dimensions.{dimension}"),
-                name=lambda value, dimension=dimension: _value_name(dimension, value),
-            )
+        value = select(
+            dimension,
+            [EVERY, *data.dimension_values(dimension)],
+            label=t(f"common.dimensions.{dimension}"),
+            name=lambda value, dimension=dimension: _value_name(dimension, value),
+        )
         if value != EVERY:
             chosen.append((dimension, value))
     return tuple(chosen)
@@ -73,12 +71,8 @@ def _value_name(dimension: str, value: str) -> str:
 def dates() -> tuple[date, date]:
     """The first and the last day to show."""
     first, last = data.bounds()
-    first_column, last_column = st.columns(2, gap="small")
-    with first_column:
-        start = _day("from", first, low=first, high=last)
-    with last_column:
-        end = _day("to", last, low=start, high=last)
-    return start, end
+    start = _day("from", first, low=first, high=last)
+    return start, _day("to", last, low=start, high=last)
 
 
 def _day(key: Literal["from", "to"], default: date, *, low: date, high: date) -> date:
@@ -86,9 +80,7 @@ def _day(key: Literal["from", "to"], default: date, *, low: date, high: date) ->
         key,
         default,
         read=url.day(low, high),
-        draw=lambda: st.date_input(
-            t(f"common.{key}"), min_value=low, max_value=high, key=key, format="DD/MM/YYYY", required=True
-        ),
+        draw=lambda: st.date_input(t(f"common.{key}"), min_value=low, max_value=high, key=key, format="DD/MM/YYYY") or default,
     )
 
 
@@ -114,16 +106,67 @@ def choice(key: str, options: Sequence[str], *, label: str, name: Callable[[str]
 
 def text(key: str, *, label: str, placeholder: str | None = None) -> str:
     """A line of text."""
-    return url.bind(
-        key, "", read=lambda written: written, draw=lambda: st.text_input(label, key=key, placeholder=placeholder)
-    )
+    return url.bind(key, "", read=lambda written: written, draw=lambda: st.text_input(label, key=key, placeholder=placeholder))
 
 
-def grain(default: str = "week") -> str:
+def grain(default: str = "week", grains: Sequence[str] = GRAINS) -> str:
     """Days, weeks or months."""
-    return choice("grain", GRAINS, label=t("common.grain"), name=lambda grain: t(f"common.grains.{grain}"), default=default)
+    return choice("grain", grains, label=t("common.grain"), name=lambda grain: t(f"common.grains.{grain}"), default=default)
 
 
-def asked(question: Question, metric: str, **changes: object) -> Question:
-    """The same question about another metric."""
-    return replace(question, metric=metric, **changes)  # type: ignore[arg-type]
+def activity() -> Question:
+    """Window, grain, segment and range: what the page Activity asks."""
+    slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
+    with slider:
+        days = window()
+    with choices:
+        step = grain()
+    where, (start, end) = _segment_and_dates()
+    return Question("active_customers", window=days, start=start, end=end, where=where, grain=step)
+
+
+def retention() -> Question:
+    """Which cohorts, which kind of retention, which segment: what the page Retention asks."""
+    with st.container(horizontal=True, gap="medium"):
+        cohort = named_choice("cohort", ("first_activity", "signup"))
+        kind = named_choice("kind", ("classic", "unbounded"))
+        step = grain("month", GRAINS[:0:-1])
+    with st.grid(min_column_width=FIELD_WIDTH, gap="xsmall"):
+        where = segment()
+    return Question("retention_cohort", where=where, grain=step, kind=kind, cohort=cohort)
+
+
+def churn() -> Question:
+    """Window, split, segment and range: what the page Churn asks."""
+    slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
+    with slider:
+        days = window()
+    with choices:
+        by = select(
+            "by",
+            ("plan_tier", EVERY, *(name for name in SEGMENTS if name != "plan_tier")),
+            label=t("common.split"),
+            name=_dimension_name,
+        )
+    where, (start, end) = _segment_and_dates()
+    return Question("monthly_churn_rate", window=days, start=start, end=end, where=where, by=None if by == EVERY else by)
+
+
+def payments() -> Question:
+    """Segment and range: what the page Payments asks."""
+    where, (start, end) = _segment_and_dates()
+    return Question("transactions", start=start, end=end, where=where)
+
+
+def _segment_and_dates() -> tuple[tuple[tuple[str, str], ...], tuple[date, date]]:
+    with st.grid(min_column_width=FIELD_WIDTH, gap="xsmall"):
+        return segment(), dates()
+
+
+def _dimension_name(name: str) -> str:
+    return t("common.no_split") if name == EVERY else t(f"common.dimensions.{name}")
+
+
+def named_choice(key: str, options: Sequence[str]) -> str:
+    """One of a few whose names stand in the catalogue under the key."""
+    return choice(key, options, label=t(f"common.choices.{key}.label"), name=lambda option: t(f"common.choices.{key}.{option}"))

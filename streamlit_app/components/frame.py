@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import streamlit as st
 
-from pipeline.runs.store import RunState
+from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.components import filters, states
 from streamlit_app.data import Version

@@ -18,14 +18,13 @@ COLOURS: dict[Tone, str] = {"good": "primary", "bad": "orange", "neutral": "gray
 class Kpi:
     """One headline figure, ready to be read.
 
-    `change` is a signed text ("+3.1%"), `against` says what it is compared with, `tone` whether the change is welcome;
-    `note` is the line below (interval, n); `course` the values of the sparkline.
+    `change` is a signed text ("+3.1%"), `tone` whether it is welcome; `course` holds the values of the sparkline; `note`
+    says for which period, compared with what, and how sure (interval, n).
     """
 
     label: str
     value: str
     change: str | None = None
-    against: str | None = None
     tone: Tone = "neutral"
     note: str | None = None
     course: Sequence[float] | None = None
@@ -43,7 +42,6 @@ def show(kpis: Sequence[Kpi]) -> None:
                 delta=kpi.change,
                 delta_color=COLOURS[kpi.tone],
                 delta_arrow=_arrow(kpi.change),
-                delta_description=kpi.against,
                 help=kpi.help,
                 chart_data=list(kpi.course) if kpi.course else None,
             )

@@ -1,0 +1,48 @@
+"""A chart: one constant spec a language, built once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import altair as alt
+from altair.utils.schemapi import debug_mode
+
+from streamlit_app.charts.locale import LOCALES
+from streamlit_app.charts.marks import Translate
+
+PADDING = {"left": 0, "top": 4, "right": 6, "bottom": 2}
+CONFIG: dict[str, Any] = {"axis": {"labelPadding": 6, "titlePadding": 8}, "axisY": {"labelFlush": False}}
+
+
+class Text(Protocol):
+    """Finds a text by key and language."""
+
+    def __call__(self, key: str, language: str, /, **values: object) -> str: ...
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One kind of drawing: `build` gets a function from key to text and gives the Altair chart.
+
+    `columns` are those that the table must have; the spec names no others.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    build: Callable[[Translate], alt.TopLevelMixin]
+
+    def spec(self, language: str, text: Text) -> Mapping[str, Any]:
+        """The constant spec in one language."""
+        return _spec(self, language, text)
+
+
+@cache
+def _spec(chart: Chart, language: str, text: Text) -> Mapping[str, Any]:
+    with debug_mode(False):  # Altair's checks of itself take most of a second a chart; the tests build with them
+        built: dict[str, Any] = chart.build(lambda key: text(key, language)).to_dict(validate=False)
+    for name in ("$schema", "data", "datasets"):
+        built.pop(name, None)
+    return built | {"padding": PADDING, "config": CONFIG | {"locale": LOCALES[language]}}

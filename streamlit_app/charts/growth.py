@@ -1,0 +1,74 @@
+"""Growth accounting: who came above the line, who left below it, and the net as a line."""
+
+from __future__ import annotations
+
+import json
+
+import altair as alt
+
+from streamlit_app.charts import marks
+from streamlit_app.charts.base import Chart
+from streamlit_app.charts.marks import Translate
+
+COLOURS = {"new": "primary", "resurrected": "blue", "churned": "orange"}
+NET = "net"
+HEIGHT = 272  # as tall as a chart without a legend
+BAR_SHARE = 0.82  # of the period's width
+
+
+def _build(text: Translate) -> alt.LayerChart:
+    names = {part: text(f"charts.parts.{part}") for part in (*COLOURS, NET)}
+    base = (
+        marks.drawn()
+        .transform_window(
+            [
+                alt.WindowFieldDef(op="lead", field="date", **{"as": "following"}),
+                alt.WindowFieldDef(op="lag", field="date", **{"as": "preceding"}),
+            ],
+            groupby=["part"],
+            sort=[alt.SortField("date")],
+        )
+        .transform_calculate(
+            begin="toDate(datum.date)",
+            span="(datum.following ? datum.following - datum.date : datum.preceding ? datum.date - datum.preceding : 86400000)",
+        )
+        .transform_calculate(
+            until=f"toDate(+datum.begin + datum.span * {BAR_SHARE})",
+            middle=f"toDate(+datum.begin + datum.span * {BAR_SHARE / 2})",
+            named=marks.name_of("part", names),
+            state=f"datum.provisional ? {json.dumps(text('charts.final_on'))} + ' ' + timeFormat(datum.final_on, '%-d %b %Y')"
+            f" : {json.dumps(text('charts.final'))}",
+        )
+    )
+    tips = [
+        marks.day_tip(text),
+        alt.Tooltip("named:N", title=text("charts.part")),
+        alt.Tooltip("customers:Q", title=text("charts.customers"), format=",.0f"),
+        alt.Tooltip("state:N", title=text("charts.state")),
+    ]
+    axis = alt.Axis(format=",~r", tickCount=5, gridWidth=alt.condition("datum.value === 0", alt.value(2), alt.value(1)))
+    bars = (
+        base.transform_filter(f"datum.part != '{NET}'")
+        .transform_stack(
+            stack="customers", groupby=["date"], sort=[alt.SortField("part", order="descending")], as_=["foot", "top"]
+        )
+        .mark_bar()
+        .encode(
+            x=alt.X("begin:T", title=None, axis=alt.Axis(grid=False, tickCount=8)),
+            x2="until:T",
+            y=alt.Y("foot:Q", title=None, axis=axis),
+            y2="top:Q",
+            color=marks.coloured("part", COLOURS, names),
+            opacity=alt.condition("datum.provisional", alt.value(marks.FADED), alt.value(1)),
+            tooltip=tips,
+        )
+    )
+    net = base.transform_filter(f"datum.part == '{NET}'").encode(x="middle:T", y=alt.Y("customers:Q"), tooltip=tips)
+    return alt.layer(
+        bars,
+        net.mark_line(strokeWidth=1.5).encode(color=alt.value("gray")),
+        net.mark_point(size=80, filled=True, opacity=0).encode(color=alt.value("gray")),
+    ).properties(height=HEIGHT)
+
+
+GROWTH = Chart("growth", ("date", "part", "customers", "final_on", "provisional"), _build)

@@ -1,0 +1,153 @@
+"""The shared strokes: axes, tooltips, intervals, and the one way in which a provisional or thin point differs.
+
+Colours are words of the theme (primary, blue, orange, gray), which Streamlit turns into the light or the dark one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import altair as alt
+
+Translate = Callable[[str], str]
+Unit = Literal["count", "share", "ratio", "usd"]
+
+AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": "~r", "usd": "~s"}
+VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".3f", "usd": ",.0f"}
+HEIGHT = 250
+LEGEND_COLUMNS = 3  # fit on a telephone
+ENOUGH = 30  # below this n a proportion is greyed
+DASH = (4, 3)
+FADED = 0.4
+
+IS_PROVISIONAL = "datum.provisional"
+IS_FINAL = "!datum.provisional"
+IS_THIN = f"isValid(datum.n) && datum.n < {ENOUGH}"
+IS_SOLID = f"!({IS_THIN})"
+
+
+def drawn() -> alt.Chart:
+    """A chart of the table that comes beside the spec."""
+    return alt.Chart(alt.NamedData("drawn"))
+
+
+def over_time() -> alt.X:
+    """The time axis; a year begins with its number, months have their short names."""
+    return alt.X("date:T", title=None, axis=alt.Axis(labelFlush=True, tickCount=8, grid=False, domain=True))
+
+
+def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None = None) -> alt.Y:
+    """The value axis: few ticks, light grid, no title where the card's title says it."""
+    return alt.Y(
+        f"{field}:Q",
+        title=title,
+        scale=alt.Scale(zero=zero, nice=True),
+        axis=alt.Axis(format=AXIS_FORMATS[unit], tickCount=4),
+    )
+
+
+def by_series(symbol: Literal["stroke", "square"] = "stroke") -> alt.Color:
+    """A colour a series, named on top."""
+    return alt.Color("series:N", title=None, sort=None, legend=_on_top(symbol))
+
+
+def _on_top(symbol: Literal["stroke", "square"], **more: Any) -> alt.Legend:
+    return alt.Legend(
+        orient="top",
+        direction="horizontal",
+        symbolType=symbol,
+        symbolOpacity=1,
+        symbolSize=90,
+        labelLimit=150,
+        columns=LEGEND_COLUMNS,
+        offset=4,
+        **more,
+    )
+
+
+def coloured(field: str, colours: Mapping[str, str], names: Mapping[str, str]) -> alt.Color:
+    """Fixed codes with the theme's own words as colours and readable names in the legend."""
+    return alt.Color(
+        f"{field}:N",
+        title=None,
+        scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+        legend=_on_top("square", labelExpr=f"{json.dumps(dict(names))}[datum.value]"),
+    )
+
+
+def name_of(field: str, names: Mapping[str, str]) -> str:
+    """A Vega expression for the readable name of a code."""
+    return f"{json.dumps(dict(names))}[datum.{field}]"
+
+
+def explained(chart: alt.Chart, text: Translate, unit: Unit) -> alt.Chart:
+    """The texts a tooltip shows: the interval, and from which day the point is final."""
+    spread = "format(datum.low * 100, '.1f') + '–' + format(datum.high, '.1%')"
+    final_on = "timeFormat(datum.final_on, '%-d %b %Y')"
+    state = f"datum.provisional ? {json.dumps(text('charts.final_on'))} + ' ' + {final_on} : {json.dumps(text('charts.final'))}"
+    thin = f"{IS_THIN} ? {json.dumps(text('charts.thin'))} : ''"
+    return chart.transform_calculate(
+        interval=f"isValid(datum.low) ? {spread} : '–'",
+        state=state,
+        thin=f"({thin})",
+        shown=f"format(datum.value, '{VALUE_FORMATS[unit]}')",
+    )
+
+
+def tooltip(text: Translate, *, first: Sequence[alt.Tooltip], interval: bool, state: bool = True) -> list[alt.Tooltip]:
+    """What hovering shows, in one order everywhere: where, value, interval, n, finality."""
+    lines = [*first, alt.Tooltip("shown:N", title=text("charts.value"))]
+    if interval:
+        lines += [alt.Tooltip("interval:N", title=text("charts.interval")), alt.Tooltip("n:Q", title="n", format=",")]
+    return lines + ([alt.Tooltip("state:N", title=text("charts.state"))] if state else [])
+
+
+def day_tip(text: Translate) -> alt.Tooltip:
+    """The period that a point stands for, by its first day."""
+    return alt.Tooltip("date:T", title=text("charts.from_day"), format="%-d %b %Y")
+
+
+def line(base: alt.Chart, *, series: bool) -> alt.LayerChart:
+    """A line that is solid where final and dashed where provisional; thin points are left to `thin_points`."""
+    group = ["series"] if series else []
+    bridged = base.transform_filter(IS_SOLID).transform_window(
+        [alt.WindowFieldDef(op="lead", field="provisional", **{"as": "next_provisional"})],
+        groupby=group,
+        sort=[alt.SortField("date")],
+    )
+    solid = base.transform_filter(f"{IS_FINAL} && {IS_SOLID}").mark_line(strokeWidth=2)
+    dashed = bridged.transform_filter(f"{IS_PROVISIONAL} || datum.next_provisional").mark_line(
+        strokeWidth=2, strokeDash=list(DASH), opacity=0.8
+    )
+    return alt.layer(solid, dashed)
+
+
+def hover(base: alt.Chart, tips: Sequence[alt.Tooltip], *, fields: Sequence[str]) -> alt.LayerChart:
+    """A point that follows the pointer and carries the tooltip."""
+    near = alt.selection_point(nearest=True, on="pointerover", fields=list(fields), empty=False, clear="pointerout")
+    return alt.layer(
+        base.mark_point(size=60, filled=True, strokeWidth=0)
+        .encode(opacity=alt.condition(near, alt.value(1), alt.value(0)), tooltip=list(tips))
+        .add_params(near)
+    )
+
+
+def provisional_points(base: alt.Chart) -> alt.Chart:
+    """Hollow points where the period is not over."""
+    return base.transform_filter(f"{IS_PROVISIONAL} && {IS_SOLID}").mark_point(size=45, filled=False, strokeWidth=1.8)
+
+
+def thin_points(base: alt.Chart) -> alt.Chart:
+    """Grey points that rest on fewer than 30 customers."""
+    return base.transform_filter(IS_THIN).mark_point(size=28, filled=True, opacity=0.6).encode(color=alt.value("gray"))
+
+
+def band(base: alt.Chart, unit: Unit) -> alt.Chart:
+    """The 95 % interval as a pale band."""
+    return (
+        base.transform_filter(f"isValid(datum.low) && {IS_SOLID}")
+        .mark_area(opacity=0.16, line=False)
+        .encode(y=value_axis("low", unit), y2="high:Q")
+    )

@@ -1,0 +1,39 @@
+"""One customer's life: active and silent stretches along the days."""
+
+from __future__ import annotations
+
+import json
+
+import altair as alt
+
+from streamlit_app.charts import marks
+from streamlit_app.charts.base import Chart
+from streamlit_app.charts.marks import Translate
+
+
+def _build(text: Translate) -> alt.Chart:
+    names = {"true": text("charts.active"), "false": text("charts.silent")}
+    base = marks.drawn().transform_calculate(
+        named=f"{json.dumps(names)}[datum.is_active]",
+        until="toDate(+toDate(datum.ending_date) + 86400000)",
+        state=f"datum.is_provisional ? {json.dumps(text('charts.provisional'))} : {json.dumps(text('charts.final'))}",
+    )
+    return (
+        base.mark_bar(height=22)
+        .encode(
+            x=alt.X("starting_date:T", title=None, axis=alt.Axis(grid=False, tickCount=8)),
+            x2="until:T",
+            color=marks.coloured("named", {names["true"]: "primary", names["false"]: "gray"}, {v: v for v in names.values()}),
+            opacity=alt.condition("datum.is_provisional", alt.value(marks.FADED), alt.value(1)),
+            tooltip=[
+                alt.Tooltip("named:N", title=text("charts.state")),
+                alt.Tooltip("starting_date:T", title=text("common.from"), format="%-d %b %Y"),
+                alt.Tooltip("ending_date:T", title=text("common.to"), format="%-d %b %Y"),
+                alt.Tooltip("state:N", title=" "),
+            ],
+        )
+        .properties(height=110)
+    )
+
+
+STRETCHES = Chart("stretches", ("starting_date", "ending_date", "is_active", "is_provisional"), _build)

@@ -1,0 +1,69 @@
+"""The published headline figures as a row of KPIs: value, change, what it rests on, course."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from streamlit_app import data, figures, formats, messages
+from streamlit_app.components.kpi_row import Kpi, tone
+from streamlit_app.data import Headline, Question
+from streamlit_app.messages import t
+
+GOOD: Mapping[str, Literal["up", "down", "neither"]] = {"churned_customers": "down", "monthly_churn_rate": "down"}
+FLOW_DAYS = 28
+
+
+def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
+    """One KPI a figure, for the question's window and segment; of all figures, or of those named."""
+    read = data.headline(window=question.window, where=question.where)
+    return [_kpi(figure, question) for figure in read if not only or figure.metric.name in only]
+
+
+def _kpi(figure: Headline, question: Question) -> Kpi:
+    name = figure.metric.name
+    return Kpi(
+        label=figure.metric.label[messages.language()],
+        value=value_text(figure.metric.unit, figure.value),
+        change=_change(figure),
+        tone=tone(figure.change, good=GOOD.get(name, "up")),
+        note=_note(figure),
+        course=_course(figure, question),
+        help=figure.metric.definition[messages.language()],
+    )
+
+
+def value_text(unit: str, value: float | None) -> str:
+    """A value as its unit is written."""
+    if unit == "share":
+        return formats.share(value)
+    if unit == "ratio":
+        return formats.decimal(value)
+    return formats.money(value) if unit == "usd" else formats.number(value)
+
+
+def _change(figure: Headline) -> str | None:
+    if figure.change is None or figure.before is None:
+        return None
+    if figure.metric.unit == "share":
+        return formats.signed_points(figure.change)
+    if figure.metric.unit == "ratio":
+        return formats.signed_decimal(figure.change)
+    return formats.signed_share(figure.change / figure.before) if figure.before else formats.signed_number(figure.change)
+
+
+def _note(figure: Headline) -> str:
+    period, before = figure.period.replace(" ", "_"), value_text(figure.metric.unit, figure.before)
+    lines = [t(f"common.periods.{period}", month=formats.month(figure.until), before=before)]
+    if figure.low is not None:
+        lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
+    return "  \n".join(lines)
+
+
+def _course(figure: Headline, question: Question) -> tuple[float, ...] | None:
+    if figure.metric.name == "quick_ratio":
+        return None
+    answered = data.answer(Question(figure.metric.name, window=question.window, where=question.where)).table
+    if figure.period == "month":
+        return tuple(value for value in figures.final(answered)["value"].to_pylist() if value is not None)
+    return figures.course(answered, days_summed=FLOW_DAYS if figure.period == "28 days" else 1)

@@ -1,0 +1,21 @@
+"""Ways from one page to another; the app says which pages the reader may open."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+OPEN = "_pages"
+
+
+def remember(pages: Mapping[str, object]) -> None:
+    """The pages of this reader, by name."""
+    st.session_state[OPEN] = dict(pages)
+
+
+def to(name: str, label: str) -> None:
+    """A link to a page, where the reader may open it."""
+    page = st.session_state.get(OPEN, {}).get(name)
+    if page is not None:
+        st.page_link(page, label=label)

@@ -1,0 +1,81 @@
+"""What to look at next: one observation a page, in words, and the way there."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import streamlit as st
+
+from streamlit_app import data, figures, formats
+from streamlit_app.components import links
+from streamlit_app.data import Question
+from streamlit_app.messages import t
+
+MONTHS_LATER = 3
+
+
+def show() -> None:
+    """The observations side by side."""
+    st.subheader(t("overview.next"))
+    observations = {"churn": _churn(), "retention": _retention(), "activity": _activity(), "payments": _payments()}
+    grid = st.grid(min_column_width=190, gap="small", border=True)
+    for page, sentence in observations.items():
+        if sentence:
+            with grid.cell():
+                st.markdown(sentence)
+                links.to(page, t(f"overview.to_{page}"))
+
+
+def _churn() -> str:
+    last = _last_final(data.answer(Question("monthly_churn_rate", by="plan_tier")).table)
+    rates = {row["plan_tier"]: row for row in last}
+    if not {"standard", "premium"} <= set(rates):
+        return ""
+    return t(
+        "overview.see_churn",
+        month=formats.month(last[0]["date"]),
+        standard=formats.share(rates["standard"]["value"]),
+        premium=formats.share(rates["premium"]["value"]),
+    )
+
+
+def _retention() -> str:
+    cells = figures.final(data.answer(Question("retention_cohort")).table)
+    cells = cells.filter(pc.equal(cells["period"], MONTHS_LATER))
+    if not cells.num_rows:
+        return ""
+    newest = max(cells.to_pylist(), key=lambda row: row["cohort"])
+    return t(
+        "overview.see_retention",
+        cohort=formats.month(newest["cohort"]),
+        share=formats.share(newest["value"], 0),
+        months=MONTHS_LATER,
+        n=formats.number(newest["n"]),
+    )
+
+
+def _activity() -> str:
+    figures_read = {figure.metric.name: figure for figure in data.headline()}
+    stickiness = figures_read["stickiness"]
+    if stickiness.value is None:
+        return ""
+    return t("overview.see_activity", days=formats.decimal(stickiness.value * 28, 1))
+
+
+def _payments() -> str:
+    last = _last_final(data.answer(Question("card_not_present_share")).table)
+    if not last or last[0]["value"] is None:
+        return ""
+    return t(
+        "overview.see_payments",
+        month=formats.month(last[0]["date"]),
+        share=formats.share(last[0]["value"], 0),
+        unknown=formats.number(last[0]["unknown"]),
+    )
+
+
+def _last_final(table: pa.Table) -> list[dict[str, object]]:
+    kept = figures.final(table)
+    if not kept.num_rows:
+        return []
+    return [row for row in kept.to_pylist() if row["date"] == pc.max(kept["date"]).as_py()]

@@ -1,0 +1,40 @@
+"""The same figures as a table: month by month, with n, interval and what is not final yet."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from streamlit_app import formats
+from streamlit_app.components import chart
+from streamlit_app.data import Answer
+from streamlit_app.messages import t
+
+HEIGHT = 300
+ENOUGH = 30
+
+
+def show(answer: Answer, *, key: str, title: str) -> None:
+    """Monthly rates by group, the newest month first."""
+    rows = sorted(answer.rows(), key=lambda row: (-row["date"].toordinal(), row["rank"]))
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(f"**{title}**")
+        st.dataframe([_row(row) for row in rows], hide_index=True, height=HEIGHT, key=key)
+        st.caption(chart.footnote(answer.table, chart.basis_of(answer)))
+
+
+def _row(row: dict[str, object]) -> dict[str, str]:
+    return {
+        t("churn.columns.month"): formats.month(row["date"]),
+        t("churn.columns.group"): row["series"],
+        t("churn.columns.rate"): formats.share(row["value"]),
+        t("churn.columns.interval"): formats.interval(row["low"], row["high"]),
+        t("churn.columns.churned"): formats.number(row["churned"]),
+        t("churn.columns.at_start"): formats.number(row["n"]),
+        t("churn.columns.status"): _status(row),
+    }
+
+
+def _status(row: dict[str, object]) -> str:
+    if row["provisional"]:
+        return t("churn.final_on", day=formats.day(row["final_on"]))
+    return t("churn.thin") if row["n"] < ENOUGH else t("churn.final")

@@ -1,0 +1,136 @@
+"""Answers put side by side as one table to draw: parts, groups, courses. Sums of counts only; every rate comes as answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.marts import Answer
+from pipeline.statistics import wilson
+
+PART_OF = {"new_customers": "new", "resurrected_customers": "resurrected", "churned_customers": "churned"}
+COURSE_POINTS = 26
+COURSE_STEP_DAYS = 7
+MOST_SERIES = 6
+
+
+def growth(answers: Sequence[Answer]) -> Answer:
+    """Growth accounting, long: `date, part, customers, final_on, provisional`; who left counts below zero, net is the sum."""
+    parts = [_part(answer.table, PART_OF[answer.metric.name]) for answer in answers]
+    sums = sum(np.asarray(part["customers"]) for part in parts)
+    net = _part(answers[0].table, "net").set_column(2, "customers", pa.array(sums))
+    return replace(answers[0], table=pa.concat_tables([*parts, net]))
+
+
+def _part(table: pa.Table, part: str) -> pa.Table:
+    return pa.table(
+        {
+            "date": table["date"],
+            "part": pa.array([part] * table.num_rows, pa.string()),
+            "customers": pc.multiply(table["value"], -1 if part == "churned" else 1),
+            "final_on": table["final_on"],
+            "provisional": table["provisional"],
+        }
+    )
+
+
+def together(answers: Mapping[str, Answer]) -> Answer:
+    """Several answers of one shape in one table, told apart by `series`."""
+    tables = [
+        answer.table.append_column("series", pa.array([name] * answer.table.num_rows, pa.string()))
+        for name, answer in answers.items()
+    ]
+    return replace(next(iter(answers.values())), table=pa.concat_tables(tables))
+
+
+def by_group(answer: Answer, name: Callable[[str], str], *, most: int = MOST_SERIES) -> tuple[Answer, int]:
+    """The `most` largest groups of a split answer under readable names in `series`, and how many groups there are."""
+    table, dimension = answer.table, str(answer.question.by)
+    largest = _largest(table, dimension)
+    kept = table.filter(pc.is_in(table[dimension], pa.array(largest[:most], pa.string())))
+    codes = kept[dimension].to_pylist()
+    drawn = (
+        kept.drop_columns([dimension])
+        .append_column("series", pa.array([name(code) for code in codes], pa.string()))
+        .append_column("rank", pa.array([largest.index(code) for code in codes], pa.int64()))
+    )
+    return replace(answer, table=drawn.sort_by([("rank", "ascending")])), len(largest)
+
+
+def as_one_group(answer: Answer, name: str) -> Answer:
+    """An undivided answer in the shape of a divided one."""
+    rows = answer.table.num_rows
+    named = answer.table.append_column("series", pa.array([name] * rows, pa.string()))
+    return replace(answer, table=named.append_column("rank", pa.array([0] * rows, pa.int64())))
+
+
+def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, most: int = MOST_SERIES) -> Answer:
+    """Counts or amounts of the largest groups, and of all others as one group: the parts add up to the total."""
+    table, dimension = answer.table, str(answer.question.by)
+    largest = _largest(table, dimension)
+    kept = largest if len(largest) <= most else largest[: most - 1]
+    ranks = [kept.index(code) if code in kept else len(kept) for code in table[dimension].to_pylist()]
+    names = [*(name(code) for code in kept), rest]
+    keys = ["date", "series", "rank", "final_on", "provisional"]
+    summed = (
+        table.append_column("series", pa.array([names[rank] for rank in ranks], pa.string()))
+        .append_column("rank", pa.array(ranks, pa.int64()))
+        .group_by(keys)
+        .aggregate([("value", "sum")])
+        .rename_columns([*keys, "value"])
+    )
+    return replace(answer, table=summed.sort_by([("rank", "ascending"), ("date", "ascending")]))
+
+
+def _largest(table: pa.Table, dimension: str) -> list[str]:
+    size = "n" if table["n"].null_count < table.num_rows else "value"
+    sums = table.group_by([dimension]).aggregate([(size, "sum")]).sort_by([(f"{size}_sum", "descending")])
+    return [str(value) for value in sums[dimension].to_pylist()]
+
+
+def share_of_all_months(answer: Answer, name: Callable[[str], str], *, most: int) -> tuple[Answer, int]:
+    """Card-not-present shares of a whole range by group: the months' counts added up, with the interval of the sum."""
+    dimension, counts = str(answer.question.by), ["n", "not_present", "unknown"]
+    summed = answer.table.group_by([dimension]).aggregate([(count, "sum") for count in counts])
+    known = summed.rename_columns([dimension, *counts]).filter(pc.greater(summed["n_sum"], 0))
+    n, absent = known["n"].to_numpy(), known["not_present"].to_numpy()
+    low, high = wilson(absent, n)
+    columns = {"series": pa.array([name(code) for code in known[dimension].to_pylist()], pa.string())}
+    columns |= {"value": pa.array(absent / n, pa.float64()), "low": pa.array(low), "high": pa.array(high)}
+    table = pa.table(columns | {count: known[count] for count in counts}).sort_by([("n", "descending")])
+    return replace(answer, table=table.slice(0, most)), table.num_rows
+
+
+def unknown_share(answer: Answer) -> Answer:
+    """The share of payments whose presence is unknown, among all of them."""
+    table = answer.table
+    unknown, known = np.asarray(table["unknown"], dtype=float), np.asarray(table["n"], dtype=float)
+    low, high = wilson(unknown, unknown + known)
+    columns = {"date": table["date"], "value": pa.array(unknown / (unknown + known), from_pandas=True)}
+    columns |= {"n": pa.array((unknown + known).astype(np.int64)), "low": pa.array(low), "high": pa.array(high)}
+    return replace(answer, table=pa.table(columns | {name: table[name] for name in ("final_on", "provisional")}))
+
+
+def with_cohort_names(answer: Answer, name: Callable[[date], str]) -> Answer:
+    """The cohorts under readable names."""
+    names = pa.array([name(day) for day in answer.table["cohort"].to_pylist()], pa.string())
+    return replace(answer, table=answer.table.append_column("cohort_name", names))
+
+
+def course(table: pa.Table, *, days_summed: int = 1) -> tuple[float, ...]:
+    """A sparkline of a daily figure: one point a week, the last half year, each over `days_summed` days."""
+    values = np.asarray(table["value"], dtype=float)
+    if values.size < days_summed:
+        return ()
+    totals = np.convolve(values, np.ones(days_summed), mode="valid")
+    return tuple(float(value) for value in totals[::-COURSE_STEP_DAYS][:COURSE_POINTS][::-1])
+
+
+def final(table: pa.Table) -> pa.Table:
+    """The rows that time alone cannot change any more."""
+    return table.filter(pc.invert(table["provisional"]))

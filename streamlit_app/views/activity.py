@@ -1,0 +1,53 @@
+"""Activity: who is active, how often they come, and what changes with the inactivity window N."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from streamlit_app import charts, data, figures
+from streamlit_app.components import chart, filters, headline, kpi_row, metric_help, states
+from streamlit_app.data import Answer, Question
+from streamlit_app.messages import t
+
+COUNTS = ("active_customers", "new_customers", "resurrected_customers", "churned_customers")
+ROLLING = ("mau", "wau", "dau")
+
+
+@st.fragment
+@states.guard
+def show() -> None:
+    """Draw the page; everything on it follows the filters."""
+    st.header(t("activity.title"))
+    question = filters.activity()
+    active = data.answer(question)
+    if active.empty:
+        states.empty(t("activity.nobody"), next=t("common.widen"))
+        return
+    kpi_row.show(headline.kpis(question, only=COUNTS))
+    left, right = st.columns(2, gap="small")
+    with left:
+        card("active", charts.COUNT_OVER_TIME, active)
+    with right:
+        card("growth", charts.GROWTH, data.growth(question))
+    left, right = st.columns(2, gap="small")
+    with left:
+        card("rolling", charts.COUNT_BY_SERIES, _rolling(question))
+    with right:
+        card("stickiness", charts.SHARE_OVER_TIME, data.answer(_daily(question, "stickiness")))
+    card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, data.answer(_daily(question, "l28")))
+    metric_help.show("active_customers", active)
+
+
+def card(key: str, spec: charts.Chart, answer: Answer) -> None:
+    """One chart of this page, under the texts of its key."""
+    chart.show(spec, answer, key=key, title=t(f"activity.{key}"), subtitle=t(f"activity.{key}_explained"))
+
+
+def _rolling(question: Question) -> Answer:
+    return figures.together({t(f"activity.{metric}"): data.answer(_daily(question, metric)) for metric in ROLLING})
+
+
+def _daily(question: Question, metric: str) -> Question:
+    return replace(question, metric=metric, window=None, grain=None)

@@ -1,0 +1,61 @@
+"""Payments: how many, how much, and which share of card payments is made without the holder."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import streamlit as st
+
+from streamlit_app import charts, data, figures, formats
+from streamlit_app.components import chart, filters, metric_help, states
+from streamlit_app.data import Answer, Question
+from streamlit_app.messages import t
+
+COUNTRIES = 15
+
+
+@st.fragment
+@states.guard
+def show() -> None:
+    """Draw the page; everything on it follows the filters."""
+    st.header(t("payments.title"))
+    question = filters.payments()
+    volumes, amounts = _by_type(question, "transactions"), _by_type(question, "transaction_amount")
+    if volumes.empty:
+        states.empty(t("payments.nothing"), next=t("common.widen"))
+        return
+    left, right = st.columns(2, gap="small")
+    with left:
+        chart.show(charts.TRANSACTIONS_BY_TYPE, volumes, key="volumes", title=t("payments.volumes"))
+    with right:
+        chart.show(charts.AMOUNT_BY_TYPE, amounts, key="amounts", title=t("payments.amounts"))
+    st.subheader(t("payments.absent"))
+    _card_not_present(replace(question, metric="card_not_present_share", where=()))
+    metric_help.show("card_not_present_share")
+
+
+def _card_not_present(question: Question) -> None:
+    share = data.answer(question)
+    if share.empty:
+        states.empty(t("payments.no_cards"), next=t("common.widen"))
+        return
+    left, right = st.columns(2, gap="small")
+    with left:
+        chart.show(
+            charts.SHARE_OVER_TIME, share, key="absent", title=t("payments.absent_share"), subtitle=t("payments.absent_explained")
+        )
+    with right:
+        unknown = figures.unknown_share(share)
+        chart.show(
+            charts.SHARE_OVER_TIME, unknown, key="unknown", title=t("payments.unknown"), subtitle=t("payments.unknown_explained")
+        )
+    by_country = data.answer(replace(question, by="merchant_country"))
+    countries, total = figures.share_of_all_months(by_country, data.country_name, most=COUNTRIES)
+    shown = t("common.shown_of", shown=countries.table.num_rows, total=total)
+    subtitle = f"{t('payments.by_country_explained')} {shown}"
+    chart.show(charts.CARD_SHARE_BY_COUNTRY, countries, key="countries", title=t("payments.by_country"), subtitle=subtitle)
+
+
+def _by_type(question: Question, metric: str) -> Answer:
+    answer = data.answer(replace(question, metric=metric, by="type"))
+    return figures.with_rest(answer, lambda value: formats.dimension_value("type", value), rest=t("payments.rest"))
