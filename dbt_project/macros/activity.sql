@@ -22,7 +22,7 @@
 
 {# `user_123` and `123` are the same customer; other identifiers stay as they are. #}
 {% macro bare_user_id(text) %}
-    case when starts_with(trim({{ text }}), 'user_') then substr(trim({{ text }}), 6) else nullif(trim({{ text }}), '') end
+    nullif(case when starts_with(trim({{ text }}), 'user_') then substr(trim({{ text }}), 6) else trim({{ text }}) end, '')
 {% endmacro %}
 
 {# A whole number for joins and windows: the identifier itself where it is a number, else a negative hash of it. #}

@@ -15,7 +15,7 @@ from pipeline.statistics import SurvivalCurve, kaplan_meier
 from pipeline.warehouse.base import ReadOnly
 
 # Under N the first lapse is the record gap with previous record <= N < gap; the row without a gap says up to when its
-# customers were followed without one. `last_start` is the first active day of the youngest customer.
+# customers were followed without one. `last_start` is the first active day of the youngest of these.
 _FIRST_LAPSES = """
 select
     {by}
@@ -35,7 +35,7 @@ select
     follow_up_days::bigint as days,
     count(*) filter (where not is_censored) as events,
     count(*) filter (where is_censored) as censored,
-    max(opening_date) as last_start,
+    max(opening_date) filter (where is_censored) as last_start,
 from marts.mart_time_to_first_transaction
 where {condition} and opening_date >= $start and opening_date <= $end
 group by all
@@ -47,7 +47,7 @@ def survival(database: ReadOnly, question: Question, *, window: int, as_of: date
     """The share of customers not yet lapsed, by days since their first active day; n is the number at risk.
 
     Time runs to the first lapse as recognised (last active day + N); customers without one are censored at as_of. A point
-    is final once every customer has been followed that long.
+    is final once everybody who has not lapsed has been followed that long.
     """
     asked = scope(question)
     parameters = {"window": window, "as_of": as_of} | dict(asked.parameters)
@@ -92,12 +92,17 @@ def _points(group: dict[str, Any], part: Any, *, as_of: date, share_met: bool) -
     events, censored = part["events"].fillna(0).to_numpy(), part["censored"].fillna(0).to_numpy()
     by_time = part.assign(events=events, censored=censored).groupby("days", as_index=False)[["events", "censored"]].sum()
     curve = kaplan_meier(by_time["days"], by_time["events"], by_time["censored"])
-    last_start = max((day for day in part["last_start"] if isinstance(day, date)), default=as_of)
+    last_start = max((day for day in part["last_start"] if isinstance(day, date)), default=None)
     if not curve.times.size or curve.times[0] > 0:
         everyone = int(events.sum() + censored.sum())
-        yield group | _point(0, 1.0, 1.0, 1.0, everyone, last_start, share_met=share_met)
+        yield group | _point(0, 1.0, 1.0, 1.0, everyone, share_met=share_met) | _final(0, last_start, as_of)
     for time, value, low, high, at_risk in _steps(curve):
-        yield group | _point(time, value, low, high, at_risk, last_start, share_met=share_met)
+        yield group | _point(time, value, low, high, at_risk, share_met=share_met) | _final(time, last_start, as_of)
+
+
+def _final(days: int, last_start: date | None, as_of: date) -> dict[str, date]:
+    """A point waits for the youngest customer who has not met the event; where everybody has, it stands now."""
+    return {"final_on": last_start + timedelta(days=days) if last_start is not None else as_of}
 
 
 def _steps(curve: SurvivalCurve) -> Iterator[tuple[int, float, float, float, int]]:
@@ -111,9 +116,7 @@ def _steps(curve: SurvivalCurve) -> Iterator[tuple[int, float, float, float, int
         )
 
 
-def _point(
-    days: int, value: float, low: float, high: float, at_risk: int, last_start: date, *, share_met: bool
-) -> dict[str, Any]:
+def _point(days: int, value: float, low: float, high: float, at_risk: int, *, share_met: bool) -> dict[str, Any]:
     if share_met:
         value, low, high = 1 - value, 1 - high, 1 - low
     return {
@@ -122,5 +125,4 @@ def _point(
         "low": None if np.isnan(low) else low,
         "high": None if np.isnan(high) else high,
         "n": at_risk,
-        "final_on": last_start + timedelta(days=days),
     }

@@ -23,7 +23,7 @@ final as (
     select
         counted.date,
         cast(counted.active_days as integer) as active_days,
-        {{ days_between('customers.first_active_day', 'counted.date') }} < 28 as is_new,
+        {{ days_between('customers.opening_date', 'counted.date') }} < 28 as is_new,
         {{ dimension_columns('customers') }},
         count(*) as customers,
         counted.date as final_on,
@@ -33,7 +33,7 @@ final as (
     group by
         counted.date,
         counted.active_days,
-        {{ days_between('customers.first_active_day', 'counted.date') }} < 28,
+        {{ days_between('customers.opening_date', 'counted.date') }} < 28,
         {{ dimension_columns('customers') }}
 )
 
