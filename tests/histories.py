@@ -177,7 +177,8 @@ def _random_life(chance: random.Random, history: History, number: int, opened: d
 def _days_from(chance: random.Random, first: date, last: date) -> list[date]:
     stop = chance.choice((3, 8, 20, 60, 200))
     steady = chance.random() < 0.4
-    day, days = first, []
+    day = first
+    days: list[date] = []
     while day <= last and len(days) < stop:
         days.append(day)
         day += timedelta(days=chance.randint(1, 9) if steady else chance.choice(GAPS))

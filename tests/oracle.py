@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 Row = Mapping[str, str]
@@ -45,19 +46,22 @@ class Rule:
     def counts(self, transaction: Transaction) -> bool:
         """Whether a transaction keeps its customer active."""
         allowed = transaction.state in self.states and transaction.type not in self.excluded_types
+        if transaction.amount is None:
+            return allowed and self.minimum_amount == 0
         return allowed and transaction.amount >= self.minimum_amount
 
 
 @dataclass(frozen=True)
 class Transaction:
-    """One usable transaction on its bank day."""
+    """One usable transaction on its bank day; an amount that cannot be read is None and adds nothing to a sum."""
 
     transaction_id: str
     user_id: str
+    moment: datetime
     day: date
     type: str
     state: str
-    amount: Decimal
+    amount: Decimal | None
     holder_present: bool | None
     merchant_country: str
 
@@ -87,25 +91,33 @@ class Customer:
         return min(self.opening, self.active_days[0]) if self.active_days else self.opening
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bank:
-    """The customers and transactions known at the end of `as_of`."""
+    """The customers and transactions known at the end of `as_of`; `everybody` are also those who open later."""
 
     customers: tuple[Customer, ...]
+    everybody: tuple[Customer, ...]
     transactions: tuple[Transaction, ...]
     as_of: date
     rule: Rule
     first_day: date
 
+    @cache  # noqa: B019 - a bank lives as long as the tests of it
     def where(self, **dimensions: str) -> Bank:
         """The same bank reduced to the customers with these values."""
-        kept = tuple(c for c in self.customers if all(getattr(c, name) == value for name, value in dimensions.items()))
-        ids = {customer.user_id for customer in kept}
-        return replace(self, customers=kept, transactions=tuple(t for t in self.transactions if t.user_id in ids))
+        if not dimensions:
+            return self
+        customers, everybody = (
+            tuple(one for one in some if all(getattr(one, name) == value for name, value in dimensions.items()))
+            for some in (self.customers, self.everybody)
+        )
+        ids = {customer.user_id for customer in everybody}
+        transactions = tuple(one for one in self.transactions if one.user_id in ids)
+        return replace(self, customers=customers, everybody=everybody, transactions=transactions)
 
     def values(self, dimension: str) -> list[str]:
         """Every value that occurs in a dimension."""
-        return sorted({getattr(customer, dimension) for customer in self.customers})
+        return sorted({getattr(customer, dimension) for customer in self.everybody})
 
     def segments(self) -> Iterator[tuple[str, str, Bank]]:
         """All customers, then every value of every dimension."""
@@ -163,95 +175,130 @@ def bank(
     as_of: date | None = None,
 ) -> Bank:
     """What the raw rows say at the end of `as_of`, which unless pinned is the last day with data before the current one."""
-    rule = rule or Rule()
-    rows = _once(tables["transactions"])
-    usable = [transaction for row in rows if (transaction := _transaction(row, ZoneInfo(zone))) is not None]
+    rule, reader = rule or Rule(), _Reader(ZoneInfo(zone), current_day)
+    usable = _latest_by_id(row for row in map(reader.transaction, _once(tables["transactions"])) if row is not None)
     if as_of is None:
         as_of = max(transaction.day for transaction in usable if transaction.day < current_day)
+    systems = reader.systems(_once(tables["devices"]))
+    users = _earliest_by_id(reader, _once(tables["users"]), systems)
+    users += _inferred(usable, {customer.user_id for customer in users}, systems)
     known = tuple(transaction for transaction in usable if transaction.day <= as_of)
-    customers = _customers(tables, known, rule=rule, zone=ZoneInfo(zone))
-    customers = tuple(customer for customer in customers if customer.known_from <= as_of)
-    return Bank(customers, known, as_of, rule, min(customer.known_from for customer in customers))
+    everybody = tuple(_with_active_days(users, known, rule))
+    customers = tuple(customer for customer in everybody if customer.known_from <= as_of)
+    return Bank(customers, everybody, known, as_of, rule, min(customer.known_from for customer in customers))
 
 
 def _once(rows: Iterable[Row]) -> list[Row]:
+    """The rows without exact duplicates."""
     return [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in rows)]
 
 
-def _transaction(row: Row, zone: ZoneInfo) -> Transaction | None:
-    user_id, day, amount = identifier(row["user_id"]), bank_day(row["created_date"], zone), _number(row["amount_usd"])
-    if user_id is None or day is None or amount is None:
-        return None
-    return Transaction(
-        transaction_id=row["transaction_id"].strip(),
-        user_id=user_id,
-        day=day,
-        type=row["transactions_type"].strip().upper(),
-        state=row["transactions_state"].strip().upper(),
-        amount=amount,
-        holder_present=_truth(row["ea_cardholderpresence"]),
-        merchant_country={"ROM": "ROU"}.get(country := row["ea_merchant_country"].strip().upper(), country) or UNKNOWN,
-    )
+def _latest_by_id(transactions: Iterable[Transaction]) -> list[Transaction]:
+    """One transaction for each id: where rows of one id differ, the latest was the correction."""
+    found: dict[str, Transaction] = {}
+    for transaction in transactions:
+        before = found.get(transaction.transaction_id)
+        if before is None or transaction.moment > before.moment:
+            found[transaction.transaction_id] = transaction
+    return list(found.values())
 
 
-def _customers(
-    tables: Mapping[str, Iterable[Row]], transactions: Sequence[Transaction], *, rule: Rule, zone: ZoneInfo
-) -> tuple[Customer, ...]:
-    customers = {}
-    systems = {identifier(row["string_field_1"]): _system(row["string_field_0"]) for row in _once(tables["devices"])}
-    for row in _once(tables["users"]):
-        customer = _customer(row, systems, zone)
+def _earliest_by_id(reader: _Reader, rows: Iterable[Row], systems: Mapping[str, str]) -> list[Customer]:
+    """One customer for each id: where rows of one id differ, the first to be written opened the account."""
+    readable = [row for row in rows if moment(row["created_date"]) is not None]
+    found: dict[str, Customer] = {}
+    for row in sorted(readable, key=lambda row: moment(row["created_date"]) or datetime.max):
+        customer = reader.customer(row, systems)
         if customer is not None:
-            customers[customer.user_id] = customer
-    for transaction in sorted(transactions, key=lambda transaction: transaction.day):
-        if transaction.user_id not in customers:
-            customers[transaction.user_id] = Customer(
-                transaction.user_id, transaction.day, os=systems.get(transaction.user_id, UNKNOWN), has_user_row=False
-            )
+            found.setdefault(customer.user_id, customer)
+    return list(found.values())
+
+
+def _inferred(transactions: Sequence[Transaction], known: set[str], systems: Mapping[str, str]) -> list[Customer]:
+    """Who has transactions and no usable row of users: a customer since the first of them."""
+    openings: dict[str, date] = {}
+    for transaction in transactions:
+        if transaction.user_id not in known:
+            openings[transaction.user_id] = min(transaction.day, openings.get(transaction.user_id, transaction.day))
+    return [Customer(user_id, day, os=systems.get(user_id, UNKNOWN), has_user_row=False) for user_id, day in openings.items()]
+
+
+def _with_active_days(customers: Sequence[Customer], transactions: Sequence[Transaction], rule: Rule) -> list[Customer]:
     active_days: dict[str, set[date]] = defaultdict(set)
     for transaction in transactions:
         if rule.counts(transaction):
             active_days[transaction.user_id].add(transaction.day)
-    return tuple(replace(c, active_days=tuple(sorted(active_days[c.user_id]))) for c in customers.values())
+    return [replace(customer, active_days=tuple(sorted(active_days[customer.user_id]))) for customer in customers]
 
 
-def _customer(row: Row, systems: Mapping[str | None, str], zone: ZoneInfo) -> Customer | None:
-    user_id, opening = identifier(row["user_id"]), bank_day(row["created_date"], zone)
-    if user_id is None or opening is None:
-        return None
-    plan = row["plan"].strip().upper()
-    return Customer(
-        user_id=user_id,
-        opening=opening,
-        country=row["country"].strip().upper() or UNKNOWN,
-        plan=plan or UNKNOWN,
-        plan_tier=UNKNOWN if not plan else "standard" if plan == "STANDARD" else "premium",
-        os=systems.get(user_id, UNKNOWN),
-        age_band=age_band(row["birth_year"], opening),
-    )
+@dataclass(frozen=True)
+class _Reader:
+    """Reads raw rows; a row without its keys, or dated after the current day, is none."""
+
+    zone: ZoneInfo
+    current_day: date
+
+    def transaction(self, row: Row) -> Transaction | None:
+        transaction_id, user_id, at = row["transaction_id"].strip(), identifier(row["user_id"]), moment(row["created_date"])
+        if not transaction_id or user_id is None or at is None or self.day(at) > self.current_day:
+            return None
+        country = row["ea_merchant_country"].strip().upper()
+        return Transaction(
+            transaction_id=transaction_id,
+            user_id=user_id,
+            moment=at,
+            day=self.day(at),
+            type=row["transactions_type"].strip().upper(),
+            state=row["transactions_state"].strip().upper(),
+            amount=_number(row["amount_usd"]),
+            holder_present=_truth(row["ea_cardholderpresence"]),
+            merchant_country="ROU" if country == "ROM" else country or UNKNOWN,
+        )
+
+    def customer(self, row: Row, systems: Mapping[str, str]) -> Customer | None:
+        user_id, at = identifier(row["user_id"]), moment(row["created_date"])
+        if user_id is None or at is None or self.day(at) > self.current_day:
+            return None
+        plan = row["plan"].strip().upper()
+        return Customer(
+            user_id=user_id,
+            opening=self.day(at),
+            country=row["country"].strip().upper() or UNKNOWN,
+            plan=plan or UNKNOWN,
+            plan_tier=UNKNOWN if not plan else "standard" if plan == "STANDARD" else "premium",
+            os=systems.get(user_id, UNKNOWN),
+            age_band=age_band(row["birth_year"], self.day(at)),
+        )
+
+    def systems(self, rows: Iterable[Row]) -> dict[str, str]:
+        brands = {"apple": "iOS", "android": "Android"}
+        found = {identifier(row["string_field_1"]): brands.get(row["string_field_0"].strip().lower()) for row in rows}
+        return {user_id: system for user_id, system in found.items() if user_id is not None and system is not None}
+
+    def day(self, at: datetime) -> date:
+        return at.astimezone(self.zone).date()
 
 
 def identifier(text: str) -> str | None:
-    """The number in a customer id such as `user_123`."""
-    found = re.fullmatch(r"(?:user_)?(\d+)", text.strip())
-    return found[1] if found else None
+    """The customer id without its prefix: `user_123` and `123` are the same customer."""
+    return text.strip().removeprefix("user_") or None
 
 
-def bank_day(text: str, zone: ZoneInfo) -> date | None:
-    """The local date of a timestamp in one of the bank's three spellings; without a zone it is UTC."""
+def moment(text: str) -> datetime | None:
+    """A timestamp in one of the bank's three spellings; without a zone it is UTC."""
     try:
-        moment = datetime.fromisoformat(re.sub(r"\s*UTC$", "+00:00", text.strip()))
+        read = datetime.fromisoformat(re.sub(r"\s*UTC$", "+00:00", text.strip()))
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(zone).date()
+    return read if read.tzinfo else read.replace(tzinfo=UTC)
 
 
 def age_band(birth_year: str, opening: date) -> str:
-    """The band of the age in whole calendar years at opening."""
+    """The band of the age in calendar years at opening; nobody is older than 120 or not yet born."""
     year = _number(birth_year)
-    if year is None or year > opening.year:
+    age = opening.year - int(year) if year is not None else -1
+    if not 0 <= age <= 120:
         return UNKNOWN
-    age = opening.year - int(year)
     return next((band for limit, band in AGE_BANDS if age < limit), "65+")
 
 
@@ -265,10 +312,6 @@ def _number(text: str) -> Decimal | None:
 
 def _truth(text: str) -> bool | None:
     return {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(text.strip().lower())
-
-
-def _system(brand: str) -> str:
-    return {"apple": "iOS", "android": "Android"}.get(brand.strip().lower(), UNKNOWN)
 
 
 # --- time -------------------------------------------------------------------------------------------------------------
@@ -348,8 +391,8 @@ def stretches(customer: Customer, window: int, as_of: date) -> list[Stretch]:
         return [Stretch(customer.user_id, False, customer.opening, None, customer.opening, False)]
     days = walk(customer, window, as_of)
     painted = {day.day: day.is_active for day in days}
-    for lapse in (day for day in days if day.event == "churned" and day.last is not None):
-        for silent in calendar(lapse.last + ONE_DAY, lapse.day):
+    for lapse in (day for day in days if day.event == "churned"):
+        for silent in calendar(lapse.day - timedelta(days=window - 1), lapse.day):
             painted[silent] = False
     starts = [day for day in painted if day - ONE_DAY not in painted or painted[day] != painted[day - ONE_DAY]]
     ends: list[date | None] = [start - ONE_DAY for start in starts[1:]]
@@ -414,6 +457,7 @@ def wilson(part: int, whole: int) -> tuple[float, float]:
     return (-b - root) / (2 * a), (-b + root) / (2 * a)
 
 
+@cache
 def growth(bank: Bank, window: int) -> dict[date, Counter[str]]:
     """By day: active, new, resurrected and churned customers."""
     found: dict[date, Counter[str]] = {day: Counter() for day in bank.days}
@@ -470,6 +514,7 @@ def lapses(customer: Customer, window: int, as_of: date) -> int:
     return sum(day.event == "churned" for day in walk(customer, window, as_of))
 
 
+@cache
 def present_within(bank: Bank, days: int) -> dict[date, int]:
     """By day t: distinct customers with an active day in (t - days, t]."""
     found = Counter(
@@ -492,7 +537,7 @@ def stickiness(bank: Bank) -> dict[date, Point]:
 
 def l28(bank: Bank, day: date) -> Counter[int]:
     """Customers of 28 days and more by how many active days they had in the 28 days to `day`."""
-    grown = [customer for customer in bank.customers if (day - customer.known_from).days >= 27]
+    grown = [customer for customer in bank.ever_active if (day - customer.known_from).days >= 28]
     found = Counter(sum(0 <= (day - active).days < 28 for active in customer.active_days) for customer in grown)
     return Counter({days: customers for days, customers in found.items() if days > 0})
 
@@ -504,8 +549,8 @@ def cohorts(bank: Bank, *, grain: str, kind: str, unbounded: bool, window: int) 
     """
     members: dict[date, list[Customer]] = defaultdict(list)
     for customer in bank.customers:
-        joined = customer.first if kind == "first_activity" else customer.opening
-        if joined is not None and joined <= bank.as_of:
+        joined = customer.first if kind == "first_activity" else customer.known_from
+        if joined is not None:
             members[period_start(joined, grain)].append(customer)
     found = {}
     for cohort, customers in members.items():
@@ -560,9 +605,7 @@ def survival(bank: Bank, window: int) -> list[SurvivalStep]:
 
 def time_to_first(customer: Customer, as_of: date) -> tuple[int, bool]:
     """Days from opening to the first active day, or to as_of without one; activity before opening counts as day 0."""
-    if customer.first is None:
-        return (as_of - customer.opening).days, False
-    return max((customer.first - customer.opening).days, 0), True
+    return ((customer.first or as_of) - customer.known_from).days, customer.first is not None
 
 
 def time_to_first_transaction(bank: Bank) -> list[SurvivalStep]:
@@ -575,7 +618,7 @@ def monthly_amounts(bank: Bank) -> dict[str, dict[date, Decimal]]:
     found: dict[str, dict[date, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for user_id, transactions in bank.counting.items():
         for transaction in transactions:
-            found[user_id][transaction.day.replace(day=1)] += transaction.amount
+            found[user_id][transaction.day.replace(day=1)] += transaction.amount or 0
     return found
 
 
@@ -595,12 +638,12 @@ def amount_retention(bank: Bank, kind: str) -> dict[date, Point]:
 # --- transactions -----------------------------------------------------------------------------------------------------
 
 
-def transaction_totals(bank: Bank, key: Callable[[Transaction], object]) -> dict[object, tuple[int, Decimal]]:
+def transaction_totals(bank: Bank, key: Callable[[Transaction], Any]) -> dict[Any, tuple[int, Decimal]]:
     """Transactions and their amount in USD by any key."""
-    found: dict[object, tuple[int, Decimal]] = {}
+    found: dict[Any, tuple[int, Decimal]] = {}
     for transaction in bank.transactions:
         count, amount = found.get(key(transaction), (0, Decimal(0)))
-        found[key(transaction)] = count + 1, amount + transaction.amount
+        found[key(transaction)] = count + 1, amount + (transaction.amount or 0)
     return found
 
 
@@ -620,10 +663,15 @@ class CardPayments:
         """Payments of which the presence is known."""
         return self.absent + self.present
 
+    @property
+    def amount_known(self) -> Decimal:
+        """Their amount in USD."""
+        return self.amount_absent + self.amount_present
 
-def card_payments(bank: Bank, key: Callable[[Transaction], object]) -> dict[object, CardPayments]:
+
+def card_payments(bank: Bank, key: Callable[[Transaction], Any]) -> dict[Any, CardPayments]:
     """Completed card and ATM payments by any key."""
-    groups: dict[object, list[Transaction]] = defaultdict(list)
+    groups: dict[Any, list[Transaction]] = defaultdict(list)
     for transaction in bank.transactions:
         if transaction.type in CARD_TYPES and transaction.state == "COMPLETED":
             groups[key(transaction)].append(transaction)
@@ -631,6 +679,168 @@ def card_payments(bank: Bank, key: Callable[[Transaction], object]) -> dict[obje
 
 
 def _split(group: Sequence[Transaction]) -> CardPayments:
-    amounts = {presence: [one.amount for one in group if one.holder_present is presence] for presence in (False, True, None)}
-    counts = [len(amounts[presence]) for presence in (False, True, None)]
-    return CardPayments(*counts, *(sum(amounts[presence], Decimal(0)) for presence in (False, True, None)))
+    absent, present, unknown = (
+        [one.amount or Decimal(0) for one in group if one.holder_present is presence] for presence in (False, True, None)
+    )
+    amounts = (sum(amounts, Decimal(0)) for amounts in (absent, present, unknown))
+    return CardPayments(len(absent), len(present), len(unknown), *amounts)
+
+
+# --- questions: every metric by name, in the form of the read side ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a metric is asked for beside the customers."""
+
+    window: int
+    grain: str | None = None
+    kind: str | None = None
+    cohort: str | None = None
+
+
+def answer(
+    bank: Bank, metric: str, asked: Asked, *, by: str | None = None, where: Mapping[str, str] | None = None
+) -> dict[Any, Point]:
+    """The figures of a metric by time key, or by value of a dimension and time key.
+
+    A figure that is 0 may stand for a row that the pipeline leaves out, and the other way round.
+    """
+    figures, where = METRICS[metric], dict(where or {})
+    if metric.startswith("transaction") and by != "state":
+        where.setdefault("state", "COMPLETED")
+    bank = _narrowed(bank, where)
+    if by is None:
+        return figures(bank, asked)
+    parts = {value: figures(_narrowed(bank, {by: value}), asked) for value in _values(bank, by)}
+    return {(value, key): point for value, points in parts.items() for key, point in points.items()}
+
+
+_OF_TRANSACTIONS = {"type": "type", "state": "state", "merchant_country": "merchant_country"}
+
+
+def _narrowed(bank: Bank, where: Mapping[str, str]) -> Bank:
+    bank = bank.where(**{name: where[name] for name in sorted(where) if name in DIMENSIONS})
+    wanted = {_OF_TRANSACTIONS[name]: value for name, value in where.items() if name in _OF_TRANSACTIONS}
+    if not wanted:
+        return bank
+    kept = (one for one in bank.transactions if all(getattr(one, name) == value for name, value in wanted.items()))
+    return replace(bank, transactions=tuple(kept))
+
+
+def _values(bank: Bank, by: str) -> list[str]:
+    if by in DIMENSIONS:
+        return bank.values(by)
+    return sorted({getattr(one, _OF_TRANSACTIONS[by]) for one in bank.transactions})
+
+
+def _stock(bank: Bank, asked: Asked) -> dict[date, Point]:
+    grain, daily = asked.grain or "day", growth(bank, asked.window)
+    if grain == "day":
+        return {day: Point(count["active"], day) for day, count in daily.items()}
+    ends = {start: period_end(start, grain) for start in periods(bank.first_day, bank.as_of, grain)}
+    return {start: Point(daily[min(end, bank.as_of)]["active"], end) for start, end in ends.items()}
+
+
+def _flow(event: str) -> Callable[[Bank, Asked], dict[date, Point]]:
+    def figures(bank: Bank, asked: Asked) -> dict[date, Point]:
+        grain, daily = asked.grain or "day", growth(bank, asked.window)
+        if grain == "day":
+            return {day: Point(count[event], day) for day, count in daily.items()}
+        return {
+            start: Point(
+                sum(count[event] for day, count in daily.items() if period_start(day, grain) == start), period_end(start, grain)
+            )
+            for start in periods(bank.first_day, bank.as_of, grain)
+        }
+
+    return figures
+
+
+def _present(days: int) -> Callable[[Bank, Asked], dict[date, Point]]:
+    return lambda bank, _: {day: Point(count, day) for day, count in present_within(bank, days).items()}
+
+
+def _l28(bank: Bank, _: Asked) -> dict[tuple[date, int], Point]:
+    counts = l28(bank, bank.as_of)
+    return {(bank.as_of, days): Point(counts[days], bank.as_of, counts.total()) for days in range(1, 29)}
+
+
+def _cohorts(bank: Bank, asked: Asked) -> dict[tuple[date, int], Point]:
+    return cohorts(
+        bank,
+        grain=asked.grain or "month",
+        kind=asked.cohort or "first_activity",
+        unbounded=asked.kind == "unbounded",
+        window=asked.window,
+    )
+
+
+def _survival(bank: Bank, asked: Asked) -> dict[int, Point]:
+    times = {customer: first_lapse(customer, asked.window, bank.as_of) for customer in bank.ever_active}
+    starts = {customer: customer.active_days[0] for customer in times}
+    return _curve(survival(bank, asked.window), {c: time for c, time in times.items() if time}, starts, bank.as_of)
+
+
+def _waiting(bank: Bank, _: Asked) -> dict[int, Point]:
+    times = {customer: time_to_first(customer, bank.as_of) for customer in bank.customers}
+    starts = {customer: customer.known_from for customer in times}
+    still = _curve(time_to_first_transaction(bank), times, starts, bank.as_of)
+    return {
+        days: replace(point, value=1 - (point.value or 0), low=1 - (point.high or 0), high=1 - (point.low or 0))
+        for days, point in still.items()
+    }
+
+
+def _curve(
+    steps: Sequence[SurvivalStep], times: Mapping[Customer, tuple[int, bool]], starts: Mapping[Customer, date], as_of: date
+) -> dict[int, Point]:
+    """The steps and the whole at 0; a step stands once everybody who still waits has been followed for that long."""
+    waiting = [starts[customer] for customer, (_, happened) in times.items() if not happened]
+
+    def final_on(days: int) -> date:
+        return max((start + timedelta(days=days) for start in waiting), default=as_of)
+
+    found = {0: Point(1.0, final_on(0), len(times), 1.0, 1.0)} if times else {}
+    return found | {step.time: Point(step.value, final_on(step.time), step.at_risk, step.low, step.high) for step in steps}
+
+
+def _transactions(of_amounts: bool) -> Callable[[Bank, Asked], dict[date, Point]]:
+    def figures(bank: Bank, _: Asked) -> dict[date, Point]:
+        totals = transaction_totals(bank, lambda transaction: transaction.day.replace(day=1))
+        return {month: Point(float(total[of_amounts]), period_end(month, "month")) for month, total in totals.items()}
+
+    return figures
+
+
+def _card_not_present(bank: Bank, asked: Asked) -> dict[date, Point]:
+    found = {}
+    for month, payments in card_payments(bank, lambda transaction: transaction.day.replace(day=1)).items():
+        point = share(payments.absent, payments.known, final_on=period_end(month, "month"), unknown=payments.unknown)
+        if asked.kind == "amount":
+            value = float(payments.amount_absent / payments.amount_known) if payments.amount_known else None
+            point = replace(point, value=value, low=None, high=None)
+        found[month] = point
+    return found
+
+
+METRICS: Mapping[str, Callable[[Bank, Asked], dict[Any, Point]]] = {
+    "active_customers": _stock,
+    "new_customers": _flow("new"),
+    "resurrected_customers": _flow("resurrected"),
+    "churned_customers": _flow("churned"),
+    "quick_ratio": lambda bank, asked: quick_ratio(bank, asked.window, asked.grain or "month"),
+    "monthly_churn_rate": lambda bank, asked: monthly_churn(bank, asked.window),
+    "dau": _present(1),
+    "wau": _present(7),
+    "mau": _present(28),
+    "stickiness": lambda bank, _: stickiness(bank),
+    "l28": _l28,
+    "retention_cohort": _cohorts,
+    "survival": _survival,
+    "time_to_first_transaction": _waiting,
+    "amount_retention": lambda bank, asked: amount_retention(bank, asked.kind or "net"),
+    "transactions": _transactions(of_amounts=False),
+    "transaction_amount": _transactions(of_amounts=True),
+    "card_not_present_share": _card_not_present,
+}
