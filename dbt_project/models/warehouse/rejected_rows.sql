@@ -1,5 +1,5 @@
 -- grain: one row per row of the bank and thing wrong with it; 'rejected' is left out of every figure, 'kept' is counted
-with transactions as (select * from {{ ref('stg_bank__transactions') }} where rejection_reason is not null),
+with transactions as (select * from {{ ref('typed_transactions') }} where rejection_reason is not null),
 
 repeated as (select * from {{ ref('repeated_transactions') }} where rejection_reason is not null),
 
@@ -47,10 +47,12 @@ doubtful as (
 ),
 
 final as (
-    select 'transactions' as source_table, transaction_id as row_key, rejection_reason as reason, 'rejected' as disposition, source_row
+    select
+        'transactions' as source_table, transaction_id as row_key, rejection_reason as reason, 'rejected' as disposition,
+        rejected_row as source_row,
     from transactions
     union all
-    select 'transactions', transaction_id, rejection_reason, 'rejected', source_row from repeated
+    select 'transactions', transaction_id, rejection_reason, 'rejected', row_text from repeated
     union all
     select 'transactions', transaction_id, reason, 'kept', null from doubtful where reason is not null
     union all
