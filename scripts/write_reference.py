@@ -1,0 +1,60 @@
+"""Writes docs/settings.md and docs/commands.md from the code, so that they cannot say anything else.
+
+Run it with `python scripts/write_reference.py`; a test compares the files with what it would write.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.checks import settings_in_force
+from pipeline.cli import main
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+WIDTH = 100
+
+
+def settings_page() -> str:
+    """Every setting as a table."""
+    rows = [f"| `{one.name}` | {_code(one.default)} | {one.description} |" for one in settings_in_force(None)]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "From the environment or from `.env` in the folder where the command is typed; the environment wins. An",
+            "unknown `NEOPULSE_` name or a value that cannot be used ends every command with exit code 2 and the reason.",
+            "`neopulse check` shows the values in force. (Written by scripts/write_reference.py.)",
+            "",
+            "| setting | default | what it is for |",
+            "|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def commands_page() -> str:
+    """The help of every command."""
+    parts = ["# Commands", "", "What `--help` prints. (Written by scripts/write_reference.py.)", ""]
+    parts += _section(main, "neopulse")
+    for name in sorted(main.commands):
+        parts += _section(main.commands[name], f"neopulse {name}")
+    return "\n".join(parts)
+
+
+def _section(command: click.Command, path: str) -> list[str]:
+    context = click.Context(command, info_name=path, max_content_width=WIDTH, terminal_width=WIDTH)
+    return [f"## {path}", "", "```", command.get_help(context), "```", ""]
+
+
+PAGES = {"settings.md": settings_page, "commands.md": commands_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")

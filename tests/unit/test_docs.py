@@ -1,0 +1,49 @@
+"""The documentation says what the code does."""
+
+from __future__ import annotations
+
+import re
+import runpy
+from pathlib import Path
+
+import click
+import pytest
+
+from pipeline.cli import main
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGES = sorted([PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").glob("*.md")])
+
+
+@pytest.mark.parametrize("name", ["settings.md", "commands.md"])
+def test_the_reference_is_what_the_script_would_write(name: str) -> None:
+    written = runpy.run_path(str(PROJECT / "scripts" / "write_reference.py"))["PAGES"][name]()
+    assert (PROJECT / "docs" / name).read_text(encoding="utf-8") == written, "run: python scripts/write_reference.py"
+
+
+def test_every_command_and_option_has_help() -> None:
+    for name, command in main.commands.items():
+        assert command.help, name
+        silent = [option.name for option in command.params if isinstance(option, click.Option) and not option.help]
+        assert not silent or silent == ["form"], f"{name}: {silent}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        assert target.startswith("http") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_neopulse_command_named_in_the_docs_exists(page: Path) -> None:
+    named = set(re.findall(r"`neopulse ([a-z]+)", page.read_text(encoding="utf-8")))
+    named |= set(re.findall(r"bin/neopulse ([a-z]+)", page.read_text(encoding="utf-8")))
+    assert named <= set(main.commands)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_setting_named_in_the_docs_exists(page: Path) -> None:
+    from pipeline.settings import PREFIX, Settings
+
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    assert set(re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", page.read_text(encoding="utf-8"))) <= known
