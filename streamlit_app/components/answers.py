@@ -1,0 +1,47 @@
+"""A press and its answer: the button is off and says why where it cannot work; what came of it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from streamlit_app.actions import Outcome
+from streamlit_app.components import states
+from streamlit_app.messages import t
+
+ANSWER = "answer_of_the_last_press"
+
+
+def button(label: str, act: Callable[[], Outcome], *, key: str, obstacle: Outcome | None, icon: str) -> None:
+    """A button that does `act`; off where there is an obstacle, and `reason` says which."""
+    st.button(label, key=key, icon=icon, type="primary", disabled=obstacle is not None, on_click=press, args=(act,))
+
+
+def reason(obstacle: Outcome | None) -> None:
+    """Why a button is off, where it is."""
+    if obstacle is not None:
+        st.caption(text(obstacle))
+
+
+def press(act: Callable[[], Outcome]) -> None:
+    """Do what was pressed and keep its answer for `tell`; a failure is an answer too."""
+    try:
+        st.session_state[ANSWER] = act()
+    except Exception as error:
+        st.session_state[ANSWER] = error
+
+
+def tell() -> None:
+    """Say what the last press came to: once where it worked, until the next press where it did not."""
+    answer = st.session_state.get(ANSWER)
+    if isinstance(answer, Outcome):
+        st.toast(text(answer), icon=":material/check:" if answer.accepted else ":material/info:", duration="long")
+        del st.session_state[ANSWER]
+    elif answer is not None:
+        states.broken(answer)
+
+
+def text(outcome: Outcome) -> str:
+    """What a press came to, in the reader's language."""
+    return t(f"ops_runs.answers.{outcome.answer}", **outcome.values)

@@ -1,0 +1,77 @@
+"""What the chain is doing at this moment: looks again every two seconds, and draws the page anew when a run begins or ends."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pipeline.runs.records import Run, WorkerRow
+from streamlit_app import actions, formats, operations
+from streamlit_app.components import answers, run_table, states
+from streamlit_app.messages import t
+from streamlit_app.operations import Now
+
+LOOK_AGAIN_SECONDS = 2
+LIVE_LINES = 100
+LOG_HEIGHT = 230
+SEEN = "run_seen_going_on"
+
+
+@st.fragment(run_every=LOOK_AGAIN_SECONDS)
+@states.guard
+def show(zone: str) -> None:
+    """The card at the top of the page: progress of the run that is going on, and the button for the next one."""
+    now = operations.now()
+    _draw_anew_on_change(now)
+    answers.tell()
+    with st.container(border=True):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{_title(now)}**", width="content")
+            label, icon = t("ops_runs.run_now"), ":material/play_arrow:"
+            answers.button(label, actions.run_now, key="run_now", obstacle=now.obstacle, icon=icon)
+        if now.running is not None:
+            _running(now.running, now, zone)
+        elif now.worker is not None:
+            _worker(now.worker, now, zone)
+        answers.reason(now.obstacle)
+
+
+def log(run: Run, zone: str, *, lines: int | None) -> None:
+    """The live log of a run, its last lines or all of them; warnings and errors say so."""
+    events = operations.events(run.id)
+    shown = events if lines is None else events[-lines:]
+    text = "\n".join(f"{formats.clock(event.at, zone)} {_level(event.level)}{event.text}" for event in shown)
+    with st.container(height=LOG_HEIGHT, autoscroll=lines is not None, border=False):
+        st.code(text or t("ops_runs.no_log"), language=None, wrap_lines=True)
+
+
+def _level(level: str) -> str:
+    return "" if level == "info" else f"{level.upper()} "
+
+
+def _title(now: Now) -> str:
+    if now.running is not None:
+        return t("ops_runs.is_running", run=now.running.id)
+    return t("ops_runs.is_waiting") if now.waiting is not None else t("ops_runs.is_idle")
+
+
+def _running(run: Run, now: Now, zone: str) -> None:
+    st.caption(run_table.facts(run, zone=zone, now=now.at))
+    steps, live_log = st.columns([2, 3], gap="medium")
+    with steps:
+        for step in run.steps:
+            run_table.progress(step)
+    with live_log:
+        log(run, zone, lines=LIVE_LINES)
+
+
+def _worker(worker: WorkerRow, now: Now, zone: str) -> None:
+    seen = formats.duration((now.at - worker.beat_at).total_seconds())
+    st.caption(t("ops_runs.worker_alive", worker=worker.name, seen=seen, next=formats.moment(worker.next_run_at, zone)))
+
+
+def _draw_anew_on_change(now: Now) -> None:
+    """The history below belongs to the same moment: when a run begins or ends, the whole page is drawn again."""
+    seen = (now.running.id if now.running else None, now.latest.state if now.latest else None)
+    if st.session_state.setdefault(SEEN, seen) != seen:
+        st.session_state[SEEN] = seen
+        st.rerun()

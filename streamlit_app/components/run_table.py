@@ -1,0 +1,157 @@
+"""Runs as the reader meets them: a list to choose from, and one run with its steps, its error and its log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import streamlit as st
+
+from pipeline.runs.records import Run, RunState, Step, StepState
+from streamlit_app import formats, messages
+from streamlit_app.components import table
+from streamlit_app.messages import t
+
+Colour = Literal["green", "red", "orange", "primary", "gray"]
+COLOURS: Mapping[str, Colour] = {
+    "pending": "gray",
+    "running": "primary",
+    "succeeded": "green",
+    "failed": "red",
+    "interrupted": "orange",
+    "skipped": "gray",
+    "not_reached": "gray",
+}
+ICONS: Mapping[str, str] = {
+    "pending": ":material/hourglass_empty:",
+    "running": ":material/play_circle:",
+    "succeeded": ":material/check_circle:",
+    "failed": ":material/error:",
+    "interrupted": ":material/stop_circle:",
+    "skipped": ":material/skip_next:",
+    "not_reached": ":material/remove:",
+}
+
+
+def show(runs: Sequence[Run], *, chosen: int | None, zone: str, choose: Callable[[int], None]) -> None:
+    """The list, newest first; a press on a run's name calls `choose`."""
+    for run in runs:
+        with st.container(border=True, gap="xsmall"):
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                icon = ":material/arrow_forward:" if run.id == chosen else None
+                st.button(name(run), key=f"run_{run.id}", icon=icon, icon_position="right", on_click=choose, args=(run.id,))
+                badge(run.state)
+            st.markdown(" ".join(step_mark(step, run) for step in run.steps))
+            st.caption(facts(run, zone=zone, now=None))
+
+
+def name(run: Run) -> str:
+    """What a run is called."""
+    return t("ops_runs.run", run=run.id)
+
+
+def badge(state: RunState) -> None:
+    """A run's state as a coloured word."""
+    st.badge(t(f"ops_runs.states.{state}"), icon=ICONS[state], color=COLOURS[state])
+
+
+def step_mark(step: Step, run: Run) -> str:
+    """A step's short name, as the command line calls it, with the sign and the colour of its state."""
+    return f":small[{_marked(_standing(step, run), step.name)}]"
+
+
+def _standing(step: Step, run: Run) -> str:
+    """A step's state; what is still waiting when its run has ended was never reached."""
+    return "not_reached" if step.state is StepState.PENDING and run.state is not RunState.RUNNING else str(step.state)
+
+
+def _marked(standing: str, text: str) -> str:
+    return f":{COLOURS[standing]}[{ICONS[standing]} {text}]"
+
+
+def facts(run: Run, *, zone: str, now: datetime | None) -> str:
+    """When, who, how long and what came of it, in one line; with `now`, how long it has been going on."""
+    ended = run.ended_at or now
+    return " · ".join(
+        part
+        for part in (
+            formats.moment(run.started_at, zone),
+            formats.duration((ended - run.started_at).total_seconds()) if ended else "",
+            t("ops_runs.asked_by", who=run.requested_by, how=t(f"ops_runs.triggers.{run.trigger}")),
+            t("ops_runs.resumes", run=run.resumes) if run.resumes else "",
+            t("ops_runs.version_of_run", version=run.version, day=formats.day(run.as_of)) if run.version else "",
+        )
+        if part
+    )
+
+
+def error(text: str) -> None:
+    """An error as the run store keeps it: what happened, then where, what is safe and the next command."""
+    what, *rest = text.splitlines()
+    lines = [f"**{what}**"]
+    for line in rest:
+        label, _, said = line.strip().partition(": ")
+        key = f"common.broken.{label}"
+        lines.append(f"{t(key)}: {said}" if messages.has(key) else line.strip())
+    st.error("  \n".join(lines), icon=":material/error:")
+
+
+def steps(run: Run) -> None:
+    """Each step: its state, who served it, how often it was tried, how long it took, rows in and out."""
+    table.show((_row(step, run) for step in run.steps), names="ops_runs.columns")
+
+
+def _row(step: Step, run: Run) -> dict[str, str]:
+    seconds = (step.ended_at - step.started_at).total_seconds() if step.ended_at and step.started_at else None
+    standing = _standing(step, run)
+    return {
+        "step": t(f"common.steps.{step.name}"),
+        "state": _marked(standing, t(f"ops_runs.states.{standing}")),
+        "service": step.service or formats.NOTHING,
+        "attempts": formats.number(step.attempts) if step.attempts else formats.NOTHING,
+        "took": formats.duration(seconds),
+        "rows_in": formats.number(step.rows_in),
+        "rows_out": formats.number(step.rows_out),
+    }
+
+
+def progress(step: Step) -> None:
+    """How far one step of a running run is."""
+    label = _marked(step.state, t(f"common.steps.{step.name}"))
+    if step.state is StepState.RUNNING:
+        st.progress(min(step.progress or 0.0, 1.0), text=label + (f" · {step.progress_text}" if step.progress_text else ""))
+    else:
+        st.markdown(label + (f" · {step.service}" if step.service else ""))
+
+
+def details(detail: Mapping[str, Any]) -> None:
+    """What a step tells of its work: figures as lines, lists of rows as tables."""
+    plain = {key: value for key, value in detail.items() if not isinstance(value, (dict, list))}
+    if plain:
+        st.markdown("  \n".join(f"{_label(key)}: **{_value(value)}**" for key, value in plain.items()))
+    for key, value in detail.items():
+        rows = _rows(value)
+        if rows:
+            st.caption(_label(key))
+            st.table([{_label(column): _value(cell) for column, cell in row.items()} for row in rows], hide_index=True)
+
+
+def _rows(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, dict):
+        nested = [{"name": name, **cells} for name, cells in value.items() if isinstance(cells, dict)]
+        return nested or [{"name": name, "value": cell} for name, cell in value.items()]
+    if isinstance(value, list):
+        return [row if isinstance(row, dict) else {"value": row} for row in value]
+    return []
+
+
+def _label(key: str) -> str:
+    known = f"ops_runs.details.{key}"
+    return t(known) if messages.has(known) else key.replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return formats.NOTHING
+    return formats.number(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,15 @@
+"""A plain table that reads well aloud and on a narrow screen: rows of texts under names from the catalogues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import streamlit as st
+
+from streamlit_app.messages import t
+
+
+def show(rows: Iterable[Mapping[str, str]], *, names: str) -> None:
+    """Draw the rows; the column `code` is called what the text `<names>.code` says."""
+    named = [{t(f"{names}.{column}"): cell for column, cell in row.items()} for row in rows]
+    st.table(named, border="horizontal", hide_index=True)

@@ -1,0 +1,67 @@
+"""The kept versions, and the way back to one of them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from streamlit_app import actions, data, formats, operations
+from streamlit_app.components import answers, frame, states
+from streamlit_app.data import Version
+from streamlit_app.messages import t
+
+
+def show(zone: str) -> None:
+    """One card a version, newest first, each with a button that makes it current."""
+    current, versions = data.current_version(), operations.versions()
+    st.caption(t("ops_runs.versions_explained"))
+    if current is None:
+        states.empty(t("common.no_version.title"), next=t("ops_runs.no_run_next"))
+    for version in versions:
+        is_current = current is not None and version.name == current.name
+        with st.container(border=True, gap="xsmall"):
+            _one(version, zone, is_current=is_current)
+            if not is_current and st.button(_label(version), key=f"back_{version.name}", icon=":material/history:"):
+                _confirm(version, current)
+
+
+def _one(version: Version, zone: str, *, is_current: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(frame.facts_line(version), width="content")
+        if is_current:
+            st.badge(t("ops_runs.current"), icon=":material/visibility:", color="primary")
+    st.caption(
+        t(
+            "ops_runs.version_facts",
+            published=formats.moment(version.published_at, zone),
+            run=version.run_id,
+            window=version.inactivity_days,
+            rows=formats.number(sum(version.rows.values())),
+        )
+    )
+
+
+def _label(version: Version) -> str:
+    return t("ops_runs.roll_back", version=version.name)
+
+
+def _confirm(version: Version, current: Version | None) -> None:
+    """Ask before every reader's figures change."""
+
+    @st.dialog(_label(version), icon=":material/history:")
+    def ask() -> None:
+        st.markdown(
+            t(
+                "ops_runs.roll_back_means",
+                version=version.name,
+                day=formats.day(version.as_of),
+                current=current.name if current else formats.NOTHING,
+            )
+        )
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            if st.button(t("ops_runs.cancel"), key="roll_back_cancel"):
+                st.rerun()
+            if st.button(t("ops_runs.roll_back_do", version=version.name), key="roll_back_do", type="primary"):
+                answers.press(lambda: actions.rollback(version.name))
+                st.rerun()
+
+    ask()

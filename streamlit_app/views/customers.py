@@ -1,0 +1,200 @@
+"""Customers: find one or a list of them, and read why somebody is counted as active or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import streamlit as st
+
+from streamlit_app import auth, charts, data, formats
+from streamlit_app.auth import Role
+from streamlit_app.components import chart, filters, kpi_row, states, table
+from streamlit_app.components.kpi_row import Kpi
+from streamlit_app.data import Customer, Search
+from streamlit_app.messages import t
+
+NAMES = "customers.columns"
+CUSTOMER = "customer"
+STATES = {filters.EVERY: None, "yes": True, "no": False}
+ROWS_SHOWN = 200
+COLUMNS = (
+    "user_id",
+    "is_active",
+    "days_silent",
+    "last_active_day",
+    "first_active_day",
+    "active_days",
+    "transactions",
+    "amount_usd",
+    "lapses",
+    "country",
+    "plan",
+)
+
+
+def show() -> None:
+    """The page: one customer where the URL names one, else the list."""
+    auth.require(Role.MANAGER)
+    asked = st.query_params.get(CUSTOMER)
+    if asked:
+        _one(asked)
+    else:
+        _list()
+
+
+def _list() -> None:
+    st.header(t("customers.title"))
+    search = _search()
+    page = data.customers(search, limit=ROWS_SHOWN)
+    found = data.customer(search.text) if search.text.strip() else None
+    if found is not None:
+        user_id = found.facts["user_id"]
+        st.button(t("customers.open", id=user_id), icon=":material/person:", type="primary", on_click=_open, args=(user_id,))
+    if page.total == 0:
+        states.empty(t("customers.none"), next=t("customers.none_next"))
+        return
+    st.caption(t("customers.count", shown=formats.number(page.table.num_rows), total=formats.number(page.total)))
+    st.dataframe(
+        _readable(page.table),
+        hide_index=True,
+        column_config=_column_config(),
+        key="customer_list",
+        on_select=lambda: _open_selected(page.table),
+        selection_mode="single-row",
+        height=560,
+    )
+
+
+def _search() -> Search:
+    words, choice, rest = st.columns([3, 2, 4], gap="small", vertical_alignment="bottom")
+    with words:
+        text = filters.text("search", label=t("customers.search"), placeholder=t("customers.search_placeholder"))
+    with choice:
+        label = t("customers.state")
+        state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
+    with rest, st.grid(min_column_width=filters.FIELD_WIDTH, gap="small"):
+        where = filters.segment(("country", "plan"))
+    return Search(text=text, is_active=STATES[state], where=where)
+
+
+def _readable(table: pa.Table) -> pa.Table:
+    """The list with words instead of codes."""
+    words = {
+        "is_active": [t("customers.active" if value else "customers.inactive") for value in table["is_active"].to_pylist()],
+        "country": [formats.dimension_value("country", value) for value in table["country"].to_pylist()],
+        "plan": [formats.dimension_value("plan", value) for value in table["plan"].to_pylist()],
+    }
+    return pa.table({name: pa.array(words[name], pa.string()) if name in words else table[name] for name in COLUMNS})
+
+
+def _column_config() -> dict[str, Any]:
+    labels = {name: t(f"{NAMES}.{name}") for name in COLUMNS}
+    config: dict[str, Any] = dict(labels)
+    for name in ("last_active_day", "first_active_day"):
+        config[name] = st.column_config.DateColumn(labels[name], format="DD/MM/YYYY")
+    for name in ("days_silent", "active_days", "transactions", "amount_usd", "lapses"):
+        config[name] = st.column_config.NumberColumn(labels[name], format="localized", step=1)
+    return config
+
+
+def _open(user_id: str) -> None:
+    st.query_params[CUSTOMER] = user_id
+
+
+def _open_selected(table: pa.Table) -> None:
+    rows = st.session_state["customer_list"].selection.rows
+    if rows:
+        _open(table["user_id"][rows[0]].as_py())
+
+
+def _close() -> None:
+    st.query_params.pop(CUSTOMER, None)
+
+
+def _one(asked: str) -> None:
+    customer = data.customer(asked)
+    st.button(t("customers.back"), icon=":material/arrow_back:", type="tertiary", on_click=_close)
+    if customer is None:
+        st.header(t("customers.title"))
+        states.empty(t("customers.unknown", id=asked), next=t("customers.unknown_next"))
+        return
+    facts = customer.facts
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.header(t("customers.one", id=facts["user_id"]), width="content")
+        if facts["is_active"]:
+            st.badge(t("customers.active"), icon=":material/check_circle:", color="primary")
+        else:
+            st.badge(t("customers.inactive"), icon=":material/bedtime:", color="orange")
+    st.markdown(why(customer))
+    kpi_row.show(_kpis(customer))
+    title, subtitle = t("customers.timeline"), t("customers.clock")
+    chart.show(charts.STRETCHES, _stretches(customer), key="stretches", title=title, subtitle=subtitle)
+    _facts(customer)
+
+
+def why(customer: Customer) -> str:
+    """Why the customer's state is what it is, in words."""
+    facts, version = customer.facts, data.published()
+    last, days = facts["last_active_day"], version.inactivity_days
+    values = {
+        "as_of": formats.day(facts["as_of"]),
+        "window": formats.days(days),
+        "silent": formats.days(facts["days_silent"]),
+        "opened": formats.day(facts["opening_date"]),
+        "last": formats.day(last),
+    }
+    if last is None:
+        return t("customers.why_never", **values)
+    recognised = formats.day(last + timedelta(days=days))
+    sentence = t("customers.why_active" if facts["is_active"] else "customers.why_inactive", recognised=recognised, **values)
+    times = facts["lapses"] - (not facts["is_active"])
+    returned = t("customers.returned", times=times, first=formats.day(facts["first_active_day"])) if times else ""
+    return f"{sentence} {returned}"
+
+
+def _kpis(customer: Customer) -> list[Kpi]:
+    facts = customer.facts
+    return [
+        Kpi(t(f"{NAMES}.days_silent"), formats.number(facts["days_silent"])),
+        Kpi(t(f"{NAMES}.active_days"), formats.number(facts["active_days"])),
+        Kpi(t(f"{NAMES}.transactions"), formats.number(facts["transactions"])),
+        Kpi(t(f"{NAMES}.amount_usd"), formats.money(facts["amount_usd"])),
+        Kpi(t(f"{NAMES}.lapses"), formats.number(facts["lapses"])),
+    ]
+
+
+def _stretches(customer: Customer) -> pa.Table:
+    """The stretches as they are drawn: the open one ends, for now, on the last loaded day."""
+    table = customer.stretches
+    ends = pc.fill_null(table["ending_date"], pa.scalar(customer.facts["as_of"], table.schema.field("ending_date").type))
+    return table.set_column(table.schema.get_field_index("ending_date"), "ending_date", ends)
+
+
+def _facts(customer: Customer) -> None:
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        st.subheader(t("customers.who"))
+        table.show(({"fact": fact, "value": value} for fact, value in _who(customer.facts)), names=NAMES)
+    with right:
+        st.subheader(t("customers.stretches"))
+        table.show(map(_stretch, reversed(customer.stretches.to_pylist())), names=NAMES)
+
+
+def _who(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    days = ("opening_date", "first_active_day", "last_active_day")
+    segments = [(t(f"common.dimensions.{name}"), formats.dimension_value(name, facts[name])) for name in filters.SEGMENTS]
+    return segments + [(t(f"{NAMES}.{name}"), formats.day(facts[name])) for name in days]
+
+
+def _stretch(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "is_active": t("customers.active" if row["is_active"] else "customers.inactive"),
+        "starting_date": formats.day(row["starting_date"]),
+        "ending_date": formats.day(row["ending_date"]) if row["ending_date"] else t("customers.open_stretch"),
+        "recognised_on": formats.day(row["recognised_on"]),
+        "is_provisional": t("customers.provisional") if row["is_provisional"] else t("customers.final"),
+    }

@@ -1,0 +1,156 @@
+"""What each number means, what it is computed from, whether its tests hold, and what was wrong with the bank's rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from pipeline.metrics import Metric
+from streamlit_app import data, formats, messages
+from streamlit_app.components import filters, frame, states, table
+from streamlit_app.messages import t
+
+NAMES = "definitions.columns"
+STATUS_COLOURS = {"pass": "green", "warn": "orange"}
+
+
+def show() -> None:
+    """The page."""
+    st.header(t("definitions.title"))
+    _freshness()
+    draw = {"metrics": _metrics, "quality": _quality, "tests": _tests, "countries": _countries}
+    label = t("definitions.section")
+    section = filters.choice("section", list(draw), label=label, name=lambda name: t(f"definitions.sections.{name}"))
+    with states.guarded():
+        draw[section]()
+
+
+def _freshness() -> None:
+    version = data.published()
+    published = formats.moment(version.published_at, version.bank_timezone)
+    with st.container(border=True, gap="xsmall"):
+        st.markdown(frame.facts_line(version))
+        st.caption(t("definitions.freshness", published=published, zone=version.bank_timezone, run=version.run_id))
+        st.caption(t("definitions.rule", rule=version.activity_rule, window=version.inactivity_days))
+
+
+def _metrics() -> None:
+    registry = dict(sorted(data.registry().items(), key=lambda item: item[1].label[messages.language()].casefold()))
+    name = filters.select(
+        "metric", list(registry), label=t("definitions.metric"), name=lambda name: registry[name].label[messages.language()]
+    )
+    _one_metric(registry[name])
+    st.subheader(t("definitions.all_metrics"))
+    table.show((_row(metric) for metric in registry.values()), names=NAMES)
+
+
+def _one_metric(metric: Metric) -> None:
+    here, model = messages.language(), data.models().get(metric.model, {})
+    with st.container(border=True):
+        st.subheader(metric.label[here])
+        st.markdown(metric.definition[here])
+        for language in messages.LANGUAGES:
+            if language != here:
+                st.caption(f"{t(f'definitions.in_{language}')} **{metric.label[language]}**. {metric.definition[language]}")
+        st.markdown(
+            t(
+                "definitions.computed_in",
+                unit=t(f"definitions.units.{metric.unit}"),
+                model=metric.model,
+                column=metric.column,
+                command=f"neopulse metric {metric.name}",
+            )
+        )
+        if model:
+            st.caption(model["description"])
+            st.caption(t("definitions.made_from", models=", ".join(f"`{name}`" for name in model["depends_on"])))
+        _tests_of(metric.model)
+        with st.expander(t("definitions.sql", model=metric.model), icon=":material/code:"):
+            st.code(metric.sql.strip(), language="sql")
+
+
+def _row(metric: Metric) -> dict[str, str]:
+    language = messages.language()
+    return {
+        "metric": f"**{metric.label[language]}**",
+        "meaning": metric.definition[language],
+        "unit": t(f"definitions.units.{metric.unit}"),
+    }
+
+
+def _tests_of(model: str) -> None:
+    results = [result for result in data.test_results() if result["model"] == model]
+    held = sum(result["status"] == "pass" for result in results)
+    title = t("definitions.tests_of", model=model, held=held, total=len(results))
+    with st.expander(title, icon=":material/verified:" if held == len(results) else ":material/warning:"):
+        table.show((_test(result) for result in results), names=NAMES)
+
+
+def _test(result: Mapping[str, Any]) -> dict[str, str]:
+    status = result["status"]
+    return {
+        "test": result["description"] or f"`{result['name']}`",
+        "column": f"`{result['column']}`" if result["column"] else formats.NOTHING,
+        "result": f":{STATUS_COLOURS.get(status, 'red')}[{t(f'definitions.statuses.{status}')}]",
+        "rows_found": formats.number(result["failures"]),
+    }
+
+
+def _tests() -> None:
+    """The tests of every model, those with something to tell first."""
+    by_model: dict[str, list[Mapping[str, Any]]] = {}
+    for result in data.test_results():
+        by_model.setdefault(result["model"], []).append(result)
+    st.caption(t("definitions.tests_explained"))
+    for model in sorted(by_model, key=lambda name: (all(result["status"] == "pass" for result in by_model[name]), name)):
+        _tests_of(model)
+
+
+def _quality() -> None:
+    problems = data.data_quality().to_pylist()
+    st.caption(t("common.problems_explained"))
+    if not problems:
+        states.empty(t("common.problems_none"))
+        return
+    totals = Counter(dict.fromkeys(("rejected", "kept"), 0))
+    for problem in problems:
+        totals[problem["disposition"]] += problem["rows_affected"]
+    with st.container(horizontal=True):
+        for disposition, rows in totals.items():
+            st.metric(t(f"definitions.dispositions.{disposition}"), formats.number(rows), width="content")
+    for problem in sorted(problems, key=lambda problem: -problem["rows_affected"]):
+        _problem(problem)
+
+
+def _problem(problem: Mapping[str, Any]) -> None:
+    """One kind of problem: what it is, why it matters, how to mend it."""
+    key = f"definitions.reasons.{problem['reason']}"
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            what = t(f"{key}.what") if messages.has(f"{key}.what") else problem["reason"].replace("_", " ")
+            st.markdown(f"**{formats.number(problem['rows_affected'])} · `{problem['source_table']}` · {what}**", width="content")
+            rejected = problem["disposition"] == "rejected"
+            st.badge(t(f"common.dispositions.{problem['disposition']}"), color="orange" if rejected else "gray")
+        if messages.has(f"{key}.why"):
+            st.markdown(f"{t('definitions.why')} {t(f'{key}.why')}  \n{t('definitions.mend')} {t(f'{key}.mend')}")
+
+
+def _countries() -> None:
+    """The facts about countries that do not come from the bank: whose they are, and of which day."""
+    rows = [row for row in data.relation("mart_customers_by_country").to_pylist() if row["country"] != "unknown"]
+    st.caption(t("definitions.countries_explained"))
+    table.show((_country(row) for row in sorted(rows, key=lambda row: -row["customers"])), names=NAMES)
+
+
+def _country(row: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "country": row[f"name_{messages.language()}"] or formats.country(row["country"]),
+        "customers": formats.number(row["customers"]),
+        "population": formats.number(row["population"]),
+        "currency": row["currency"] or formats.NOTHING,
+        "facts_source": row["facts_source"] or t("definitions.no_facts"),
+        "facts_as_of": formats.day(row["facts_as_of"]),
+    }

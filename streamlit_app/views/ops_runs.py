@@ -1,0 +1,100 @@
+"""The runs of the chain: what is going on, what went before, the published versions, and what left the house."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pipeline.runs.records import Run
+from streamlit_app import actions, auth, operations
+from streamlit_app.auth import Role
+from streamlit_app.components import answers, filters, going_on, run_table, states, sync_table, url, version_table
+from streamlit_app.messages import t
+
+SECTIONS = ("runs", "versions", "deliveries")
+RUNS_A_PAGE = 10
+RUN = "run"
+
+
+def show() -> None:
+    """The page."""
+    auth.require(Role.ADMIN)
+    zone = operations.viewer_zone()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.header(t("ops_runs.title"), width="content")
+        st.caption(t("ops_runs.zone", zone=zone), width="content")
+    going_on.show(zone)
+    section = filters.choice("section", SECTIONS, label=t("ops_runs.section"), name=lambda name: t(f"ops_runs.sections.{name}"))
+    with states.guarded():
+        {"runs": _runs, "versions": version_table.show, "deliveries": sync_table.show}[section](zone)
+
+
+def _runs(zone: str) -> None:
+    limit = st.session_state.setdefault("runs_shown", RUNS_A_PAGE)
+    runs = operations.runs(limit + 1)
+    if not runs:
+        states.empty(t("ops_runs.no_run"), next=t("ops_runs.no_run_next"))
+        return
+    chosen = _chosen(runs[0])
+    history, detail = st.columns([2, 3], gap="medium")
+    with history:
+        st.subheader(t("ops_runs.history"))
+        run_table.show(runs[:limit], chosen=chosen, zone=zone, choose=_choose)
+        if len(runs) > limit:
+            st.button(t("ops_runs.older"), icon=":material/expand_more:", on_click=_show_more)
+    with detail, states.guarded():
+        _one_run(operations.run(chosen), zone)
+
+
+def _one_run(run: Run, zone: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(run_table.name(run), width="content")
+        run_table.badge(run.state)
+    st.caption(run_table.facts(run, zone=zone, now=None))
+    if run.error:
+        run_table.error(run.error)
+    if run.is_resumable:
+        _retry(run)
+    run_table.steps(run)
+    for step in run.steps:
+        if step.detail:
+            with st.expander(t("ops_runs.details_of", step=t(f"common.steps.{step.name}")), icon=":material/list_alt:"):
+                run_table.details(step.detail)
+    _log(run, zone)
+
+
+def _retry(run: Run) -> None:
+    obstacle = operations.why_no_retry(run)
+    label = t("ops_runs.retry", step=t(f"common.steps.{run.unfinished_step}"))
+    answers.button(
+        label, lambda: actions.retry_from_failure(run.id), key="retry", obstacle=obstacle, icon=":material/restart_alt:"
+    )
+    answers.reason(obstacle)
+
+
+def _log(run: Run, zone: str) -> None:
+    with st.expander(t("ops_runs.log"), icon=":material/terminal:"):
+        going_on.log(run, zone, lines=None)
+    st.download_button(
+        t("ops_runs.download_log"),
+        lambda: operations.log_text(run.id),
+        file_name=f"neopulse-run-{run.id}.log",
+        mime="text/plain",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def _chosen(newest: Run) -> int:
+    """The run that the URL names, else the newest."""
+    named = st.query_params.get(RUN, "")
+    chosen = url.whole_number(1, newest.id)(named) or newest.id
+    url.remember(RUN, chosen, newest.id)
+    return chosen
+
+
+def _choose(run_id: int) -> None:
+    st.query_params[RUN] = str(run_id)
+
+
+def _show_more() -> None:
+    st.session_state["runs_shown"] += RUNS_A_PAGE
