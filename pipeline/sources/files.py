@@ -47,7 +47,7 @@ def land(folder: Path, landing_folder: Path, *, source: str = "files", clock: Cl
     Raises ConfigurationError where the folder or a file cannot be read, and DataError that names file, line or column
     where its content cannot be used.
     """
-    found = find(_readable(folder))
+    found = find(folder)
     converter = _Converter(files.make_folder(landing_folder), found, progress)
     tables = [_land_table(each, converter) for each in found]
     landing = Landing(source, clock.now(), {table.name: table for table in tables})
@@ -57,8 +57,12 @@ def land(folder: Path, landing_folder: Path, *, source: str = "files", clock: Cl
 
 
 def find(folder: Path) -> list[Source]:
-    """The files of every raw table in a folder, each with all its columns; raises DataError where one is lacking."""
-    found = [source for table in RAW_TABLES.values() if (source := _find_table(folder, table))]
+    """The files of every raw table in a folder, each with all its columns.
+
+    Raises ConfigurationError where the folder cannot be read, DataError where a table or a column is lacking.
+    """
+    readable = _readable(folder)
+    found = [source for table in RAW_TABLES.values() if (source := _find_table(readable, table))]
     for source in found:
         for path in source.paths:
             _check_columns(source, path)
