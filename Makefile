@@ -1,0 +1,48 @@
+# The few words people type. `make demo` and `make test` do all the set-up they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test check app worker
+
+help:
+	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
+	@echo "make test    environment, test tools, every test"
+	@echo "make check   every setting and service: what is wrong, what to do"
+	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
+
+env: .venv/.installed
+
+demo: env
+	@$(BIN)/neopulse demo
+
+check: env
+	@$(BIN)/neopulse check
+
+app: env
+	@exec $(BIN)/neopulse app
+
+worker: env
+	@exec $(BIN)/neopulse worker
+
+test: .venv/.tested-with
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n 2
+
+.venv/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "neopulse needs Python 3.11 or newer; $(PYTHON) is older. Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make environments. On Debian or Ubuntu: apt install python3-venv; then the same command" >&2; exit 2; }
+	@echo "making .venv (once; a minute or two)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.tested-with: .venv/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,126 @@
+"""`neopulse check`: every setting in force, and whether what they point to can be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from pipeline.clock import SystemClock
+from pipeline.errors import ConfigurationError, NeopulseError
+from pipeline.files import make_folder
+from pipeline.settings import PREFIX, Settings
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: its name in the environment, the value in force, the default, and what it is for."""
+
+    name: str
+    value: str
+    default: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one check found; `error` says what is wrong and what to do."""
+
+    subject: str
+    text: str
+    error: NeopulseError | None = None
+
+
+def settings_in_force(settings: Settings | None) -> list[Setting]:
+    """Every setting; without settings (they could not be read) the values are left empty."""
+    return [
+        Setting(
+            name=PREFIX + name.upper(),
+            value="" if settings is None else _masked(name, shown(getattr(settings, name))),
+            default=shown(field.default),
+            description=field.description or "",
+        )
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def shown(value: Any) -> str:
+    """A setting's value as it is typed."""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return "" if value is None else str(value)
+
+
+def _masked(name: str, value: str) -> str:
+    """The value without what nobody should read over a shoulder: a password in the run store's address."""
+    if name != "run_store" or not value:
+        return value
+    try:
+        return make_url(value).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "(not an address)"
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """Look at everything that the settings point to, one thing after the other."""
+    checks: dict[str, Callable[[Settings], str]] = {
+        "state folder": _home,
+        "bank's tables": _bank_tables,
+        "run store": _run_store,
+        "app's port": _port,
+        "published version": _version,
+    }
+    for subject, check in checks.items():
+        try:
+            yield Finding(subject, check(settings))
+        except NeopulseError as error:
+            yield Finding(subject, error.what, error)
+
+
+def _home(settings: Settings) -> str:
+    return f"{make_folder(settings.home).absolute()} can be written to"
+
+
+def _bank_tables(settings: Settings) -> str:
+    from pipeline.sources.files import find
+
+    if settings.raw is None:
+        return f"the demo bank, {settings.demo_transactions:,} transactions, seed {settings.demo_seed}"
+    found = find(settings.raw)
+    return f"{settings.raw}: " + ", ".join(
+        f"{source.table.name} ({len(source.paths)} file{'s'[: len(source.paths) > 1]})" for source in found
+    )
+
+
+def _run_store(settings: Settings) -> str:
+    from pipeline.runs.store import RunStore
+
+    store = RunStore.open(settings.run_store_url, clock=SystemClock())
+    latest = store.latest()
+    return "opens; no run yet" if latest is None else f"opens; the last run, {latest.id}, {latest.state}"
+
+
+def _port(settings: Settings) -> str:
+    from pipeline.serving import address, check_address, is_answering
+
+    try:
+        check_address(settings)
+    except ConfigurationError:
+        if is_answering(settings):
+            return f"an app answers at {address(settings)}"
+        raise
+    return f"{settings.address} port {settings.port} is free"
+
+
+def _version(settings: Settings) -> str:
+    from pipeline.warehouse.publication import Publications
+
+    version = Publications(settings.home, keep=settings.versions_kept).current()
+    if version is None:
+        return "nothing has been published yet: neopulse run makes the first"
+    return (
+        f"{version.name}, as of {version.as_of}, {version.source}, {version.tests.passed} of {version.tests.total} tests passed"
+    )

@@ -1,0 +1,331 @@
+"""The command line: `neopulse --help`. What a command needs is imported when it is called, so that help comes at once."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+import traceback
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pipeline.errors import ConfigurationError, NeopulseError
+from pipeline.steps import STEPS
+from pipeline.stop import Stop
+
+if TYPE_CHECKING:
+    from pipeline.runner import Order
+    from pipeline.runs.holders import Holders
+    from pipeline.runs.records import Run
+    from pipeline.runs.store import RunStore
+    from pipeline.settings import Settings
+    from pipeline.warehouse.publication import Publications, Version
+
+DONE, FAILED, WRONG_USAGE = 0, 1, 2
+
+
+class Commands(click.Group):
+    """Commands that end with one clear message and an exit code, never with a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command; every error becomes its message and its exit code."""
+        try:
+            return super().invoke(context)
+        except NeopulseError as error:
+            _say_error(str(error))
+            context.exit(error.exit_code)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            _say_error(_unforeseen(error))
+            context.exit(FAILED)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="neopulse")
+def main() -> None:
+    """Who is active, who leaves, who comes back, and how sure are we.
+
+    Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration. Settings are NEOPULSE_* in the environment or
+    in .env; `neopulse check` lists them.
+    """
+
+
+@main.command()
+@click.option("--transactions", type=click.IntRange(min=1000), help="Size of the demo bank.  [NEOPULSE_DEMO_TRANSACTIONS]")
+@click.option("--seed", type=click.IntRange(min=0), help="Another seed, another bank.  [NEOPULSE_DEMO_SEED]")
+@click.option("--no-app", is_flag=True, help="End after the run.")
+def demo(transactions: int | None, seed: int | None, no_app: bool) -> None:
+    """Generate the demo bank, run the chain once, serve the app.
+
+    A second call with the same size and seed serves at once.
+    """
+    from pipeline import demo as demonstration
+    from pipeline import serving
+
+    settings = demonstration.settings_for(_settings(), transactions=transactions, seed=seed)
+    if not no_app:
+        serving.check_address(settings)
+    with Stop() as stop:
+        if demonstration.is_published(settings, _run_store(settings), _publications(settings)):
+            click.echo("the demo bank's version is there already")
+        else:
+            _end_unless_done(_execute(settings, _order("demo"), stop))
+        if not no_app:
+            serving.serve(settings, say=click.echo, is_to_end=stop.is_wanted)
+
+
+@main.command()
+@click.option("--from", "first_step", type=click.Choice(STEPS), help="Begin with this step.")
+@click.option("--only", "only_step", type=click.Choice(STEPS), help="Do this step alone.")
+@click.option("--full-refresh", is_flag=True, help="Build everything anew, not only what changed.")
+@click.option("--dry-run", is_flag=True, help="Say what the run would do, and change nothing.")
+def run(first_step: str | None, only_step: str | None, full_refresh: bool, dry_run: bool) -> None:
+    """Do the five steps: extract, transform, sheet, activate, notify.
+
+    The transform builds a candidate, runs every test on it, and only then publishes it.
+    """
+    if first_step and only_step:
+        raise click.UsageError("--from and --only exclude each other")
+    settings = _settings()
+    order = _order("cli", only_step or first_step or STEPS[0], only_step=only_step is not None, full_refresh=full_refresh)
+    if dry_run:
+        _say_plan(settings, order)
+        return
+    with Stop() as stop:
+        _end_unless_done(_execute(settings, order, stop))
+
+
+@main.command()
+@click.argument("name")
+@click.option("--window", type=int, help="N: days of silence after which a customer has lapsed.  [the version's]")
+@click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day, week or month.")
+@click.option("--to", "end", type=click.DateTime(["%Y-%m-%d"]), help="Last day, week or month.")
+@click.option("--by", help="Split by a dimension: country, plan, plan_tier, os, age_band ...")
+@click.option("--where", "conditions", multiple=True, metavar="DIM=VALUE", help="Only these customers; may be given again.")
+@click.option("--grain", type=click.Choice(("day", "week", "month")), help="Length of one point.")
+@click.option("--kind", help="Variant of the metric: classic or unbounded, net or gross, count or amount.")
+@click.option("--cohort", help="What a cohort shares: first_activity or signup.")
+@click.option("--format", "form", type=click.Choice(("table", "csv", "json")), default="table", show_default=True)
+def metric(
+    name: str,
+    window: int | None,
+    start: datetime | None,
+    end: datetime | None,
+    by: str | None,
+    conditions: tuple[str, ...],
+    grain: str | None,
+    kind: str | None,
+    cohort: str | None,
+    form: str,
+) -> None:
+    """Print the published figures of a metric, as the app shows them."""
+    from pipeline.answers import FORMATS
+    from pipeline.marts import Question, reader
+
+    where = tuple(_condition(condition) for condition in conditions)
+    question = Question(name, window, _day(start), _day(end), by, where, grain, kind, cohort)
+    settings = _settings()
+    answer = reader(_current(settings)).answer(question)
+    click.echo(FORMATS[form](answer, settings.language))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(as_json: bool) -> None:
+    """Say what is current, what runs and how it went."""
+    from pipeline import listings
+
+    settings = _settings()
+    store = _run_store(settings)
+    store.reap(_holders(settings).is_dead)
+    version = _publications(settings).current()
+    click.echo(listings.status_as_json(store, version) if as_json else listings.status(store, version))
+
+
+@main.command()
+def versions() -> None:
+    """List the published versions, newest first."""
+    from pipeline import listings
+
+    publications = _publications(_settings())
+    click.echo(listings.versions(publications.versions(), publications.current()))
+
+
+@main.command()
+@click.argument("version")
+def rollback(version: str) -> None:
+    """Make a kept version current again."""
+    settings = _settings()
+    publications = _publications(settings)
+    before = publications.current()
+    now = publications.rollback(version)
+    _run_store(settings).audit(_user(), "rollback", "published version", before=before.name if before else None, after=now.name)
+    click.echo(f"{now.name}, as of {now.as_of}, is current" + (f"; it was {before.name}" if before else ""))
+
+
+@main.command()
+def worker() -> None:
+    """Run the chain on schedule and on request, until told to end."""
+    from pipeline import serving
+
+    settings = _settings()
+    _run_store(settings)  # a store that does not open is told here, once, instead of on every tick
+    serving.become(serving.WORKER, settings)
+
+
+@main.command()
+def app() -> None:
+    """Serve the app."""
+    from pipeline import serving
+
+    settings = _settings()
+    serving.check_address(settings)
+    click.echo(f"neopulse is at {serving.address(settings)}")
+    serving.become(serving.app_command(settings), settings)
+
+
+@main.command()
+def check() -> None:
+    """List every setting; say what is wrong and what to do."""
+    from pipeline import checks, listings
+
+    try:
+        settings: Settings | None = _settings()
+        problems: list[NeopulseError] = []
+    except ConfigurationError as error:
+        settings, problems = None, [error]
+    click.echo(listings.settings(checks.settings_in_force(settings)))
+    for finding in checks.findings(settings) if settings is not None else ():
+        click.echo(f"{'wrong' if finding.error else 'fine':<6} {finding.subject}: {finding.text}")
+        problems += [finding.error] if finding.error else []
+    for problem in problems:
+        _say_error(str(problem))
+    sys.exit(WRONG_USAGE if problems else DONE)
+
+
+@main.command()
+@click.option("--transactions", type=click.IntRange(min=1000), required=True, help="How many.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the Parquet files.")
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another seed, another bank.")
+def generate(transactions: int, out: Path, seed: int) -> None:
+    """Write a demo bank of any size as Parquet files."""
+    from pipeline.sources.demo import generate as generate_bank
+    from pipeline.terminal import Lines, counting
+
+    lines = Lines(sys.stdout)
+    generate_bank(out, transactions=transactions, seed=seed, progress=counting(lines, "transactions"))
+    lines.stay(f"{transactions:,} transactions are in {out}; NEOPULSE_RAW={out} neopulse run reads them")
+
+
+def _execute(settings: Settings, order: Order, stop: Stop) -> Run:
+    from pipeline.clock import SystemClock
+    from pipeline.runner import Runner
+    from pipeline.terminal import Lines, TerminalReporter
+
+    runner = Runner(
+        settings=settings,
+        store=_run_store(settings),
+        publications=_publications(settings),
+        clock=SystemClock(),
+        holders=_holders(settings),
+        reporter=TerminalReporter(Lines(sys.stdout)),
+    )
+    return runner.execute(order, cancelled=stop.is_wanted)
+
+
+def _end_unless_done(ended: Run) -> None:
+    from pipeline.runs.records import RunState
+
+    if ended.state is RunState.SUCCEEDED:
+        click.echo(f"run {ended.id} succeeded" + (f": version {ended.version}, as of {ended.as_of}" if ended.version else ""))
+        return
+    _say_error(ended.error or f"Run {ended.id} {ended.state}")
+    sys.exit(WRONG_USAGE if ended.error_kind == ConfigurationError.kind else FAILED)
+
+
+def _say_plan(settings: Settings, order: Order) -> None:
+    from pipeline.steps import planned_act
+
+    version = _publications(settings).current()
+    click.echo(f"current version: {version.name if version else 'none'}; nothing is changed by this dry run")
+    for name in order.steps:
+        click.echo(f"  {name:<10} {planned_act(name, settings)}")
+
+
+def _order(trigger: str, first_step: str = STEPS[0], *, only_step: bool = False, full_refresh: bool = False) -> Order:
+    from pipeline.runner import Order
+
+    return Order(trigger, _user(), first_step=first_step, only_step=only_step, full_refresh=full_refresh)
+
+
+def _settings() -> Settings:
+    from pipeline.settings import load
+
+    return load()
+
+
+def _run_store(settings: Settings) -> RunStore:
+    from pipeline.clock import SystemClock
+    from pipeline.runs.store import RunStore
+
+    return RunStore.open(settings.run_store_url, clock=SystemClock())
+
+
+def _holders(settings: Settings) -> Holders:
+    from pipeline.runs.holders import Holders
+
+    return Holders(settings.home / "holders")
+
+
+def _publications(settings: Settings) -> Publications:
+    from pipeline.warehouse.publication import Publications
+
+    return Publications(settings.home, keep=settings.versions_kept)
+
+
+def _current(settings: Settings) -> Version:
+    version = _publications(settings).current()
+    if version is None:
+        raise ConfigurationError(
+            "Nothing has been published yet", where=str(settings.home), next="neopulse demo, or neopulse run"
+        )
+    return version
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"user {os.getuid()}"
+
+
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()
+
+
+def _condition(text: str) -> tuple[str, str]:
+    dimension, equals, value = text.partition("=")
+    if not equals:
+        raise click.UsageError(f"--where {text}: give a dimension and its value, such as --where country=FR")
+    return dimension, value
+
+
+def _say_error(text: str) -> None:
+    click.echo(f"Error: {text}", err=True)
+
+
+def _unforeseen(error: Exception) -> str:
+    """One line for a fault that nobody foresaw; its traceback goes into a file, where one can be written."""
+    line = f"{type(error).__name__}: {error}".splitlines()[0]
+    try:
+        path = _settings().home / "logs" / "neopulse.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            log.write("".join(traceback.format_exception(error)))
+    except (NeopulseError, OSError):
+        return f"{line}\n  next: neopulse check"
+    return f"{line}\n  where: {path} has the details\n  next: neopulse check"

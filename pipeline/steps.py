@@ -1,0 +1,157 @@
+"""The five steps of a run, and the arm that each one calls.
+
+The arms are imported when their step begins: a command that runs nothing does not wait for what it would need.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import ConfigurationError, NeopulseError
+
+if TYPE_CHECKING:
+    from pipeline.context import StepContext, StepResult
+    from pipeline.settings import Settings
+    from pipeline.warehouse.publication import Version
+
+STEPS = ("extract", "transform", "sheet", "activate", "notify")
+ON_A_VERSION = STEPS[1:]  # these make or read a published version
+
+
+def run_step(name: str, context: StepContext) -> StepResult:
+    """Do one step; what it raises says how to recover."""
+    return _ARMS[name](context)
+
+
+def planned_act(name: str, settings: Settings) -> str:
+    """What a step would read and write, in one line."""
+    home = settings.home
+    bank = f"the bank's tables in {settings.raw}" if settings.raw else _demo_bank_in_words(settings)
+    acts = {
+        "extract": f"land {bank} and the shipped country facts in {home / 'landing'}",
+        "transform": f"build and test a candidate with {settings.warehouse}, then publish it in {home / 'versions'}",
+        "sheet": f"write the workbook {_workbook(settings)}",
+        "activate": f"mirror the syncs into {_destination(settings)}",
+        "notify": f"put a mail to {', '.join(settings.mail_to)} into {home / 'outbox'}",
+    }
+    return acts[name]
+
+
+def demo_bank_is_there(settings: Settings) -> bool:
+    """Whether the demo bank was generated, whole, in the size and with the seed of the settings."""
+    from pipeline.sources.demo import FORMAT, MANIFEST
+
+    try:
+        made = json.loads((_demo_folder(settings) / MANIFEST).read_text(encoding="utf-8"))
+        return bool(
+            (made["format"], made["transactions"], made["seed"]) == (FORMAT, settings.demo_transactions, settings.demo_seed)
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _extract(context: StepContext) -> StepResult:
+    from pipeline.context import StepResult
+    from pipeline.extract.countries import land_country_facts
+    from pipeline.sources.files import land
+
+    settings = context.settings
+    folder = settings.raw if settings.raw is not None else _demo_bank(context)
+    landing_folder = settings.home / "landing"
+    facts = land_country_facts(landing_folder)
+    landing = land(folder, landing_folder, source=settings.source_name, clock=context.clock, progress=context.progress)
+    tables = {name: table.rows for name, table in landing.tables.items()}
+    countries = {"service": facts.service, "rows": facts.rows, "as_of": facts.as_of}
+    return StepResult(landing.source, landing.rows, landing.rows, {"tables": tables, "country_facts": countries})
+
+
+def _demo_bank(context: StepContext) -> Path:
+    """The folder of the demo bank, generated where it is not there in the size and with the seed of the settings."""
+    from pipeline.sources.demo import generate
+
+    settings, folder = context.settings, _demo_folder(context.settings)
+
+    def progress(done: int, total: int) -> None:
+        context.progress(done / max(total, 1), f"generating the demo bank: {done:,} of {total:,} transactions")
+
+    if not demo_bank_is_there(settings):
+        generate(folder, transactions=settings.demo_transactions, seed=settings.demo_seed, progress=progress)
+    return folder
+
+
+def _transform(context: StepContext) -> StepResult:
+    from pipeline.transform import transform
+
+    return transform(context)
+
+
+def _sheet(context: StepContext) -> StepResult:
+    from pipeline.context import StepResult
+    from pipeline.marts import reader
+    from pipeline.sheets.layout import tabs
+    from pipeline.sheets.workbook import WorkbookSheet
+
+    version = _current(context)
+    context.progress(None, "reading the marts")
+    content = tabs(reader(version), language=context.settings.language)
+    written = WorkbookSheet(_workbook(context.settings), guard=context.guard).write(content, at=version.published_at)
+    rows = sum(len(tab.rows) for tab in content)
+    return StepResult(written.service, rows, written.rows, {"location": written.location, "tabs": written.tabs})
+
+
+def _activate(context: StepContext) -> StepResult:
+    from pipeline.context import StepResult
+    from pipeline.marts import reader
+    from pipeline.reverse_etl.embedded import SERVICE, EmbeddedReverseETL
+    from pipeline.reverse_etl.registry import read_syncs
+
+    destination = _destination(context.settings)
+    engine = EmbeddedReverseETL(destination, context.store, guard=context.guard)
+    context.progress(None, "comparing with what the destination has")
+    results = engine.run(read_syncs(), reader(_current(context)).relation)
+    detail = {"location": str(destination), "syncs": [result.to_json() for result in results]}
+    return StepResult(SERVICE, sum(result.rows_in for result in results), sum(result.rows_out for result in results), detail)
+
+
+def _current(context: StepContext) -> Version:
+    version = context.publications.current()
+    if version is None:
+        raise ConfigurationError(
+            "Nothing has been published yet, so there is nothing to send",
+            where=str(context.publications.folder),
+            safe="Nothing was sent",
+            next="neopulse run",
+        )
+    return version
+
+
+def _demo_bank_in_words(settings: Settings) -> str:
+    size = f"{settings.demo_transactions:,} transactions, seed {settings.demo_seed}"
+    return f"the demo bank ({size}, in {_demo_folder(settings)})"
+
+
+def _demo_folder(settings: Settings) -> Path:
+    return settings.home / "demo"
+
+
+def _workbook(settings: Settings) -> Path:
+    return settings.home / "sheet" / "neopulse.xlsx"
+
+
+def _destination(settings: Settings) -> Path:
+    return settings.home / "destinations" / "crm.xlsx"
+
+
+def announce_failure(context: StepContext, step: str, error: NeopulseError) -> None:
+    """Tell the recipients that a run failed at that step."""
+
+
+_ARMS: Mapping[str, Callable[[StepContext], StepResult]] = {
+    "extract": _extract,
+    "transform": _transform,
+    "sheet": _sheet,
+    "activate": _activate,
+}

@@ -1,0 +1,34 @@
+"""The wish to end: signals only set a flag, and whoever works looks at it."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Stop:
+    """Within the `with` block SIGTERM, Ctrl-C and a closed terminal become a wish; a second Ctrl-C ends at once."""
+
+    def __init__(self) -> None:
+        self._wanted = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def is_wanted(self) -> bool:
+        """Whether somebody wants this process to end."""
+        return self._wanted
+
+    def __enter__(self) -> Stop:
+        self._before = {number: signal.signal(number, self._want) for number in SIGNALS}
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _want(self, number: int, _frame: FrameType | None) -> None:
+        if self._wanted and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self._wanted = True

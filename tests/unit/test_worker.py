@@ -1,0 +1,327 @@
+"""The worker: the schedule across time zones and restarts, requests, and the watchdog. No test waits."""
+
+from __future__ import annotations
+
+import datetime as real
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pytest
+import schedule
+
+from pipeline.clock import FixedClock
+from pipeline.errors import ConfigurationError, PermanentError, TransientError
+from pipeline.runner import Order
+from pipeline.runs.leases import LeaseHeldError
+from pipeline.runs.records import RequestState, Run, RunState, StepState
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
+from worker import health
+from worker.health import STUCK_BEATS, Heart, Pulse, is_healthy, worker_name
+from worker.jobs import last_slot
+from worker.loop import Loop
+
+PARIS = ZoneInfo("Europe/Paris")
+SIX = time(6, 0)
+SUNDAY_EVENING = datetime(2019, 5, 12, 18, 0, tzinfo=UTC)
+MONDAY_SIX = datetime(2019, 5, 13, 4, 0, tzinfo=UTC)  # 06:00 in Paris
+
+
+@dataclass
+class FakeRunner:
+    """Runs nothing, but leaves the record that a run leaves."""
+
+    store: RunStore
+    orders: list[Order] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    ends_as: RunState = RunState.SUCCEEDED
+
+    def execute(self, order: Order, *, cancelled: Callable[[], bool]) -> Run:
+        self.orders.append(order)
+        assert not cancelled()
+        if self.errors:
+            raise self.errors.pop(0)
+        lease = self.store.take_lease("runner", seconds=40)
+        plan = [("extract", StepState.PENDING)]
+        run = self.store.start_run(
+            lease,
+            trigger=order.trigger,
+            requested_by=order.requested_by,
+            plan=plan,
+            first_step="extract",
+            request_id=order.request_id,
+        )
+        ended = self.store.finish_run(lease, run.id, state=self.ends_as)
+        self.store.release(lease)
+        return ended
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FixedClock:
+    """A clock that the `schedule` library goes by as well."""
+    fixed = FixedClock(SUNDAY_EVENING)
+
+    class Datetime(datetime):
+        @classmethod
+        def now(cls, tz: real.tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return fixed.now().astimezone(tz) if tz else fixed.now().astimezone().replace(tzinfo=None)
+
+    monkeypatch.setattr(schedule, "datetime", SimpleNamespace(**{**vars(real), "datetime": Datetime}))
+    return fixed
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FixedClock) -> RunStore:
+    return RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+
+
+@pytest.fixture
+def runner(store: RunStore) -> FakeRunner:
+    return FakeRunner(store)
+
+
+@dataclass
+class Worker:
+    """A worker that a test starts, turns and kills."""
+
+    store: RunStore
+    runner: FakeRunner
+    clock: FixedClock
+    pulse: Pulse = field(default_factory=Pulse)
+    is_dead: Callable[[str], bool] = lambda _holder: False
+    wants_to_end: bool = False
+
+    def start(self, *, was_published: bool = True) -> Loop:
+        loop = Loop(
+            settings=Settings(_env_file=None),  # type: ignore[call-arg]
+            store=self.store,
+            runner=self.runner,
+            clock=self.clock,
+            pulse=self.pulse,
+            is_dead=lambda holder: self.is_dead(holder),
+            is_to_end=lambda: self.wants_to_end,
+        )
+        loop.start(was_published=was_published)
+        return loop
+
+
+@pytest.fixture
+def worker(store: RunStore, runner: FakeRunner, clock: FixedClock) -> Worker:
+    return Worker(store, runner, clock)
+
+
+def turn_until(loop: Loop, clock: FixedClock, until: datetime, *, every: timedelta = timedelta(minutes=10)) -> None:
+    while clock.now() < until:
+        loop.turn()
+        clock.sleep(every.total_seconds())
+    loop.turn()
+
+
+@pytest.mark.parametrize(
+    ("now", "slot"),
+    [
+        ("2019-05-13T03:59:59+00:00", "2019-05-12T04:00:00+00:00"),
+        ("2019-05-13T04:00:00+00:00", "2019-05-13T04:00:00+00:00"),
+        ("2019-01-13T04:59:59+00:00", "2019-01-12T05:00:00+00:00"),  # winter: Paris is one hour ahead, not two
+        ("2019-03-31T12:00:00+00:00", "2019-03-31T04:00:00+00:00"),  # the day the clocks went forward
+        ("2019-10-27T12:00:00+00:00", "2019-10-27T05:00:00+00:00"),  # the day they went back
+    ],
+)
+def test_the_slot_is_six_o_clock_by_the_bank_s_clocks(now: str, slot: str) -> None:
+    assert last_slot(datetime.fromisoformat(now), SIX, PARIS) == datetime.fromisoformat(slot)
+
+
+def test_an_hour_that_a_zone_shows_twice_is_one_slot_and_one_that_it_skips_comes_an_hour_later() -> None:
+    twice = [last_slot(datetime(2019, 10, 27, hour, 45, tzinfo=UTC), time(2, 30), PARIS) for hour in (0, 1)]
+    assert twice == [datetime(2019, 10, 27, 0, 30, tzinfo=UTC)] * 2
+    skipped = last_slot(datetime(2019, 3, 31, 2, 0, tzinfo=UTC), time(2, 30), PARIS)
+    assert skipped == datetime(2019, 3, 31, 1, 30, tzinfo=UTC)  # 03:30 in Paris
+
+
+def test_the_daily_run_is_done_once_a_day_at_six_in_paris(worker: Worker, clock: FixedClock) -> None:
+    loop = worker.start()
+    turn_until(loop, clock, MONDAY_SIX - timedelta(minutes=10))
+    assert worker.runner.orders == []
+    turn_until(loop, clock, MONDAY_SIX + timedelta(days=2, hours=1))
+    assert [(order.trigger, order.requested_by) for order in worker.runner.orders] == [("schedule", "daily")] * 3
+
+
+def test_the_daily_run_keeps_to_six_over_the_days_that_the_clocks_change(worker: Worker, clock: FixedClock) -> None:
+    began: list[datetime] = []
+    clock.sleep((datetime(2019, 10, 25, 18, tzinfo=UTC) - clock.now()).total_seconds())
+    loop = worker.start()
+    while clock.now() < datetime(2019, 10, 29, 12, tzinfo=UTC):
+        before = len(worker.runner.orders)
+        loop.turn()
+        began += [clock.now().astimezone(PARIS)] * (len(worker.runner.orders) - before)
+        clock.sleep(300)
+    assert [(moment.day, moment.hour, moment.minute) for moment in began] == [(day, 6, 0) for day in (26, 27, 28, 29)]
+
+
+def test_a_slot_missed_while_no_worker_was_there_is_made_up_for_once(worker: Worker, clock: FixedClock) -> None:
+    worker.start()
+    clock.sleep(timedelta(days=4).total_seconds())
+    turn_until(worker.start(), clock, clock.now() + timedelta(hours=1))
+    assert len(worker.runner.orders) == 1
+    turn_until(worker.start(), clock, clock.now() + timedelta(hours=1))
+    assert len(worker.runner.orders) == 1
+
+
+def test_what_was_due_before_the_first_start_ever_is_not_made_up_for(worker: Worker) -> None:
+    worker.start().turn()
+    assert worker.runner.orders == []
+
+
+def test_two_workers_do_a_slot_once(worker: Worker, clock: FixedClock) -> None:
+    first, second = worker.start(), worker.start()
+    clock.sleep((MONDAY_SIX - clock.now()).total_seconds())
+    for loop in (first, second, first, second):
+        loop.turn()
+    assert len(worker.runner.orders) == 1
+
+
+def test_where_nothing_was_ever_published_the_first_start_runs(worker: Worker) -> None:
+    loop = worker.start(was_published=False)
+    loop.turn()
+    loop.turn()
+    assert [order.requested_by for order in worker.runner.orders] == ["first start"]
+
+
+def test_a_first_run_that_kills_the_worker_each_time_is_not_begun_for_ever(worker: Worker) -> None:
+    worker.runner.ends_as = RunState.INTERRUPTED
+    for _ in range(5):
+        worker.start(was_published=False).turn()
+    assert len(worker.runner.orders) == 3
+
+
+def test_a_request_is_served_with_what_it_asks_for(worker: Worker) -> None:
+    request = worker.store.request_run("ada", first_step="sheet", only_step=True)
+    loop = worker.start()
+    loop.turn()
+    loop.turn()
+    assert worker.runner.orders == [Order("request", "ada", first_step="sheet", only_step=True, request_id=request.id)]
+    assert worker.store.requests()[0].state is RequestState.DONE
+
+
+def test_a_request_to_resume_is_told_apart(worker: Worker) -> None:
+    worker.store.request_run("ada", resumes=7)
+    worker.start().turn()
+    assert (worker.runner.orders[0].trigger, worker.runner.orders[0].resumes) == ("resume", 7)
+
+
+def test_a_request_waits_while_another_run_goes_on(worker: Worker) -> None:
+    worker.store.request_run("ada")
+    loop = worker.start()
+    worker.runner.errors = [LeaseHeldError("Run 1 is going on"), TransientError("the store is busy")]
+    loop.turn()
+    loop.turn()
+    assert worker.store.requests()[0].state is RequestState.WAITING
+    loop.turn()
+    assert worker.store.requests()[0].state is RequestState.DONE
+
+
+@pytest.mark.parametrize(
+    "error", [ConfigurationError("Run 3 succeeded and cannot be resumed"), PermanentError("no run 9"), ZeroDivisionError("oh")]
+)
+def test_a_request_that_cannot_be_served_is_refused_with_the_reason_and_not_tried_again(worker: Worker, error: Exception) -> None:
+    worker.store.request_run("ada")
+    worker.runner.errors = [error]
+    loop = worker.start()
+    for _ in range(3):
+        loop.turn()
+    (request,) = worker.store.requests()
+    assert (request.state, request.answer) == (RequestState.REFUSED, str(error))
+    assert len(worker.runner.orders) == 1
+
+
+def test_a_job_that_raises_does_not_run_again_on_every_turn(
+    worker: Worker, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[datetime] = []
+
+    def broken(_store: RunStore, _job: str, due_at: datetime) -> None:
+        calls.append(due_at)
+        raise RuntimeError("the disk is full")
+
+    loop = worker.start()
+    monkeypatch.setattr(RunStore, "request_slot", broken)
+    turn_until(loop, clock, MONDAY_SIX + timedelta(hours=2))
+    assert calls == [MONDAY_SIX]
+
+
+def test_nothing_is_begun_once_the_worker_is_told_to_end(worker: Worker) -> None:
+    loop = worker.start()
+    worker.store.request_run("ada")
+    worker.wants_to_end = True
+    loop.run()
+    loop.turn()
+    assert worker.runner.orders == []
+    assert worker.store.requests()[0].state is RequestState.WAITING
+
+
+def test_what_a_killed_worker_left_running_is_closed_at_the_start(worker: Worker) -> None:
+    lease = worker.store.take_lease("killed", seconds=40)
+    plan = [("extract", StepState.SUCCEEDED), ("transform", StepState.PENDING)]
+    run = worker.store.start_run(lease, trigger="schedule", requested_by="daily", plan=plan, first_step="extract")
+    worker.is_dead = lambda holder: holder == "killed"
+    worker.start()
+    closed = worker.store.run(run.id)
+    assert (closed.state, closed.unfinished_step) == (RunState.INTERRUPTED, "transform")
+
+
+def test_the_run_of_a_holder_on_another_machine_is_closed_within_a_minute(worker: Worker, clock: FixedClock) -> None:
+    loop = worker.start()
+    lease = worker.store.take_lease("another machine", seconds=40)
+    run = worker.store.start_run(
+        lease, trigger="cli", requested_by="ada", plan=[("extract", StepState.PENDING)], first_step="extract"
+    )
+    began = clock.now()
+    turn_until(loop, clock, began + timedelta(seconds=39), every=timedelta(seconds=1))
+    assert worker.store.run(run.id).state is RunState.RUNNING
+    turn_until(loop, clock, began + timedelta(seconds=55), every=timedelta(seconds=1))
+    assert worker.store.run(run.id).state is RunState.INTERRUPTED
+
+
+def test_the_worker_s_row_tells_what_it_does_and_when_it_runs_next(worker: Worker, store: RunStore, clock: FixedClock) -> None:
+    worker.start().turn()
+    Heart(store, worker.pulse, clock=clock).beat()
+    (row,) = store.workers()
+    assert (row.name, row.doing, row.next_run_at) == (worker_name(), "waiting", MONDAY_SIX)
+    assert is_healthy(store, worker_name(), clock.now())
+    clock.sleep(61)
+    assert not is_healthy(store, worker_name(), clock.now())
+    assert not is_healthy(store, "another machine", clock.now())
+
+
+def beats(store: RunStore, pulse: Pulse, clock: FixedClock, *, turning: bool) -> list[int]:
+    deaths: list[int] = []
+    heart = Heart(store, pulse, clock=clock, die=deaths.append)
+    for _ in range(STUCK_BEATS):
+        pulse.turns += turning
+        heart.beat()
+    return deaths
+
+
+def test_a_loop_that_stands_still_ends_the_process(store: RunStore, clock: FixedClock) -> None:
+    assert beats(store, Pulse(), clock, turning=False) == [1]
+
+
+def test_a_loop_that_turns_lives(store: RunStore, clock: FixedClock) -> None:
+    assert beats(store, Pulse(), clock, turning=True) == []
+
+
+def test_a_long_run_lives_for_as_long_as_it_keeps_its_lease(
+    store: RunStore, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "is_this_process", lambda holder: holder == "this process")
+    pulse = Pulse()
+    pulse.is_running = True
+    lease = store.take_lease("this process", seconds=40)
+    assert beats(store, pulse, clock, turning=False) == []
+    store.release(lease)
+    store.take_lease("another", seconds=40)
+    assert beats(store, pulse, clock, turning=False) == [1]

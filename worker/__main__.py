@@ -1,0 +1,66 @@
+"""`python -m worker` works until told to end; `python -m worker --healthy` asks whether it does (exit 0 or 1)."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pipeline.clock import SystemClock
+from pipeline.errors import NeopulseError
+from pipeline.logs import log_to_terminal, logging_to
+from pipeline.runner import Runner
+from pipeline.runs.holders import Holders
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings, load
+from pipeline.stop import Stop
+from pipeline.warehouse.publication import Publications
+from worker.health import Heart, Pulse, is_healthy, worker_name
+from worker.loop import Loop
+
+FAULTS = "worker-faults.log"
+
+_log = logging.getLogger("worker")
+
+
+def main(arguments: list[str]) -> int:
+    """Work, or probe the worker of this machine; returns the exit code."""
+    try:
+        settings, clock = load(), SystemClock()
+        store = RunStore.open(settings.run_store_url, clock=clock)
+        if arguments == ["--healthy"]:
+            return 0 if is_healthy(store, worker_name(), clock.now()) else 1
+        _work(settings, store, clock)
+    except NeopulseError as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return error.exit_code
+    return 0
+
+
+def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
+    publications = Publications(settings.home, keep=settings.versions_kept)
+    holders = Holders(settings.home / "holders")
+    runner = Runner(settings=settings, store=store, publications=publications, clock=clock, holders=holders)
+    pulse = Pulse()
+    log_to_terminal()
+    with (
+        Stop() as stop,
+        logging_to(settings.home / "logs" / FAULTS, level=logging.ERROR),
+        Heart(store, pulse, clock=clock),
+    ):
+        loop = Loop(
+            settings=settings,
+            store=store,
+            runner=runner,
+            clock=clock,
+            pulse=pulse,
+            is_dead=holders.is_dead,
+            is_to_end=stop.is_wanted,
+        )
+        _log.info("the worker began: every day at %s in %s, and on request", settings.daily_at, settings.bank_timezone)
+        loop.start(was_published=publications.current() is not None)
+        loop.run()
+        _log.info("the worker was told to end, and ends")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

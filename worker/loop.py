@@ -1,0 +1,107 @@
+"""The worker's loop: what is due by the schedule, then what was asked for, about once a second."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import schedule
+
+from pipeline.clock import Clock
+from pipeline.errors import NeopulseError
+from pipeline.runs.leases import LeaseHeldError
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
+from worker import jobs
+from worker.health import Pulse
+
+TURN_SECONDS = 1.0
+REAP_SECONDS = 10
+
+_log = logging.getLogger(__name__)
+
+
+class Loop:
+    """Turns until told to end; one turn does what is due and never raises."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        store: RunStore,
+        runner: jobs.Executes,
+        clock: Clock,
+        pulse: Pulse,
+        is_dead: Callable[[str], bool],
+        is_to_end: Callable[[], bool],
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._runner = runner
+        self._clock = clock
+        self._pulse = pulse
+        self._is_dead = is_dead
+        self._is_to_end = is_to_end
+        self._schedule = schedule.Scheduler()
+        self._waits_for: str | None = None
+
+    def start(self, *, was_published: bool) -> None:
+        """Close what a killed worker left, make up for a missed slot, and set the schedule."""
+        self._reap()
+        self._safely(lambda: jobs.catch_up(self._store, self._slot()))
+        self._safely(lambda: jobs.ask_for_first_version(self._store, was_published=was_published))
+        daily_at = self._settings.daily_at.strftime("%H:%M:%S")
+        self._schedule.every().day.at(daily_at, self._settings.bank_timezone).do(self._ask_for_slot).tag(jobs.DAILY)
+        self._schedule.every(REAP_SECONDS).seconds.do(self._reap)
+
+    def run(self) -> None:
+        """Turn about once a second until told to end."""
+        while not self._is_to_end():
+            self.turn()
+            self._clock.sleep(TURN_SECONDS)
+
+    def turn(self) -> None:
+        """Do what is due, then the request that has waited longest."""
+        self._pulse.turns += 1
+        self._schedule.run_pending()
+        self._pulse.next_run_at = self._next_run_at()
+        self._safely(self._serve_next)
+
+    def _ask_for_slot(self) -> None:
+        self._safely(lambda: jobs.ask_for_slot(self._store, self._slot()))
+
+    def _reap(self) -> None:
+        self._safely(lambda: jobs.reap(self._store, self._is_dead))
+
+    def _serve_next(self) -> None:
+        request = self._store.next_request()
+        if request is None or self._is_to_end():
+            return
+        self._pulse.is_running = True
+        try:
+            jobs.serve(self._store, self._runner, request, cancelled=self._is_to_end)
+            self._waits_for = None
+        except LeaseHeldError as held:
+            if held.where != self._waits_for:
+                _log.info("request %d waits: %s, %s", request.id, held.what, held.where)
+            self._waits_for = held.where
+        finally:
+            self._pulse.is_running = False
+
+    def _slot(self) -> datetime:
+        return jobs.last_slot(self._clock.now(), self._settings.daily_at, self._settings.zone)
+
+    def _next_run_at(self) -> datetime | None:
+        (daily,) = self._schedule.get_jobs(jobs.DAILY)
+        # `schedule` gives the machine's local time without saying so.
+        return None if daily.next_run is None else daily.next_run.astimezone(UTC)
+
+    def _safely(self, act: Callable[[], None]) -> None:
+        """Do it, and log what goes wrong: a job that raises is not moved to its next slot and would run on every turn."""
+        try:
+            act()
+        except NeopulseError as error:
+            _log.warning("%s", error)
+        except Exception as error:
+            _log.error("%s: %s", type(error).__name__, error, exc_info=error)
