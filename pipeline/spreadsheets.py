@@ -51,7 +51,8 @@ def put(sheet: Worksheet, row: int, column: int, value: Storable, *, number_form
     cell.value = value
     if isinstance(value, str):
         cell.data_type = "s"
-        cell.quotePrefix = value.startswith(FORMULA_STARTS)
+        if value.startswith(FORMULA_STARTS):  # a cell with a style of its own costs time: only where it is needed
+            cell.quotePrefix = True
     elif number_format is not None:
         cell.number_format = number_format
     return cell

@@ -1,0 +1,377 @@
+"""The embedded reverse ETL: a destination that equals the mart, whatever other people write beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import spreadsheets
+from pipeline.clock import FixedClock
+from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
+from pipeline.reverse_etl.base import Sync, SyncResult
+from pipeline.reverse_etl.embedded import EmbeddedReverseETL
+from pipeline.reverse_etl.registry import read_syncs
+from pipeline.runs.store import RunStore
+
+SCHEMA = pa.schema([("user_id", pa.string()), ("plan", pa.string()), ("lapses", pa.int64()), ("since", pa.date32())])
+CUSTOMERS = Sync("customers", "sync_customers", "user_id", "Customers", "mirror", "someone", "what it is for")
+LAPSED = Sync("lapsed", "sync_lapsed", "user_id", "Lapsed", "mirror", "someone", "what it is for")
+DAY = date(2019, 5, 1)
+
+Row = tuple[Any, ...]
+
+
+def row(key: str | None, plan: str = "STANDARD", lapses: int = 0) -> Row:
+    return (key, plan, lapses, DAY)
+
+
+class Bank:
+    """Marts that can be changed, a destination, and what was noted down about it."""
+
+    def __init__(self, folder: Path, store: Any) -> None:
+        self.path = folder / "destinations" / "crm.xlsx"
+        self.store = store
+        self.marts: dict[str, list[Row]] = {"sync_customers": [row("1"), row("2", "METAL"), row("3")], "sync_lapsed": [row("9")]}
+
+    def read(self, mart: str) -> pa.Table:
+        return pa.Table.from_pylist([dict(zip(SCHEMA.names, values, strict=True)) for values in self.marts[mart]], SCHEMA)
+
+    def run(self, *, guard: Callable[[], None] = lambda: None, store: Any = None) -> tuple[SyncResult, ...]:
+        results = EmbeddedReverseETL(self.path, store or self.store, guard=guard).run((CUSTOMERS, LAPSED), self.read)
+        for result, mart in zip(results, ("sync_customers", "sync_lapsed"), strict=True):
+            assert result.rows_in == len(self.marts[mart])
+        return results
+
+    def tab(self, name: str = "Customers") -> list[Row]:
+        return list(openpyxl.load_workbook(self.path)[name].iter_rows(values_only=True))
+
+    def keys_in_tab(self) -> list[Any]:
+        return [values[0] for values in self.tab()[1:]]
+
+    def edit(self, change: Callable[[Any], None]) -> None:
+        workbook = openpyxl.load_workbook(self.path)
+        change(workbook)
+        workbook.save(self.path)
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Bank:
+    return Bank(
+        tmp_path, RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=FixedClock(datetime(2019, 5, 17, tzinfo=UTC)))
+    )
+
+
+class Notes:
+    """A run store's notes in memory."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, dict[str, str]] = {}
+
+    def sent_rows(self, sync: str) -> dict[str, str]:
+        return dict(self._sent.get(sync, {}))
+
+    def replace_sent_rows(self, sync: str, changes: Mapping[str, str | None]) -> None:
+        after = self.sent_rows(sync) | changes
+        self._sent[sync] = {key: value for key, value in after.items() if value is not None}
+
+
+def counts(result: SyncResult) -> tuple[int, int, int, int, int]:
+    return (result.created, result.updated, result.unchanged, result.deleted, result.rejected)
+
+
+def test_the_first_run_creates_every_row_in_a_tab_of_its_own(bank: Bank) -> None:
+    customers, lapsed = bank.run()
+    assert (counts(customers), counts(lapsed)) == ((3, 0, 0, 0, 0), (1, 0, 0, 0, 0))
+    assert (customers.service, customers.sync) == ("embedded reverse ETL", "customers")
+    since = datetime(2019, 5, 1)
+    assert bank.tab() == [
+        ("user_id", "plan", "lapses", "since"),
+        ("1", "STANDARD", 0, since),
+        ("2", "METAL", 0, since),
+        ("3", "STANDARD", 0, since),
+    ]
+    assert bank.tab("Lapsed")[1:] == [("9", "STANDARD", 0, since)]
+
+
+def test_the_second_run_changes_nothing_and_leaves_the_file_alone(bank: Bank) -> None:
+    bank.run()
+    before = bank.path.stat()
+    assert [counts(result) for result in bank.run()] == [(0, 0, 3, 0, 0), (0, 0, 1, 0, 0)]
+    assert (bank.path.stat().st_mtime_ns, bank.path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+
+
+def test_an_unchanged_run_does_not_even_read_the_file(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    bank.run()
+    monkeypatch.setattr("pipeline.reverse_etl.embedded.load_workbook", lambda *_, **__: pytest.fail("the file was read"))
+    assert counts(bank.run()[0]) == (0, 0, 3, 0, 0)
+
+
+def test_rows_are_created_updated_left_and_deleted_by_key(bank: Bank) -> None:
+    bank.run()
+    bank.marts["sync_customers"] = [row("4"), row("3"), row("2", "PREMIUM", 1)]
+    assert counts(bank.run()[0]) == (1, 1, 1, 1, 0)
+    assert [values[:3] for values in bank.tab()[1:]] == [("2", "PREMIUM", 1), ("3", "STANDARD", 0), ("4", "STANDARD", 0)]
+    assert bank.store.sent_rows("customers").keys() == {"2", "3", "4"}
+
+
+def test_rows_columns_and_tabs_of_other_people_stay(bank: Bank) -> None:
+    bank.run()
+
+    def work(workbook: Any) -> None:
+        sheet = workbook["Customers"]
+        sheet["F1"], sheet["F2"], sheet["F4"], sheet["G4"] = "note", "called", "angry", "=C4+1"
+        sheet["A5"], sheet["F5"] = "77", "by hand"
+        sheet["F6"] = "no key at all"
+        sheet["F4"].font = openpyxl.styles.Font(bold=True)
+        workbook.create_sheet("Mine")["B2"] = "=1+1"
+
+    bank.edit(work)
+    bank.marts["sync_customers"] = [row("1"), row("3", lapses=5), row("4")]
+    assert counts(bank.run()[0]) == (1, 1, 1, 1, 0)
+    assert [(values[0], values[2], values[5], values[6]) for values in bank.tab()] == [
+        ("user_id", "lapses", "note", None),
+        ("1", 0, "called", None),
+        ("3", 5, "angry", "=C3+1"),
+        ("77", None, "by hand", None),
+        (None, None, "no key at all", None),
+        ("4", 0, None, None),
+    ]
+    workbook = openpyxl.load_workbook(bank.path)
+    assert workbook["Customers"]["F3"].font.bold
+    assert workbook["Mine"]["B2"].value == "=1+1"
+
+
+def test_a_row_of_other_people_is_never_deleted(bank: Bank) -> None:
+    bank.run()
+    bank.edit(lambda workbook: workbook["Customers"].append(["77", "their own"]))
+    bank.marts["sync_customers"] = [row("1")]
+    assert counts(bank.run()[0]) == (0, 0, 1, 2, 0)
+    assert bank.keys_in_tab() == ["1", "77"]
+
+
+def test_a_row_that_a_person_changed_or_removed_is_put_right(bank: Bank) -> None:
+    bank.run()
+
+    def meddle(workbook: Any) -> None:
+        workbook["Customers"]["B2"] = "GOLD"
+        workbook["Customers"].delete_rows(4)
+
+    bank.edit(meddle)
+    assert counts(bank.run()[0]) == (1, 1, 1, 0, 0)
+    assert [values[:2] for values in bank.tab()[1:]] == [("1", "STANDARD"), ("2", "METAL"), ("3", "STANDARD")]
+
+
+def test_a_key_that_a_person_typed_as_a_number_is_the_same_key(bank: Bank) -> None:
+    bank.run()
+
+    def retype(workbook: Any) -> None:
+        workbook["Customers"]["A3"] = 2
+
+    bank.edit(retype)
+    assert counts(bank.run()[0]) == (0, 1, 2, 0, 0)
+    assert bank.keys_in_tab() == ["1", "2", "3"]
+
+
+def test_a_file_that_is_gone_is_made_anew(bank: Bank) -> None:
+    bank.run()
+    bank.path.unlink()
+    assert counts(bank.run()[0]) == (3, 0, 0, 0, 0)
+
+
+def test_columns_may_be_moved_and_a_new_column_finds_a_place(bank: Bank) -> None:
+    bank.run()
+    bank.edit(lambda workbook: workbook["Customers"].delete_cols(2))
+    bank.edit(lambda workbook: workbook["Customers"].insert_cols(1))
+    assert counts(bank.run()[0]) == (0, 3, 0, 0, 0)
+    assert bank.tab()[:2] == [
+        (None, "user_id", "lapses", "since", "plan"),
+        (None, "1", 0, datetime(2019, 5, 1), "STANDARD"),
+    ]
+
+
+def test_rows_without_a_key_with_a_repeated_key_or_too_long_a_text_are_rejected_with_the_reason(bank: Bank) -> None:
+    bank.run()
+    bank.marts["sync_customers"] = [
+        row("1"),
+        row(None),
+        row(""),
+        row("2"),
+        row("2", "METAL"),
+        row("3", "x" * 32_768),
+        row("4" * 201),
+    ]
+    result = bank.run()[0]
+    assert counts(result) == (0, 0, 1, 0, 6)
+    assert [(reject.key[:3], reject.reason) for reject in result.rejects] == [
+        ("", "user_id is empty"),
+        ("", "user_id is empty"),
+        ("2", "user_id is there 2 times"),
+        ("2", "user_id is there 2 times"),
+        ("3", "a text has more than 32,767 characters"),
+        ("444", "user_id has more than 200 characters"),
+    ]
+    assert result.to_json()["rejects"][0] == {"key": "", "reason": "user_id is empty"}
+    assert bank.keys_in_tab() == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("rows", [[], [row(None)], [row("1"), row("1")]])
+def test_a_mart_without_one_row_to_send_deletes_nothing(bank: Bank, rows: list[Row]) -> None:
+    bank.run()
+    before = bank.path.read_bytes()
+    bank.marts["sync_customers"] = rows
+    with pytest.raises(DataError, match="would delete all 3 sent before"):
+        bank.run()
+    assert bank.path.read_bytes() == before
+    assert len(bank.store.sent_rows("customers")) == 3
+
+
+def test_an_empty_mart_is_fine_while_nothing_was_sent(bank: Bank) -> None:
+    bank.marts["sync_lapsed"] = []
+    assert counts(bank.run()[1]) == (0, 0, 0, 0, 0)
+    assert bank.tab("Lapsed") == [("user_id", "plan", "lapses", "since")]
+
+
+def test_a_crash_between_the_file_and_the_note_repairs_itself(bank: Bank) -> None:
+    class Crashing:
+        sent_rows = bank.store.sent_rows
+
+        def replace_sent_rows(self, *_: object) -> None:
+            raise KeyboardInterrupt
+
+    bank.run()
+    bank.marts["sync_customers"] = [row("1", "METAL"), row("4")]
+    with pytest.raises(KeyboardInterrupt):
+        bank.run(store=Crashing())
+    assert bank.keys_in_tab() == ["1", "4"]
+    assert bank.store.sent_rows("customers").keys() == {"1", "2", "3"}
+    assert counts(bank.run()[0]) == (0, 0, 2, 0, 0)
+    assert bank.store.sent_rows("customers").keys() == {"1", "4"}
+    bank.marts["sync_customers"] = [row("4")]
+    assert counts(bank.run()[0]) == (0, 0, 1, 1, 0)
+
+
+def test_a_run_that_lost_its_lease_leaves_file_and_notes_as_they_were(bank: Bank) -> None:
+    def lost() -> None:
+        raise InterruptedRunError("lost")
+
+    bank.run()
+    before, sent = bank.path.read_bytes(), bank.store.sent_rows("customers")
+    bank.marts["sync_customers"] = [row("5")]
+    with pytest.raises(InterruptedRunError):
+        bank.run(guard=lost)
+    assert (bank.path.read_bytes(), bank.store.sent_rows("customers")) == (before, sent)
+    assert [path.name for path in bank.path.parent.iterdir()] == ["crm.xlsx"]
+
+
+def test_a_file_that_lost_rows_on_the_way_is_not_put_in_place(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spreadsheets, "row_counts", lambda _path: (3, 2))
+    with pytest.raises(PermanentError, match="Customers was not written whole: 3 rows instead of 4"):
+        bank.run()
+    assert list(bank.path.parent.iterdir()) == []
+    assert bank.store.sent_rows("customers") == {}
+
+
+def test_a_file_that_is_no_workbook_is_named_and_left(bank: Bank) -> None:
+    bank.run()
+    bank.path.write_bytes(bank.path.read_bytes()[:2000])
+    with pytest.raises(DataError, match=r"crm\.xlsx cannot be read as a workbook") as caught:
+        bank.run()
+    assert "move it away" in caught.value.next
+    assert bank.path.stat().st_size == 2000
+
+
+def test_a_tab_that_belongs_to_someone_else_is_refused(bank: Bank) -> None:
+    bank.path.parent.mkdir()
+    workbook = openpyxl.Workbook()
+    workbook.worksheets[0].title = "Customers"
+    workbook.worksheets[0]["A1"] = "shopping list"
+    workbook.save(bank.path)
+    with pytest.raises(DataError, match="a tab Customers without the column user_id"):
+        bank.run()
+
+
+def test_a_text_that_looks_like_a_formula_is_sent_as_text(bank: Bank) -> None:
+    bank.marts["sync_customers"] = [row("=1+1", "@SUM(1)")]
+    bank.run()
+    sheet = openpyxl.load_workbook(bank.path)["Customers"]
+    assert [(cell.value, cell.data_type) for cell in sheet[2][:2]] == [("=1+1", "s"), ("@SUM(1)", "s")]
+    assert counts(bank.run()[0]) == (0, 0, 1, 0, 0)
+
+
+def test_a_mart_without_the_key_is_refused(bank: Bank) -> None:
+    no_key = Sync("customers", "sync_customers", "id", "Customers", "mirror", "someone", "what it is for")
+    with pytest.raises(DataError, match="has no column id"):
+        EmbeddedReverseETL(bank.path, bank.store).run((no_key,), bank.read)
+
+
+KEYS = st.sampled_from([None, "1", "2", "3", "4", "5", "6", "7", "8"])
+ROWS = st.lists(st.builds(row, KEYS, st.sampled_from(["STANDARD", "METAL", "=1", "a\rb"]), st.integers(0, 2)), max_size=10)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(ROWS, st.booleans()), min_size=1, max_size=4))
+def test_after_any_history_the_tab_holds_the_mart_and_the_rows_of_other_people(
+    tmp_path_factory: pytest.TempPathFactory, history: Sequence[tuple[list[Row], bool]]
+) -> None:
+    bank = Bank(tmp_path_factory.mktemp("bank"), Notes())
+    theirs = 0
+    expected: dict[str, Row] = {}
+    for rows, someone_works in history:
+        bank.marts["sync_customers"] = rows
+        keys = [values[0] for values in rows]
+        sendable = {values[0]: values for values in rows if values[0] and keys.count(values[0]) == 1}
+        if expected and not sendable:
+            with pytest.raises(DataError):
+                bank.run()
+            continue
+        result = bank.run()[0]
+        expected = {key: values for key, values in expected.items() if key in keys} | sendable
+        assert result.rejected == len(rows) - len(sendable)
+        assert counts(bank.run()[0])[:2] == (0, 0)
+        found = {values[0]: values[1:3] for values in bank.tab()[1:] if values[0] is not None and "their" not in values[0]}
+        assert found == {key: (values[1].replace("\r", "\n"), values[2]) for key, values in expected.items()}
+        assert sum("their" in str(key) for key in bank.keys_in_tab()) == theirs
+        if someone_works:
+            bank.edit(lambda workbook: workbook["Customers"].insert_rows(2))
+            bank.edit(lambda workbook, number=theirs: workbook["Customers"].__setitem__("A2", f"their {number}"))
+            theirs += 1
+
+
+def test_the_shipped_syncs_are_two_mirrors_with_an_owner() -> None:
+    syncs = {sync.name: sync for sync in read_syncs()}
+    assert {name: (sync.mart, sync.key, sync.mode) for name, sync in syncs.items()} == {
+        "customer_status": ("sync_customer_status", "user_id", "mirror"),
+        "lapsed_customers": ("sync_lapsed_customers", "user_id", "mirror"),
+    }
+    assert all(sync.owner and sync.description for sync in syncs.values())
+
+
+GOOD = "{mart: sync_a, key: id, tab: A, mode: mirror, owner: o, description: d}"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "cannot be read"),
+        ("syncs: [", "cannot be read"),
+        (f"syncs: {{a: {GOOD.replace('key: id', 'keys: id')}}}", "a has the entry keys, which means nothing"),
+        (f"syncs: {{a: {GOOD.replace('owner: o, ', '')}}}", "a lacks the entry owner"),
+        (f"syncs: {{a: {GOOD.replace('mirror', 'append')}}}", "a has the mode append"),
+        (f"syncs: {{a: {GOOD.replace('tab: A', 'tab: A/B')}}}", "a tab name that a workbook cannot have: A/B"),
+        (f"syncs: {{a: {GOOD}, b: {GOOD}}}", "a and b have the same tab"),
+    ],
+)
+def test_a_faulty_list_of_syncs_names_the_entry_to_mend(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "syncs.yml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"syncs\.yml") as caught:
+        read_syncs(path)
+    assert told in str(caught.value)
