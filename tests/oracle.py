@@ -322,14 +322,17 @@ def calendar(first: date, last: date) -> list[date]:
     return [first + timedelta(days=number) for number in range((last - first).days + 1)]
 
 
+@cache
 def period_start(day: date, grain: str) -> date:
-    """The first day of the month or ISO week that holds a day."""
-    return day.replace(day=1) if grain == "month" else day - timedelta(days=day.weekday())
+    """The first day of the month or ISO week that holds a day; a day is its own."""
+    return {"day": day, "week": day - timedelta(days=day.weekday()), "month": day.replace(day=1)}[grain]
 
 
 def next_period(start: date, grain: str) -> date:
     """The first day of the period after the one that starts here."""
-    return (start + timedelta(days=32)).replace(day=1) if grain == "month" else start + timedelta(days=7)
+    if grain == "month":
+        return (start + timedelta(days=32)).replace(day=1)
+    return start + timedelta(days={"day": 1, "week": 7}[grain])
 
 
 def period_end(start: date, grain: str) -> date:
@@ -469,17 +472,25 @@ def growth(bank: Bank, window: int) -> dict[date, Counter[str]]:
     return found
 
 
-def quick_ratio(bank: Bank, window: int, grain: str) -> dict[date, Point]:
-    """By day, week or month: customers gained for each one lost."""
+@cache
+def growth_by(bank: Bank, window: int, grain: str) -> dict[date, Counter[str]]:
+    """By day, week or month: who is active at its end, and who was new, resurrected and churned within it."""
     daily = growth(bank, window)
     if grain == "day":
-        return {day: _ratio(count["new"] + count["resurrected"], count["churned"], day) for day, count in daily.items()}
-    found = {}
-    for start in periods(bank.first_day, bank.as_of, grain):
-        inside = [count for day, count in daily.items() if period_start(day, grain) == start]
-        gained = sum(count["new"] + count["resurrected"] for count in inside)
-        found[start] = _ratio(gained, sum(count["churned"] for count in inside), period_end(start, grain))
+        return daily
+    found: dict[date, Counter[str]] = defaultdict(Counter)
+    for day, count in daily.items():
+        found[period_start(day, grain)] += count - Counter(active=count["active"])
+        found[period_start(day, grain)]["active"] = count["active"]
     return found
+
+
+def quick_ratio(bank: Bank, window: int, grain: str) -> dict[date, Point]:
+    """By day, week or month: customers gained for each one lost."""
+    return {
+        start: _ratio(count["new"] + count["resurrected"], count["churned"], period_end(start, grain))
+        for start, count in growth_by(bank, window, grain).items()
+    }
 
 
 def _ratio(part: float, whole: int, final_on: date) -> Point:
@@ -554,10 +565,10 @@ def cohorts(bank: Bank, *, grain: str, kind: str, unbounded: bool, window: int) 
             members[period_start(joined, grain)].append(customer)
     found = {}
     for cohort, customers in members.items():
+        seen = [{period_start(day, grain) for day in customer.active_days} for customer in customers]
         for number, start in enumerate(periods(cohort, bank.as_of, grain)):
-            end = period_end(start, grain)
-            active = sum(any(start <= day and (unbounded or day <= end) for day in c.active_days) for c in customers)
-            final_on = end + timedelta(days=window) if unbounded else end
+            active = sum(any(later >= start for later in one) if unbounded else start in one for one in seen)
+            final_on = period_end(start, grain) + timedelta(days=window if unbounded else 0)
             found[cohort, number] = share(active, len(customers), final_on=final_on, active=active)
     return found
 
@@ -734,25 +745,11 @@ def _values(bank: Bank, by: str) -> list[str]:
     return sorted({getattr(one, _OF_TRANSACTIONS[by]) for one in bank.transactions})
 
 
-def _stock(bank: Bank, asked: Asked) -> dict[date, Point]:
-    grain, daily = asked.grain or "day", growth(bank, asked.window)
-    if grain == "day":
-        return {day: Point(count["active"], day) for day, count in daily.items()}
-    ends = {start: period_end(start, grain) for start in periods(bank.first_day, bank.as_of, grain)}
-    return {start: Point(daily[min(end, bank.as_of)]["active"], end) for start, end in ends.items()}
-
-
-def _flow(event: str) -> Callable[[Bank, Asked], dict[date, Point]]:
+def _counts(name: str) -> Callable[[Bank, Asked], dict[date, Point]]:
     def figures(bank: Bank, asked: Asked) -> dict[date, Point]:
-        grain, daily = asked.grain or "day", growth(bank, asked.window)
-        if grain == "day":
-            return {day: Point(count[event], day) for day, count in daily.items()}
-        return {
-            start: Point(
-                sum(count[event] for day, count in daily.items() if period_start(day, grain) == start), period_end(start, grain)
-            )
-            for start in periods(bank.first_day, bank.as_of, grain)
-        }
+        grain = asked.grain or "day"
+        counts = growth_by(bank, asked.window, grain)
+        return {start: Point(count[name], period_end(start, grain)) for start, count in counts.items()}
 
     return figures
 
@@ -825,10 +822,10 @@ def _card_not_present(bank: Bank, asked: Asked) -> dict[date, Point]:
 
 
 METRICS: Mapping[str, Callable[[Bank, Asked], dict[Any, Point]]] = {
-    "active_customers": _stock,
-    "new_customers": _flow("new"),
-    "resurrected_customers": _flow("resurrected"),
-    "churned_customers": _flow("churned"),
+    "active_customers": _counts("active"),
+    "new_customers": _counts("new"),
+    "resurrected_customers": _counts("resurrected"),
+    "churned_customers": _counts("churned"),
     "quick_ratio": lambda bank, asked: quick_ratio(bank, asked.window, asked.grain or "month"),
     "monthly_churn_rate": lambda bank, asked: monthly_churn(bank, asked.window),
     "dau": _present(1),
