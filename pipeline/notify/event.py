@@ -1,0 +1,155 @@
+"""What is told about a run, whoever carries the message: figures, sheet, syncs, or what went wrong and what to do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+from pipeline.errors import NeopulseError
+from pipeline.marts import Headline
+from pipeline.warehouse.publication import Version
+
+Status = Literal["success", "failure"]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One headline figure with its interval; `before` is the same figure one period earlier."""
+
+    label: Mapping[str, str]
+    unit: str
+    value: float | None
+    before: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    period: str
+    until: date
+    provisional: bool
+
+    @classmethod
+    def of(cls, headline: Headline) -> Figure:
+        """The figure as the read side gives it."""
+        fields = {
+            name: getattr(headline, name) for name in ("value", "before", "low", "high", "n", "period", "until", "provisional")
+        }
+        return cls(label=headline.metric.label, unit=headline.metric.unit, **fields)
+
+
+@dataclass(frozen=True)
+class SyncCounts:
+    """What one sync of the run did, and what served it."""
+
+    sync: str
+    service: str
+    created: int
+    updated: int
+    unchanged: int
+    deleted: int
+    rejected: int
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> SyncCounts:
+        """The counts out of a step's details, which may tell more."""
+        return cls(**{each.name: told[each.name] for each in dataclasses.fields(cls)})
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Where a run stopped, and what a person can do."""
+
+    step: str
+    what: str
+    where: str = ""
+    safe: str = ""
+    next: str = ""
+
+    @classmethod
+    def of(cls, step: str, error: NeopulseError) -> Failure:
+        """The failure that an error tells."""
+        return cls(step, error.what, error.where, error.safe, error.next)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One message. `key` is the same however often the same thing is told, so that it is told once.
+
+    `at` is the moment of the publication or of the failure; `links` are addresses by name (`app`, `runs`).
+    """
+
+    run_id: int
+    status: Status
+    at: datetime
+    source: str
+    version: str | None = None
+    as_of: date | None = None
+    inactivity_days: int | None = None
+    activity_rule: str = ""
+    tests_passed: int | None = None
+    tests_total: int | None = None
+    headline: tuple[Figure, ...] = ()
+    sheet: str = ""
+    syncs: tuple[SyncCounts, ...] = ()
+    failure: Failure | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """A published version is told once, by whatever run; a failure once a run and step."""
+        if self.failure is not None:
+            return f"run-{self.run_id}-failed-{self.failure.step}"
+        return f"{self.version}-{self.at:%Y%m%dT%H%M%SZ}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The event in plain JSON values: what the run store keeps and another service is handed."""
+        content: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return {"key": self.key, **content}
+
+
+def success(version: Version, figures: tuple[Headline, ...], *, run_id: int, **more: Any) -> Event:
+    """A run that published `version` or sent it out; `more` are the sheet, the syncs and the links."""
+    return Event(
+        run_id=run_id,
+        status="success",
+        at=version.published_at,
+        source=version.source,
+        version=version.name,
+        as_of=version.as_of,
+        inactivity_days=version.inactivity_days,
+        activity_rule=version.activity_rule,
+        tests_passed=version.tests.passed,
+        tests_total=version.tests.total,
+        headline=tuple(Figure.of(figure) for figure in figures),
+        **more,
+    )
+
+
+def failure(
+    step: str, error: NeopulseError, *, run_id: int, at: datetime, source: str, version: Version | None, **more: Any
+) -> Event:
+    """A run that stopped at `step`; `version` is what readers still see."""
+    return Event(
+        run_id=run_id,
+        status="failure",
+        at=at,
+        source=source,
+        version=version.name if version else None,
+        as_of=version.as_of if version else None,
+        failure=Failure.of(step, error),
+        **more,
+    )
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {name: _plain(entry) for name, entry in value.items()}
+        case tuple() | list():
+            return [_plain(entry) for entry in value]
+        case date():
+            return value.isoformat()
+        case _:
+            return value

@@ -1,0 +1,193 @@
+"""An event as a mail: subject, text and HTML in the language of its readers, and the message that carries them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from email import policy
+from email.message import EmailMessage
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from babel import Locale
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from pipeline.errors import ConfigurationError
+from pipeline.notify.event import Event, Figure
+from pipeline.notify.texts import TEXTS
+
+DEMO_BANK = "demo bank"
+LOCALES = {"en": "en_GB", "fr": "fr_FR"}
+IN_SUBJECT = ("customers", "share")  # the first figure of each of these units goes into the subject
+
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+
+
+@dataclass(frozen=True)
+class Mail:
+    """What a reader sees."""
+
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """One figure in words: its label, its value, and what qualifies it."""
+
+    label: str
+    value: str
+    notes: tuple[str, ...]
+
+
+def render(event: Event, language: str) -> Mail:
+    """The mail of an event; the same event makes the same mail."""
+    words = _Words(language)
+    content = {
+        "language": language,
+        "event": event,
+        "is_demo": event.source == DEMO_BANK,
+        "title": words.title(event),
+        "figures": [words.figure(figure) for figure in event.headline],
+        "as_of": words.day(event.as_of),
+        "word": words.word,
+        "number": words.number,
+    }
+    return Mail(
+        subject=words.subject(event),
+        text=_TEMPLATES.get_template("mail.txt.j2").render(content),
+        html=_TEMPLATES.get_template("mail.html.j2").render(content),
+    )
+
+
+def compose(event: Event, *, sender: str, recipients: Sequence[str], language: str) -> bytes:
+    """The message as it would travel, the same bytes for the same event.
+
+    Raises ConfigurationError where an address cannot be used.
+    """
+    mail = render(event, language)
+    message = EmailMessage(policy=policy.SMTP)
+    message["Subject"] = mail.subject
+    message["From"] = _addresses([sender], "NEOPULSE_MAIL_FROM")
+    message["To"] = _addresses(recipients, "NEOPULSE_MAIL_TO")
+    message["Date"] = format_datetime(event.at)
+    message["Message-ID"] = f"<{event.key}.{_digest(event)[:8]}@{message['From'].addresses[0].domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(mail.text)
+    message.add_alternative(mail.html, subtype="html")
+    message.set_boundary(f"=_neopulse_{_digest(event)}")
+    return message.as_bytes()
+
+
+def _digest(event: Event) -> str:
+    """The same for the same event; the moment sets runs of the same number in another home apart."""
+    return hashlib.sha256(f"{event.key} {event.at.isoformat()}".encode()).hexdigest()[:24]
+
+
+def _addresses(addresses: Sequence[str], setting: str) -> str:
+    """The addresses as one header value; a line break or a missing domain would make another header or bounce."""
+    for address in addresses:
+        probe = EmailMessage()
+        try:
+            probe["To"] = address
+            parsed = probe["To"].addresses
+        except (ValueError, IndexError):
+            parsed = ()
+        if len(parsed) != 1 or not parsed[0].username or not parsed[0].domain or probe["To"].defects:
+            raise ConfigurationError(
+                "A mail address cannot be used",
+                where=setting,
+                safe="No mail was written",
+                next=f"mend {setting}, then neopulse check",
+            )
+    return ", ".join(addresses)
+
+
+class _Words:
+    """Figures, days and sentences in one language."""
+
+    def __init__(self, language: str) -> None:
+        self._texts = TEXTS[language]
+        self._locale = Locale.parse(LOCALES[language])
+
+    def word(self, name: str, /, **values: Any) -> str:
+        return self._texts[name].format(**values)
+
+    def number(self, value: int | None) -> str:
+        return "" if value is None else str(format_decimal(value, locale=self._locale))
+
+    def day(self, day: date | None) -> str:
+        return "" if day is None else str(format_date(day, "long", locale=self._locale))
+
+    def title(self, event: Event) -> str:
+        step = event.failure.step if event.failure else ""
+        return self.word(f"title.{event.status}", as_of=self.day(event.as_of), run_id=event.run_id, step=step)
+
+    def subject(self, event: Event) -> str:
+        if event.failure is not None:
+            subject = self.word("subject.failure", run_id=event.run_id, step=event.failure.step)
+        else:
+            figures = "; ".join(self._in_subject(event)) or self.word("subject.no_figures", version=event.version)
+            subject = self.word("subject.success", figures=figures, as_of=self.day(event.as_of))
+        mark = self.word("subject.demo") + " " if event.source == DEMO_BANK else ""
+        return " ".join((mark + subject).split())  # one line, whatever an error or a name brought along
+
+    def _in_subject(self, event: Event) -> list[str]:
+        """The first count and the first share that there are, with their period where it is not the day itself."""
+        known = [figure for figure in event.headline if figure.value is not None]
+        first = {figure.unit: figure for figure in reversed(known)}
+        return [self._in_brief(first[unit]) for unit in IN_SUBJECT if unit in first]
+
+    def _in_brief(self, figure: Figure) -> str:
+        shown = self.figure(figure)
+        return f"{shown.label} {shown.value}" + (f" {self._period(figure)}" if figure.period != "day" else "")
+
+    def figure(self, figure: Figure) -> ShownFigure:
+        value = self._value(figure.value, figure.unit) if figure.value is not None else self.word("none")
+        return ShownFigure(figure.label[self._locale.language], value, tuple(self._notes(figure)))
+
+    def _notes(self, figure: Figure) -> list[str]:
+        notes = [self._period(figure)]
+        if figure.low is not None and figure.high is not None:
+            low, high = self._value(figure.low, figure.unit), self._value(figure.high, figure.unit)
+            notes.append(self.word("interval", low=low, high=high))
+        if figure.n is not None:
+            notes.append(self.word("n", n=self.number(figure.n)))
+        if figure.value is not None and figure.before is not None:
+            notes.append(self.word("before", change=self._change(figure.value - figure.before, figure.unit)))
+        return notes + ([self.word("provisional")] if figure.provisional else [])
+
+    def _period(self, figure: Figure) -> str:
+        month = str(format_date(figure.until, "MMMM y", locale=self._locale))
+        return self.word(f"period.{figure.period}", until=self.day(figure.until), month=month)
+
+    def _value(self, value: float, unit: str) -> str:
+        formats: dict[str, Callable[[], str]] = {
+            "share": lambda: format_decimal(value, self._percent_pattern, locale=self._locale),
+            "ratio": lambda: format_decimal(value, "#,##0.00", locale=self._locale),
+            "usd": lambda: format_currency(value, "USD", locale=self._locale),
+        }
+        return str(formats.get(unit, lambda: format_decimal(round(value), locale=self._locale))())
+
+    def _change(self, change: float, unit: str) -> str:
+        sign = "+" if change > 0 else ""
+        if unit == "share":
+            return f"{sign}{format_decimal(change * 100, '#,##0.0', locale=self._locale)} {self.word('points')}"
+        return sign + self._value(change, unit)
+
+    @property
+    def _percent_pattern(self) -> str:
+        return str(self._locale.percent_formats[None].pattern).replace("#,##0", "#,##0.0")

@@ -1,0 +1,76 @@
+"""The words of the mails, in each language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+TEXTS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "subject.success": "neopulse: {figures} (as of {as_of})",
+        "subject.no_figures": "version {version} is published",
+        "subject.failure": "neopulse: run {run_id} failed at {step}",
+        "subject.demo": "[demo data]",
+        "title.success": "The figures as of {as_of}",
+        "title.failure": "Run {run_id} failed at the step {step}",
+        "demo": "Demo bank: synthetic data, no real customers.",
+        "rests_on": "Version {version} of run {run_id}. Inactive after {days} days; counted: {rule}. "
+        "{passed} of {total} tests passed.",
+        "interval": "95 % interval {low} to {high}",
+        "entry": "{name}: {value}",
+        "n": "n = {n}",
+        "before": "{change} against the period before",
+        "period.day": "on {until}",
+        "period.28 days": "in the 28 days to {until}",
+        "period.month": "in {month}",
+        "provisional": "provisional",
+        "none": "no figure",
+        "points": "points",
+        "sheet": "Sheet",
+        "syncs": "Sent to other systems",
+        "sync": "{sync} ({service}): {created} created, {updated} updated, {unchanged} unchanged, {deleted} deleted, "
+        "{rejected} rejected",
+        "what": "What happened",
+        "where": "Where",
+        "safe": "What is safe",
+        "next": "What to do",
+        "still_published": "Readers still see version {version}, as of {as_of}.",
+        "nothing_published": "Nothing has been published yet.",
+        "link.app": "Open neopulse",
+        "link.runs": "Open the run",
+        "footer": "neopulse wrote this by itself.",
+    },
+    "fr": {
+        "subject.success": "neopulse : {figures} (au {as_of})",
+        "subject.no_figures": "la version {version} est publiée",
+        "subject.failure": "neopulse : échec de l'exécution {run_id} à l'étape {step}",
+        "subject.demo": "[données de démonstration]",
+        "title.success": "Les chiffres au {as_of}",
+        "title.failure": "L'exécution {run_id} a échoué à l'étape {step}",
+        "demo": "Banque de démonstration : données synthétiques, aucun client réel.",
+        "rests_on": "Version {version} de l'exécution {run_id}. Inactif après {days} jours ; comptées : {rule}. "
+        "{passed} tests réussis sur {total}.",
+        "interval": "intervalle à 95 % de {low} à {high}",
+        "entry": "{name} : {value}",
+        "n": "n = {n}",
+        "before": "{change} par rapport à la période précédente",
+        "period.day": "le {until}",
+        "period.28 days": "sur les 28 jours jusqu'au {until}",
+        "period.month": "en {month}",
+        "provisional": "provisoire",
+        "none": "pas de chiffre",
+        "points": "points",
+        "sheet": "Feuille",
+        "syncs": "Envoyé aux autres systèmes",
+        "sync": "{sync} ({service}) : {created} créés, {updated} mis à jour, {unchanged} inchangés, {deleted} supprimés, "
+        "{rejected} rejetés",
+        "what": "Ce qui s'est passé",
+        "where": "Où",
+        "safe": "Ce qui est intact",
+        "next": "Que faire",
+        "still_published": "Les lecteurs voient toujours la version {version}, au {as_of}.",
+        "nothing_published": "Rien n'est encore publié.",
+        "link.app": "Ouvrir neopulse",
+        "link.runs": "Ouvrir l'exécution",
+        "footer": "Message écrit automatiquement par neopulse.",
+    },
+}
