@@ -93,10 +93,13 @@ def _largest(table: pa.Table, dimension: str) -> list[str]:
     return [str(value) for value in sums[dimension].to_pylist()]
 
 
-def share_of_all_months(answer: Answer, name: Callable[[str], str], *, most: int) -> tuple[Answer, int]:
-    """Card-not-present shares of a whole range by group: the months' counts added up, with the interval of the sum."""
+def share_over_months(answer: Answer, name: Callable[[str], str], *, most: int) -> tuple[Answer, int]:
+    """Card-not-present shares by group over the final months of a range: their counts added up, the interval of the sum.
+
+    Gives the `most` groups with most payments, and how many groups there are.
+    """
     dimension, counts = str(answer.question.by), ["n", "not_present", "unknown"]
-    summed = answer.table.group_by([dimension]).aggregate([(count, "sum") for count in counts])
+    summed = final(answer.table).group_by([dimension]).aggregate([(count, "sum") for count in counts])
     known = summed.rename_columns([dimension, *counts]).filter(pc.greater(summed["n_sum"], 0))
     n, absent = known["n"].to_numpy(), known["not_present"].to_numpy()
     low, high = wilson(absent, n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -15,6 +16,7 @@ from streamlit_app import messages
 LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
+RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|every type)(?:, at least (?P<least>\S+) USD)?")
 NOTHING = "–"
 MINUS = "−"
 
@@ -129,6 +131,18 @@ def dimension_value(dimension: str, value: str) -> str:
         return country(value)
     key = f"common.values.{dimension}.{value}"
     return messages.t(key) if messages.has(key) else value
+
+
+def rule(text: str) -> str:
+    """The activity rule in force, which the settings write in English, in the reader's language."""
+    found = RULE.fullmatch(text)
+    if found is None:
+        return text
+    words = [messages.t("common.rule.states", states=found["states"].replace(" or ", messages.t("common.rule.or")))]
+    words.append(
+        messages.t("common.rule.without", types=found["types"]) if found["types"] else messages.t("common.rule.every_type")
+    )
+    return ", ".join(words + ([messages.t("common.rule.least", amount=found["least"])] if found["least"] else []))
 
 
 def _sign(value: float) -> str:

@@ -11,6 +11,7 @@ from streamlit_app.charts.growth import GROWTH
 from streamlit_app.charts.lines import (
     COUNT_BY_SERIES,
     COUNT_OVER_TIME,
+    RATIO_OVER_TIME,
     RETENTION_CURVE,
     SHARE_BY_SERIES,
     SHARE_OVER_TIME,
@@ -23,6 +24,7 @@ ALL = (
     GROWTH,
     COUNT_OVER_TIME,
     COUNT_BY_SERIES,
+    RATIO_OVER_TIME,
     SHARE_OVER_TIME,
     SHARE_BY_SERIES,
     RETENTION_COHORTS,

@@ -14,7 +14,11 @@ from streamlit_app.charts.locale import LOCALES
 from streamlit_app.charts.marks import Translate
 
 PADDING = {"left": 0, "top": 4, "right": 6, "bottom": 2}
-CONFIG: dict[str, Any] = {"axis": {"labelPadding": 6, "titlePadding": 8}, "axisY": {"labelFlush": False}}
+CONFIG: dict[str, Any] = {
+    "axis": {"labelPadding": 6, "titlePadding": 8},
+    "axisY": {"labelFlush": False},
+    "legend": {"labelFontSize": 12, "titleFontSize": 0, "titlePadding": 0},  # no legend has a title
+}
 
 
 class Text(Protocol):

@@ -9,7 +9,10 @@ from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate
 
 ROW_HEIGHT = 24
-INK = "luminance(scale('color', datum.value)) > 0.18 ? '#11181b' : '#f6fafb'"  # legible on its own cell in either theme
+FITTING = "bandwidth('x') < 13 ? 0 : bandwidth('x') < 22 ? 8 : 11"  # no number where it would run into the next
+# Legible in either theme: on its own cell, and on a faded cell that lets the page shine through.
+INK = "luminance(scale('color', datum.value)) > 0.18 ? '#11181b' : '#f6fafb'"
+FADED_INK = "luminance(background) > 0.5 ? '#3d484d' : '#c9d2d6'"
 
 
 def _build(text: Translate) -> alt.LayerChart:
@@ -47,7 +50,15 @@ def _build(text: Translate) -> alt.LayerChart:
         "value:Q",
         scale=scale,
         title=None,
-        legend=alt.Legend(orient="top", direction="horizontal", format=".0%", gradientLength=180, gradientThickness=8, offset=6),
+        legend=alt.Legend(
+            orient="top",
+            direction="horizontal",
+            format=".0%",
+            gradientLength=180,
+            gradientThickness=8,
+            gradientOpacity=1,
+            offset=6,
+        ),
     )
     return alt.layer(
         cells.transform_filter(f"{marks.IS_FINAL} && {marks.IS_SOLID}").mark_rect().encode(color=colour, tooltip=tips),
@@ -59,11 +70,11 @@ def _build(text: Translate) -> alt.LayerChart:
         .encode(color=alt.value("gray")),
         cells.transform_filter(marks.IS_THIN).mark_rect(opacity=0.18).encode(color=alt.value("gray"), tooltip=tips),
         cells.transform_filter(f"{marks.IS_FINAL} && {marks.IS_SOLID}")
-        .mark_text(fontSize=11, tooltip=None, color=alt.expr(INK))
+        .mark_text(fontSize=alt.expr(FITTING), tooltip=None, color=alt.expr(INK))
         .encode(text="label:N"),
         cells.transform_filter(f"{marks.IS_PROVISIONAL} || ({marks.IS_THIN})")
-        .mark_text(fontSize=11, tooltip=None)
-        .encode(text="label:N", color=alt.value("primary")),
+        .mark_text(fontSize=alt.expr(FITTING), tooltip=None, color=alt.expr(FADED_INK))
+        .encode(text="label:N"),
     ).properties(height=alt.Step(ROW_HEIGHT))
 
 

@@ -66,6 +66,7 @@ def _build(text: Translate) -> alt.LayerChart:
     net = base.transform_filter(f"datum.part == '{NET}'").encode(x="middle:T", y=alt.Y("customers:Q"), tooltip=tips)
     return alt.layer(
         bars,
+        net.mark_line(strokeWidth=3.5, color=alt.expr("background")),  # so that the line stands off the bars
         net.mark_line(strokeWidth=1.5).encode(color=alt.value("gray")),
         net.mark_point(size=80, filled=True, opacity=0).encode(color=alt.value("gray")),
     ).properties(height=HEIGHT)

@@ -12,16 +12,14 @@ POINT_COLUMNS = ("date", "value", "n", "low", "high", "final_on", "provisional")
 
 
 def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, unit).encode(
-        x=marks.over_time(), y=marks.value_axis("value", unit, zero=unit != "ratio")
-    )
+    base = marks.explained(marks.drawn(), text, unit).encode(x=marks.over_time(), y=marks.value_axis("value", unit))
     if series:
         base = base.encode(color=marks.by_series())
     first = [marks.day_tip(text)] + ([alt.Tooltip("series:N", title=text("charts.series"))] if series else [])
     tips = marks.tooltip(text, first=first, interval=unit == "share")
-    layers = [marks.line(base, series=series), marks.provisional_points(base), marks.thin_points(base)]
+    layers = [marks.line(base, groups=["series"] if series else []), marks.provisional_points(base), marks.thin_points(base)]
     if unit == "share":
-        layers.insert(0, marks.band(base, unit))
+        layers.insert(0, marks.band(base))
     layers.append(marks.hover(base, tips, fields=["date", "series"] if series else ["date"]))
     return alt.layer(*layers).properties(height=marks.HEIGHT)
 
@@ -39,13 +37,10 @@ def _survival(text: Translate) -> alt.LayerChart:
             alt.Tooltip("series:N", title=text("charts.series")),
         ],
         interval=True,
-        state=False,
     )
     return alt.layer(
-        base.transform_filter(marks.IS_SOLID)
-        .mark_area(opacity=0.16, line=False, interpolate="step-after")
-        .encode(y=marks.value_axis("low", "share"), y2="high:Q"),
-        base.transform_filter(marks.IS_SOLID).mark_line(strokeWidth=2, interpolate="step-after"),
+        marks.band(base, shape="step-after"),
+        marks.line(base, along="tenure_days", groups=["series"], shape="step-after"),
         marks.thin_points(base),
         marks.hover(base, tips, fields=["tenure_days", "series"]),
     ).properties(height=300)
@@ -58,7 +53,7 @@ def _retention_curve(text: Translate) -> alt.LayerChart:
     )
     tips = marks.tooltip(text, first=[alt.Tooltip("period:Q", title=text("charts.period"))], interval=True, state=False)
     return alt.layer(
-        marks.band(base, "share"),
+        marks.band(base),
         base.transform_filter(marks.IS_SOLID).mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=28)),
         marks.thin_points(base),
         marks.hover(base, tips, fields=["period"]),
@@ -67,7 +62,8 @@ def _retention_curve(text: Translate) -> alt.LayerChart:
 
 COUNT_OVER_TIME = Chart("count_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="count", series=False))
 COUNT_BY_SERIES = Chart("count_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="count", series=True))
+RATIO_OVER_TIME = Chart("ratio_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="ratio", series=False))
 SHARE_OVER_TIME = Chart("share_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="share", series=False))
 SHARE_BY_SERIES = Chart("share_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="share", series=True))
 RETENTION_CURVE = Chart("retention_curve", ("period", "value", "n", "low", "high"), _retention_curve)
-SURVIVAL = Chart("survival", ("tenure_days", "series", "value", "n", "low", "high"), _survival)
+SURVIVAL = Chart("survival", ("tenure_days", "series", *POINT_COLUMNS[1:]), _survival)

@@ -13,9 +13,10 @@ import altair as alt
 
 Translate = Callable[[str], str]
 Unit = Literal["count", "share", "ratio", "usd"]
+Shape = Literal["linear", "step-after"]
 
-AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": "~r", "usd": "~s"}
-VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".3f", "usd": ",.0f"}
+AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".1f", "usd": "~s"}
+VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".2f", "usd": ",.0f"}
 HEIGHT = 250
 LEGEND_COLUMNS = 3  # fit on a telephone
 ENOUGH = 30  # below this n a proportion is greyed
@@ -109,17 +110,16 @@ def day_tip(text: Translate) -> alt.Tooltip:
     return alt.Tooltip("date:T", title=text("charts.from_day"), format="%-d %b %Y")
 
 
-def line(base: alt.Chart, *, series: bool) -> alt.LayerChart:
+def line(base: alt.Chart, *, along: str = "date", groups: Sequence[str] = (), shape: Shape = "linear") -> alt.LayerChart:
     """A line that is solid where final and dashed where provisional; thin points are left to `thin_points`."""
-    group = ["series"] if series else []
     bridged = base.transform_filter(IS_SOLID).transform_window(
         [alt.WindowFieldDef(op="lead", field="provisional", **{"as": "next_provisional"})],
-        groupby=group,
-        sort=[alt.SortField("date")],
+        groupby=list(groups),
+        sort=[alt.SortField(along)],
     )
-    solid = base.transform_filter(f"{IS_FINAL} && {IS_SOLID}").mark_line(strokeWidth=2)
+    solid = base.transform_filter(f"{IS_FINAL} && {IS_SOLID}").mark_line(strokeWidth=2, interpolate=shape)
     dashed = bridged.transform_filter(f"{IS_PROVISIONAL} || datum.next_provisional").mark_line(
-        strokeWidth=2, strokeDash=list(DASH), opacity=0.8
+        strokeWidth=2, strokeDash=list(DASH), opacity=0.8, interpolate=shape
     )
     return alt.layer(solid, dashed)
 
@@ -144,10 +144,10 @@ def thin_points(base: alt.Chart) -> alt.Chart:
     return base.transform_filter(IS_THIN).mark_point(size=28, filled=True, opacity=0.6).encode(color=alt.value("gray"))
 
 
-def band(base: alt.Chart, unit: Unit) -> alt.Chart:
+def band(base: alt.Chart, *, shape: Shape = "linear") -> alt.Chart:
     """The 95 % interval as a pale band."""
     return (
         base.transform_filter(f"isValid(datum.low) && {IS_SOLID}")
-        .mark_area(opacity=0.16, line=False)
-        .encode(y=value_axis("low", unit), y2="high:Q")
+        .mark_area(opacity=0.16, line=False, interpolate=shape)
+        .encode(y=value_axis("low", "share"), y2="high:Q")
     )

@@ -60,9 +60,10 @@ def show(
 def basis_of(answer: Answer | pa.Table) -> Basis:
     """What an answer rests on; a bare table rests on the published version and its window."""
     if isinstance(answer, Answer):
-        name = answer.metric.name
-        window = None if name in WITHOUT_WINDOW | WITHOUT_RULE else answer.window
-        return Basis(answer.as_of, answer.version, answer.source, window, None if name in WITHOUT_RULE else answer.rule)
+        name, kind = answer.metric.name, answer.question.kind
+        free = name in WITHOUT_WINDOW | WITHOUT_RULE or kind == "classic"
+        window, rule = None if free else answer.window, None if name in WITHOUT_RULE else answer.rule
+        return Basis(answer.as_of, answer.version, answer.source, window, rule)
     version = data.published()
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
 
@@ -71,7 +72,7 @@ def footnote(table: pa.Table, basis: Basis) -> str:
     """Window, rule and last day; and what the marked points mean, where there are any."""
     lines = [
         t("common.any_window") if basis.window is None else t("common.window_of", window=basis.window),
-        t("common.any_rule") if basis.rule is None else basis.rule,
+        t("common.any_rule") if basis.rule is None else formats.rule(basis.rule),
         t("common.to_day", day=formats.day(basis.as_of)),
     ]
     if "provisional" in table.column_names and any(table["provisional"].to_pylist()):

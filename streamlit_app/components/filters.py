@@ -27,8 +27,13 @@ def language() -> str:
         messages.LANGUAGE_PARAMETER,
         messages.browser_language(),
         read=url.one_of(options),
-        draw=lambda: st.segmented_control(
-            t("common.language"), options, key=messages.LANGUAGE_PARAMETER, required=True, label_visibility="collapsed"
+        draw=lambda start: st.segmented_control(
+            t("common.language"),
+            options,
+            default=start,
+            key=messages.LANGUAGE_PARAMETER,
+            required=True,
+            label_visibility="collapsed",
         ),
     )
 
@@ -39,7 +44,9 @@ def window() -> int:
         "window",
         data.published().inactivity_days,
         read=url.whole_number(*_window_limits()),
-        draw=lambda: st.slider(t("common.window"), *_window_limits(), key="window", help=t("common.window_help")),
+        draw=lambda start: st.slider(
+            t("common.window"), *_window_limits(), value=start, key="window", help=t("common.window_help")
+        ),
     )
 
 
@@ -69,10 +76,10 @@ def _value_name(dimension: str, value: str) -> str:
 
 
 def dates() -> tuple[date, date]:
-    """The first and the last day to show."""
+    """The first and the last day to show, whichever way round they were chosen."""
     first, last = data.bounds()
-    start = _day("from", first, low=first, high=last)
-    return start, _day("to", last, low=start, high=last)
+    chosen = _day("from", first, low=first, high=last), _day("to", last, low=first, high=last)
+    return min(chosen), max(chosen)
 
 
 def _day(key: Literal["from", "to"], default: date, *, low: date, high: date) -> date:
@@ -80,7 +87,7 @@ def _day(key: Literal["from", "to"], default: date, *, low: date, high: date) ->
         key,
         default,
         read=url.day(low, high),
-        draw=lambda: st.date_input(t(f"common.{key}"), min_value=low, max_value=high, key=key, format="DD/MM/YYYY") or default,
+        draw=lambda start: st.date_input(t(f"common.{key}"), start, min_value=low, max_value=high, key=key, format="DD/MM/YYYY"),
     )
 
 
@@ -90,7 +97,7 @@ def select(key: str, options: Sequence[str], *, label: str, name: Callable[[str]
         key,
         default or options[0],
         read=url.one_of(list(options)),
-        draw=lambda: st.selectbox(label, options, key=key, format_func=name),
+        draw=lambda start: st.selectbox(label, options, index=list(options).index(start), key=key, format_func=name),
     )
 
 
@@ -100,13 +107,15 @@ def choice(key: str, options: Sequence[str], *, label: str, name: Callable[[str]
         key,
         default or options[0],
         read=url.one_of(list(options)),
-        draw=lambda: st.segmented_control(label, options, key=key, format_func=name, required=True),
+        draw=lambda start: st.segmented_control(label, options, default=start, key=key, format_func=name, required=True),
     )
 
 
 def text(key: str, *, label: str, placeholder: str | None = None) -> str:
     """A line of text."""
-    return url.bind(key, "", read=lambda written: written, draw=lambda: st.text_input(label, key=key, placeholder=placeholder))
+    return url.bind(
+        key, "", read=lambda written: written, draw=lambda start: st.text_input(label, start, key=key, placeholder=placeholder)
+    )
 
 
 def grain(default: str = "week", grains: Sequence[str] = GRAINS) -> str:

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from pipeline.clock import bank_day
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
-from streamlit_app.components import filters, states
-from streamlit_app.data import Version
+from streamlit_app.components import filters, links, states
+from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
 LOOK_AGAIN_SECONDS = 5
+DEMO = "demo bank"  # ends in the past by design
 DAYS_BEHIND = 2  # as_of is yesterday on a good day; two days behind the run that published it is old data
 
 
 def show(version: Version | None) -> None:
     """The header line, then whatever a reader must know before believing a figure."""
-    line = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", gap="small")
-    with line:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _facts(version.name if version else None)
+        if version is not None:
+            _problems(data.data_quality().to_pylist())
         filters.language()
     if version is not None:
         _warnings(version)
+
+
+def _problems(problems: list[dict[str, Any]]) -> None:
+    """How many of the bank's rows could not be used as they came; the reasons unfold."""
+    if not problems:
+        st.caption(t("common.problems_none"), width="content")
+        return
+    rows = sum(problem["rows_affected"] for problem in problems)
+    with st.popover(t("common.problems", rows=formats.number(rows)), type="tertiary", icon=":material/rule:"):
+        st.markdown(f"**{t('common.problems_title')}**")
+        st.table([_problem(problem) for problem in problems], border="horizontal", hide_index=True)
+        st.caption(t("common.problems_explained"))
+        links.to("definitions", t("common.problems_more"))
+
+
+def _problem(problem: dict[str, Any]) -> dict[str, str]:
+    key = f"definitions.reasons.{problem['reason']}.what"
+    return {
+        t("common.columns.rows"): formats.number(problem["rows_affected"]),
+        t("common.columns.table"): problem["source_table"],
+        t("common.columns.reason"): t(key) if messages.has(key) else problem["reason"].replace("_", " "),
+        t("common.columns.what_happened"): t(f"common.dispositions.{problem['disposition']}"),
+    }
 
 
 @st.fragment(run_every=LOOK_AGAIN_SECONDS)
@@ -58,6 +86,19 @@ def source(version: Version) -> str:
 def _warnings(version: Version) -> None:
     run = data.latest_run()
     if run is not None and run.state in (RunState.FAILED, RunState.INTERRUPTED):
-        states.stale(t(f"common.stale.{run.state}", run=run.id, started=formats.moment(run.started_at, version.bank_timezone)))
-    elif version.source != "demo bank" and version.published_at.date() - version.as_of > timedelta(days=DAYS_BEHIND):
-        states.stale(t("common.stale.old", day=formats.day(version.as_of), published=formats.day(version.published_at.date())))
+        states.stale(_of_a_broken_run(run, version))
+    elif version.source != DEMO and last_day_known(version) - version.as_of > timedelta(days=DAYS_BEHIND):
+        states.stale(t("common.stale.old", day=formats.day(version.as_of), published=formats.day(last_day_known(version))))
+
+
+def _of_a_broken_run(run: Run, version: Version) -> str:
+    which = {"run": run.id, "started": formats.moment(run.started_at, version.bank_timezone)}
+    if run.version == version.name:
+        step = run.unfinished_step
+        return t(f"common.stale.{run.state}_after_publishing", step=t(f"common.steps.{step}") if step else "", **which)
+    return t(f"common.stale.{run.state}", **which)
+
+
+def last_day_known(version: Version) -> date:
+    """The bank day on which the version was made."""
+    return bank_day(version.published_at, ZoneInfo(version.bank_timezone))

@@ -23,7 +23,7 @@ def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
 def _kpi(figure: Headline, question: Question) -> Kpi:
     name = figure.metric.name
     return Kpi(
-        label=figure.metric.label[messages.language()],
+        label=_label(figure),
         value=value_text(figure.metric.unit, figure.value),
         change=_change(figure),
         tone=tone(figure.change, good=GOOD.get(name, "up")),
@@ -31,6 +31,11 @@ def _kpi(figure: Headline, question: Question) -> Kpi:
         course=_course(figure, question),
         help=figure.metric.definition[messages.language()],
     )
+
+
+def _label(figure: Headline) -> str:
+    short = f"common.short.{figure.metric.name}"
+    return t(short) if messages.has(short) else figure.metric.label[messages.language()]
 
 
 def value_text(unit: str, value: float | None) -> str:

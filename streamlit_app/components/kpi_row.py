@@ -33,7 +33,7 @@ class Kpi:
 
 def show(kpis: Sequence[Kpi]) -> None:
     """Draw the figures as a row that wraps on a narrow screen."""
-    grid = st.grid(min_column_width=185, gap="small", border=True)
+    grid = st.grid(4, min_column_width=150, gap="small", border=True)
     for kpi in kpis:
         with grid.cell():
             st.metric(

@@ -12,13 +12,14 @@ from streamlit_app.data import Question
 from streamlit_app.messages import t
 
 MONTHS_LATER = 3
+ENOUGH = 30  # customers in a cohort that a sentence may speak of
 
 
 def show() -> None:
     """The observations side by side."""
     st.subheader(t("overview.next"))
     observations = {"churn": _churn(), "retention": _retention(), "activity": _activity(), "payments": _payments()}
-    grid = st.grid(min_column_width=190, gap="small", border=True)
+    grid = st.grid(4, min_column_width=190, gap="small", border=True)
     for page, sentence in observations.items():
         if sentence:
             with grid.cell():
@@ -41,7 +42,7 @@ def _churn() -> str:
 
 def _retention() -> str:
     cells = figures.final(data.answer(Question("retention_cohort")).table)
-    cells = cells.filter(pc.equal(cells["period"], MONTHS_LATER))
+    cells = cells.filter(pc.and_(pc.equal(cells["period"], MONTHS_LATER), pc.greater_equal(cells["n"], ENOUGH)))
     if not cells.num_rows:
         return ""
     newest = max(cells.to_pylist(), key=lambda row: row["cohort"])

@@ -18,8 +18,12 @@ def show(answer: Answer, *, key: str, title: str) -> None:
     rows = sorted(answer.rows(), key=lambda row: (-row["date"].toordinal(), row["rank"]))
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
-        st.dataframe([_row(row) for row in rows], hide_index=True, height=HEIGHT, key=key)
+        st.dataframe([_row(row) for row in rows], hide_index=True, height=HEIGHT, key=key, column_config=_widths())
         st.caption(chart.footnote(answer.table, chart.basis_of(answer)))
+
+
+def _widths() -> dict[str, object]:
+    return {t("churn.columns.status"): st.column_config.TextColumn(width="medium")}
 
 
 def _row(row: dict[str, object]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import streamlit as st
 from pipeline.errors import NeopulseError
 from streamlit_app import data, formats
 from streamlit_app.auth import AdmissionError
+from streamlit_app.components import links
 from streamlit_app.messages import t
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,8 @@ def _first_run() -> None:
     run = data.latest_run()
     if run is None:
         st.markdown(t("common.no_version.start"))
-        st.code("neopulse demo\nneopulse run", language="bash")
+        st.code(t("common.no_version.commands"), language="bash")
+        links.to("ops_runs", t("common.no_version.or_on_the_page"))
         return
     st.markdown(t(f"common.no_version.{run.state}", run=run.id))
     for step in run.steps:

@@ -15,20 +15,22 @@ import streamlit as st
 Value = TypeVar("Value")
 
 
-def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw: Callable[[], Value]) -> Value:
-    """Draw the widget `key`, starting from the URL's value where that is a good one, and write what it holds back."""
-    held = st.session_state.get(key, st.query_params.get(key))
-    found = None if held is None else read(str(held))  # what is held may be gone from the newest version
-    if key not in st.session_state or found is None:
-        st.session_state[key] = default if found is None else found
-    value = draw()
+def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw: Callable[[Value], Value | None]) -> Value:
+    """Draw the widget `key`, starting from the URL's value where that is a good one, and write what it holds back.
+
+    `draw` gets the value to start from. What it cannot hold any more, or was emptied of, counts as the default.
+    """
+    written = st.query_params.get(key)
+    found = None if written is None else read(written)
+    drawn = draw(default if found is None else found)
+    value = default if drawn is None else drawn
     remember(key, value, default)
     return value
 
 
 def remember(key: str, value: object, default: object) -> None:
     """Let the URL say what differs from the default, and nothing else."""
-    if value == default or value is None:
+    if value == default:
         if key in st.query_params:
             del st.query_params[key]
     elif st.query_params.get(key) != str(value):

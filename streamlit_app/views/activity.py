@@ -35,7 +35,7 @@ def show() -> None:
     with left:
         card("rolling", charts.COUNT_BY_SERIES, _rolling(question))
     with right:
-        card("stickiness", charts.SHARE_OVER_TIME, data.answer(_daily(question, "stickiness")))
+        card("stickiness", charts.RATIO_OVER_TIME, data.answer(_daily(question, "stickiness")))
     card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, data.answer(_daily(question, "l28")))
     metric_help.show("active_customers", active)
 

@@ -50,7 +50,7 @@ def _card_not_present(question: Question) -> None:
             charts.SHARE_OVER_TIME, unknown, key="unknown", title=t("payments.unknown"), subtitle=t("payments.unknown_explained")
         )
     by_country = data.answer(replace(question, by="merchant_country"))
-    countries, total = figures.share_of_all_months(by_country, data.country_name, most=COUNTRIES)
+    countries, total = figures.share_over_months(by_country, data.country_name, most=COUNTRIES)
     shown = t("common.shown_of", shown=countries.table.num_rows, total=total)
     subtitle = f"{t('payments.by_country_explained')} {shown}"
     chart.show(charts.CARD_SHARE_BY_COUNTRY, countries, key="countries", title=t("payments.by_country"), subtitle=subtitle)
