@@ -88,18 +88,17 @@ def admit_local(address: str | None, *, host: str | None, behind_loopback: bool)
     """Let the local user in, who needs no sign-in because only this machine can reach the app.
 
     `address` is what the server listens on (None: every address), `host` the name the browser asked for (None: not told).
-    A foreign name on a loopback address is a page elsewhere that points its own name here (DNS rebinding).
+    A foreign name that leads here is a page elsewhere that points its own name to this machine (DNS rebinding).
     """
-    if behind_loopback:
-        return
-    if not is_loopback(address):
+    if not (behind_loopback or is_loopback(address)):
         raise AdmissionError(
             "Nobody can sign in here, and other machines can reach this address",
             reason="wide_address",
             place=address or "0.0.0.0",
             next="set NEOPULSE_ADDRESS=127.0.0.1, or NEOPULSE_BEHIND_LOOPBACK=true where only this machine reaches the port",
         )
-    if host is not None and not is_loopback(host_name(host)):
+    name = None if host is None else host_name(host)
+    if host is not None and not (is_loopback(name) or (behind_loopback and is_inside(name))):
         raise AdmissionError(
             "The browser asked for a name that is not this machine's own",
             reason="foreign_host",
@@ -118,9 +117,18 @@ def host_name(host: str) -> str | None:
 
 def is_loopback(name: str | None) -> bool:
     """Whether a host name or address can only mean this machine."""
-    if name == "localhost":
-        return True
+    return name == "localhost" or (is_address(name) and ipaddress.ip_address(str(name)).is_loopback)
+
+
+def is_inside(name: str | None) -> bool:
+    """Whether nobody on the internet can own the name: an address, or a word such as a container's name."""
+    return name is not None and ("." not in name or is_address(name))
+
+
+def is_address(name: str | None) -> bool:
+    """Whether this is an IP address."""
     try:
-        return ipaddress.ip_address(name or "").is_loopback
+        ipaddress.ip_address(name or "")
     except ValueError:
         return False
+    return True

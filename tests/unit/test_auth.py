@@ -41,8 +41,16 @@ def test_a_foreign_name_on_a_loopback_address_is_refused(host: str) -> None:
     assert refused.value.reason == "foreign_host"
 
 
-def test_a_wide_address_is_allowed_where_only_the_own_machine_reaches_the_port() -> None:
-    auth.admit_local("0.0.0.0", host="localhost:8501", behind_loopback=True)
+@pytest.mark.parametrize("host", [None, "localhost:8501", "127.0.0.1:8501", "172.18.0.3:8501", "[fd00::3]:8501", "app:8501"])
+def test_a_wide_address_is_allowed_where_only_the_own_machine_reaches_the_port(host: str | None) -> None:
+    auth.admit_local("0.0.0.0", host=host, behind_loopback=True)
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8501", "localhost.evil.example", "172.18.0.3.evil.example", "["])
+def test_a_name_that_a_stranger_can_own_is_refused_behind_loopback_too(host: str) -> None:
+    with pytest.raises(AdmissionError) as refused:
+        auth.admit_local("0.0.0.0", host=host, behind_loopback=True)
+    assert refused.value.reason == "foreign_host"
 
 
 def test_each_role_may_do_what_the_ones_below_it_may() -> None:
