@@ -8,6 +8,7 @@ from streamlit_app.charts import marks
 from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate
 
+COLUMNS = ("cohort", "cohort_name", "period", "value", "n", "low", "high", "final_on", "provisional")
 ROW_HEIGHT = 24
 FITTING = "bandwidth('x') < 13 ? 0 : bandwidth('x') < 22 ? 8 : 11"  # no number where it would run into the next
 # Legible in either theme: on its own cell, and on a faded cell that lets the page shine through.
@@ -16,7 +17,7 @@ FADED_INK = "luminance(background) > 0.5 ? '#3d484d' : '#c9d2d6'"
 
 
 def _build(text: Translate) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, "share").transform_calculate(
+    base = marks.explained(marks.drawn(), text, "share", columns=COLUMNS).transform_calculate(
         customers="round(datum.value * datum.n)",
         label="format(datum.value * 100, '.0f')",
     )
@@ -43,7 +44,6 @@ def _build(text: Translate) -> alt.LayerChart:
         alt.Tooltip("n:Q", title="n", format=","),
         alt.Tooltip("interval:N", title=text("charts.interval")),
         alt.Tooltip("state:N", title=text("charts.state")),
-        alt.Tooltip("thin:N", title=" "),
     ]
     scale = alt.Scale(domain=[0, 1], clamp=True)
     colour = alt.Color(
@@ -78,8 +78,4 @@ def _build(text: Translate) -> alt.LayerChart:
     ).properties(height=alt.Step(ROW_HEIGHT))
 
 
-RETENTION_COHORTS = Chart(
-    "retention_cohorts",
-    ("cohort", "cohort_name", "period", "value", "n", "low", "high", "final_on", "provisional"),
-    _build,
-)
+RETENTION_COHORTS = Chart("retention_cohorts", COLUMNS, _build)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import altair as alt
 
 from streamlit_app.charts import marks
@@ -36,8 +34,7 @@ def _build(text: Translate) -> alt.LayerChart:
             until=f"toDate(+datum.begin + datum.span * {BAR_SHARE})",
             middle=f"toDate(+datum.begin + datum.span * {BAR_SHARE / 2})",
             named=marks.name_of("part", names),
-            state=f"datum.provisional ? {json.dumps(text('charts.final_on'))} + ' ' + timeFormat(datum.final_on, '%-d %b %Y')"
-            f" : {json.dumps(text('charts.final'))}",
+            state=marks.state(text),
         )
     )
     tips = [

@@ -9,10 +9,13 @@ from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate, Unit
 
 POINT_COLUMNS = ("date", "value", "n", "low", "high", "final_on", "provisional")
+CURVE_COLUMNS = ("period", "value", "n", "low", "high")
 
 
 def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, unit).encode(x=marks.over_time(), y=marks.value_axis("value", unit))
+    base = marks.explained(marks.drawn(), text, unit, columns=POINT_COLUMNS).encode(
+        x=marks.over_time(), y=marks.value_axis("value", unit)
+    )
     if series:
         base = base.encode(color=marks.by_series())
     first = [marks.day_tip(text)] + ([alt.Tooltip("series:N", title=text("charts.series"))] if series else [])
@@ -25,7 +28,7 @@ def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
 
 
 def _survival(text: Translate) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, "share").encode(
+    base = marks.explained(marks.drawn(), text, "share", columns=POINT_COLUMNS).encode(
         x=alt.X("tenure_days:Q", title=text("charts.tenure"), axis=alt.Axis(grid=False, domain=True, tickCount=10, format=",d")),
         y=marks.value_axis("value", "share"),
         color=marks.by_series(),
@@ -47,7 +50,7 @@ def _survival(text: Translate) -> alt.LayerChart:
 
 
 def _retention_curve(text: Translate) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, "share").encode(
+    base = marks.explained(marks.drawn(), text, "share", columns=CURVE_COLUMNS).encode(
         x=alt.X("period:Q", title=text("charts.period"), axis=alt.Axis(grid=False, domain=True, tickMinStep=1)),
         y=marks.value_axis("value", "share"),
     )
@@ -65,5 +68,5 @@ COUNT_BY_SERIES = Chart("count_by_series", (*POINT_COLUMNS, "series"), lambda te
 RATIO_OVER_TIME = Chart("ratio_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="ratio", series=False))
 SHARE_OVER_TIME = Chart("share_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="share", series=False))
 SHARE_BY_SERIES = Chart("share_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="share", series=True))
-RETENTION_CURVE = Chart("retention_curve", ("period", "value", "n", "low", "high"), _retention_curve)
+RETENTION_CURVE = Chart("retention_curve", CURVE_COLUMNS, _retention_curve)
 SURVIVAL = Chart("survival", ("tenure_days", "series", *POINT_COLUMNS[1:]), _survival)

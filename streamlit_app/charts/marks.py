@@ -83,18 +83,20 @@ def name_of(field: str, names: Mapping[str, str]) -> str:
     return f"{json.dumps(dict(names))}[datum.{field}]"
 
 
-def explained(chart: alt.Chart, text: Translate, unit: Unit) -> alt.Chart:
-    """The texts a tooltip shows: the interval, and from which day the point is final."""
-    spread = "format(datum.low * 100, '.1f') + '–' + format(datum.high, '.1%')"
-    final_on = "timeFormat(datum.final_on, '%-d %b %Y')"
-    state = f"datum.provisional ? {json.dumps(text('charts.final_on'))} + ' ' + {final_on} : {json.dumps(text('charts.final'))}"
-    thin = f"{IS_THIN} ? {json.dumps(text('charts.thin'))} : ''"
-    return chart.transform_calculate(
-        interval=f"isValid(datum.low) ? {spread} : '–'",
-        state=state,
-        thin=f"({thin})",
-        shown=f"format(datum.value, '{VALUE_FORMATS[unit]}')",
-    )
+def explained(chart: alt.Chart, text: Translate, unit: Unit, *, columns: Sequence[str]) -> alt.Chart:
+    """The texts that a tooltip shows, as far as the table has the columns: value, interval, from which day it is final."""
+    texts = {"shown": f"format(datum.value, '{VALUE_FORMATS[unit]}')"}
+    if "low" in columns:
+        texts["interval"] = "isValid(datum.low) ? format(datum.low * 100, '.1f') + '–' + format(datum.high, '.1%') : '–'"
+    if "final_on" in columns:
+        texts["state"] = state(text)
+    return chart.transform_calculate(**texts)
+
+
+def state(text: Translate) -> str:
+    """A Vega expression: final, or provisional and until when."""
+    until = f"{json.dumps(text('charts.final_on'))} + ' ' + timeFormat(datum.final_on, '%-d %b %Y')"
+    return f"datum.provisional ? {until} : {json.dumps(text('charts.final'))}"
 
 
 def tooltip(text: Translate, *, first: Sequence[alt.Tooltip], interval: bool, state: bool = True) -> list[alt.Tooltip]:

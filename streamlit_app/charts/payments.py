@@ -8,9 +8,13 @@ from streamlit_app.charts import marks
 from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate, Unit
 
+MONTHLY_COLUMNS = ("date", "series", "rank", "value", "final_on", "provisional")
+DAYS_COLUMNS = ("active_days", "value")
+COUNTRY_COLUMNS = ("series", "value", "n", "low", "high", "unknown")
+
 
 def _by_month_and_type(text: Translate, *, unit: Unit) -> alt.Chart:
-    base = marks.explained(marks.drawn(), text, unit)
+    base = marks.explained(marks.drawn(), text, unit, columns=MONTHLY_COLUMNS)
     return (
         base.mark_bar()
         .encode(
@@ -28,7 +32,7 @@ def _by_month_and_type(text: Translate, *, unit: Unit) -> alt.Chart:
 
 
 def _by_active_days(text: Translate) -> alt.Chart:
-    base = marks.explained(marks.drawn(), text, "count")
+    base = marks.explained(marks.drawn(), text, "count", columns=DAYS_COLUMNS)
     return (
         base.mark_bar(cornerRadiusTopLeft=1, cornerRadiusTopRight=1)
         .encode(
@@ -43,7 +47,7 @@ def _by_active_days(text: Translate) -> alt.Chart:
 
 
 def _by_country(text: Translate) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, "share").encode(
+    base = marks.explained(marks.drawn(), text, "share", columns=COUNTRY_COLUMNS).encode(
         y=alt.Y("series:N", title=None, sort=None, axis=alt.Axis(labelLimit=160, domain=False)),
         x=alt.X(
             "value:Q",
@@ -65,8 +69,7 @@ def _by_country(text: Translate) -> alt.LayerChart:
     ).properties(height=alt.Step(22))
 
 
-MONTHLY_COLUMNS = ("date", "series", "rank", "value", "final_on", "provisional")
 TRANSACTIONS_BY_TYPE = Chart("transactions_by_type", MONTHLY_COLUMNS, lambda text: _by_month_and_type(text, unit="count"))
 AMOUNT_BY_TYPE = Chart("amount_by_type", MONTHLY_COLUMNS, lambda text: _by_month_and_type(text, unit="usd"))
-CUSTOMERS_BY_ACTIVE_DAYS = Chart("customers_by_active_days", ("active_days", "value"), _by_active_days)
-CARD_SHARE_BY_COUNTRY = Chart("card_share_by_country", ("series", "value", "n", "low", "high", "unknown"), _by_country)
+CUSTOMERS_BY_ACTIVE_DAYS = Chart("customers_by_active_days", DAYS_COLUMNS, _by_active_days)
+CARD_SHARE_BY_COUNTRY = Chart("card_share_by_country", COUNTRY_COLUMNS, _by_country)

@@ -1,0 +1,91 @@
+"""Numbers and dates as English and French readers write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+
+from pipeline.settings import Settings
+from streamlit_app import formats, messages
+
+THIN, FIXED = "\u202f", "\u00a0"  # the spaces of French typography: narrow in numbers, fixed before a unit
+
+
+@pytest.fixture(params=["en", "fr"])
+def language(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(messages, "language", lambda: request.param)
+    return str(request.param)
+
+
+def expect(language: str, text: str, *, en: str, fr: str) -> None:
+    assert text == {"en": en, "fr": fr}[language]
+
+
+def test_counts_are_grouped_and_rounded_to_whole_customers(language: str) -> None:
+    expect(language, formats.number(18_766.4), en="18,766", fr=f"18{THIN}766")
+
+
+def test_a_fraction_is_written_as_a_percentage(language: str) -> None:
+    expect(language, formats.share(0.0541), en="5.4%", fr=f"5,4{THIN}%")
+    expect(language, formats.share(0.5, 0), en="50%", fr=f"50{THIN}%")
+
+
+def test_an_interval_names_its_unit_once(language: str) -> None:
+    expect(language, formats.interval(0.049, 0.0591), en="4.9–5.9%", fr=f"4,9–5,9{THIN}%")
+
+
+def test_changes_carry_their_sign_and_no_change_carries_none(language: str) -> None:
+    expect(language, formats.signed_number(-1204), en="−1,204", fr=f"−1{THIN}204")
+    expect(language, formats.signed_share(0.031), en="+3.1%", fr=f"+3,1{THIN}%")
+    expect(language, formats.signed_points(-0.015), en="−1.5 pp", fr="−1,5 pt")
+    expect(language, formats.signed_decimal(0.0), en="0.00", fr="0,00")
+
+
+def test_amounts_name_their_currency_and_leave_the_cents_out(language: str) -> None:
+    expect(language, formats.money(12_345_678.4), en="US$12,345,678", fr=f"12{THIN}345{THIN}678{FIXED}$US")
+
+
+def test_dates_are_written_in_words(language: str) -> None:
+    expect(language, formats.day(date(2019, 5, 15)), en="15 May 2019", fr="15 mai 2019")
+    expect(language, formats.month(date(2018, 8, 1)), en="Aug 2018", fr="août 2018")
+
+
+def test_a_moment_is_told_in_the_time_zone_of_the_bank(language: str) -> None:
+    moment = datetime(2019, 5, 15, 22, 30, tzinfo=UTC)
+    expect(language, formats.moment(moment, "Europe/Paris"), en="16 May 2019, 00:30", fr="16 mai 2019, 00:30")
+
+
+def test_what_is_not_known_is_a_dash_and_never_a_zero(language: str) -> None:
+    writers = (formats.number, formats.decimal, formats.share, formats.money, formats.day, formats.month, formats.moment)
+    assert {writer(None) for writer in writers} == {"–"}, language
+
+
+def test_codes_from_the_data_get_names_and_unknown_codes_stay_themselves(language: str) -> None:
+    expect(language, formats.dimension_value("country", "GB"), en="United Kingdom", fr="Royaume-Uni")
+    expect(language, formats.dimension_value("country", "unknown"), en="unknown", fr="inconnu")
+    expect(language, formats.dimension_value("type", "TOPUP"), en="Top-up", fr="Approvisionnement")
+    assert formats.dimension_value("plan", "PLATINUM") == "PLATINUM"
+    assert formats.dimension_value("country", "XX") == "XX"
+
+
+def test_the_activity_rule_that_the_settings_write_is_told_in_the_readers_language(language: str) -> None:
+    expect(
+        language,
+        formats.rule(Settings(_env_file=None).activity_rule),
+        en="COMPLETED transactions, not FEE, TAX, CASHBACK, REFUND, CARD_REFUND",
+        fr="opérations COMPLETED, sauf FEE, TAX, CASHBACK, REFUND, CARD_REFUND",
+    )
+    wide = Settings(
+        _env_file=None, activity_states="COMPLETED,PENDING", activity_excluded_types="", activity_minimum_amount=1.5
+    ).activity_rule
+    expect(
+        language,
+        formats.rule(wide),
+        en="COMPLETED or PENDING transactions, every type, at least 1.5 USD",
+        fr="opérations COMPLETED ou PENDING, tous types, au moins 1.5 USD",
+    )
+
+
+def test_a_rule_in_other_words_is_left_as_it_is(language: str) -> None:
+    assert formats.rule("whatever the bank says") == "whatever the bank says", language

@@ -1,0 +1,123 @@
+"""Every text stands in both languages, every text that is asked for exists, and no text stands there for nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamlit_app import messages
+
+APP = Path(messages.__file__).parent
+AREAS = sorted(path.stem for path in (messages.CATALOGUES / "en").glob("*.yml"))
+FINDERS = {"t", "text", "has"}
+
+
+def placeholders(message: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(message) if name}
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_the_catalogues_of_an_area_have_the_same_keys_and_placeholders(area: str) -> None:
+    english, french = messages.catalogue("en", area), messages.catalogue("fr", area)
+    assert set(english) == set(french)
+    assert {key: placeholders(english[key]) for key in english} == {key: placeholders(french[key]) for key in french}
+
+
+def test_both_languages_have_the_same_areas() -> None:
+    french = sorted(path.stem for path in (messages.CATALOGUES / "fr").glob("*.yml"))
+    assert french == AREAS
+
+
+def test_no_text_is_empty() -> None:
+    empty = [(language, area, key) for language, area, key, message in every_message() if not message.strip()]
+    assert empty == []
+
+
+def test_french_texts_keep_the_space_before_double_punctuation() -> None:
+    wrong = [key for language, _, key, message in every_message() if language == "fr" and re.search(r"\w[!?;]", message)]
+    assert wrong == []
+
+
+def every_message() -> Iterator[tuple[str, str, str, str]]:
+    for language in messages.LANGUAGES:
+        for area in AREAS:
+            for key, message in messages.catalogue(language, area).items():
+                yield language, area, key, message
+
+
+def asked_for() -> Iterator[tuple[str, str]]:
+    """Where in the app, and which key as a pattern: what an f-string fills in may be anything, and a key may be a beginning."""
+    for path in sorted(APP.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.fullmatch(r"[a-z_]+(\.\w+)+", node.value):
+                yield path.name, re.escape(node.value) + r"(\..+)?"
+            if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+                parts = [re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in node.values]
+                yield path.name, "".join(parts)
+
+
+def full_key(node: ast.AST) -> str | None:
+    """The key of a call such as t("area.name"); None for anything else."""
+    if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
+        return None
+    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
+    key = str(node.args[0].value)
+    return key if name in FINDERS and "." in key else None
+
+
+def test_every_text_that_the_app_asks_for_by_its_full_key_exists() -> None:
+    known = {f"{area}.{key}" for _, area, key, _ in every_message()}
+    missing = []
+    for path in sorted(APP.rglob("*.py")):
+        keys = (full_key(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        missing += [f"{path.name}: {key}" for key in keys if key is not None and key not in known]
+    assert missing == []
+
+
+def test_no_text_stands_in_the_catalogues_for_nothing() -> None:
+    patterns = [re.compile(pattern) for pattern in {pattern for _, pattern in asked_for()}]
+    keys = {f"{area}.{key}" for _, area, key, _ in every_message()}
+    unused = sorted(key for key in keys if not any(pattern.fullmatch(key) for pattern in patterns))
+    assert unused == []
+
+
+def test_a_missing_key_or_language_is_an_error_that_names_both() -> None:
+    for key, language in (("common.nothing_of_that_name", "en"), ("nowhere.at_all", "en"), ("common.csv", "de")):
+        with pytest.raises(messages.MissingMessageError, match=f"{key} in {language}"):
+            messages.text(key, language)
+
+
+def test_values_are_filled_in() -> None:
+    assert messages.text("common.as_of", "en", day="15 May 2019") == "data to 15 May 2019"
+
+
+class Surroundings:
+    """What Streamlit knows of a reader."""
+
+    def __init__(self, *, switch: str | None = None, url: str | None = None, browser: str | None = None) -> None:
+        self.session_state = {"lang": switch} if switch else {}
+        self.query_params = {"lang": url} if url else {}
+        self.context = type("Context", (), {"locale": browser})()
+
+
+@pytest.mark.parametrize(
+    ("surroundings", "expected"),
+    [
+        (Surroundings(switch="fr", url="en", browser="en-GB"), "fr"),
+        (Surroundings(url="fr", browser="en-GB"), "fr"),
+        (Surroundings(browser="fr-CA"), "fr"),
+        (Surroundings(browser="de-DE"), "en"),
+        (Surroundings(url="klingon", browser="fr"), "fr"),
+        (Surroundings(), "en"),
+    ],
+)
+def test_the_language_comes_from_the_switch_then_the_url_then_the_browser(
+    surroundings: Surroundings, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "st", surroundings)
+    assert messages.language() == expected
