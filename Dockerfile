@@ -1,0 +1,30 @@
+# One image for the app and the worker; docker-compose.yml starts it twice.
+
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+RUN python -m venv /venv
+WORKDIR /neopulse
+COPY pyproject.toml constraints.txt README.md ./
+# Packages that are still empty: what neopulse depends on is installed once, and again only when these files change.
+RUN mkdir pipeline worker streamlit_app
+RUN --mount=type=cache,target=/root/.cache/pip /venv/bin/pip install --quiet -c constraints.txt -e .
+
+FROM python:3.11-slim-bookworm
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOME=/tmp \
+    NEOPULSE_HOME=/data \
+    NEOPULSE_PORT=8501
+# A named volume takes over the owner of the folder that it is mounted on.
+RUN install -d -o 10001 -g 10001 /data
+WORKDIR /neopulse
+COPY --from=build /venv /venv
+COPY . .
+RUN python -m compileall -q pipeline worker streamlit_app
+USER 10001:10001
+VOLUME /data
+EXPOSE 8501
+HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --start-interval=1s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen('http://127.0.0.1:' + os.environ['NEOPULSE_PORT'] + '/_stcore/health', timeout=4)"]
+CMD ["neopulse", "app"]

@@ -1,0 +1,47 @@
+"""The Docker files: nothing runs with more rights than it needs, and the sample settings are the real ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.checks import settings_in_force
+from pipeline.settings import PROJECT
+
+SERVICES: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
+
+
+@pytest.mark.parametrize("name", ["app", "worker"])
+def test_a_service_runs_without_rights_and_comes_back_by_itself(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"]
+    assert service["restart"] == "unless-stopped"
+    assert service["logging"]["options"]["max-size"]
+    assert "state:/data" in service["volumes"]
+
+
+def test_the_only_published_port_is_on_the_loopback_address() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
+    assert len(ports) == 1
+    assert ports[0].startswith("127.0.0.1:")
+
+
+def test_the_image_runs_as_a_numbered_user_and_holds_no_secret() -> None:
+    assert "USER 10001:10001" in (PROJECT / "Dockerfile").read_text().splitlines()
+    allowed = (PROJECT / ".dockerignore").read_text().splitlines()
+    assert allowed[1] == "*"
+    assert not [line for line in allowed if "env" in line or "secret" in line]
+
+
+def test_the_sample_settings_are_settings_with_their_defaults() -> None:
+    lines = (PROJECT / ".env.example").read_text().splitlines()
+    given = dict(line.removeprefix("# ").split("=", 1) for line in lines if line.startswith("# NEOPULSE_"))
+    given.pop("NEOPULSE_RAW")  # has no default that one could show
+    defaults = {setting.name: setting.default for setting in settings_in_force(None)}
+    assert given == {name: defaults.get(name) for name in given}
+    assert all(line.startswith("#") for line in lines if line)

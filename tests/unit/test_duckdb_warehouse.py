@@ -1,0 +1,151 @@
+"""DuckDB as the warehouse: what a candidate sees of the landed files, and what a reader may do with a version."""
+
+from __future__ import annotations
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from pipeline.errors import DataError, PermanentError
+from pipeline.sources.landing import Fingerprint, LandedTable
+from pipeline.sources.schema import RAW_TABLES
+from pipeline.warehouse.duckdb import CANDIDATE, DuckDBWarehouse, ReadOnlyDuckDB
+
+
+def landed(folder: Path, name: str, *parts: dict[str, list[Any]]) -> LandedTable:
+    """A landed table of one file a part; columns that a part does not give are empty."""
+    folder.mkdir(parents=True, exist_ok=True)
+    marks = []
+    for number, part in enumerate(parts):
+        path = folder / f"{name}-{number}.parquet"
+        rows = len(next(iter(part.values())))
+        pa.parquet.write_table(pa.table({**{column: [None] * rows for column in RAW_TABLES[name].columns}, **part}), path)
+        marks.append(Fingerprint.of(path))
+    return LandedTable(name, tuple(marks), 0, RAW_TABLES[name].columns)
+
+
+def prepared(folder: Path, *tables: LandedTable, external: Path | None = None) -> list[Any]:
+    """What a candidate over these tables sees in `raw.transactions`: the amount, the moment and the code of each row."""
+    folder.mkdir(parents=True, exist_ok=True)
+    warehouse = DuckDBWarehouse(memory_limit="500MB", threads=1)
+    warehouse.prepare(
+        folder, {table.name: table for table in tables}, external={"external_countries": external} if external else {}
+    )
+    with duckdb.connect(folder / CANDIDATE) as connection:
+        select = "select amount_usd, created_date, ea_merchant_mcc from raw.transactions order by all"
+        return connection.execute(select).fetchall()
+
+
+def test_every_value_of_the_bank_is_a_text_whatever_type_its_file_has(tmp_path: Path) -> None:
+    moment = datetime(2018, 3, 1, 9, 30, tzinfo=UTC)
+    texts: dict[str, list[Any]] = {
+        "amount_usd": ["8.51"],
+        "created_date": ["2018-02-01 09:30:00 UTC"],
+        "ea_merchant_mcc": ["5411.0"],
+    }
+    typed: dict[str, list[Any]] = {"amount_usd": [9.5], "created_date": [moment], "ea_merchant_mcc": [5411]}
+    assert prepared(tmp_path, landed(tmp_path / "in", "transactions", texts, typed)) == [
+        ("8.51", "2018-02-01 09:30:00 UTC", "5411.0"),
+        ("9.5", "2018-03-01 09:30:00+00", "5411"),
+    ]
+
+
+def test_a_table_that_the_bank_left_out_is_there_and_empty(tmp_path: Path) -> None:
+    assert prepared(tmp_path) == []
+    with duckdb.connect(tmp_path / CANDIDATE) as connection:
+        columns = connection.execute("select * from raw.notifications").description
+    assert tuple(column[0] for column in columns) == RAW_TABLES["notifications"].columns
+
+
+def test_external_facts_keep_their_types_and_a_folder_may_have_a_quotation_mark(tmp_path: Path) -> None:
+    folder = tmp_path / "the bank's own"
+    folder.mkdir()
+    pa.parquet.write_table(pa.table({"alpha_2": ["FR"], "population": [68_000_000]}), folder / "facts.parquet")
+    prepared(folder, landed(folder, "transactions", {"amount_usd": ["1"]}), external=folder / "facts.parquet")
+    with duckdb.connect(folder / CANDIDATE) as connection:
+        assert connection.execute("select * from raw.external_countries").fetchall() == [("FR", 68_000_000)]
+
+
+def test_a_landed_file_that_is_no_parquet_is_told_in_one_line(tmp_path: Path) -> None:
+    table = landed(tmp_path, "transactions", {"amount_usd": ["1"]})
+    table.files[0].write_text("amount_usd\n1\n")
+    with pytest.raises(DataError) as refusal:
+        prepared(tmp_path / "candidate", table)
+    assert refusal.value.what.startswith("DuckDB gave up: ")
+    assert "\n" not in refusal.value.what
+
+
+def test_a_bank_without_a_complete_day_is_refused(tmp_path: Path) -> None:
+    with duckdb.connect(tmp_path / CANDIDATE) as connection:
+        connection.execute("create schema warehouse; create table warehouse.dim_publication as select null::date as as_of")
+    with pytest.raises(DataError) as refusal:
+        DuckDBWarehouse(memory_limit="500MB").publication_facts(tmp_path)
+    assert refusal.value.what == "The data holds no complete day: there is nothing to count up to"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    path = tmp_path / "v0001" / "published.duckdb"
+    path.parent.mkdir()
+    with duckdb.connect(path) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.mart_days as select date '2018-01-01' + range::integer as date, range as number,"
+            " timestamptz '2018-01-01 00:00:00+00' as moment from range(500)"
+        )
+    return path
+
+
+def test_a_reader_gets_typed_rows_for_named_parameters(database: Path) -> None:
+    rows = ReadOnlyDuckDB(database).query(
+        "select * from marts.mart_days where number = $number and date > $after", {"number": 3, "after": date(2018, 1, 1)}
+    )
+    assert rows.to_pylist() == [{"date": date(2018, 1, 4), "number": 3, "moment": datetime(2018, 1, 1, tzinfo=UTC)}]
+
+
+@pytest.mark.parametrize(
+    "statement", ["drop table marts.mart_days", "select * from read_text('{path}')", "copy marts.mart_days to '{path}.csv'"]
+)
+def test_a_reader_can_neither_write_nor_reach_another_file(database: Path, statement: str) -> None:
+    with pytest.raises(duckdb.Error):
+        ReadOnlyDuckDB(database).query(statement.format(path=database))
+
+
+def test_a_reader_reads_on_when_its_version_is_pruned(database: Path) -> None:
+    reader = ReadOnlyDuckDB(database)
+    shutil.rmtree(database.parent)
+    assert reader.query("select sum(number) as total from marts.mart_days").to_pylist() == [{"total": 124_750}]
+
+
+def test_twenty_threads_share_one_reader(database: Path) -> None:
+    reader = ReadOnlyDuckDB(database)
+
+    def counted(limit: int) -> Any:
+        return reader.query("select count(*) as days from marts.mart_days where number < $limit", {"limit": limit})["days"][
+            0
+        ].as_py()
+
+    with ThreadPoolExecutor(20) as threads:
+        assert list(threads.map(counted, range(200))) == list(range(200))
+
+
+def test_what_does_not_fit_in_memory_never_goes_into_the_versions_folder(database: Path) -> None:
+    reader = ReadOnlyDuckDB(database)
+    setting = "select current_setting('temp_directory') as folder"
+    assert not Path(reader.query(setting)["folder"][0].as_py()).is_relative_to(database.parent)
+
+
+def test_a_version_that_is_gone_and_one_that_is_damaged_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        ReadOnlyDuckDB(tmp_path / "published.duckdb")
+    (tmp_path / "published.duckdb").write_bytes(b"no database" * 1000)
+    with pytest.raises(PermanentError) as refusal:
+        ReadOnlyDuckDB(tmp_path / "published.duckdb")
+    assert refusal.value.next == "neopulse rollback VERSION, or neopulse run"
