@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import ConfigurationError, NeopulseError
 
 if TYPE_CHECKING:
     from pipeline.context import StepContext, StepResult
+    from pipeline.notify.event import Event
+    from pipeline.notify.outbox import Delivered
     from pipeline.settings import Settings
     from pipeline.warehouse.publication import Version
 
@@ -116,6 +118,47 @@ def _activate(context: StepContext) -> StepResult:
     return StepResult(SERVICE, sum(result.rows_in for result in results), sum(result.rows_out for result in results), detail)
 
 
+def _notify(context: StepContext) -> StepResult:
+    from pipeline.context import StepResult
+    from pipeline.marts import reader
+    from pipeline.notify.event import SyncCounts, success
+
+    version, told = _current(context), _told_by_steps(context)
+    event = success(
+        version,
+        reader(version).headline(),
+        run_id=context.run.id,
+        sheet=told.get("sheet", {}).get("location", ""),
+        syncs=tuple(SyncCounts.of(counts) for counts in told.get("activate", {}).get("syncs", ())),
+        links=_links(context.settings),
+    )
+    delivered = _deliver(context, event)
+    detail = {"location": delivered.location, "recipients": delivered.recipients, "sent_before": not delivered.is_new}
+    return StepResult(delivered.service, 1, int(delivered.is_new), detail)
+
+
+def _told_by_steps(context: StepContext) -> dict[str, Mapping[str, Any]]:
+    """The details of the steps that were done for this run, in it or in the runs that it resumes."""
+    run = context.store.run(context.run.id)
+    told = {step.name: step.detail for step in run.steps if step.detail}
+    while run.resumes is not None:
+        run = context.store.run(run.resumes)
+        told = {step.name: step.detail for step in run.steps if step.detail} | told
+    return told
+
+
+def _deliver(context: StepContext, event: Event) -> Delivered:
+    from pipeline.notify.outbox import Outbox
+
+    settings = context.settings
+    outbox = Outbox(settings.home / "outbox", context.store, guard=context.guard)
+    return outbox.deliver(event, sender=settings.mail_from, recipients=settings.mail_to, language=settings.language)
+
+
+def _links(settings: Settings) -> dict[str, str]:
+    return {"app": f"http://localhost:{settings.port}"}
+
+
 def _current(context: StepContext) -> Version:
     version = context.publications.current()
     if version is None:
@@ -147,6 +190,12 @@ def _destination(settings: Settings) -> Path:
 
 def announce_failure(context: StepContext, step: str, error: NeopulseError) -> None:
     """Tell the recipients that a run failed at that step."""
+    from pipeline.notify.event import failure
+
+    source, version = context.settings.source_name, context.publications.current()
+    links = _links(context.settings)
+    event = failure(step, error, run_id=context.run.id, at=context.clock.now(), source=source, version=version, links=links)
+    _deliver(context, event)
 
 
 _ARMS: Mapping[str, Callable[[StepContext], StepResult]] = {
@@ -154,4 +203,5 @@ _ARMS: Mapping[str, Callable[[StepContext], StepResult]] = {
     "transform": _transform,
     "sheet": _sheet,
     "activate": _activate,
+    "notify": _notify,
 }
