@@ -22,7 +22,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from pipeline import files, spreadsheets
 from pipeline.errors import DataError, PermanentError
 from pipeline.reverse_etl.base import ReadMart, Sync, SyncResult
-from pipeline.reverse_etl.plan import Plan, Source, changes, mirror, read_source, refuse_empty
+from pipeline.reverse_etl.plan import Plan, Source, changes, mirror, read_source, refuse_emptying
 
 SERVICE = "embedded reverse ETL"
 FILES = "files of the embedded reverse ETL"  # beside the syncs in the run store: file name to digest
@@ -53,8 +53,6 @@ class EmbeddedReverseETL:
         """Carry out the syncs, all or none. Raises DataError where a mart or the file cannot be used."""
         sources = [read_source(sync, read(sync.mart)) for sync in syncs]
         sent = {sync.name: self._store.sent_rows(sync.name) for sync in syncs}
-        for source in sources:
-            refuse_empty(source, sent[source.sync.name])
         plans = self._idle(sources, sent) or self._mirror(sources, sent)
         self._note_down(sources, sent)
         return tuple(plan.result(SERVICE) for plan in plans)
@@ -70,6 +68,8 @@ class EmbeddedReverseETL:
         workbook = self._open()
         tabs = [_Tab(workbook, source, self._path) for source in sources]
         plans = [mirror(tab.source, held=tab.held(), sent=sent[tab.source.sync.name]) for tab in tabs]
+        for plan in plans:
+            refuse_emptying(plan)
         work = [(tab, plan) for tab, plan in zip(tabs, plans, strict=True) if tab.lacks_header or not plan.is_idle]
         for tab, plan in work:
             tab.apply(plan)

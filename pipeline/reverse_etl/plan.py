@@ -99,11 +99,18 @@ class Plan:
         )
 
 
-def refuse_empty(source: Source, sent: Mapping[str, str]) -> None:
-    """Raise DataError where a mart without one row to send would delete everything that was sent before."""
-    if sent and not source.rows:
+def refuse_emptying(plan: Plan) -> None:
+    """Raise DataError where a mart without one row to send would delete what was sent before.
+
+    A list that is meant to be empty takes a person's hand once: with its rows gone from the tab there is nothing to delete.
+    """
+    sync = plan.source.sync
+    if plan.deleted and not plan.source.rows:
         raise _refused(
-            source.sync, f"the mart {source.sync.mart} has no row to send, which would delete all {len(sent):,} sent before"
+            sync,
+            f"the mart {sync.mart} has no row to send, which would delete all {len(plan.deleted):,} sent before",
+            "mend the data or the model, then neopulse run; "
+            f"if the list is meant to be empty, delete its rows in the tab {sync.tab}, then neopulse run --from activate",
         )
 
 
@@ -131,10 +138,10 @@ def _hash(columns: Sequence[str], row: Row) -> str:
     return hashlib.sha256(repr((columns, row)).encode()).hexdigest()[:32]
 
 
-def _refused(sync: Sync, what: str) -> DataError:
+def _refused(sync: Sync, what: str, remedy: str = "mend the model, then neopulse run --from transform") -> DataError:
     return DataError(
         f"The sync {sync.name} was stopped: {what}",
         where=f"syncs.yml: {sync.name}",
         safe="The destination is untouched; the new version is published",
-        next="mend the data or the model, then neopulse run --from transform",
+        next=remedy,
     )
