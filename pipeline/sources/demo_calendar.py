@@ -41,19 +41,37 @@ class Habit(NamedTuple):
 
 
 HABITS = (
-    Habit(375.0, 67.0, 0.8, 0.93, 0.224, 1.42, 0.87, 0.64),
-    Habit(25.0, 64.0, 1.03, 0.965, 0.20, 0.64, 0.51, 0.77),
-    Habit(1.7, 118.0, 0.8, 0.29, 0.50, 0.3, 0.154, 0.5),
+    Habit(375.0, 62.0, 0.78, 0.93, 0.219, 1.42, 0.95, 0.56),
+    Habit(25.8, 64.0, 1.03, 0.965, 0.198, 0.65, 0.70, 0.78),
+    Habit(1.5, 115.0, 0.8, 0.29, 0.57, 0.3, 0.144, 0.54),
 )
 """The regular, the occasional, and who only tries."""
 
-HABIT_SHARES = ((0.498, 0.346, 0.156), (0.95, 0.045, 0.005), (0.99, 0.01, 0.0))
+HABIT_SHARES = ((0.498, 0.346, 0.156), (0.95, 0.045, 0.005), (0.97, 0.03, 0.0))
 """Shares of the habits by tier: standard, premium, metal."""
 
-_SPELL_FACTOR = np.array([1.0, 3.2, 7.0])
+_SPELL_FACTOR = np.array([1.0, 3.2, 10.0])
 _DAILY_SHIFT = np.array([0.0, 0.5, 0.9])
 _PER_DAY_SHIFT = np.array([0.0, 0.4, 1.0])
 """How the tiers differ: longer spells, more active days, more transactions a day."""
+
+_LIKING_BY_COUNTRY = {
+    "RO": 0.35,
+    "LT": 0.3,
+    "IE": 0.2,
+    "MT": 0.2,
+    "PL": 0.1,
+    "CH": 0.1,
+    "FR": -0.15,
+    "PT": -0.15,
+    "ES": -0.25,
+    "DE": -0.35,
+}
+_LIKING_BY_YEAR_OF_AGE = -0.012
+_LIKING_OF_APPLE = 0.08
+_MEAN_BIRTH_YEAR = 1985
+_SPELL_LIKING = 0.6
+"""Mild differences between countries, ages and brands, in standard deviations, and how much they lengthen a spell."""
 
 _ATTEMPT_CHANCE = 0.002
 _BANK_CHANCE = 0.0006
@@ -64,7 +82,7 @@ _MONTHS = (0.97, 0.97, 1.0, 1.0, 1.01, 1.02, 1.03, 1.02, 1.0, 1.0, 1.01, 1.05)
 _LAST_DAYS = (0.78, 0.47, 0.22, 0.09, 0.05, 0.04, 0.04)
 """What is left of the activity on each day of the last week."""
 
-_DAILY_TREND = 0.165
+_DAILY_TREND = 0.138
 _SILENCE_TREND = -0.645
 """Growth, as a logarithm, of the daily chance and of the silences from the first day to the last."""
 _EARLY_DELAY = 0.53
@@ -93,16 +111,25 @@ def draw_lives(random: np.random.Generator, customers: Customers) -> Lives:
     for position, shares in enumerate(HABIT_SHARES):
         habit[tier == position] = deal(random, shares, int((tier == position).sum()))
     of = {name: _of_habit(name)[habit] for name in Habit._fields}
-    liking = random.normal(size=customers.count)
+    shared = _shared_liking(customers)
+    liking = random.normal(size=customers.count) + shared
     logit = np.log(of["daily"] / (1 - of["daily"])) + of["daily_spread"] * liking + _DAILY_SHIFT[tier]
     noise = 0.6 * liking + 0.8 * random.normal(size=customers.count)
     return Lives(
         first_at=_first_moments(random, customers.signed_up_at),
         habit=habit,
         daily=1 / (1 + np.exp(-logit)),
-        spell_days=of["spell_days"] * _SPELL_FACTOR[tier],
+        spell_days=of["spell_days"] * _SPELL_FACTOR[tier] * np.exp(_SPELL_LIKING * shared),
         per_day=np.exp(np.log(of["per_day"]) + of["per_day_spread"] * noise + _PER_DAY_SHIFT[tier]),
     )
+
+
+def _shared_liking(customers: Customers) -> Floats:
+    """How much a customer's country, age and device make of the bank; about 0 on average."""
+    by_country = np.array([_LIKING_BY_COUNTRY.get(country.alpha_2, 0.0) for country in facts.COUNTRIES])
+    is_apple = customers.brand == list(facts.BRANDS).index("Apple")
+    by_age = _LIKING_BY_YEAR_OF_AGE * (_MEAN_BIRTH_YEAR - customers.birth_year)
+    return np.asarray(by_country[customers.country] + by_age + np.where(is_apple, _LIKING_OF_APPLE, -_LIKING_OF_APPLE))
 
 
 def _first_moments(random: np.random.Generator, signed_up_at: Integers) -> Integers:
@@ -173,12 +200,16 @@ def _spells(
         edges[rows, start] = True
         over = end < _QUIET_FROM
         edges[rows[over], end[over] - 1] = True
-        habit = lives.habit[customers]
-        logarithm = _of_habit("silence_spread")[habit] * random.normal(size=len(rows)) + _SILENCE_TREND * (end / DAYS - 0.5)
-        start = end + 1 + np.floor(_of_habit("silence_days")[habit] * np.exp(logarithm)).astype(np.int64)
-        returning = (start < _QUIET_FROM) & (random.random(len(rows)) < _of_habit("returns")[habit])
+        start, returning = _returns(random, lives.habit[customers], end)
         rows, start = rows[returning], start[returning]
     return np.cumsum(steps[:, :-1], axis=1, dtype=np.int8) > 0, edges
+
+
+def _returns(random: np.random.Generator, habit: Integers, end: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+    """First day of the next spell after spells that ended before day `end`, and whether there is one."""
+    logarithm = _of_habit("silence_spread")[habit] * random.normal(size=len(end)) + _SILENCE_TREND * (end / DAYS - 0.5)
+    start = end + 1 + np.floor(_of_habit("silence_days")[habit] * np.exp(logarithm)).astype(np.int64)
+    return start, (start < _QUIET_FROM) & (random.random(len(end)) < _of_habit("returns")[habit])
 
 
 def _other_days(
@@ -210,3 +241,4 @@ def _day_factors() -> Floats:
 _PROGRESS = np.arange(DAYS) / DAYS - 0.5
 _DAY_FACTORS = _day_factors()
 _QUIET_FROM = DAYS - len(_LAST_DAYS)
+"""From this day on no spell begins or ends: the activity thins out."""
