@@ -15,7 +15,10 @@ ReadMart = Callable[[str], pa.Table]
 
 @dataclass(frozen=True)
 class Sync:
-    """One feed: which mart goes to which tab, by which key. `mirror` makes the tab hold what the mart holds."""
+    """One feed: which mart goes to which tab, by which key. `mirror` makes the tab hold what the mart holds.
+
+    `may_be_empty` is for lists that are now and then rightly empty; any other mart without a row is taken for a fault.
+    """
 
     name: str
     mart: str
@@ -24,6 +27,7 @@ class Sync:
     mode: str
     owner: str
     description: str
+    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)

@@ -100,18 +100,10 @@ class Plan:
 
 
 def refuse_emptying(plan: Plan) -> None:
-    """Raise DataError where a mart without one row to send would delete what was sent before.
-
-    A list that is meant to be empty takes a person's hand once: with its rows gone from the tab there is nothing to delete.
-    """
+    """Raise DataError where a mart that should not be empty has no row to send, which would delete what was sent before."""
     sync = plan.source.sync
-    if plan.deleted and not plan.source.rows:
-        raise _refused(
-            sync,
-            f"the mart {sync.mart} has no row to send, which would delete all {len(plan.deleted):,} sent before",
-            "mend the data or the model, then neopulse run; "
-            f"if the list is meant to be empty, delete its rows in the tab {sync.tab}, then neopulse run --from activate",
-        )
+    if plan.deleted and not plan.source.rows and not (sync.may_be_empty and not plan.source.rejects):
+        raise _refused(sync, f"the mart {sync.mart} has no row to send, which would delete all {len(plan.deleted):,} sent before")
 
 
 def mirror(source: Source, *, held: Mapping[str, bool], sent: Sequence[str] | Mapping[str, str]) -> Plan:
@@ -138,10 +130,10 @@ def _hash(columns: Sequence[str], row: Row) -> str:
     return hashlib.sha256(repr((columns, row)).encode()).hexdigest()[:32]
 
 
-def _refused(sync: Sync, what: str, remedy: str = "mend the model, then neopulse run --from transform") -> DataError:
+def _refused(sync: Sync, what: str) -> DataError:
     return DataError(
         f"The sync {sync.name} was stopped: {what}",
         where=f"syncs.yml: {sync.name}",
         safe="The destination is untouched; the new version is published",
-        next=remedy,
+        next="mend the data or the model, then neopulse run",
     )

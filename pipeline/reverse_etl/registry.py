@@ -35,16 +35,22 @@ def read_syncs(path: Path = SYNCS) -> tuple[Sync, ...]:
 
 
 def _sync(name: str, entries: Mapping[str, Any]) -> Sync:
-    expected = {field.name for field in fields(Sync)} - {"name"}
-    if unknown := set(entries) - expected:
-        raise ValueError(f"{name} has the entry {min(unknown)}, which means nothing; known are {', '.join(sorted(expected))}")
-    if lacking := [entry for entry in sorted(expected) if not isinstance(entries.get(entry), str) or not entries[entry].strip()]:
+    texts = {field.name for field in fields(Sync)} - {"name", "may_be_empty"}
+    if unknown := set(entries) - texts - {"may_be_empty"}:
+        known = ", ".join(sorted(texts | {"may_be_empty"}))
+        raise ValueError(f"{name} has the entry {min(unknown)}, which means nothing; known are {known}")
+    if lacking := [entry for entry in sorted(texts) if not isinstance(entries.get(entry), str) or not entries[entry].strip()]:
         raise ValueError(f"{name} lacks the entry {lacking[0]}")
-    sync = Sync(name=name, **entries)
+    if not isinstance(entries.get("may_be_empty", False), bool):
+        raise ValueError(f"{name} has an entry may_be_empty that is neither true nor false")
+    return _checked(Sync(name=name, **entries))
+
+
+def _checked(sync: Sync) -> Sync:
     if sync.mode not in MODES:
-        raise ValueError(f"{name} has the mode {sync.mode}; known are {', '.join(MODES)}")
+        raise ValueError(f"{sync.name} has the mode {sync.mode}; known are {', '.join(MODES)}")
     if len(sync.tab) > LONGEST_TAB_NAME or NOT_IN_TAB_NAMES & set(sync.tab):
-        raise ValueError(f"{name} has a tab name that a workbook cannot have: {sync.tab}")
+        raise ValueError(f"{sync.name} has a tab name that a workbook cannot have: {sync.tab}")
     return sync
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -233,14 +234,17 @@ def test_a_mart_without_one_row_to_send_deletes_nothing(bank: Bank, rows: list[R
     assert len(bank.store.sent_rows("customers")) == 3
 
 
-def test_a_list_that_is_meant_to_be_empty_passes_once_a_person_has_emptied_its_tab(bank: Bank) -> None:
+def test_a_list_that_may_be_empty_is_emptied_of_what_was_sent_but_not_by_faulty_rows(bank: Bank) -> None:
     bank.run()
+    bank.edit(lambda workbook: workbook["Lapsed"].append(["77", "their own"]))
+    engine = EmbeddedReverseETL(bank.path, bank.store)
+    winback = replace(LAPSED, may_be_empty=True)
+    bank.marts["sync_lapsed"] = [row(None)]
+    with pytest.raises(DataError, match="would delete all 1 sent before"):
+        engine.run((winback,), bank.read)
     bank.marts["sync_lapsed"] = []
-    with pytest.raises(DataError, match="delete its rows in the tab Lapsed"):
-        bank.run()
-    bank.edit(lambda workbook: workbook["Lapsed"].delete_rows(2))
-    assert counts(bank.run()[1]) == (0, 0, 0, 0, 0)
-    assert bank.store.sent_rows("lapsed") == {}
+    assert counts(engine.run((winback,), bank.read)[0]) == (0, 0, 0, 1, 0)
+    assert [values[0] for values in bank.tab("Lapsed")] == ["user_id", "77"]
 
 
 def test_an_empty_mart_is_fine_while_nothing_was_sent(bank: Bank) -> None:
@@ -357,9 +361,9 @@ def test_after_any_history_the_tab_holds_the_mart_and_the_rows_of_other_people(
 
 def test_the_shipped_syncs_are_two_mirrors_with_an_owner() -> None:
     syncs = {sync.name: sync for sync in read_syncs()}
-    assert {name: (sync.mart, sync.key, sync.mode) for name, sync in syncs.items()} == {
-        "customer_status": ("sync_customer_status", "user_id", "mirror"),
-        "lapsed_customers": ("sync_lapsed_customers", "user_id", "mirror"),
+    assert {name: (sync.mart, sync.key, sync.mode, sync.may_be_empty) for name, sync in syncs.items()} == {
+        "customer_status": ("sync_customer_status", "user_id", "mirror", False),
+        "lapsed_customers": ("sync_lapsed_customers", "user_id", "mirror", True),
     }
     assert all(sync.owner and sync.description for sync in syncs.values())
 
@@ -375,6 +379,7 @@ GOOD = "{mart: sync_a, key: id, tab: A, mode: mirror, owner: o, description: d}"
         (f"syncs: {{a: {GOOD.replace('key: id', 'keys: id')}}}", "a has the entry keys, which means nothing"),
         (f"syncs: {{a: {GOOD.replace('owner: o, ', '')}}}", "a lacks the entry owner"),
         (f"syncs: {{a: {GOOD.replace('mirror', 'append')}}}", "a has the mode append"),
+        (f"syncs: {{a: {GOOD.replace('owner', 'may_be_empty: perhaps, owner')}}}", "neither true nor false"),
         (f"syncs: {{a: {GOOD.replace('tab: A', 'tab: A/B')}}}", "a tab name that a workbook cannot have: A/B"),
         (f"syncs: {{a: {GOOD}, b: {GOOD}}}", "a and b have the same tab"),
     ],
