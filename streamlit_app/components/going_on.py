@@ -1,4 +1,4 @@
-"""What the chain is doing at this moment: looks again every two seconds, and draws the page anew when a run begins or ends."""
+"""What the chain is doing at this moment: looks again by itself, and draws the page anew when a run begins or ends."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from streamlit_app.components import answers, run_table, states
 from streamlit_app.messages import t
 from streamlit_app.operations import Now
 
-LOOK_AGAIN_SECONDS = 2
+SECONDS_WHILE_RUNNING = 1
+SECONDS_WHILE_IDLE = 2
 LIVE_LINES = 100
 LOG_HEIGHT = 230
 SEEN = "run_seen_going_on"
 
 
-@st.fragment(run_every=LOOK_AGAIN_SECONDS)
-@states.guard
 def show(zone: str) -> None:
     """The card at the top of the page: progress of the run that is going on, and the button for the next one."""
+    is_running = operations.now().running is not None
+    st.fragment(_card, run_every=SECONDS_WHILE_RUNNING if is_running else SECONDS_WHILE_IDLE)(zone)
+
+
+@states.guard
+def _card(zone: str) -> None:
     now = operations.now()
     _draw_anew_on_change(now)
     answers.tell()
@@ -71,7 +76,7 @@ def _worker(worker: WorkerRow, now: Now, zone: str) -> None:
 
 def _draw_anew_on_change(now: Now) -> None:
     """The history below belongs to the same moment: when a run begins or ends, the whole page is drawn again."""
-    seen = (now.running.id if now.running else None, now.latest.state if now.latest else None)
+    seen = None if now.latest is None else (now.latest.id, now.latest.state, now.running is not None)
     if st.session_state.setdefault(SEEN, seen) != seen:
         st.session_state[SEEN] = seen
         st.rerun()

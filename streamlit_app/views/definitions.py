@@ -34,7 +34,7 @@ def _freshness() -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(frame.facts_line(version))
         st.caption(t("definitions.freshness", published=published, zone=version.bank_timezone, run=version.run_id))
-        st.caption(t("definitions.rule", rule=version.activity_rule, window=version.inactivity_days))
+        st.caption(t("definitions.rule", rule=formats.rule(version.activity_rule), window=version.inactivity_days))
 
 
 def _metrics() -> None:

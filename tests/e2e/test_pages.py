@@ -1,0 +1,121 @@
+"""The pages as a reader opens them: each draws, follows its filters, and says what the command line says."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from conftest import Bank, charts, failures
+from playwright.sync_api import Page, expect
+
+from streamlit_app.messages import text
+
+WITH_CHARTS = ("overview", "activity", "retention", "churn", "payments")
+WITHOUT_CHARTS = ("customers", "definitions", "ops_runs")
+
+
+def address_of(app: str, name: str) -> str:
+    """Where a page lives; the first page is the app's own address."""
+    return app if name == "overview" else f"{app}/{name}"
+
+
+def heading(page: Page, name: str, language: str = "en") -> Any:
+    return page.get_by_role("heading", level=2, name=text(f"{name}.title", language), exact=True)
+
+
+def active_customers(page: Page, language: str = "en") -> Any:
+    """The headline figure on the page Activity."""
+    label = "Active customers" if language == "en" else "Clients actifs"
+    return page.get_by_test_id("stMetric").filter(has_text=label).first.get_by_test_id("stMetricValue")
+
+
+def published_value(bank: Bank, *arguments: str) -> str:
+    """The last value of active_customers on the command line, written as the app writes it in English."""
+    value = bank.metric("active_customers", *arguments)["rows"][-1]["value"]
+    return f"{round(value):,}"
+
+
+@pytest.mark.parametrize("name", [*WITH_CHARTS, *WITHOUT_CHARTS])
+def test_each_page_opens_in_english_and_french_without_a_failure(app: str, page: Page, name: str) -> None:
+    page.goto(address_of(app, name))
+    for language in ("en", "fr"):
+        page.get_by_test_id("stButtonGroup").get_by_text(language, exact=True).click()
+        expect(heading(page, name, language)).to_be_visible()
+        if name in WITH_CHARTS:
+            expect(charts(page).first).to_be_visible()
+        expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+        assert failures(page) == []
+
+
+def test_the_window_slider_changes_the_figures_to_those_of_the_command_line(app: str, page: Page, published_bank: Bank) -> None:
+    page.goto(f"{app}/activity")
+    expect(active_customers(page)).to_have_text(published_value(published_bank, "--window", "90"))
+
+    slider = page.get_by_role("slider", name=re.compile("Inactivity window"))
+    for _ in range(30):
+        slider.press("ArrowLeft")
+
+    at_60_days = published_value(published_bank, "--window", "60")
+    assert at_60_days != published_value(published_bank, "--window", "90")
+    expect(active_customers(page)).to_have_text(at_60_days)
+    expect(page).to_have_url(re.compile(r"[?&]window=60\b"))
+
+
+def test_filters_survive_a_reload_and_mean_the_same_in_the_other_language(app: str, page: Page, published_bank: Bank) -> None:
+    page.goto(f"{app}/activity")
+    page.get_by_role("combobox", name=re.compile("Country")).click()
+    page.get_by_role("option", name="France", exact=True).click()
+    of_france = published_value(published_bank, "--where", "country=FR")
+    expect(active_customers(page)).to_have_text(of_france)
+    expect(page).to_have_url(re.compile(r"[?&]country=FR\b"))
+
+    page.reload()
+    expect(active_customers(page)).to_have_text(of_france)
+    page.goto(page.url + "&lang=fr")
+    expect(active_customers(page, "fr")).to_have_text(of_france.replace(",", "\u202f"))
+
+
+def test_a_customer_is_found_by_id_and_the_state_is_explained_in_words(app: str, page: Page) -> None:
+    page.goto(f"{app}/customers?active=no")
+    expect(page.get_by_text(re.compile(r"^[\d,]+ of [\d,]+ customers"))).to_be_visible()
+    page.get_by_role("textbox", name="Customer id").fill("user_1")
+    page.get_by_role("textbox", name="Customer id").press("Enter")
+    page.get_by_role("button", name="Open customer 1", exact=True).click()
+
+    expect(page.get_by_role("heading", name="Customer 1", exact=True)).to_be_visible()
+    expect(page.get_by_text(re.compile(r"because .+ of silence|no active day so far"))).to_be_visible()
+    expect(charts(page).first).to_be_visible()
+    expect(page).to_have_url(re.compile(r"[?&]customer=1\b"))
+    page.get_by_role("button", name="Back to the list").click()
+    expect(heading(page, "customers")).to_be_visible()
+    assert failures(page) == []
+
+
+def test_a_metric_shows_its_meaning_in_both_languages_its_sql_and_its_tests(app: str, page: Page) -> None:
+    page.goto(f"{app}/definitions?metric=monthly_churn_rate")
+
+    card = page.get_by_text("mart_monthly_churn_rate").first
+    expect(card).to_be_visible()
+    expect(page.get_by_text("In French:")).to_be_visible()
+    page.get_by_text(re.compile("SQL of mart_monthly_churn_rate")).click()
+    expect(page.get_by_test_id("stCode").filter(has_text="select").first).to_be_visible()
+    expect(page.get_by_text(re.compile(r"mart_monthly_churn_rate · tests passed: (\d+) of \1"))).to_be_visible()
+
+
+def test_each_data_problem_says_why_it_matters_and_how_to_mend_it(app: str, page: Page) -> None:
+    page.goto(f"{app}/definitions?section=quality")
+
+    expect(page.get_by_text("Why it matters:").first).to_be_visible()
+    problems = page.get_by_text(re.compile(r"^[\d,]+ · \w+ · "))
+    assert problems.count() == page.get_by_text("How to mend it:").count() > 0
+
+
+def test_a_name_that_is_not_this_machines_own_is_refused_with_the_reason(app: str, page: Page) -> None:
+    port = app.rpartition(":")[2]
+    page.goto(app)
+    expect(heading(page, "overview")).to_be_visible()
+    page.goto(f"http://neopulse.localhost:{port}")
+
+    expect(page.get_by_text(re.compile("which is not this machine's own name"))).to_be_visible()
+    expect(charts(page)).to_have_count(0)
