@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -251,6 +252,9 @@ def test_the_same_version_makes_the_same_file_byte_by_byte(path: Path) -> None:
     first = path.read_bytes()
     WorkbookSheet(path).write(tabs(), at=PUBLISHED_AT)
     assert path.read_bytes() == first
+    with zipfile.ZipFile(path) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert archive.read("docProps/core.xml").count(b"2019-05-17T04:12:30Z") == 2
 
 
 def test_numbers_and_dates_have_formats_and_the_header_stays_on_the_screen(path: Path) -> None:
