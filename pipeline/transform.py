@@ -143,14 +143,14 @@ def _test_failed(test: NodeResult, built: Build, *, safe: str) -> UntestedError:
 
 def _in_words(test: NodeResult) -> str:
     if test.status == "error":
-        return test.message
+        return _reason(test.message)
     own = "rows that break “{description}”: {count}" if test.description else "rows that break it: {count}"
     known = {"model": test.model, "column": test.column, "description": test.description, "count": test.failures}
     return _BROKEN_RULES.get(test.rule, own).format(**known)
 
 
 def _not_built(node: NodeResult, *, safe: str) -> NeopulseError:
-    what = f"The {node.kind} {node.name} could not be built: {node.message}"
+    what = f"The {node.kind} {node.name} could not be built: {_reason(node.message)}"
     if "Out of Memory" in node.message:
         again = "raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
         return PermanentError(what, where="NEOPULSE_MEMORY_LIMIT", safe=safe, next=again)
@@ -158,6 +158,13 @@ def _not_built(node: NodeResult, *, safe: str) -> NeopulseError:
         return PermanentError(what, where="NEOPULSE_HOME", safe=safe, next="free disk space, then neopulse run --from transform")
     again = "mend the data or the model, then neopulse run --from transform"
     return DataError(what, where=node.file, safe=safe, next=again)
+
+
+def _reason(message: str) -> str:
+    """The engine's reason, without dbt's heading above it and the advice and the code below; the log has it all."""
+    heading, _, rest = message.partition("\n")
+    lines = [line.strip() for line in (rest or heading).splitlines()]
+    return " ".join(lines[: lines.index("")] if "" in lines else lines)
 
 
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
