@@ -1,0 +1,315 @@
+"""The pages on a published demo bank, without a browser: what they show, what follows the filters, what they say when broken."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import chain
+import pyarrow as pa
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pipeline.marts import Question
+from pipeline.runs.records import RunState
+from pipeline.sources.demo import generate
+from pipeline.warehouse.publication import Publications, TestSummary, Version
+from streamlit_app import data
+from streamlit_app.components import frame
+from streamlit_app.messages import text
+
+APP = Path(data.__file__).parent / "app.py"
+VIEWS = ("overview", "activity", "retention", "churn", "payments")
+SECONDS = 120
+LAST_DAY = date(2019, 5, 10)
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A NEOPULSE_HOME with one published version of a small demo bank."""
+    folder = tmp_path_factory.mktemp("bank")
+    generate(folder / "raw", transactions=20_000, seed=7)
+    chain.publish(folder / "raw", folder / "home", as_of=LAST_DAY)
+    return folder / "home"
+
+
+@pytest.fixture
+def home(bank: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app reads that bank, and lets the local user in."""
+    use(bank, monkeypatch)
+    return bank
+
+
+def use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEOPULSE_HOME", str(home))
+    monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
+
+
+@pytest.fixture
+def no_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The app has nothing to read yet."""
+    del home  # set before, so that this one counts
+    use(tmp_path / "home", monkeypatch)
+    return tmp_path / "home"
+
+
+def draw(name: str) -> None:
+    import importlib
+
+    importlib.import_module(f"streamlit_app.views.{name}").show()
+
+
+def opened(name: str, **parameters: str) -> AppTest:
+    """A page by itself, opened by a link with these parameters."""
+    page = AppTest.from_function(draw, args=(name,), default_timeout=SECONDS)
+    page.query_params.update(parameters)
+    return page.run()
+
+
+def whole_app() -> AppTest:
+    return AppTest.from_file(str(APP), default_timeout=SECONDS).run()
+
+
+def charts(page: AppTest) -> int:
+    return len(page.get("vega_lite_chart"))
+
+
+def words(page: AppTest) -> str:
+    kinds = ("header", "subheader", "caption", "markdown", "warning", "info", "error", "code")
+    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+
+
+def failed(page: AppTest) -> list[str]:
+    return [error.value for error in page.error] + [error.message for error in page.exception]
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize(("name", "cards"), [("overview", 2), ("activity", 5), ("retention", 2), ("churn", 2), ("payments", 5)])
+def test_each_page_draws_its_charts_in_both_languages(name: str, cards: int, language: str) -> None:
+    page = opened(name, lang=language)
+    assert failed(page) == []
+    assert [header.value for header in page.header] == [text(f"{name}.title", language)]
+    assert charts(page) == cards
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_every_chart_has_a_caption_that_says_what_it_rests_on(name: str) -> None:
+    page = opened(name)
+    last_day = "to 10 May 2019"
+    assert sum(last_day in caption.value for caption in page.caption) >= charts(page)
+
+
+def test_the_headline_figures_are_those_of_the_published_version(home: Path) -> None:
+    page = opened("overview")
+    shown = {metric.label: metric.value for metric in page.metric}
+    version = Publications(home, keep=5).current()
+    assert version is not None
+    last = chain.reader(version).answer(Question("active_customers")).rows()[-1]
+    assert shown["Active customers"] == f"{round(last['value']):,}"
+    assert len(shown) == 8
+
+
+def active_customers(page: AppTest) -> str:
+    return str(next(metric.value for metric in page.metric if metric.label == "Active customers"))
+
+
+def test_the_window_in_a_link_and_on_the_slider_change_the_figures_alike() -> None:
+    published, linked = opened("activity"), opened("activity", window="20")
+    assert active_customers(published) != active_customers(linked)
+    moved = published.slider(key="window").set_value(20).run()
+    assert active_customers(moved) == active_customers(linked)
+    assert moved.query_params["window"] == "20"
+
+
+def test_what_equals_the_default_does_not_stand_in_the_link() -> None:
+    page = opened("activity", window="20")
+    assert "window" not in page.slider(key="window").set_value(90).run().query_params
+
+
+def test_a_filter_stands_in_the_link_by_its_code_in_every_language() -> None:
+    page = opened("activity")
+    page.selectbox(key="country").set_value("FR").run()
+    assert page.query_params["country"] == "FR"
+    french = opened("activity", country="FR", lang="fr")
+    assert french.selectbox(key="country").value == "FR"
+    assert next(metric.value for metric in french.metric) == active_customers(page)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"window": "9999"}, {"window": "x"}, {"country": "ZZ"}, {"from": "yesterday"}, {"to": "1999-01-01"}, {"grain": "decade"}],
+)
+def test_a_link_with_a_value_that_cannot_be_opens_on_the_default(parameters: dict[str, str]) -> None:
+    page = opened("activity", **parameters)
+    assert failed(page) == []
+    assert active_customers(page) == active_customers(opened("activity"))
+    assert page.query_params == {}
+
+
+def test_a_range_chosen_backwards_is_read_forwards() -> None:
+    page = opened("churn", **{"from": "2019-03-01", "to": "2019-01-01"})
+    assert failed(page) == []
+    months = set(page.dataframe[0].value["Month"])
+    assert months == {"Jan 2019", "Feb 2019", "Mar 2019"}
+
+
+def test_a_segment_without_anybody_says_so_and_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = data.answer
+
+    def nobody(question: Question) -> Any:
+        found = answer(question)
+        return type(found)(**{**vars(found), "table": found.table.slice(0, 0)})
+
+    monkeypatch.setattr(data, "answer", nobody)
+    for name in VIEWS:
+        page = opened(name)
+        assert failed(page) == [], name
+        assert len(page.info) == 1, name
+
+
+def test_the_monthly_table_marks_the_month_that_is_not_over() -> None:
+    table = opened("churn").dataframe[0].value
+    status = dict(zip(table["Month"], table["Status"], strict=True))
+    assert status["May 2019"] == "provisional, final on 31 May 2019"
+    assert status["Apr 2019"] in ("final", "fewer than 30")
+
+
+def test_the_cohort_heat_map_follows_its_choices() -> None:
+    page = opened("retention")
+    page.segmented_control(key="kind").set_value("unbounded").run()
+    assert page.query_params["kind"] == "unbounded"
+    assert "Unbounded" in words(page)
+    assert failed(page.segmented_control(key="grain").set_value("week").run()) == []
+
+
+def test_the_app_shows_every_page_to_the_local_admin_and_the_version_in_its_header() -> None:
+    page = whole_app()
+    assert failed(page) == []
+    header = page.caption[0].value
+    assert header.startswith("**v0001** · data to 10 May 2019 · ")
+    assert header.endswith(" tests passed · the bank's files")
+
+
+def test_data_problems_are_told_in_the_header() -> None:
+    rows = sum(problem["rows_affected"] for problem in data.data_quality().to_pylist())
+    assert rows > 0
+    labels = [popover.proto.popover.label for popover in whole_app().get("popover")]
+    assert f"{rows:,} rows set aside" in labels
+
+
+def test_old_data_is_told_in_the_header() -> None:
+    """The bank of the tests ends in 2019 and is published in 2026."""
+    assert [warning.value.splitlines()[0] for warning in whole_app().warning] == [
+        "The newest data is of 10 May 2019, though this version was made on 23 Nov 2026. Is the bank's export still arriving?"
+    ]
+
+
+def version_of(source: str) -> Version:
+    return Version(
+        name="v0003",
+        number=3,
+        folder=Path("v0003"),
+        published_at=datetime(2019, 5, 17, 6, tzinfo=UTC),
+        run_id=5,
+        as_of=date(2019, 5, 16),
+        source=source,
+        inactivity_days=90,
+        activity_rule="COMPLETED transactions, every type",
+        bank_timezone="Europe/Paris",
+        tests=TestSummary(passed=41, failed=0, warned=0, total=41),
+        rows={},
+    )
+
+
+def test_synthetic_data_says_so() -> None:
+    assert frame.facts_line(version_of("demo bank")).endswith("41 of 41 tests passed · synthetic demo bank")
+    assert frame.facts_line(version_of("files")).endswith("the bank's files")
+
+
+@pytest.mark.usefixtures("no_home")
+def test_before_the_first_version_a_page_says_what_to_do() -> None:
+    page = whole_app()
+    assert failed(page) == []
+    assert "No figures yet" in words(page)
+    assert "neopulse demo" in words(page)
+    assert charts(page) == 0
+
+
+def test_a_damaged_version_is_told_with_place_and_next_command_and_without_a_traceback(bank: Path, no_home: Path) -> None:
+    shutil.copytree(bank, no_home)
+    (no_home / "versions" / "v0001" / "version.json").write_text("{", encoding="utf-8")
+    page = whole_app()
+    assert page.exception == []
+    assert len(page.error) == 1
+    assert "Next: neopulse" in page.error[0].value
+    assert str(no_home) in page.error[0].value
+    assert "Traceback" not in words(page)
+
+
+def test_an_unforeseen_failure_gives_a_reference_and_keeps_its_words_to_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: Question) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    monkeypatch.setattr(data, "answer", fail)
+    page = opened("churn")
+    assert page.exception == []
+    (told,) = page.error
+    assert "secret detail" not in told.value
+    reference = caplog.records[-1].args[0]  # type: ignore[index]
+    assert str(reference) in told.value
+    assert caplog.records[-1].exc_info is not None
+
+
+def test_an_error_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    st.cache_resource.clear()
+    working = data.marts.reader
+
+    def broken(_: Version) -> None:
+        raise OSError("the disk is gone for a moment")
+
+    monkeypatch.setattr(data.marts, "reader", broken)
+    with pytest.raises(OSError, match="for a moment"):
+        data.answer(Question("mau"))
+    monkeypatch.setattr(data.marts, "reader", working)
+    assert not data.answer(Question("mau")).empty
+
+
+def test_one_answer_is_read_once_a_version_and_role() -> None:
+    first = data.answer(Question("wau"))
+    assert data.answer(Question("wau")) is first
+    assert data.answer(Question("wau", where=(("country", "GB"),))) is not first
+
+
+def test_the_time_key_is_called_date_whatever_the_grain() -> None:
+    for grain in ("day", "week", "month"):
+        assert data.answer(Question("active_customers", grain=grain)).table.column_names[0] == "date"
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.INTERRUPTED])
+def test_a_run_that_broke_off_says_whether_these_figures_are_its_own(state: RunState, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = data.latest_run()
+    assert run is not None
+    for version, ending in (("v0001", "afterwards at: "), (None, "whole and tested.")):
+        changed = type(run)(**{**vars(run), "state": state, "version": version})
+        monkeypatch.setattr(data, "latest_run", lambda changed=changed: changed)
+        (told,) = whole_app().warning
+        assert ending in told.value
+
+
+def test_no_view_and_no_chart_reads_settings_or_a_database_itself() -> None:
+    sources = [path for folder in ("views", "charts") for path in (APP.parent / folder).glob("*.py")]
+    assert len(sources) > 10
+    forbidden = re.compile(r"^\s*(import|from)\s.*\b(settings|duckdb|sqlalchemy|requests)\b", re.MULTILINE)
+    assert [path.name for path in sources if forbidden.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_tables_are_arrow_from_the_mart_to_the_chart() -> None:
+    assert isinstance(data.growth(Question("active_customers", grain="month")).table, pa.Table)
