@@ -67,7 +67,7 @@ def _standing(step: Step, run: Run) -> str:
 
 
 def _marked(standing: str, text: str) -> str:
-    return f":{COLOURS[standing]}[{ICONS[standing]} {text}]"
+    return f":{COLOURS[standing]}[{ICONS[standing]}\u00a0{text}]"
 
 
 def facts(run: Run, *, zone: str, now: datetime | None) -> str:
@@ -110,7 +110,7 @@ def _row(step: Step, run: Run) -> dict[str, str]:
         "state": _marked(standing, t(f"ops_runs.states.{standing}")),
         "service": step.service or formats.NOTHING,
         "attempts": formats.number(step.attempts) if step.attempts else formats.NOTHING,
-        "took": formats.duration(seconds),
+        "took": formats.duration(seconds).replace(" ", "\u00a0"),
         "rows_in": formats.number(step.rows_in),
         "rows_out": formats.number(step.rows_out),
     }

@@ -20,7 +20,7 @@ def show(zone: str) -> None:
         is_current = current is not None and version.name == current.name
         with st.container(border=True, gap="xsmall"):
             _one(version, zone, is_current=is_current)
-            if not is_current and st.button(_label(version), key=f"back_{version.name}", icon=":material/history:"):
+            if not is_current and st.button(_label(version, current), key=f"show_{version.name}", icon=":material/history:"):
                 _confirm(version, current)
 
 
@@ -40,14 +40,15 @@ def _one(version: Version, zone: str, *, is_current: bool) -> None:
     )
 
 
-def _label(version: Version) -> str:
-    return t("ops_runs.roll_back", version=version.name)
+def _label(version: Version, current: Version | None) -> str:
+    is_newer = current is not None and version.number > current.number
+    return t("ops_runs.go_forward" if is_newer else "ops_runs.roll_back", version=version.name)
 
 
 def _confirm(version: Version, current: Version | None) -> None:
     """Ask before every reader's figures change."""
 
-    @st.dialog(_label(version), icon=":material/history:")
+    @st.dialog(_label(version, current), icon=":material/history:")
     def ask() -> None:
         st.markdown(
             t(

@@ -1,0 +1,53 @@
+"""Why a customer's state is what it is, in words, at the edges of the inactivity window."""
+
+from __future__ import annotations
+
+from datetime import date
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from streamlit_app import data, messages
+from streamlit_app.data import Customer
+from streamlit_app.views import customers
+
+AS_OF = date(2019, 5, 15)
+
+
+@pytest.fixture(autouse=True)
+def a_version_with_a_window_of_90_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=90))
+    monkeypatch.setattr(messages, "language", lambda: "en")
+
+
+def customer(**facts: Any) -> Customer:
+    known = {"as_of": AS_OF, "opening_date": date(2018, 1, 20), "first_active_day": date(2018, 1, 21), "lapses": 0}
+    return Customer(facts=known | facts)
+
+
+def test_one_day_short_of_the_window_is_active_and_names_the_day_on_which_that_would_end() -> None:
+    words = customers.why(customer(is_active=True, last_active_day=date(2019, 2, 15), days_silent=89))
+    assert words.startswith("**Active, because 89 days of silence is less than N = 90 days.**")
+    assert "last active day was 15 Feb 2019; the data goes to 15 May 2019" in words
+    assert "counts as gone from 16 May 2019" in words
+
+
+def test_the_whole_window_in_silence_is_a_lapse_recognised_on_that_very_day() -> None:
+    words = customers.why(customer(is_active=False, last_active_day=date(2019, 2, 14), days_silent=90, lapses=1))
+    assert words.startswith("**Inactive, because 90 days of silence is no less than N = 90 days.**")
+    assert "recognised on 15 May 2019" in words
+    assert "came back" not in words
+
+
+def test_lapses_that_ended_are_counted_as_returns_and_the_present_one_is_not() -> None:
+    words = customers.why(customer(is_active=False, last_active_day=date(2018, 12, 1), days_silent=165, lapses=3))
+    assert words.endswith("went silent for more than N days and came back; times: 2.")
+    words = customers.why(customer(is_active=True, last_active_day=AS_OF, days_silent=0, lapses=3))
+    assert words.endswith("came back; times: 3.")
+
+
+def test_who_never_had_an_active_day_is_told_from_the_opening_of_the_account() -> None:
+    never = customer(is_active=False, first_active_day=None, last_active_day=None, days_silent=480)
+    words = customers.why(never)
+    assert words.startswith("**Inactive: no active day so far.** The account was opened on 20 Jan 2018, 480 days before")
