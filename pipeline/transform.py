@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline import files, metrics
 from pipeline.clock import bank_day
 from pipeline.context import StepContext, StepResult
-from pipeline.errors import DataError, NeopulseError, PermanentError
+from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.settings import PROJECT
 from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
 from pipeline.warehouse.base import Warehouse
@@ -22,6 +23,7 @@ from pipeline.warehouse.publication import Candidate, Facts, TestSummary, Untest
 
 DBT_PROJECT = PROJECT / "dbt_project"
 EXTERNAL_TABLES = ("external_countries",)
+ROOM_TO_RECORD = 5_000_000  # bytes
 _BUILT = 0.9  # of the step's progress; copying and publishing are the rest
 _BROKEN_RULES = {
     "unique": "values of {model}.{column} that occur more than once: {count}",
@@ -44,17 +46,18 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     external = _external(landing_folder)
     warehouse = DuckDBWarehouse(memory_limit=context.settings.memory_limit, threads=context.settings.threads)
     folder = _fresh_candidate(context)
-    warehouse.prepare(folder, landing.tables, external=external)
-    built = build(
-        project,
-        folder,
-        variables=_variables(context, landing),
-        environment=warehouse.environment(folder),
-        watch=_Watcher(context.progress),
-        full_refresh=context.run.full_refresh,
-    )
-    _refuse_failures(built, safe=context.publications.in_words())
-    version = _publish(context, warehouse, built, folder)
+    with _leaving_room(folder, context):
+        warehouse.prepare(folder, landing.tables, external=external)
+        built = build(
+            project,
+            folder,
+            variables=_variables(context, landing),
+            environment=warehouse.environment(folder),
+            watch=_Watcher(context.progress),
+            full_refresh=context.run.full_refresh,
+        )
+        _refuse_failures(built, safe=context.publications.in_words())
+        version = _publish(context, warehouse, built, folder)
     shutil.rmtree(folder, ignore_errors=True)
     return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), _detail(version, built))
 
@@ -73,6 +76,25 @@ def _fresh_candidate(context: StepContext) -> Path:
     candidates = context.settings.home / "candidates"
     shutil.rmtree(candidates, ignore_errors=True)
     return files.make_folder(candidates / str(context.run.id))
+
+
+@contextmanager
+def _leaving_room(folder: Path, context: StepContext) -> Iterator[None]:
+    """Give the disk back when the candidate has filled it, so that the run store can record what happened."""
+    try:
+        yield
+    except InterruptedRunError:
+        raise
+    except Exception as error:
+        if shutil.disk_usage(folder).free >= ROOM_TO_RECORD:
+            raise
+        shutil.rmtree(folder, ignore_errors=True)
+        raise PermanentError(
+            "The disk filled up while the candidate was built",
+            where=str(context.settings.home),
+            safe=f"{context.publications.in_words()}; the candidate has been removed",
+            next="make room, then neopulse run --from transform",
+        ) from error
 
 
 def _variables(context: StepContext, landing: Landing) -> dict[str, Any]:
@@ -154,8 +176,6 @@ def _not_built(node: NodeResult, *, safe: str) -> NeopulseError:
     if "Out of Memory" in node.message:
         again = "raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
         return PermanentError(what, where="NEOPULSE_MEMORY_LIMIT", safe=safe, next=again)
-    if "No space left" in node.message:
-        return PermanentError(what, where="NEOPULSE_HOME", safe=safe, next="free disk space, then neopulse run --from transform")
     again = "mend the data or the model, then neopulse run --from transform"
     return DataError(what, where=node.file, safe=safe, next=again)
 

@@ -162,11 +162,11 @@ def _event(line: str) -> Event:
     except (ValueError, KeyError, TypeError):
         return Event("error", line.strip())  # not dbt's own log: a traceback or a message of the interpreter
     if info["name"] not in (_BEGIN, *_OUTCOMES):
-        return Event(info["level"], info["msg"].strip())
+        return Event(info["level"], _words(info["msg"]))
     node = data.get("node_info", {})
     return Event(
         level=info["level"],
-        text=info["msg"].strip(),
+        text=_words(info["msg"]),
         node=node.get("node_name", ""),
         kind=node.get("resource_type", ""),
         ended=info["name"] != _BEGIN,
@@ -175,13 +175,18 @@ def _event(line: str) -> Event:
     )
 
 
+def _words(message: str) -> str:
+    """What an event says; of a traceback its last line, which is the error."""
+    return message.strip().splitlines()[-1] if "Traceback (most recent" in message else message.strip()
+
+
 def _read(folder: Path, last_words: str) -> Build:
     try:
         results = json.loads((folder / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
         manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PermanentError(
-            f"dbt could not begin to build: {last_words or 'it gave no reason'}",
+            f"dbt ended without a result: {last_words or 'it gave no reason'}",
             where="dbt_project",
             next="mend the project or the installation, then neopulse run --from transform",
         ) from None

@@ -159,8 +159,6 @@ def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
         return PermanentError(
             what, where="NEOPULSE_MEMORY_LIMIT", next="raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
         )
-    if "No space left" in str(error):
-        return PermanentError(what, where=str(path.parent), next="free disk space, then neopulse run --from transform")
     return DataError(what, where=str(path), next="neopulse run, which lands the files anew")
 
 

@@ -228,6 +228,18 @@ def test_a_project_that_dbt_cannot_read_is_told_in_its_words(house: House) -> No
     assert "depends on a node named 'nowhere' which was not found" in refusal.value.what
 
 
+def test_a_candidate_that_filled_the_disk_is_removed_so_that_the_failure_can_be_recorded(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (house.home / "landing" / "external_countries.parquet").write_text("not Parquet")
+    full = shutil.disk_usage(house.home)._replace(free=0)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(PermanentError) as refusal:
+        house.transform()
+    assert refusal.value.what == "The disk filled up while the candidate was built"
+    assert list((house.home / "candidates").iterdir()) == []
+
+
 def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House) -> None:
     house.model("models/marts/mart_slow.sql", SLOW)
     with pytest.raises(InterruptedRunError):
