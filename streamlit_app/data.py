@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from typing import Any
 
 import pyarrow as pa
@@ -20,23 +21,40 @@ from pipeline.marts import Answer, Customer, Headline, Page, Question, Search
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, figures, messages
 from streamlit_app.auth import Role
 
 __all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
+PINNED = "_version"
 LATER_TIME_KEYS = ("month", "week")  # the app calls the time key `date` whatever the grain: one spec draws each
+
+
+@cache
+def in_force() -> Settings:
+    """The settings of this process: they do not change while it runs."""
+    return settings.load()
 
 
 def current_version() -> Version | None:
     """The version that every reader sees now; None before the first one."""
-    in_force = settings.load()
-    return Publications(in_force.home, keep=in_force.versions_kept).current()
+    return Publications(in_force().home, keep=in_force().versions_kept).current()
+
+
+def pin_version() -> Version | None:
+    """Take the current version for this drawing of the page, so that no page shows figures of two versions."""
+    version = current_version()
+    st.session_state[PINNED] = version
+    return version
 
 
 def published() -> Version:
-    """The current version, on a page that is shown only where there is one."""
+    """The version of this page, on a page that is shown only where there is one."""
+    pinned: Version | None = st.session_state.get(PINNED)
+    if pinned is not None and pinned.database.exists():
+        return pinned
     version = current_version()
     if version is None:
         raise LookupError("no version is published yet")
@@ -123,7 +141,7 @@ def latest_run() -> Run | None:
 
 def run_store() -> RunStore:
     """The run store in force, one a process."""
-    return _run_store(settings.load().run_store_url)
+    return _run_store(in_force().run_store_url)
 
 
 def _read(what: str, **arguments: Any) -> Any:

@@ -18,7 +18,8 @@ from pipeline.marts import Question
 from pipeline.runs.records import RunState
 from pipeline.sources.demo import generate
 from pipeline.warehouse.publication import Publications, TestSummary, Version
-from streamlit_app import data
+from streamlit_app import auth, data, navigation
+from streamlit_app.auth import Role, User
 from streamlit_app.components import frame
 from streamlit_app.messages import text
 
@@ -49,6 +50,8 @@ def home(bank: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEOPULSE_HOME", str(home))
     monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
+    data.in_force.cache_clear()
+    auth._behind_loopback.cache_clear()
 
 
 @pytest.fixture
@@ -196,6 +199,13 @@ def test_the_app_shows_every_page_to_the_local_admin_and_the_version_in_its_head
     assert header.endswith(" tests passed · the bank's files")
 
 
+def test_who_has_not_the_role_is_offered_no_page_for_it() -> None:
+    names = {role: [name for pages in navigation.open_to(User("someone", role)).values() for name in pages] for role in Role}
+    assert names[Role.VIEWER] == ["overview", "activity", "retention", "churn", "payments", "definitions"]
+    assert set(names[Role.MANAGER]) - set(names[Role.VIEWER]) == {"customers"}
+    assert set(names[Role.ADMIN]) - set(names[Role.MANAGER]) == {"ops_runs"}
+
+
 def test_data_problems_are_told_in_the_header() -> None:
     rows = sum(problem["rows_affected"] for problem in data.data_quality().to_pylist())
     assert rows > 0
@@ -266,6 +276,15 @@ def test_an_unforeseen_failure_gives_a_reference_and_keeps_its_words_to_the_log(
     reference = caplog.records[-1].args[0]  # type: ignore[index]
     assert str(reference) in told.value
     assert caplog.records[-1].exc_info is not None
+
+
+def test_a_page_keeps_to_one_version_while_another_is_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = data.pin_version()
+    monkeypatch.setattr(data, "current_version", lambda: version_of("files"))
+    assert data.published() == pinned
+    assert data.answer(Question("mau")).version == "v0001"
+    assert data.pin_version() != pinned
+    assert data.published() == version_of("files")  # its file is not there: what is current counts
 
 
 def test_an_error_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
