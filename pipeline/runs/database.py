@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, TransientError
@@ -49,8 +49,7 @@ def open_engine(address: str, clock: Clock) -> Engine:
     url = _checked(address)
     engine = _engine(url)
     try:
-        with engine.execution_options(neopulse_writes=True).begin() as connection:
-            migrate(connection, clock.now())
+        _bring_up_to_date(engine, clock)
     except DBAPIError as error:
         raise ConfigurationError(
             f"The run store cannot be opened: {error.orig}",
@@ -58,6 +57,16 @@ def open_engine(address: str, clock: Clock) -> Engine:
             next="neopulse check, then mend NEOPULSE_RUN_STORE or NEOPULSE_HOME",
         ) from error
     return engine
+
+
+def _bring_up_to_date(engine: Engine, clock: Clock) -> None:
+    try:
+        with engine.execution_options(neopulse_writes=True).begin() as connection:
+            migrate(connection, clock.now())
+    except (IntegrityError, ProgrammingError):
+        # Two processes made the tables at once: PostgreSQL lets one of them win. What it made is there now.
+        with engine.begin() as connection:
+            migrate(connection, clock.now())
 
 
 def _checked(address: str) -> URL:

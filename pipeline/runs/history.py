@@ -116,12 +116,12 @@ class HistoryStore(Database):
         """Close as interrupted every run whose holder is gone: lease lost, run out, or `is_dead` knows better."""
         now = self._clock.now()
         with self._write() as connection:
-            lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
-            token = lease.token
+            lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE).with_for_update()).one()
             if lease.holder is not None and (lease.expires_at <= now or is_dead(lease.holder)):
-                take_away(connection, token)
-                token += 1
-            living = lease.run_id if lease.token == token and lease.holder is not None else None
+                take_away(connection, lease.token)
+                living = None
+            else:
+                living = lease.run_id
             gone = select(runs.c.id).where(runs.c.state == RunState.RUNNING, runs.c.id != (living or 0))
             reaped = list(connection.execute(gone.order_by(runs.c.id)).scalars())
             for run_id in reaped:

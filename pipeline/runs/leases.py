@@ -69,11 +69,11 @@ class LeaseStore(Database):
 
 
 def take_away(connection: Connection, token: int) -> None:
-    """End a dead holder's lease: the token grows, so whatever it still writes is refused."""
+    """End a dead holder's lease; what it still wants to write is refused."""
     connection.execute(
         update(leases)
         .where(leases.c.name == RUN_LEASE, leases.c.token == token)
-        .values(holder=None, run_id=None, expires_at=None, token=leases.c.token + 1)
+        .values(holder=None, run_id=None, expires_at=None)
     )
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Connection,
@@ -106,8 +107,8 @@ steps = Table(
     Column("started_at", Moment),
     Column("ended_at", Moment),
     Column("service", String(80), nullable=False),
-    Column("rows_in", Integer),
-    Column("rows_out", Integer),
+    Column("rows_in", BigInteger),
+    Column("rows_out", BigInteger),
     Column("detail", JSON, nullable=False),
     Column("error", Text),
     Column("progress", Float),

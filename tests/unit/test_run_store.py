@@ -107,12 +107,23 @@ def test_who_comes_back_after_the_lease_ran_out_cannot_write(store: RunStore, cl
     assert store.finish_run(late, run.id, state=RunState.SUCCEEDED).state is RunState.INTERRUPTED
 
 
-def test_a_late_release_does_not_free_the_lease_of_the_next(store: RunStore, clock: FixedClock) -> None:
-    late = store.take_lease("a", seconds=40)
+def test_a_run_does_not_begin_under_a_lost_lease(store: RunStore, clock: FixedClock) -> None:
+    late = store.take_lease("late", seconds=40)
     clock.sleep(41)
-    present = store.take_lease("b", seconds=40)
+    store.take_lease("present", seconds=40)
+    with pytest.raises(InterruptedRunError):
+        store.start_run(late, trigger="cli", requested_by="ada", plan=PLAN, first_step="extract")
+    assert store.runs() == []
+
+
+def test_a_late_release_does_not_free_the_lease_of_the_next(store: RunStore, clock: FixedClock) -> None:
+    late = store.take_lease("the same process", seconds=40)
+    clock.sleep(41)
+    present = store.take_lease("the same process", seconds=40)
     store.release(late)
     store.assert_held(present)
+    with pytest.raises(InterruptedRunError):
+        store.assert_held(late)
 
 
 def test_a_run_whose_lease_lives_is_not_reaped(store: RunStore, clock: FixedClock) -> None:
@@ -182,6 +193,7 @@ def test_requests_that_differ_are_served_in_their_order(store: RunStore) -> None
     waiting = store.next_request()
     assert waiting is not None
     assert waiting.id == second.id
+    assert store.request_run("ada", first_step="sheet").id not in (first.id, second.id)  # what was refused may be asked again
 
 
 def test_a_request_is_served_once(store: RunStore) -> None:
@@ -258,6 +270,14 @@ def test_a_delivery_is_reserved_until_it_was_made_and_never_again(store: RunStor
     delivery = store.delivery("v0001/mail")
     assert delivery is not None
     assert (delivery.delivered, delivery.location) == (True, "outbox/v0001.eml")
+
+
+def test_many_writers_wait_for_each_other_and_none_fails(url: str, clock: FixedClock) -> None:
+    stores = [RunStore.open(url, clock=clock) for _ in range(8)]
+    with ThreadPoolExecutor(8) as writers:
+        reserved = list(writers.map(lambda number: stores[number % 8].reserve(f"mail {number}", "outbox", {}), range(200)))
+    assert all(reserved)
+    assert len(stores[0].waiting()) == 200
 
 
 def test_sent_rows_change_one_by_one_and_per_sync(store: RunStore) -> None:
