@@ -15,7 +15,7 @@ ANSWER = "answer_of_the_last_press"
 
 def button(label: str, act: Callable[[], Outcome], *, key: str, obstacle: Outcome | None, icon: str) -> None:
     """A button that does `act`; off where there is an obstacle, and `reason` says which."""
-    st.button(label, key=key, icon=icon, type="primary", disabled=obstacle is not None, on_click=press, args=(act,))
+    st.button(label, key=key, icon=icon, disabled=obstacle is not None, on_click=press, args=(act,))
 
 
 def reason(obstacle: Outcome | None) -> None:

@@ -42,7 +42,8 @@ def show(runs: Sequence[Run], *, chosen: int | None, zone: str, choose: Callable
                 icon = ":material/arrow_forward:" if run.id == chosen else None
                 st.button(name(run), key=f"run_{run.id}", icon=icon, icon_position="right", on_click=choose, args=(run.id,))
                 badge(run.state)
-            st.markdown(" ".join(step_mark(step, run) for step in run.steps))
+            if run.state is not RunState.RUNNING:  # the card above shows those, and keeps up
+                st.markdown(" ".join(step_mark(step, run) for step in run.steps))
             st.caption(facts(run, zone=zone, now=None))
 
 
@@ -107,13 +108,17 @@ def _row(step: Step, run: Run) -> dict[str, str]:
     standing = _standing(step, run)
     return {
         "step": t(f"common.steps.{step.name}"),
-        "state": _marked(standing, t(f"ops_runs.states.{standing}")),
+        "state": f":{COLOURS[standing]}[{_unbroken(t(f'ops_runs.states.{standing}'))}]",
         "service": step.service or formats.NOTHING,
         "attempts": formats.number(step.attempts) if step.attempts else formats.NOTHING,
-        "took": formats.duration(seconds).replace(" ", "\u00a0"),
+        "took": _unbroken(formats.duration(seconds)),
         "rows_in": formats.number(step.rows_in),
         "rows_out": formats.number(step.rows_out),
     }
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\u00a0")
 
 
 def progress(step: Step) -> None:

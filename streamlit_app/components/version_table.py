@@ -61,7 +61,7 @@ def _confirm(version: Version, current: Version | None) -> None:
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button(t("ops_runs.cancel"), key="roll_back_cancel"):
                 st.rerun()
-            if st.button(t("ops_runs.roll_back_do", version=version.name), key="roll_back_do", type="primary"):
+            if st.button(t("ops_runs.roll_back_do", version=version.name), key="roll_back_do", icon=":material/check:"):
                 answers.press(lambda: actions.rollback(version.name))
                 st.rerun()
 

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import streamlit as st
 
 from streamlit_app import auth, charts, data, formats
@@ -53,7 +52,7 @@ def _list() -> None:
     found = data.customer(search.text) if search.text.strip() else None
     if found is not None:
         user_id = found.facts["user_id"]
-        st.button(t("customers.open", id=user_id), icon=":material/person:", type="primary", on_click=_open, args=(user_id,))
+        st.button(t("customers.open", id=user_id), icon=":material/person:", on_click=_open, args=(user_id,))
     if page.total == 0:
         states.empty(t("customers.none"), next=t("customers.none_next"))
         return
@@ -132,7 +131,7 @@ def _one(asked: str) -> None:
     st.markdown(why(customer))
     kpi_row.show(_kpis(customer))
     title, subtitle = t("customers.timeline"), t("customers.clock")
-    chart.show(charts.STRETCHES, _stretches(customer), key="stretches", title=title, subtitle=subtitle)
+    chart.show(charts.STRETCHES, drawn_stretches(customer), key="stretches", title=title, subtitle=subtitle)
     _facts(customer)
 
 
@@ -163,15 +162,20 @@ def _kpis(customer: Customer) -> list[Kpi]:
         Kpi(t(f"{NAMES}.active_days"), formats.number(facts["active_days"])),
         Kpi(t(f"{NAMES}.transactions"), formats.number(facts["transactions"])),
         Kpi(t(f"{NAMES}.amount_usd"), formats.money(facts["amount_usd"])),
-        Kpi(t(f"{NAMES}.lapses"), formats.number(facts["lapses"])),
     ]
 
 
-def _stretches(customer: Customer) -> pa.Table:
-    """The stretches as they are drawn: the open one ends, for now, on the last loaded day."""
-    table = customer.stretches
-    ends = pc.fill_null(table["ending_date"], pa.scalar(customer.facts["as_of"], table.schema.field("ending_date").type))
-    return table.set_column(table.schema.get_field_index("ending_date"), "ending_date", ends)
+def drawn_stretches(customer: Customer) -> pa.Table:
+    """The stretches as they are drawn: the open one goes to the last loaded day, and what is not yet sure of it is apart."""
+    *closed, last = customer.stretches.to_pylist()
+    as_of, sure_until = customer.facts["as_of"], customer.facts["last_active_day"]
+    if not last["is_provisional"]:
+        parts = [last | {"ending_date": last["ending_date"] or as_of}]
+    else:
+        parts = [last | {"ending_date": sure_until, "is_provisional": False}]
+        if sure_until < as_of:
+            parts.append(last | {"starting_date": sure_until + timedelta(days=1), "ending_date": as_of})
+    return pa.Table.from_pylist([*closed, *parts], schema=customer.stretches.schema)
 
 
 def _facts(customer: Customer) -> None:
@@ -187,7 +191,8 @@ def _facts(customer: Customer) -> None:
 def _who(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     days = ("opening_date", "first_active_day", "last_active_day")
     segments = [(t(f"common.dimensions.{name}"), formats.dimension_value(name, facts[name])) for name in filters.SEGMENTS]
-    return segments + [(t(f"{NAMES}.{name}"), formats.day(facts[name])) for name in days]
+    dates = [(t(f"{NAMES}.{name}"), formats.day(facts[name])) for name in days]
+    return [*segments, *dates, (t(f"{NAMES}.lapses"), formats.number(facts["lapses"]))]
 
 
 def _stretch(row: Mapping[str, Any]) -> dict[str, str]:

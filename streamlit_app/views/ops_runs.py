@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from pipeline.runs.records import Run
+from pipeline.runs.records import Run, RunState
 from streamlit_app import actions, auth, operations
 from streamlit_app.auth import Role
 from streamlit_app.components import answers, filters, going_on, run_table, states, sync_table, url, version_table
@@ -50,6 +50,9 @@ def _one_run(run: Run, zone: str) -> None:
         st.subheader(run_table.name(run), width="content")
         run_table.badge(run.state)
     st.caption(run_table.facts(run, zone=zone, now=None))
+    if run.state is RunState.RUNNING:
+        st.markdown(t("ops_runs.see_above"))
+        return
     if run.error:
         run_table.error(run.error)
     if run.is_resumable:

@@ -1,4 +1,4 @@
-"""Why a customer's state is what it is, in words, at the edges of the inactivity window."""
+"""One customer's page: the state in words at the edges of the inactivity window, and the stretches as they are drawn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from streamlit_app import data, messages
@@ -51,3 +52,41 @@ def test_who_never_had_an_active_day_is_told_from_the_opening_of_the_account() -
     never = customer(is_active=False, first_active_day=None, last_active_day=None, days_silent=480)
     words = customers.why(never)
     assert words.startswith("**Inactive: no active day so far.** The account was opened on 20 Jan 2018, 480 days before")
+
+
+SCHEMA = pa.schema(
+    [
+        ("is_active", pa.bool_()),
+        ("starting_date", pa.date32()),
+        ("ending_date", pa.date32()),
+        ("recognised_on", pa.date32()),
+        ("is_provisional", pa.bool_()),
+    ]
+)
+
+
+def drawn(*stretches: tuple[bool, date, date | None, bool], last_active_day: date | None) -> list[tuple[bool, date, date, bool]]:
+    rows = [
+        {"is_active": active, "starting_date": start, "ending_date": end, "recognised_on": start, "is_provisional": provisional}
+        for active, start, end, provisional in stretches
+    ]
+    facts = {"as_of": AS_OF, "last_active_day": last_active_day}
+    table = customers.drawn_stretches(Customer(facts, pa.Table.from_pylist(rows, schema=SCHEMA)))
+    return [(row["is_active"], row["starting_date"], row["ending_date"], row["is_provisional"]) for row in table.to_pylist()]
+
+
+def test_of_an_open_active_stretch_only_the_days_since_the_last_active_one_are_drawn_as_provisional() -> None:
+    closed = (False, date(2018, 1, 1), date(2018, 3, 31), False)
+    assert drawn(closed, (True, date(2018, 4, 1), None, True), last_active_day=date(2019, 5, 1)) == [
+        closed,
+        (True, date(2018, 4, 1), date(2019, 5, 1), False),
+        (True, date(2019, 5, 2), AS_OF, True),
+    ]
+
+
+def test_activity_on_the_last_loaded_day_leaves_nothing_provisional() -> None:
+    assert drawn((True, date(2018, 4, 1), None, True), last_active_day=AS_OF) == [(True, date(2018, 4, 1), AS_OF, False)]
+
+
+def test_an_open_silence_is_drawn_to_the_last_loaded_day() -> None:
+    assert drawn((False, date(2018, 4, 1), None, False), last_active_day=None) == [(False, date(2018, 4, 1), AS_OF, False)]
