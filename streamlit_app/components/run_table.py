@@ -132,31 +132,29 @@ def progress(step: Step) -> None:
 
 def details(detail: Mapping[str, Any]) -> None:
     """What a step tells of its work: figures as lines, lists of rows as tables."""
-    plain = {key: value for key, value in detail.items() if not isinstance(value, (dict, list))}
-    if plain:
-        st.markdown("  \n".join(f"{_label(key)}: **{_value(value)}**" for key, value in plain.items()))
+    lines = [f"{_label(key)}: {_value(value)}" for key, value in detail.items() if not isinstance(value, list)]
+    st.markdown("  \n".join(lines))
     for key, value in detail.items():
-        rows = _rows(value)
-        if rows:
+        if isinstance(value, list) and value:
             st.caption(_label(key))
-            st.table([{_label(column): _value(cell) for column, cell in row.items()} for row in rows], hide_index=True)
+            st.table([_cells(row) for row in value], border="horizontal", hide_index=True)
 
 
-def _rows(value: Any) -> list[dict[str, Any]]:
-    if isinstance(value, dict):
-        nested = [{"name": name, **cells} for name, cells in value.items() if isinstance(cells, dict)]
-        return nested or [{"name": name, "value": cell} for name, cell in value.items()]
-    if isinstance(value, list):
-        return [row if isinstance(row, dict) else {"value": row} for row in value]
-    return []
+def _cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row without what lies deeper; the page's other sections show that."""
+    return {_label(key): _value(value) for key, value in row.items() if not isinstance(value, (list, dict))}
 
 
 def _label(key: str) -> str:
     known = f"ops_runs.details.{key}"
-    return t(known) if messages.has(known) else key.replace("_", " ")
+    return t(known) if messages.has(known) else key
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return " · ".join(f"{_label(key)} {_value(part)}" for key, part in value.items())
     if value is None:
         return formats.NOTHING
-    return formats.number(value) if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return t("ops_runs.yes" if value else "ops_runs.no")
+    return f"**{formats.number(value)}**" if isinstance(value, int) else f"**{value}**"
