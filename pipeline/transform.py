@@ -7,13 +7,14 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from pipeline import files, metrics
 from pipeline.clock import bank_day
 from pipeline.context import StepContext, StepResult
-from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError
+from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.settings import PROJECT
 from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
 from pipeline.warehouse.base import Warehouse
@@ -100,9 +101,10 @@ def _leaving_room(folder: Path, context: StepContext) -> Iterator[None]:
 def _variables(context: StepContext, landing: Landing) -> dict[str, Any]:
     """What dbt_project.yml declares under `vars`, as it is in this run."""
     settings = context.settings
+    today = bank_day(context.clock.now(), settings.zone)
     return {
-        "current_bank_day": bank_day(context.clock.now(), settings.zone).isoformat(),
-        "as_of": settings.as_of.isoformat() if settings.as_of else "",
+        "current_bank_day": today.isoformat(),
+        "as_of": _pinned_day(settings.as_of, today),
         "bank_timezone": settings.bank_timezone,
         "inactivity_days": settings.inactivity_days,
         "activity_states": list(settings.activity_states),
@@ -110,6 +112,18 @@ def _variables(context: StepContext, landing: Landing) -> dict[str, Any]:
         "activity_minimum_amount": settings.activity_minimum_amount,
         "source_name": landing.source,
     }
+
+
+def _pinned_day(day: date | None, today: date) -> str:
+    """The pinned as_of, or nothing; a day that is not over cannot be one."""
+    if day is not None and day >= today:
+        raise ConfigurationError(
+            f"{day} is not over yet, so it cannot be the last day that counts",
+            where="NEOPULSE_AS_OF",
+            safe=UNTOUCHED,
+            next="set NEOPULSE_AS_OF to an earlier day or leave it empty, then neopulse run --from transform",
+        )
+    return "" if day is None else day.isoformat()
 
 
 class _Watcher:

@@ -20,7 +20,7 @@ import pytest
 from pipeline import files, metrics
 from pipeline.clock import FixedClock
 from pipeline.context import StepContext, StepResult
-from pipeline.errors import DataError, InterruptedRunError, PermanentError
+from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
 from pipeline.runs.records import StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -117,9 +117,9 @@ class House:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(sql)
 
-    def transform(self, *, stop_at: str | None = None) -> StepResult:
+    def transform(self, *, stop_at: str | None = None, as_of: date | None = None) -> StepResult:
         """Run the step as a run of its own; with `stop_at`, somebody ends it when its progress says so."""
-        settings = Settings(home=self.home, threads=1, memory_limit="80MB")  # fct_large does not fit
+        settings = Settings(home=self.home, threads=1, memory_limit="80MB", as_of=as_of)  # fct_large does not fit
         lease = self.store.take_lease("this test", seconds=60)
         plan = (("transform", StepState.PENDING),)
         run = self.store.start_run(lease, trigger="cli", requested_by="ada", plan=plan, first_step="transform")
@@ -238,6 +238,13 @@ def test_a_candidate_that_filled_the_disk_is_removed_so_that_the_failure_can_be_
         house.transform()
     assert refusal.value.what == "The disk filled up while the candidate was built"
     assert list((house.home / "candidates").iterdir()) == []
+
+
+def test_a_pinned_day_that_is_not_over_is_refused_before_anything_is_built(house: House) -> None:
+    with pytest.raises(ConfigurationError, match="not over yet") as refused:
+        house.transform(as_of=date(2019, 5, 17))
+    assert refused.value.where == "NEOPULSE_AS_OF"
+    assert house.publications.current() is None
 
 
 def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House) -> None:
