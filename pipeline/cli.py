@@ -213,9 +213,11 @@ def check() -> None:
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Another seed, another bank.")
 def generate(transactions: int, out: Path, seed: int) -> None:
     """Write a demo bank of any size as Parquet files."""
+    from pipeline.files import make_folder
     from pipeline.sources.demo import generate as generate_bank
     from pipeline.terminal import Lines, counting
 
+    make_folder(out, named_by="--out")
     lines = Lines(sys.stdout)
     generate_bank(out, transactions=transactions, seed=seed, progress=counting(lines, "transactions"))
     lines.stay(f"{transactions:,} transactions are in {out}; NEOPULSE_RAW={out} neopulse run reads them")

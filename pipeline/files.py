@@ -13,23 +13,23 @@ from typing import Any
 from pipeline.errors import ConfigurationError
 
 
-def make_folder(path: Path) -> Path:
-    """Make a folder that can be written to; raises ConfigurationError where that is not possible."""
+def make_folder(path: Path, *, named_by: str = "NEOPULSE_HOME") -> Path:
+    """Make a folder that can be written to; raises ConfigurationError, with the setting or option that names it, else."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _not_writable(path, error) from error
+        raise _not_writable(path, named_by, error) from error
     if not os.access(path, os.W_OK):
-        raise _not_writable(path, None)
+        raise _not_writable(path, named_by, None)
     return path
 
 
-def _not_writable(path: Path, error: OSError | None) -> ConfigurationError:
+def _not_writable(path: Path, named_by: str, error: OSError | None) -> ConfigurationError:
     reason = f": {error.strerror}" if error is not None and error.strerror else ""
     return ConfigurationError(
         f"The folder {path} cannot be written to{reason}",
-        where="NEOPULSE_HOME",
-        next="make the folder writable or set NEOPULSE_HOME to another one, then neopulse check",
+        where=named_by,
+        next=f"make the folder writable or set {named_by} to another one, then the same command",
     )
 
 
@@ -56,7 +56,7 @@ def beside(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         flush(temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
         flush(path.parent)
     finally:
         if temporary.is_dir():

@@ -28,7 +28,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    home: Path = Field(default=Path("var"), description="Folder of all state: landed data, versions, run store, outbox.")
+    home: Path = Field(
+        default=Path("var"), validate_default=True, description="Folder of all state: landed data, versions, run store, outbox."
+    )
     raw: Path | None = Field(default=None, description="Folder of the bank's raw files; empty means the demo bank.")
     warehouse: Literal["duckdb"] = Field(default="duckdb", description="The engine that transforms.")
     as_of: date | None = Field(default=None, description="Pins the last day that counts; empty means the last day that is over.")
@@ -86,6 +88,12 @@ class Settings(BaseSettings):
         if value not in available_timezones():
             raise ValueError("is not a time zone of the IANA database, such as Europe/Paris")
         return value
+
+    @field_validator("home", "raw")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        # dbt and the app work in other folders: a relative path would mean something else there.
+        return None if value is None else value.absolute()
 
     @field_validator("raw", "as_of", mode="before")
     @classmethod
@@ -145,7 +153,9 @@ def _refuse_unknown(env_file: Path | None) -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     given = set(os.environ)
     if env_file is not None and env_file.exists():
-        given |= {line.split("=", 1)[0].strip().removeprefix("export ") for line in env_file.read_text().splitlines() if "=" in line}
+        given |= {
+            line.split("=", 1)[0].strip().removeprefix("export ") for line in env_file.read_text().splitlines() if "=" in line
+        }
     for name in sorted(given):
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
