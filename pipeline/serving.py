@@ -55,8 +55,6 @@ def _as_text(value: Any) -> str:
             return str(value).lower()
         case tuple():
             return ",".join(value)
-        case Path():
-            return str(value.absolute())
         case date() | time_of_day():
             return value.isoformat()
     return str(value)

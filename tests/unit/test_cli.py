@@ -320,8 +320,18 @@ def test_a_child_gets_exactly_the_settings_of_its_parent(monkeypatch: pytest.Mon
     for name, value in serving.environment(given).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir("/")
-    absolute = {"home": tmp_path / "relative", "raw": tmp_path / "bank"}
-    assert load(None) == given.model_copy(update=absolute)
+    assert load(None) == given
+    assert (given.home, given.raw) == (tmp_path / "relative", tmp_path / "bank")
+
+
+def test_the_default_state_folder_is_the_one_beside_which_the_command_was_typed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """dbt works in another folder, and so does the app: to them a relative path would name another place."""
+    monkeypatch.delenv("NEOPULSE_HOME")
+    settings = load()
+    monkeypatch.chdir("/")
+    assert settings.home == tmp_path / "var"
 
 
 def test_signals_become_a_wish_and_a_second_ctrl_c_ends_at_once() -> None:
