@@ -21,7 +21,7 @@ from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications
 
 TIME_KEYS = ("date", "week", "month", "cohort", "period", "tenure_days", "active_days")
-CURRENT_MOMENT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+LONG_AFTER = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 Stretch = tuple[bool, date, date | None, date, bool]
 
@@ -79,8 +79,10 @@ class Asking:
 class Replayed(Asking):
     """The oracle's answers."""
 
-    def __init__(self, tables: Mapping[str, list[dict[str, str]]], *, window: int, **reading: Any) -> None:
-        self.bank = oracle.bank(tables, current_day=CURRENT_MOMENT.date(), **reading)
+    def __init__(
+        self, tables: Mapping[str, list[dict[str, str]]], *, window: int, now: datetime = LONG_AFTER, **reading: Any
+    ) -> None:
+        self.bank = oracle.bank(tables, current_day=now.date(), **reading)
         self.window = window
         self.as_of = self.bank.as_of
 
@@ -157,10 +159,10 @@ def _figure(row: Mapping[str, Any]) -> Figure:
     return Figure(row["value"], row["n"], row["low"], row["high"], row["final_on"], row["provisional"], counts)
 
 
-def publish(folder: Path, home: Path, **settings: Any) -> Published:
-    """Run extract and transform on a folder of raw files in an empty NEOPULSE_HOME."""
+def publish(folder: Path, home: Path, *, now: datetime = LONG_AFTER, **settings: Any) -> Published:
+    """Run extract and transform on a folder of raw files in an empty NEOPULSE_HOME, at noon of some day."""
     in_force = Settings(_env_file=None, raw=folder, home=home, **settings)
-    clock = FixedClock(CURRENT_MOMENT)
+    clock = FixedClock(now)
     publications = Publications(home, keep=in_force.versions_kept)
     store = RunStore.open(in_force.run_store_url, clock=clock)
     runner = Runner(in_force, store, publications, clock, Holders(home / "holders"), Reporter())
