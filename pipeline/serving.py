@@ -42,7 +42,7 @@ def app_command(settings: Settings) -> tuple[str, ...]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of a child: exactly these settings, wherever it is started from."""
-    given = {PREFIX + name.upper(): _as_text(value) for name, value in settings}
+    given = {PREFIX + name.upper(): _as_text(getattr(settings, name)) for name in Settings.model_fields}
     # Streamlit would collect garbage after each rerun: most of a rerun's time on a page of charts.
     return {**os.environ, **given, "STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
 
