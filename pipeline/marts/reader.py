@@ -85,15 +85,14 @@ class Reader:
 
     def answer(self, question: Question) -> Answer:
         """The figures of a question; raises ConfigurationError where it cannot be asked."""
-        entry_family = family(question.metric)
-        asked = self._known(checked(question, entry_family), entry_family)
+        asked = self._known(checked(question, family(question.metric)))
         window = asked.window or self.version.inactivity_days
         table = _ENTRIES[asked.metric].answer(self._database, asked, window=window, as_of=self.version.as_of)
         return self._answered(asked, window, table)
 
     def retention_curve(self, question: Question, *, fixed_cohorts: bool = False) -> Answer:
         """The retention of all cohorts together, period by period; see cohorts.retention_curve."""
-        asked = self._known(checked(question, family("retention_cohort")), family("retention_cohort"))
+        asked = self._known(checked(question, family("retention_cohort")))
         window = asked.window or self.version.inactivity_days
         table = cohorts.retention_curve(
             self._database, asked, window=window, as_of=self.version.as_of, fixed_cohorts=fixed_cohorts
@@ -137,11 +136,10 @@ class Reader:
     def _dimension(self, dimension: str) -> str:
         return one_of("dimension", dimension, CUSTOMER_DIMENSIONS, metric="customers")
 
-    def _known(self, question: Question, allowed: Family) -> Question:
+    def _known(self, question: Question) -> Question:
+        """The question, whose filters name values that this version has."""
         for dimension, value in question.where:
-            values = self.dimension_values(dimension)
-            if value not in values:
-                one_of(f"value of {dimension}", value, sorted(values), metric=", ".join(allowed.dimensions))
+            one_of("value", value, self.dimension_values(dimension), metric=dimension)
         return question
 
     def _answered(self, question: Question, window: int, table: pa.Table) -> Answer:
