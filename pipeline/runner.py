@@ -171,7 +171,7 @@ class _Execution:
             result = self._runner.run_step(step, self._context(step))
             self._record(step, result, (self._clock.now() - started_at).total_seconds())
         except KeyboardInterrupt:
-            return _stopped()
+            return _stopped(step)
         except NeopulseError as error:
             return error
         except Exception as error:
@@ -262,7 +262,7 @@ class _Execution:
         if self._keeper.is_lost:
             raise lost(self._keeper.lease)
         if self._asked_to_end():
-            raise _stopped()
+            raise _stopped(self._event_log.step)
 
     def _guard(self) -> None:
         self._check()
@@ -280,10 +280,10 @@ def backoff_seconds(attempt: int, *, jitter: float) -> float:
     return min(FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1), LONGEST_WAIT_SECONDS) * (0.5 + jitter / 2)
 
 
-def _stopped() -> InterruptedRunError:
+def _stopped(step: str) -> InterruptedRunError:
     return InterruptedRunError(
         "The run was stopped",
-        where="by a signal or a person",
+        where=f"step {step}",
         safe="Readers see the version before or the whole new one, never a mixture",
-        next="neopulse status, then neopulse run --from the step that was stopped",
+        next=f"neopulse run --from {step}",
     )

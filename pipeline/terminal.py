@@ -14,6 +14,7 @@ from pipeline.runs.records import Run
 CHANGE_EVERY_SECONDS = 0.1
 LINE_EVERY_SECONDS = 10.0
 WIDTH = 100
+WORTH_A_SPEED = 1000  # rows
 
 
 class Lines:
@@ -80,6 +81,6 @@ def counting(lines: Lines, unit: str) -> Callable[[int, int], None]:
 def _rows(result: StepResult, seconds: float) -> str:
     if result.rows_in is None:
         return ""
-    speed = f" ({result.rows_in / seconds:,.0f} a second)" if seconds >= 1 else ""
+    speed = f" ({result.rows_in / seconds:,.0f} a second)" if seconds >= 1 and result.rows_in >= WORTH_A_SPEED else ""
     out = "" if result.rows_out is None else f", {result.rows_out:,} rows out"
     return f", {result.rows_in:,} rows in{speed}{out}"

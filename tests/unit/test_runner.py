@@ -182,6 +182,8 @@ def test_a_wish_to_end_interrupts_a_step_at_its_next_word(runner: Runner, chain:
     chain.acts["extract"] = [long_work]
     run = runner.execute(CLI, cancelled=lambda: next(wishes))
     assert (run.state, run.error_kind) == (RunState.INTERRUPTED, "interrupted")
+    assert run.error is not None
+    assert run.error.endswith("next: neopulse run --from extract")
     assert [step.state for step in run.steps[:2]] == [StepState.INTERRUPTED, StepState.PENDING]
     assert chain.announced == []
     assert runner.store.lease() is None
