@@ -18,21 +18,26 @@ from worker.health import Heart, Pulse, is_healthy, worker_name
 from worker.loop import Loop
 
 FAULTS = "worker-faults.log"
+PROBE = "--healthy"
 
 _log = logging.getLogger("worker")
 
 
 def main(arguments: list[str]) -> int:
     """Work, or probe the worker of this machine; returns the exit code."""
+    if arguments not in ([], [PROBE]):
+        sys.stderr.write(f"Usage: python -m worker [{PROBE}]\n")
+        return 2
+    probing = arguments == [PROBE]
     try:
         settings, clock = load(), SystemClock()
         store = RunStore.open(settings.run_store_url, clock=clock)
-        if arguments == ["--healthy"]:
+        if probing:
             return 0 if is_healthy(store, worker_name(), clock.now()) else 1
         _work(settings, store, clock)
     except NeopulseError as error:
         sys.stderr.write(f"Error: {error}\n")
-        return error.exit_code
+        return 1 if probing else error.exit_code  # Docker knows no other answer of a probe than 0 and 1
     return 0
 
 

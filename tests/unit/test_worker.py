@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import schedule
 
-from pipeline.clock import FixedClock
+from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.runner import Order
 from pipeline.runs.leases import LeaseHeldError
@@ -21,6 +21,7 @@ from pipeline.runs.records import RequestState, Run, RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import health
+from worker.__main__ import main
 from worker.health import STUCK_BEATS, Heart, Pulse, is_healthy, worker_name
 from worker.jobs import last_slot
 from worker.loop import Loop
@@ -325,3 +326,26 @@ def test_a_long_run_lives_for_as_long_as_it_keeps_its_lease(
     store.release(lease)
     store.take_lease("another", seconds=40)
     assert beats(store, pulse, clock, turning=False) == [1]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_probe_answers_0_for_a_worker_that_beats_and_1_for_anything_else(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["--healthy"]) == 1
+    store = RunStore.open(f"sqlite:///{home / 'run_store.db'}", clock=SystemClock())
+    store.beat(worker_name(), started_at=SystemClock().now(), doing="waiting")
+    assert main(["--healthy"]) == 0
+    monkeypatch.setenv("NEOPULSE_RUN_STORE", "nonsense")
+    assert main(["--healthy"]) == 1
+
+
+def test_a_worker_with_wrong_settings_or_arguments_ends_with_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--helthy"]) == 2
+    (home / ".env").write_text("NEOPULSE_DAILY_AT=late\n")
+    assert main([]) == 2
+    assert "NEOPULSE_DAILY_AT" in capsys.readouterr().err
