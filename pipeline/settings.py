@@ -8,7 +8,7 @@ from datetime import date, time
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -85,8 +85,10 @@ class Settings(BaseSettings):
     @field_validator("bank_timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError("is not a time zone of the IANA database, such as Europe/Paris")
+        try:
+            ZoneInfo(value)  # listing all of them would take longer than the rest of the settings
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("is not a time zone of the IANA database, such as Europe/Paris") from None
         return value
 
     @field_validator("home", "raw")
