@@ -10,7 +10,9 @@ RUN mkdir pipeline worker streamlit_app
 RUN --mount=type=cache,target=/root/.cache/pip /venv/bin/pip install --quiet -c constraints.txt -e .
 
 FROM python:3.11-slim-bookworm
+# Without the server address Streamlit asks a service on the internet for the machine's own.
 ENV PATH=/venv/bin:$PATH \
+    STREAMLIT_BROWSER_SERVER_ADDRESS=localhost \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     HOME=/tmp \
