@@ -47,24 +47,24 @@ def interval(low: float | None, high: float | None, digits: int = 1) -> str:
 
 def signed_number(value: float | None) -> str:
     """A change of a count: +1,204 or −87."""
-    return NOTHING if value is None else _sign(value) + number(abs(value))
+    return NOTHING if value is None else _sign(value, 0) + number(abs(value))
 
 
 def signed_decimal(value: float | None, digits: int = 2) -> str:
     """A change of a ratio: +0.12."""
-    return NOTHING if value is None else _sign(value) + decimal(abs(value), digits)
+    return NOTHING if value is None else _sign(value, digits) + decimal(abs(value), digits)
 
 
 def signed_points(value: float | None, digits: int = 1) -> str:
     """A change of a share in percentage points: +0.4 pp."""
     if value is None:
         return NOTHING
-    return _sign(value) + messages.t("common.points", value=decimal(abs(value) * 100, digits))
+    return _sign(value * 100, digits) + messages.t("common.points", value=decimal(abs(value) * 100, digits))
 
 
 def signed_share(value: float | None, digits: int = 1) -> str:
     """A relative change: +3.1%."""
-    return NOTHING if value is None else _sign(value) + share(abs(value), digits)
+    return NOTHING if value is None else _sign(value * 100, digits) + share(abs(value), digits)
 
 
 def compact(value: float | None) -> str:
@@ -145,8 +145,10 @@ def rule(text: str) -> str:
     return ", ".join(words + ([messages.t("common.rule.least", amount=found["least"])] if found["least"] else []))
 
 
-def _sign(value: float) -> str:
-    return "+" if value > 0 else MINUS if value < 0 else ""
+def _sign(value: float, digits: int) -> str:
+    """The sign of what is written; a change that rounds to nothing has none."""
+    written = round(value, digits)
+    return "+" if written > 0 else MINUS if written < 0 else ""
 
 
 def _pattern(digits: int) -> str:

@@ -9,6 +9,7 @@ from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate, Unit
 
 MONTHLY_COLUMNS = ("date", "series", "rank", "value", "final_on", "provisional")
+ZERO_AS_ZERO = "datum.value === 0 ? '0' : datum.label"  # and not 0M
 DAYS_COLUMNS = ("active_days", "value")
 COUNTRY_COLUMNS = ("series", "value", "n", "low", "high", "unknown")
 
@@ -19,7 +20,12 @@ def _by_month_and_type(text: Translate, *, unit: Unit) -> alt.Chart:
         base.mark_bar()
         .encode(
             x=alt.X("yearmonth(date):T", title=None, axis=alt.Axis(grid=False, tickCount=8), bandPosition=0.5),
-            y=alt.Y("value:Q", title=None, stack=True, axis=alt.Axis(format=marks.AXIS_FORMATS[unit], tickCount=5)),
+            y=alt.Y(
+                "value:Q",
+                title=None,
+                stack=True,
+                axis=alt.Axis(format=marks.AXIS_FORMATS[unit], tickCount=5, labelExpr=ZERO_AS_ZERO),
+            ),
             color=marks.by_series("square"),
             order=alt.Order("rank:Q"),
             opacity=alt.condition("datum.provisional", alt.value(marks.FADED), alt.value(1)),

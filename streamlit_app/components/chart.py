@@ -45,7 +45,7 @@ def show(
     with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
-            download(table, basis, key=key)
+            download(table, basis, key=key, title=title)
         if subtitle:
             st.caption(subtitle)
         st.vega_lite_chart(
@@ -80,7 +80,7 @@ def footnote(table: pa.Table, basis: Basis) -> str:
     return " · ".join(lines)
 
 
-def download(table: pa.Table, basis: Basis, *, key: str) -> None:
+def download(table: pa.Table, basis: Basis, *, key: str, title: str | None = None) -> None:
     """The button for the CSV; the file is written when it is pressed."""
     st.download_button(
         t("common.csv"),
@@ -88,6 +88,7 @@ def download(table: pa.Table, basis: Basis, *, key: str) -> None:
         file_name=f"neopulse-{key}-{basis.version}-{basis.as_of}.csv",
         mime="text/csv",
         key=f"csv_{key}",
+        help=t("common.csv_of", title=title) if title else None,
         on_click="ignore",
         type="tertiary",
         icon=":material/download:",

@@ -12,6 +12,7 @@ from streamlit_app.messages import t
 
 GOOD: Mapping[str, Literal["up", "down", "neither"]] = {"churned_customers": "down", "monthly_churn_rate": "down"}
 FLOW_DAYS = 28
+COURSE_MONTHS = 12
 
 
 def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
@@ -21,12 +22,13 @@ def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
 
 
 def _kpi(figure: Headline, question: Question) -> Kpi:
-    name = figure.metric.name
+    change = _change(figure)
+    is_written = change is not None and change.startswith(("+", formats.MINUS))
     return Kpi(
         label=_label(figure),
         value=value_text(figure.metric.unit, figure.value),
-        change=_change(figure),
-        tone=tone(figure.change, good=GOOD.get(name, "up")),
+        change=change,
+        tone=tone(figure.change if is_written else None, good=GOOD.get(figure.metric.name, "up")),
         note=_note(figure),
         course=_course(figure, question),
         help=figure.metric.definition[messages.language()],
@@ -65,10 +67,12 @@ def _note(figure: Headline) -> str:
     return "  \n".join(lines)
 
 
-def _course(figure: Headline, question: Question) -> tuple[float, ...] | None:
-    if figure.metric.name == "quick_ratio":
-        return None
-    answered = data.answer(Question(figure.metric.name, window=question.window, where=question.where)).table
-    if figure.period == "month":
-        return tuple(value for value in figures.final(answered)["value"].to_pylist() if value is not None)
-    return figures.course(answered, days_summed=FLOW_DAYS if figure.period == "28 days" else 1)
+def _course(figure: Headline, question: Question) -> tuple[float, ...]:
+    """The sparkline: weekly points of a daily figure; the final months of a monthly one and of the quick ratio."""
+    name = figure.metric.name
+    monthly = figure.period == "month" or name == "quick_ratio"
+    table = data.answer(Question(name, window=question.window, where=question.where)).table
+    if monthly:
+        values = figures.final(table)["value"].drop_null().to_pylist()
+        return tuple(values[-COURSE_MONTHS:])
+    return figures.course(table, days_summed=FLOW_DAYS if figure.period == "28 days" else 1)

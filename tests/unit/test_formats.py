@@ -39,7 +39,7 @@ def test_changes_carry_their_sign_and_no_change_carries_none(language: str) -> N
     expect(language, formats.signed_number(-1204), en="−1,204", fr=f"−1{THIN}204")
     expect(language, formats.signed_share(0.031), en="+3.1%", fr=f"+3,1{THIN}%")
     expect(language, formats.signed_points(-0.015), en="−1.5 pp", fr="−1,5 pt")
-    expect(language, formats.signed_decimal(0.0), en="0.00", fr="0,00")
+    expect(language, formats.signed_decimal(-0.004), en="0.00", fr="0,00")
 
 
 def test_amounts_name_their_currency_and_leave_the_cents_out(language: str) -> None:
