@@ -44,7 +44,7 @@ class Commands(click.Group):
             context.exit(FAILED)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"max_content_width": 110})
 @click.version_option(package_name="neopulse")
 def main() -> None:
     """Who is active, who leaves, who comes back, and how sure are we.
