@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from streamlit_app import auth, data, navigation
+from streamlit_app import auth, navigation
 from streamlit_app.components import frame, links, states
 from streamlit_app.messages import t
 
@@ -17,5 +17,5 @@ with states.guarded():
     sections = navigation.open_to(auth.current_user())
     links.remember({name: page for pages in sections.values() for name, page in pages.items()})
     opened = st.navigation({t(f"common.sections.{section}"): list(pages.values()) for section, pages in sections.items()})
-    frame.show(data.pin_version())
+    frame.show()
     opened.run()

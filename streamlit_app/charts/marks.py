@@ -18,7 +18,6 @@ Shape = Literal["linear", "step-after"]
 AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".1f", "usd": "~s"}
 VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".2f", "usd": ",.0f"}
 HEIGHT = 250
-LEGEND_COLUMNS = 3  # fit on a telephone
 ENOUGH = 30  # below this n a proportion is greyed
 DASH = (4, 3)
 FADED = 0.4
@@ -49,9 +48,9 @@ def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None =
     )
 
 
-def by_series(symbol: Literal["stroke", "square"] = "stroke") -> alt.Color:
+def by_series(symbol: Literal["stroke", "square"] = "stroke", *, columns: int = 3) -> alt.Color:
     """A colour a series, named on top."""
-    return alt.Color("series:N", title=None, sort=None, legend=_on_top(symbol))
+    return alt.Color("series:N", title=None, sort=None, legend=_on_top(symbol, columns=columns))
 
 
 def _on_top(symbol: Literal["stroke", "square"], **more: Any) -> alt.Legend:
@@ -62,7 +61,6 @@ def _on_top(symbol: Literal["stroke", "square"], **more: Any) -> alt.Legend:
         symbolOpacity=1,
         symbolSize=90,
         labelLimit=150,
-        columns=LEGEND_COLUMNS,
         offset=4,
         **more,
     )
@@ -74,7 +72,7 @@ def coloured(field: str, colours: Mapping[str, str], names: Mapping[str, str]) -
         f"{field}:N",
         title=None,
         scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=_on_top("square", labelExpr=f"{json.dumps(dict(names))}[datum.value]"),
+        legend=_on_top("square", columns=3, labelExpr=f"{json.dumps(dict(names))}[datum.value]"),
     )
 
 

@@ -26,7 +26,7 @@ def _by_month_and_type(text: Translate, *, unit: Unit) -> alt.Chart:
                 stack=True,
                 axis=alt.Axis(format=marks.AXIS_FORMATS[unit], tickCount=5, labelExpr=ZERO_AS_ZERO),
             ),
-            color=marks.by_series("square"),
+            color=marks.by_series("square", columns=2),
             order=alt.Order("rank:Q"),
             opacity=alt.condition("datum.provisional", alt.value(marks.FADED), alt.value(1)),
             tooltip=marks.tooltip(

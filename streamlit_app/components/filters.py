@@ -140,7 +140,7 @@ def retention() -> Question:
         cohort = named_choice("cohort", ("first_activity", "signup"))
         kind = named_choice("kind", ("classic", "unbounded"))
         step = grain("month", GRAINS[:0:-1])
-    with st.grid(min_column_width=FIELD_WIDTH, gap="xsmall"):
+    with st.grid(len(SEGMENTS), min_column_width=FIELD_WIDTH, gap="xsmall"):
         where = segment()
     return Question("retention_cohort", where=where, grain=step, kind=kind, cohort=cohort)
 
@@ -168,7 +168,7 @@ def payments() -> Question:
 
 
 def _segment_and_dates() -> tuple[tuple[tuple[str, str], ...], tuple[date, date]]:
-    with st.grid(min_column_width=FIELD_WIDTH, gap="xsmall"):
+    with st.grid(len(SEGMENTS) + 2, min_column_width=FIELD_WIDTH, gap="xsmall"):
         return segment(), dates()
 
 

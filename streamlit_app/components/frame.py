@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
 from pipeline.clock import bank_day
+from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.components import filters, links, states
@@ -16,19 +19,30 @@ from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
 LOOK_AGAIN_SECONDS = 5
+Read = TypeVar("Read")
+
 DEMO = "demo bank"  # ends in the past by design
 DAYS_BEHIND = 2  # as_of is yesterday on a good day; two days behind the run that published it is old data
 
 
-def show(version: Version | None) -> None:
+def show() -> None:
     """The header line, then whatever a reader must know before believing a figure."""
+    version = _readable(data.pin_version)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _facts(version.name if version else None)
-        if version is not None:
-            _problems(data.data_quality().to_pylist())
+        problems = _readable(data.data_quality) if version else None
+        if problems is not None:
+            _problems(problems.to_pylist())
         filters.language()
     if version is not None:
         _warnings(version)
+
+
+def _readable(read: Callable[[], Read]) -> Read | None:
+    """What is read, or None where the version is damaged: the page then tells, and Operations stays open to mend it."""
+    with suppress(NeopulseError):
+        return read()
+    return None
 
 
 def _problems(problems: list[dict[str, Any]]) -> None:
@@ -58,7 +72,11 @@ def _problem(problem: dict[str, Any]) -> dict[str, str]:
 @states.guard
 def _facts(shown: str | None) -> None:
     """One line of facts; looks for a newer version now and then, and then draws the page again."""
-    version = data.current_version()
+    try:
+        version = data.current_version()
+    except NeopulseError:
+        st.caption(t("common.unreadable"))
+        return
     if version is not None and version.name != shown:
         st.toast(t("common.new_version", version=version.name), icon=":material/new_releases:")
         st.rerun()

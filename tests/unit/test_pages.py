@@ -251,15 +251,17 @@ def test_before_the_first_version_a_page_says_what_to_do() -> None:
     assert charts(page) == 0
 
 
-def test_a_damaged_version_is_told_with_place_and_next_command_and_without_a_traceback(bank: Path, no_home: Path) -> None:
+@pytest.mark.parametrize("file", ["version.json", "published.duckdb"])
+def test_a_damaged_version_is_told_with_place_and_next_command_and_the_frame_stands(bank: Path, no_home: Path, file: str) -> None:
     shutil.copytree(bank, no_home)
-    (no_home / "versions" / "v0001" / "version.json").write_text("{", encoding="utf-8")
+    (no_home / "versions" / "v0001" / file).write_text("{", encoding="utf-8")
     page = whole_app()
     assert page.exception == []
     assert len(page.error) == 1
     assert "Next: neopulse" in page.error[0].value
     assert str(no_home) in page.error[0].value
     assert "Traceback" not in words(page)
+    assert page.segmented_control(key="lang").value == "en"
 
 
 def test_an_unforeseen_failure_gives_a_reference_and_keeps_its_words_to_the_log(
