@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.runs.records import Run
     from pipeline.runs.store import RunStore
     from pipeline.settings import Settings
-    from pipeline.warehouse.publication import Publications, Version
+    from pipeline.warehouse.publication import Publications
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
 
@@ -129,7 +129,11 @@ def metric(
     where = tuple(_condition(condition) for condition in conditions)
     question = Question(name, window, _day(start), _day(end), by, where, grain, kind, cohort)
     settings = _settings()
-    answer = reader(_current(settings)).answer(question)
+    answer = _publications(settings).read_current(lambda version: reader(version).answer(question))
+    if answer is None:
+        raise ConfigurationError(
+            "Nothing has been published yet", where=str(settings.home), next="neopulse demo, or neopulse run"
+        )
     click.echo(FORMATS[form](answer, settings.language))
 
 
@@ -287,15 +291,6 @@ def _publications(settings: Settings) -> Publications:
     from pipeline.warehouse.publication import Publications
 
     return Publications(settings.home, keep=settings.versions_kept)
-
-
-def _current(settings: Settings) -> Version:
-    version = _publications(settings).current()
-    if version is None:
-        raise ConfigurationError(
-            "Nothing has been published yet", where=str(settings.home), next="neopulse demo, or neopulse run"
-        )
-    return version
 
 
 def _user() -> str:

@@ -32,7 +32,7 @@ _POINTER = "current"
 _LOCK = ".lock"
 _NAME = re.compile(r"v(\d{4,})")
 
-Opened = TypeVar("Opened")
+Read = TypeVar("Read")
 
 
 class UntestedError(DataError):
@@ -134,11 +134,11 @@ class Publications:
                     raise _damaged(self.folder / seen.version) from None
         return None
 
-    def open_current(self, opening: Callable[[Version], Opened]) -> Opened | None:
-        """The current version, opened; where it is pruned between the look and the opening, the one that came after it."""
+    def read_current(self, reading: Callable[[Version], Read]) -> Read | None:
+        """What is read from the current version; where it is pruned under the reading, from the one that came after it."""
         while (version := self.current()) is not None:
             try:
-                return opening(version)
+                return reading(version)
             except FileNotFoundError:
                 if self.current() == version:
                     raise _damaged(version.folder) from None

@@ -72,7 +72,7 @@ def read_until(home: Path, ended: Any, count: Any, failures: Any) -> None:
 
 def whole_version_is_read(publications: Publications) -> None:
     """Read two relations of the current version: each row and the facts must tell of one and the same run."""
-    opened = publications.open_current(reader)
+    opened = publications.read_current(reader)
     assert opened is not None
     for name in RELATIONS:
         table = opened.relation(name)

@@ -219,6 +219,25 @@ def test_a_crash_before_any_single_act_on_the_disk_leaves_one_whole_version(
     assert len(bank.on_disk()) == 3
 
 
+def test_a_reading_whose_version_is_pruned_under_it_begins_again_with_the_next(bank: Bank) -> None:
+    bank.publish_runs(1)
+
+    def reading(version: Version) -> str:
+        if version.name == "v0001":
+            bank.publish_runs(2, 3, 4)
+        return version.database.read_text()
+
+    assert bank.publications.read_current(reading) == "data of run 4"
+
+
+def test_a_file_that_the_current_version_lacks_is_told_and_not_looked_for_forever(bank: Bank) -> None:
+    assert bank.publications.read_current(lambda version: version.name) is None
+    bank.publish_runs(1)
+    with pytest.raises(PermanentError) as damage:
+        bank.publications.read_current(lambda version: (version.folder / "metrics.json").read_text())
+    assert damage.value.what == "Version v0001 is damaged or gone"
+
+
 def test_a_pointer_that_was_lost_by_hand_is_set_again_by_a_rollback(bank: Bank) -> None:
     bank.publish_runs(1, 2)
     (bank.home / "versions" / "current").write_text("v00")
