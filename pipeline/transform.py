@@ -74,7 +74,7 @@ def _external(landing_folder: Path) -> dict[str, Path]:
 
 def _fresh_candidate(context: StepContext) -> Path:
     """An empty folder for this run's candidate; those of earlier runs go."""
-    candidates = context.settings.home / "candidates"
+    candidates = context.settings.home.absolute() / "candidates"
     shutil.rmtree(candidates, ignore_errors=True)
     return files.make_folder(candidates / str(context.run.id))
 

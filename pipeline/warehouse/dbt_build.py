@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import PermanentError, TransientError
+from pipeline.settings import PROJECT
 
 TICK_SECONDS = 0.25
 _OUTCOMES = ("LogModelResult", "LogTestResult", "LogSeedResult", "SkippingDetails")
@@ -76,7 +77,7 @@ def build(
     watch: Callable[[Sequence[Event]], None],
     full_refresh: bool = False,
 ) -> Build:
-    """Build and test every model of a dbt project; dbt's own files go into `folder`.
+    """Build and test every model of a dbt project; dbt's own files go into `folder`. Both are absolute paths.
 
     `watch` is called with the new events, at least every TICK_SECONDS, also with none; what it raises ends the child at
     once. Raises PermanentError where dbt could not read the project, TransientError where something ended the child.
@@ -111,6 +112,7 @@ def _child(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[s
     """A child in a process group of its own, none of which outlives the block."""
     child = subprocess.Popen(
         command,
+        cwd=PROJECT,  # where `-m` looks first: a folder of the caller's that is called pipeline is none of ours
         stdin=subprocess.PIPE,  # never written to: dbt_child ends when it closes
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
