@@ -50,7 +50,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8501, ge=1, le=65535, description="Port that the app listens on.")
     behind_loopback: bool = Field(
         default=False,
-        description="The app's port is published on the host's loopback address only (compose.yml does so): "
+        description="The app's port is published on the host's loopback address only (docker-compose.yml does so): "
         "allows a wide NEOPULSE_ADDRESS without sign-in.",
     )
     daily_at: time = Field(default=time(6, 0), description="Local time of the worker's daily run, in the bank's time zone.")

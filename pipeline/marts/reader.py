@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
@@ -72,16 +71,15 @@ def family(metric: str) -> Family:
 
 
 class Reader:
-    """One published version, open for reading by many threads."""
+    """One published version, open for reading by many threads; `registry` says what each of its metrics means.
+
+    Raises FileNotFoundError where the version has been pruned in the meantime; once open it stays whole.
+    """
 
     def __init__(self, version: Version, database: ReadOnly | None = None) -> None:
         self.version = version
         self._database = database or ReadOnlyDuckDB(version.database)
-
-    @cached_property
-    def registry(self) -> dict[str, Metric]:
-        """What each metric of this version means."""
-        return metrics.read(self.version.folder / "metrics.json")
+        self.registry: dict[str, Metric] = metrics.read(version.folder / "metrics.json")
 
     def answer(self, question: Question) -> Answer:
         """The figures of a question; raises ConfigurationError where it cannot be asked."""

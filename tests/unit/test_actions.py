@@ -61,7 +61,7 @@ def publish(home: Path, count: int) -> Publications:
     for number in range(1, count + 1):
         folder = home / "candidate"
         folder.mkdir()
-        (folder / "marts.duckdb").write_bytes(b"")
+        (folder / "published.duckdb").write_bytes(b"")
         facts = Facts(
             run_id=number,
             as_of=date(2019, 5, 15),

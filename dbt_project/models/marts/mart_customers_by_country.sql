@@ -9,7 +9,8 @@ counted as (
         count(*) as customers,
         count(case when is_active then 1 end) as active_customers,
         count(first_active_day) as ever_active_customers,
-        sum(amount_usd) as amount_usd,
+        -- to the cent, whatever the order in which the parts are added
+        round(sum(amount_usd), 2) as amount_usd,
     from customers
     group by country
 ),
