@@ -84,15 +84,11 @@ def _handling(handler: Handler) -> Iterator[Handler]:
 
 
 def _add(handler: logging.Handler) -> None:
-    handler.handleError = _lose  # type: ignore[method-assign]
+    logging.raiseExceptions = False  # a line that a full disk refuses is lost; a traceback on the terminal helps nobody
     for name in PACKAGES:
         logger = logging.getLogger(name)
         logger.setLevel(logging.INFO)
         logger.addHandler(handler)
-
-
-def _lose(_record: logging.LogRecord) -> None:
-    """A line that cannot be written, to a full disk say, is lost; a traceback on the terminal would help nobody."""
 
 
 def _utc(formatter: logging.Formatter) -> logging.Formatter:
