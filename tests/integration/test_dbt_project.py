@@ -1,0 +1,112 @@
+"""The dbt project as a whole: every model, data test and unit test on a small awkward bank, and the rules for marts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import histories
+import pytest
+
+from pipeline import metrics
+from pipeline.clock import SystemClock
+from pipeline.extract.countries import land_country_facts
+from pipeline.marts import METRICS
+from pipeline.sources.files import land
+from pipeline.transform import DBT_PROJECT
+from pipeline.warehouse.duckdb import DuckDBWarehouse
+
+HARD_LOGIC = {
+    "a_gap_of_n_days_is_bridged_and_one_of_n_plus_1_is_a_lapse",
+    "a_lone_active_day_is_a_stretch_of_one_day_between_two_silences",
+    "who_never_transacted_is_silent_from_opening_and_who_is_active_is_provisional",
+    "trailing_silence_lapses_on_its_nth_day_and_not_before",
+    "a_lapse_and_a_return_inside_one_month_is_a_churn_and_joiners_are_in_neither_part",
+    "the_29th_of_february_is_a_day_like_any_other",
+    "the_bank_day_follows_the_clocks_of_paris_through_the_year",
+}
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """dbt's artefacts of a build with unit tests, whatever came of it."""
+    folder, candidate = tmp_path_factory.mktemp("bank"), tmp_path_factory.mktemp("candidate")
+    bank = histories.random_bank(7, customers=40, first_day=date(2018, 1, 1), last_day=date(2019, 3, 31))
+    histories.write_csv(folder, bank.tables())
+    landing = land(folder, candidate / "landing", clock=SystemClock(), progress=lambda _fraction, _text: None)
+    facts = land_country_facts(candidate / "landing")
+    warehouse = DuckDBWarehouse(memory_limit="1GB", threads=2)
+    warehouse.prepare(candidate, landing.tables, external={"external_countries": facts.path})
+    command = [
+        *(sys.executable, "-m", "dbt.cli.main", "build", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+        *("--target-path", str(candidate / "target"), "--log-path", str(candidate / "logs"), "--no-use-colors"),
+        *("--no-version-check", "--no-send-anonymous-usage-stats", "--no-partial-parse"),
+        *("--vars", "current_bank_day: 2019-04-01"),
+    ]
+    subprocess.run(command, env={**os.environ, **warehouse.environment(candidate)}, capture_output=True, check=False)
+    return candidate / "target"
+
+
+@pytest.fixture(scope="module")
+def results(target: Path) -> list[dict[str, Any]]:
+    return list(json.loads((target / "run_results.json").read_text(encoding="utf-8"))["results"])
+
+
+@pytest.fixture(scope="module")
+def manifest(target: Path) -> dict[str, Any]:
+    return dict(json.loads((target / "manifest.json").read_text(encoding="utf-8")))
+
+
+def test_every_model_is_built_and_every_test_and_unit_test_holds(results: list[dict[str, Any]]) -> None:
+    wrong = {result["unique_id"]: result["message"] for result in results if result["status"] not in ("success", "pass")}
+    assert not wrong
+    kinds = Counter(result["unique_id"].split(".")[0] for result in results)
+    assert kinds["unit_test"] >= len(HARD_LOGIC)
+    assert kinds["test"] > kinds["model"] > 30
+
+
+def test_the_hard_logic_has_unit_tests(results: list[dict[str, Any]]) -> None:
+    held = {result["unique_id"].split(".")[-1] for result in results if result["unique_id"].startswith("unit_test.")}
+    assert held >= HARD_LOGIC
+
+
+def test_every_mart_has_a_contract_a_grain_and_its_meaning_in_two_languages(manifest: dict[str, Any]) -> None:
+    marts = [node for node in manifest["nodes"].values() if node["resource_type"] == "model" and node["schema"] == "marts"]
+    assert len(marts) > 20
+    for mart in marts:
+        meta = mart["config"]["meta"]
+        assert mart["config"]["contract"]["enforced"], mart["name"]
+        assert mart["description"], mart["name"]
+        assert set(meta["grain"]) <= set(mart["columns"]), mart["name"]
+        assert meta["unit"] in metrics.UNITS, mart["name"]
+        for text in ("label", "definition"):
+            assert all(meta[text][language] for language in metrics.LANGUAGES), mart["name"]
+        assert all(column["description"] and column["data_type"] for column in mart["columns"].values()), mart["name"]
+
+
+def test_every_mart_proves_its_key(manifest: dict[str, Any]) -> None:
+    proven: dict[str, set[str]] = {}
+    for node in manifest["nodes"].values():
+        test = node.get("test_metadata") or {}
+        if test.get("name") in ("unique", "unique_key"):
+            columns = test["kwargs"].get("columns") or [test["kwargs"]["column_name"]]
+            proven.setdefault(node["attached_node"], set()).add(",".join(columns))
+    for identifier, node in manifest["nodes"].items():
+        if node["resource_type"] == "model" and node["schema"] == "marts":
+            assert ",".join(node["config"]["meta"]["grain"]) in proven.get(identifier, set()), node["name"]
+
+
+def test_the_registry_and_the_read_side_know_the_same_metrics(manifest: dict[str, Any]) -> None:
+    assert set(metrics.from_manifest(manifest)) == set(METRICS)
+
+
+def test_no_model_reads_the_clock() -> None:
+    for path in DBT_PROJECT.rglob("*.sql"):
+        text = path.read_text(encoding="utf-8").lower()
+        assert not any(word in text for word in ("current_date", "current_timestamp", "now()", "getdate(")), path.name
