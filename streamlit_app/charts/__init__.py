@@ -6,7 +6,7 @@ A spec names no data: the table comes beside it. Titles and captions stand outsi
 from __future__ import annotations
 
 from streamlit_app.charts.base import Chart, Text
-from streamlit_app.charts.cohorts import RETENTION_COHORTS
+from streamlit_app.charts.cohorts import RETENTION_COHORTS, RETENTION_COHORTS_BY_WEEK
 from streamlit_app.charts.growth import GROWTH
 from streamlit_app.charts.lines import (
     COUNT_BY_SERIES,
@@ -28,6 +28,7 @@ ALL = (
     SHARE_OVER_TIME,
     SHARE_BY_SERIES,
     RETENTION_COHORTS,
+    RETENTION_COHORTS_BY_WEEK,
     RETENTION_CURVE,
     SURVIVAL,
     CUSTOMERS_BY_ACTIVE_DAYS,

@@ -9,14 +9,14 @@ from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate
 
 COLUMNS = ("cohort", "cohort_name", "period", "value", "n", "low", "high", "final_on", "provisional")
-ROW_HEIGHT = 24
+MONTH_HEIGHT, WEEK_HEIGHT = 24, 13
 FITTING = "bandwidth('x') < 13 ? 0 : bandwidth('x') < 22 ? 8 : 11"  # no number where it would run into the next
 # Legible in either theme: on its own cell, and on a faded cell that lets the page shine through.
 INK = "luminance(scale('color', datum.value)) > 0.18 ? '#11181b' : '#f6fafb'"
 FADED_INK = "luminance(background) > 0.5 ? '#3d484d' : '#c9d2d6'"
 
 
-def _build(text: Translate) -> alt.LayerChart:
+def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
     base = marks.explained(marks.drawn(), text, "share", columns=COLUMNS).transform_calculate(
         customers="round(datum.value * datum.n)",
         label="format(datum.value * 100, '.0f')",
@@ -75,7 +75,8 @@ def _build(text: Translate) -> alt.LayerChart:
         cells.transform_filter(f"{marks.IS_PROVISIONAL} || ({marks.IS_THIN})")
         .mark_text(fontSize=alt.expr(FITTING), tooltip=None, color=alt.expr(FADED_INK))
         .encode(text="label:N"),
-    ).properties(height=alt.Step(ROW_HEIGHT))
+    ).properties(height=alt.Step(row_height))
 
 
-RETENTION_COHORTS = Chart("retention_cohorts", COLUMNS, _build)
+RETENTION_COHORTS = Chart("retention_cohorts", COLUMNS, lambda text: _build(text, row_height=MONTH_HEIGHT))
+RETENTION_COHORTS_BY_WEEK = Chart("retention_cohorts_by_week", COLUMNS, lambda text: _build(text, row_height=WEEK_HEIGHT))

@@ -19,10 +19,10 @@ def show() -> None:
     if cells.empty:
         states.empty(t("retention.nobody"), next=t("common.widen"))
         return
-    name = formats.month if question.grain == "month" else formats.day
+    by_week = question.grain == "week"
     chart.show(
-        charts.RETENTION_COHORTS,
-        figures.with_cohort_names(cells, name),
+        charts.RETENTION_COHORTS_BY_WEEK if by_week else charts.RETENTION_COHORTS,
+        figures.with_cohort_names(cells, formats.day if by_week else formats.month),
         key="cohorts",
         title=t(f"retention.cohorts.{question.grain}"),
         subtitle=t(f"retention.explained.{question.kind}"),
