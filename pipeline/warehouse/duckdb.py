@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,8 @@ from pipeline.warehouse.publication import DATABASE
 
 CANDIDATE = "candidate.duckdb"
 READER_MEMORY = "512MB"
+KEPT_ANSWERS = 64
+KEPT_BYTES = 500_000
 _READABLE = """
     select table_schema, table_name, count(*) as columns
     from information_schema.columns
@@ -103,11 +107,30 @@ class ReadOnlyDuckDB:
         # Only after connecting: external access off forbids to set the temporary folder.
         self._connection.execute("set global TimeZone = 'UTC'")
         self._connection.execute("set enable_external_access = false")
+        self._kept: OrderedDict[tuple[str, tuple[Any, ...]], pa.Table] = OrderedDict()
+        self._keeping = threading.Lock()
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """The rows of one select; `$name` in it stands for the parameter of that name."""
+        """The rows of one select; `$name` in it stands for the parameter of that name.
+
+        The file never changes, so the last small answers are kept: one page asks for the parts of one answer many times.
+        """
+        key = (sql, tuple(sorted((parameters or {}).items())))
+        with self._keeping:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
         with self._connection.cursor() as cursor:
-            return cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+            table = cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        if table.nbytes <= KEPT_BYTES:
+            self._keep(key, table)
+        return table
+
+    def _keep(self, key: tuple[str, tuple[Any, ...]], table: pa.Table) -> None:
+        with self._keeping:
+            self._kept[key] = table
+            while len(self._kept) > KEPT_ANSWERS:
+                self._kept.popitem(last=False)
 
     def close(self) -> None:
         """Close the file."""
