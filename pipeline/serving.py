@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +38,7 @@ def app_command(settings: Settings) -> tuple[str, ...]:
         *("--server.headless", "true"),
         *("--server.fileWatcherType", "none"),
         *("--browser.gatherUsageStats", "false"),
+        *("--server.scriptHealthCheckEnabled", "true"),
     )
 
 
@@ -134,10 +136,19 @@ def address(settings: Settings) -> str:
 
 def is_answering(settings: Settings) -> bool:
     """Whether an app answers at the set address."""
+    return _answers(settings, "health", seconds=2)
+
+
+def _draw_once(settings: Settings) -> None:
+    """Let the app draw its first page for nobody: what the pages import is then there for the first visitor."""
+    _answers(settings, "script-health-check", seconds=READY_SECONDS)
+
+
+def _answers(settings: Settings, what: str, *, seconds: float) -> bool:
     host = "127.0.0.1" if settings.address in ("0.0.0.0", "localhost") else settings.address
     place = f"[{host}]" if ":" in host else host
     try:
-        with urllib.request.urlopen(f"http://{place}:{settings.port}/_stcore/health", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://{place}:{settings.port}/_stcore/{what}", timeout=seconds) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
@@ -154,6 +165,7 @@ def serve(settings: Settings, *, say: Callable[[str], None], is_to_end: Callable
         children = {"app": app, "worker": worker}
         _wait(children, settings, lambda: is_to_end() or is_answering(settings), seconds=READY_SECONDS)
         if not is_to_end():
+            threading.Thread(target=_draw_once, args=(settings,), daemon=True).start()
             say(f"neopulse is at {address(settings)}   (Ctrl-C ends it)")
             _wait(children, settings, is_to_end)
         for child in children.values():
