@@ -34,11 +34,6 @@ class SurvivalCurve:
     high: Floats
     at_risk: npt.NDArray[np.int64]
 
-    def quantile(self, share: float) -> int | None:
-        """The first time at which at least that share has met the event; None where the curve never gets there."""
-        reached = np.flatnonzero(self.survival <= 1 - share + 1e-12)
-        return int(self.times[reached[0]]) if reached.size else None
-
 
 def kaplan_meier(times: npt.ArrayLike, events: npt.ArrayLike, censored: npt.ArrayLike) -> SurvivalCurve:
     """Product-limit estimate from counts: at each of `times` (days), how many events and how many censored.

@@ -81,11 +81,6 @@ def money(value: float | None, currency: str = "USD") -> str:
     return format_currency(value, currency, format=MONEY[messages.language()], locale=_locale(), currency_digits=False)
 
 
-def compact_money(value: float | None, currency: str = "USD") -> str:
-    """A large amount in few signs: US$2.4M."""
-    return NOTHING if value is None else messages.t("common.amount", amount=compact(value), currency=currency)
-
-
 def day(value: date | None) -> str:
     """A day: 15 May 2019."""
     return NOTHING if value is None else format_date(value, format="d MMM y", locale=_locale())

@@ -9,10 +9,6 @@
 {% macro duckdb__try_convert(expression, type) %}try_cast({{ expression }} as {{ type }}){% endmacro %}
 
 {# Cents and fractions of them, exact: 14 digits before the point. #}
-{% macro money_type() %}{{ return(adapter.dispatch('money_type', 'neopulse')()) }}{% endmacro %}
-{% macro default__money_type() %}numeric{% endmacro %}
-{% macro duckdb__money_type() %}decimal(18, 4){% endmacro %}
-
 {% macro read_money(text) %}{{ return(adapter.dispatch('read_money', 'neopulse')(text)) }}{% endmacro %}
 {% macro default__read_money(text) %}safe_cast({{ text }} as numeric){% endmacro %}
 {% macro duckdb__read_money(text) %}try_cast({{ text }} as decimal(18, 4)){% endmacro %}

@@ -16,8 +16,3 @@ def show(metric_name: str, answer: Answer | None = None) -> None:
     with st.expander(t("common.what_it_means", metric=metric.label[language]), icon=":material/menu_book:"):
         st.markdown(metric.definition[language])
         st.caption(t("common.where_it_is_from", model=metric.model))
-
-
-def tip(metric_name: str) -> str:
-    """The same definition as the text of a question mark."""
-    return data.registry()[metric_name].definition[messages.language()]
