@@ -31,9 +31,9 @@
 {% macro duckdb__bank_day(moment) %}
     case
         when {{ moment }} >= timestamp '1970-01-01'
-            and cast({{ moment }} + interval {{ var('bank_offset_minutes')[0] }} minute as date)
-                = cast({{ moment }} + interval {{ var('bank_offset_minutes')[1] }} minute as date)
-            then cast({{ moment }} + interval {{ var('bank_offset_minutes')[0] }} minute as date)
+            and cast({{ moment }} + to_minutes({{ var('bank_offset_minutes')[0] }}) as date)
+                = cast({{ moment }} + to_minutes({{ var('bank_offset_minutes')[1] }}) as date)
+            then cast({{ moment }} + to_minutes({{ var('bank_offset_minutes')[0] }}) as date)
         else cast(timezone('{{ var("bank_timezone") }}', timezone('UTC', {{ moment }})) as date)
     end
 {% endmacro %}

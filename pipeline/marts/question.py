@@ -14,7 +14,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.metrics import Metric
 
 CUSTOMER_DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
-LONGEST_WINDOW_DAYS = 730
+SHORTEST_WINDOW_DAYS, LONGEST_WINDOW_DAYS = 7, 730
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,15 @@ class Scope:
         return "".join(f"{column}, " for column in self.by)
 
 
-def checked(question: Question, family: Family) -> Question:
+def checked(question: Question, family: Family, *, published_window: int) -> Question:
     """The question with its defaults filled in.
 
-    Raises ConfigurationError that names what cannot be asked and what can.
+    Raises ConfigurationError that names what cannot be asked and what can. Gaps that the shortest window bridges are in no
+    cube: a week, or the published window where that is shorter.
     """
-    if question.window is not None and not 1 <= question.window <= LONGEST_WINDOW_DAYS:
-        raise _refused(f"A window of {question.window} days cannot be asked: it goes from 1 to {LONGEST_WINDOW_DAYS}")
+    shortest = min(SHORTEST_WINDOW_DAYS, published_window)
+    if question.window is not None and not shortest <= question.window <= LONGEST_WINDOW_DAYS:
+        raise _refused(f"A window of {question.window} days cannot be asked: it goes from {shortest} to {LONGEST_WINDOW_DAYS}")
     if question.start and question.end and question.start > question.end:
         raise _refused(f"The range ends on {question.end}, before it starts on {question.start}")
     for dimension in [*([question.by] if question.by else []), *(name for name, _ in question.where)]:
