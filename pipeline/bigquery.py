@@ -82,6 +82,13 @@ class BigQuery:
             except NotFound:
                 return None
 
+    def number_of_rows(self, name: str) -> int:
+        """The rows of the table or view `dataset.table`; none where it is not there."""
+        found = self.table(name)
+        if found is None or found.table_type == "TABLE":
+            return int(found.num_rows or 0) if found is not None else 0
+        return int(self.rows(f"select count(*) as number_of_rows from `{self._qualified(name)}`")[0]["number_of_rows"])
+
     def tables(self, dataset: str) -> list[str]:
         """The names of a dataset's tables and views; none where there is no such dataset."""
         from google.api_core.exceptions import NotFound
@@ -114,23 +121,35 @@ class BigQuery:
                 next=f"set {PREFIX}BIGQUERY_LOCATION={made.location} or another {PREFIX}BIGQUERY_PREFIX, {AGAIN}",
             )
 
+    def let_views_read(self, *, reader: str, dataset: str) -> None:
+        """Let whoever may read the views of one dataset read through them what lies in another."""
+        from google.cloud import bigquery
+
+        views = {"dataset": {"projectId": self.project, "datasetId": reader}, "targetTypes": ["VIEWS"]}
+        with errors_in_words():
+            found = self._client.get_dataset(self._qualified(dataset))
+            found.access_entries = [*found.access_entries, bigquery.AccessEntry(entity_type="dataset", entity_id=views)]
+            self._client.update_dataset(found, ["access_entries"])
+
     def drop_dataset(self, name: str) -> None:
         """Remove a dataset with all its tables, if it is there."""
         with errors_in_words():
             self._client.delete_dataset(self._qualified(name), delete_contents=True, not_found_ok=True)
 
     def copy_tables(self, pairs: Iterable[tuple[str, str]]) -> None:
-        """Copy tables, each `(from, to)` as `dataset.table`, all at once; a table that is there is replaced."""
+        """Copy tables and what views show, each `(from, to)` as `dataset.table`; a table that is there is replaced."""
         from google.cloud import bigquery
 
+        config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE", labels=dict(self._limits.labels))
         with errors_in_words():
-            config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE", labels=dict(self._limits.labels))
-            jobs = [
-                self._client.copy_table(self._qualified(one), self._qualified(other), job_config=config, location=self._location)
-                for one, other in pairs
-            ]
-            for job in jobs:
+            for job in [self._copying(self._qualified(one), self._qualified(other), config) for one, other in pairs]:
                 self._finished(job)
+
+    def _copying(self, one: str, other: str, config: Any) -> Any:
+        if self._client.get_table(one).table_type == "TABLE":
+            return self._client.copy_table(one, other, job_config=config, location=self._location)
+        statement = f"create or replace table `{other}` as select * from `{one}`"
+        return self._client.query(statement, job_config=self._query_config(), location=self._location)
 
     def load_parquet(self, path: Path, table: str) -> None:
         """Make `dataset.table` what a Parquet file says; where it already is, nothing is done.
@@ -170,18 +189,23 @@ class BigQuery:
             job = self._client.get_job(job_id, location=self._location)
         self._finished(job)
 
-    def pages(self, table: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-        """The Arrow schema of `dataset.table` and all its rows, page by page."""
+    def pages(self, name: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The Arrow schema of the table or view `dataset.table`, and all its rows, page by page."""
         with errors_in_words():
-            found = self._client.get_table(self._qualified(table))
-            rows = self._client.list_rows(found)
-            storage = self._storage_client() if self._storage_reads else None
-            batches = rows.to_arrow_iterable(bqstorage_client=storage)
+            batches = self._all_rows(name).to_arrow_iterable(
+                bqstorage_client=self._storage_client() if self._storage_reads else None
+            )
             first = next(batches, None)
-        if first is None:
-            with errors_in_words():
-                return self._client.list_rows(found, max_results=0).to_arrow(create_bqstorage_client=False).schema, iter(())
+            if first is None:
+                return self._all_rows(name).to_arrow(create_bqstorage_client=False).schema, iter(())
         return first.schema, _chained(first, batches)
+
+    def _all_rows(self, name: str) -> Any:
+        found = self._client.get_table(self._qualified(name))
+        if found.table_type == "TABLE":
+            return self._client.list_rows(found)
+        query = f"select * from `{self._qualified(name)}`"
+        return self._finished(self._client.query(query, job_config=self._query_config(), location=self._location))
 
     def _storage_client(self) -> Any:
         try:
@@ -249,11 +273,10 @@ def job_labels(settings: Settings, run_id: int | None) -> dict[str, str]:
 def _credentials(settings: Settings) -> Any:
     import google.auth
     from google.auth import impersonated_credentials
-    from google.auth.credentials import AnonymousCredentials
-    from google.oauth2 import service_account
+    from google.oauth2 import credentials, service_account
 
     if settings.bigquery_endpoint and is_loopback(settings.bigquery_endpoint):
-        return AnonymousCredentials()  # type: ignore[no-untyped-call]
+        return credentials.Credentials(token="loopback")  # type: ignore[no-untyped-call]
     if settings.bigquery_credentials is not None:
         own = _from_key_file(settings.bigquery_credentials, service_account.Credentials)
     else:

@@ -128,3 +128,10 @@
 {% macro float_type() %}{{ return(adapter.dispatch('float_type', 'neopulse')()) }}{% endmacro %}
 {% macro default__float_type() %}float64{% endmacro %}
 {% macro duckdb__float_type() %}double{% endmacro %}
+
+{# What a statement is labelled with: the application, the run, those of the settings, and the model. #}
+{% macro query_labels(node) %}
+    {%- set labels = fromjson(env_var('DBT_LABELS', '{}')) -%}
+    {%- if node -%}{%- do labels.update({'model': node.name}) -%}{%- endif -%}
+    {{ return(tojson(labels)) }}
+{% endmacro %}

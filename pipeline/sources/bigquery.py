@@ -56,11 +56,11 @@ class BankTable:
         """The name in the source contract."""
         return self.contract.name
 
-    @property
-    def texts(self) -> str:
-        """The select list of the contract's columns, every one as text."""
-        texts = (_AS_TEXT[self.types[column]].format(column=f"`{column}`") for column in self.contract.columns)
-        return ", ".join(f"{text} as `{column}`" for text, column in zip(texts, self.contract.columns, strict=True))
+    def as_text(self, parts: Iterable[int] | None = None, *, with_part: bool = False) -> str:
+        """The query for the contract's columns, every one as text: of the rows of these parts, or of all rows."""
+        texts = [f"{_AS_TEXT[self.types[column]].format(column=f'`{column}`')} as `{column}`" for column in self.contract.columns]
+        selected = ", ".join([*texts, *([f"{self.part} as source_part"] if with_part else [])])
+        return f"select {selected} from `{self.place}`" + (f" where {self.in_parts(parts)}" if with_part else "")
 
     @property
     def part(self) -> str:
@@ -76,6 +76,10 @@ class BankTable:
             return f"{self.part} in ({', '.join(map(str, wanted))})" if wanted else "false"
         return " or ".join(self._spans(wanted)) or "false"
 
+    def since(self, first: date) -> str:
+        """The condition that takes the rows from a UTC day on."""
+        return f"{MOMENT} >= {_LITERAL[self.types[MOMENT]].format(day=first)}"
+
     def _spans(self, parts: list[int]) -> Iterator[str]:
         literal = _LITERAL[self.types[MOMENT]]
         for first, last in spans([part for part in parts if part != UNDATED]):
@@ -88,6 +92,11 @@ class BankTable:
 def day(part: int) -> date:
     """The day of a part."""
     return EPOCH + timedelta(days=part)
+
+
+def part_of(day: date) -> int:
+    """The part of a day."""
+    return (day - EPOCH).days
 
 
 def spans(numbers: Iterable[int]) -> list[tuple[int, int]]:
@@ -124,7 +133,7 @@ def find(connection: BigQuery, settings: Settings) -> dict[str, BankTable]:
     return found
 
 
-def land(connection: BigQuery, settings: Settings, landing_folder: Path, *, clock: Clock) -> Landing:
+def look(connection: BigQuery, settings: Settings, landing_folder: Path, *, clock: Clock) -> Landing:
     """Look at every raw table and write down what is there; the rows stay where they are."""
     tables = {
         name: LandedTable(name, (), table.rows or 0, table.contract.columns) for name, table in find(connection, settings).items()
