@@ -1,4 +1,4 @@
-"""The real dbt-bigquery builds a small project in the stand-in twice: views, tables, merges, overwritten partitions, contracts."""
+"""The real dbt-bigquery builds a small project in the stand-in twice: views, merges, overwritten partitions, contracts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 class Building:
-    """dbt on the command line, on a copy of nothing: only its target and logs lie in the test's folder."""
+    """dbt on the command line; its target and its logs lie in the test's folder."""
 
     def __init__(self, stand_in: StandIn, folder: Path) -> None:
         self.stand_in = stand_in

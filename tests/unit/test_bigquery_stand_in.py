@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -244,10 +245,10 @@ def test_a_filter_on_a_view_reaches_the_partitions_below(client: bigquery.Client
 
 def test_a_query_above_its_limit_is_not_run(client: bigquery.Client) -> None:
     payments(client)
-    with pytest.raises(
-        exceptions.GoogleAPICallError, match="Query exceeded limit for bytes billed: 1000. 10485760 or higher required"
-    ):
+    text = "Query exceeded limit for bytes billed: 1000. 10485760 or higher required."
+    with pytest.raises(exceptions.GoogleAPICallError, match=re.escape(text)) as refusal:
         run(client, "create table bank.copied as select id from bank.payments", maximum_bytes_billed=1000)
+    assert "bytesBilledLimitExceeded" in str(refusal.value)
     with pytest.raises(exceptions.NotFound):
         client.get_table("bank.copied")
 
@@ -449,7 +450,7 @@ def test_calls_are_recorded_with_what_they_asked(bank: StandIn, client: bigquery
 
 def test_a_job_can_seem_to_run_and_be_cancelled(bank: StandIn, client: bigquery.Client) -> None:
     bank.protocol.jobs.seeming_to_run = 1000
-    job = client.query("select 1", job_id="slow")
+    job = client.query("select 1", job_id="slow", job_retry=None)
     assert not job.done()
     client.cancel_job("slow")
     assert client.get_job("slow").error_result["reason"] == "stopped"
