@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import Message
+from zetasql.wasi._pb2.zetasql.parser import parse_tree_pb2 as parse_tree
+
 from stand_ins.bigquery import google_sql
 from stand_ins.bigquery.columns import Column, Row
 from stand_ins.bigquery.errors import invalid, not_found
 from stand_ins.bigquery.storage import Relation, TableId, Warehouse
 from stand_ins.bigquery.text import Edit, edited, names, only, quoted, span
-from zetasql.wasi._pb2.zetasql.parser import parse_tree_pb2 as parse_tree
 
 
 @dataclass(frozen=True)

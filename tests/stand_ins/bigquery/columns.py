@@ -137,9 +137,7 @@ def to_rest(column: Column) -> dict[str, Any]:
         field["description"] = column.description
     if column.policy_tags:
         field["policyTags"] = {"names": list(column.policy_tags)}
-    return field | {
-        name: str(getattr(column, key)) for key, name in PARAMETERS.items() if getattr(column, key) is not None
-    }
+    return field | {name: str(getattr(column, key)) for key, name in PARAMETERS.items() if getattr(column, key) is not None}
 
 
 # --- Google's engine -----------------------------------------------------------------------------------------------

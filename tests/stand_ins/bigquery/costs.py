@@ -1,7 +1,7 @@
 """Bytes processed and billed, and the partition filter that a table can require.
 
-Sizes: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#data_type_sizes. A table is counted once however often
-a query names it. Billed: whole MiB, at least 10 MiB for each table read, nothing where nothing is read.
+Sizes: https://cloud.google.com/bigquery/docs/reference/standard-sql/data-types#data_type_sizes. A table is counted once however
+often a query names it. Billed: whole MiB, at least 10 MiB for each table read, nothing where nothing is read.
 """
 
 from __future__ import annotations

@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from zetasql.wasi._pb2.zetasql.parser import ast_enums_pb2
+from zetasql.wasi._pb2.zetasql.parser import parse_tree_pb2 as parse_tree
+from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_pb2 as tree
+
 from stand_ins.bigquery.binding import Bound
 from stand_ins.bigquery.columns import Column, Row, from_engine_type
 from stand_ins.bigquery.errors import invalid, invalid_query, not_found, not_in_the_stand_in
@@ -16,9 +20,6 @@ from stand_ins.bigquery.outcome import Outcome
 from stand_ins.bigquery.session import Session, output_columns
 from stand_ins.bigquery.storage import Partitioning, Relation, TableId
 from stand_ins.bigquery.text import names, only, span
-from zetasql.wasi._pb2.zetasql.parser import ast_enums_pb2
-from zetasql.wasi._pb2.zetasql.parser import parse_tree_pb2 as parse_tree
-from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_pb2 as tree
 
 DAY_MILLISECONDS = 86_400_000
 KINDS = {
@@ -224,11 +225,9 @@ def _clustering(node: Any, text: str) -> list[str]:
 def create_view(session: Session, node: Any, text: str) -> Outcome:
     """CREATE [OR REPLACE] VIEW with column names or descriptions and options."""
     base = node.parent
+    session.analyze(session.bind(text))
     query = span(base.query).of(text)
-    check = session.bind(query)
-    columns = output_columns(session.analyze(check))
-    if any(not column.name for column in columns):
-        raise invalid_query("CREATE VIEW columns must be named, but column 1 has no name")
+    columns = output_columns(session.analyze(session.bind(query)))
     given = base.column_with_options_list.column_with_options
     if given:
         columns, query = _named_columns(session, columns, query, given, text)
@@ -261,8 +260,7 @@ def _named_columns(
 def options(session: Session, listed: Any, text: str) -> dict[str, Any]:
     """The values of OPTIONS(...), by lower-case name."""
     return {
-        entry.name.id_string.lower(): session.evaluate(f"({span(entry.value).of(text)})")[1]
-        for entry in listed.options_entries
+        entry.name.id_string.lower(): session.evaluate(f"({span(entry.value).of(text)})")[1] for entry in listed.options_entries
     }
 
 

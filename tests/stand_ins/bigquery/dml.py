@@ -10,6 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from zetasql.wasi._pb2.zetasql.parser import ast_enums_pb2
+from zetasql.wasi._pb2.zetasql.parser import parse_tree_pb2 as parse_tree
+from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_enums_pb2 as tree_enums
+from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_pb2 as tree
+
 from stand_ins.bigquery import google_sql
 from stand_ins.bigquery.binding import Bound
 from stand_ins.bigquery.columns import Column, Row
@@ -21,10 +26,6 @@ from stand_ins.bigquery.reads import Predicate, predicates_by_column, reads_of_e
 from stand_ins.bigquery.session import Session
 from stand_ins.bigquery.storage import Relation
 from stand_ins.bigquery.text import names, only, quoted, span
-from zetasql.wasi._pb2.zetasql.parser import ast_enums_pb2
-from zetasql.wasi._pb2.zetasql.parser import parse_tree_pb2 as parse_tree
-from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_enums_pb2 as tree_enums
-from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_pb2 as tree
 
 NUMBER = Column("_row_number", "INT64")
 MATCH = ast_enums_pb2.ASTMergeWhenClauseEnums
@@ -37,7 +38,7 @@ def _numbered(name: str, columns: Sequence[Column], rows: Iterable[tuple[int, Ro
     return Table(name, wide, google_sql.encode_rows(wide, [(*row, number) for number, row in rows]))
 
 
-def _target(session: Session, bound: Bound, path: Any) -> Relation:
+def _target(bound: Bound, path: Any) -> Relation:
     source = bound.sources[".".join(names(path))]
     if source.relation is None or source.relation.kind != "TABLE":
         kind = source.relation.kind if source.relation else "VIEW"
@@ -50,7 +51,7 @@ def insert(session: Session, _node: Any, text: str) -> Outcome:
     bound = session.bind(text)
     session.analyze(bound)
     node = bound.statement
-    relation = _target(session, bound, node.target_path)
+    relation = _target(bound, node.target_path)
     named = [identifier.id_string for identifier in node.column_list.identifiers]
     columns = [relation.column(name) for name in named] or list(relation.columns)
     if node.HasField("query"):
@@ -89,7 +90,7 @@ def truncate(session: Session, _node: Any, text: str) -> Outcome:
     """TRUNCATE TABLE."""
     bound = session.bind(text)
     session.analyze(bound)
-    relation = _target(session, bound, bound.statement.target_path)
+    relation = _target(bound, bound.statement.target_path)
     outcome = Outcome("TRUNCATE_TABLE", target=relation.id, deleted=len(session.warehouse.rows(relation)))
     if not session.dry_run:
         session.warehouse.write(relation, [])
@@ -101,7 +102,7 @@ def delete(session: Session, _node: Any, text: str) -> Outcome:
     bound = session.bind(text)
     resolved = session.analyze(bound).resolved_delete_stmt_node
     node = bound.statement
-    relation = _target(session, bound, node.target_path)
+    relation = _target(bound, node.target_path)
     _count(session, bound, relation, resolved.table_scan, [resolved.where_expr], [resolved.where_expr])
     if session.dry_run:
         return Outcome("DELETE", target=relation.id, cost=session.cost)
@@ -120,7 +121,7 @@ def update(session: Session, _node: Any, text: str) -> Outcome:
     bound = session.bind(text)
     resolved = session.analyze(bound).resolved_update_stmt_node
     node = bound.statement
-    relation = _target(session, bound, node.target_path)
+    relation = _target(bound, node.target_path)
     _count(session, bound, relation, resolved.table_scan, [resolved.where_expr], [resolved.where_expr, resolved.from_scan])
     if session.dry_run:
         return Outcome("UPDATE", target=relation.id, cost=session.cost)
@@ -170,9 +171,7 @@ def _changes(rows: Sequence[Row], places: Sequence[int]) -> Changes:
     return changes
 
 
-def _write_changes(
-    session: Session, relation: Relation, changes: Changes, *, gone: set[int], added: Sequence[Row]
-) -> None:
+def _write_changes(session: Session, relation: Relation, changes: Changes, *, gone: set[int], added: Sequence[Row]) -> None:
     before = session.warehouse.rows(relation)
     after, touched_rows = [], [before[number] for number in gone] + list(added)
     for number, row in enumerate(before):
@@ -332,7 +331,7 @@ def merge(session: Session, _node: Any, text: str) -> Outcome:
     bound = session.bind(text)
     resolved = session.analyze(bound).resolved_merge_stmt_node
     node = bound.statement
-    relation = _target(session, bound, node.target_path)
+    relation = _target(bound, node.target_path)
     _count_merge(session, bound, relation, resolved)
     source = session.query(f"select * from {span(node.table_expression).of(bound.text)}")
     if session.dry_run:

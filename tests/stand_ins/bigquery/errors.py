@@ -21,7 +21,9 @@ class ApiError(Exception):
     def as_body(self) -> dict[str, Any]:
         """The body of an HTTP answer."""
         entry = {"message": self.message, "domain": "global", "reason": self.reason}
-        return {"error": {"code": self.status, "message": self.message, "errors": [entry], "status": STATUS_WORDS.get(self.status)}}
+        return {
+            "error": {"code": self.status, "message": self.message, "errors": [entry], "status": STATUS_WORDS.get(self.status)}
+        }
 
 
 STATUS_WORDS = {

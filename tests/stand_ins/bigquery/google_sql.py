@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from google._upb import _message as upb
 from google.protobuf import empty_pb2
 from google.protobuf.message import Message
-from stand_ins.bigquery.columns import Column, Row, from_engine_type, read_value, to_engine_type, write_value
 from wasmtime import Config, Engine, Linker, Module, Store, Trap, WasiConfig
 from zetasql.core.wasm_client import get_tzinfo_dir
 from zetasql.wasi import get_wasm_path
@@ -32,6 +31,8 @@ from zetasql.wasi._pb2.zetasql.proto import options_pb2, simple_catalog_pb2
 from zetasql.wasi._pb2.zetasql.public import options_pb2 as public_options_pb2
 from zetasql.wasi._pb2.zetasql.public import type_pb2
 from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_pb2, resolved_node_kind_pb2
+
+from stand_ins.bigquery.columns import Column, Row, from_engine_type, read_value, to_engine_type, write_value
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -44,7 +45,8 @@ FEATURES = """
     BIGNUMERIC_TYPE CBRT_FUNCTIONS CREATE_MATERIALIZED_VIEW_CLUSTER_BY CREATE_MATERIALIZED_VIEW_PARTITION_BY CREATE_SNAPSHOT_TABLE
     CREATE_TABLE_AS_SELECT_COLUMN_LIST CREATE_TABLE_CLONE CREATE_TABLE_CLUSTER_BY CREATE_TABLE_COPY CREATE_TABLE_FIELD_ANNOTATIONS
     CREATE_TABLE_LIKE CREATE_TABLE_NOT_NULL CREATE_TABLE_PARTITION_BY CREATE_VIEW_WITH_COLUMN_LIST DML_UPDATE_WITH_JOIN
-    FOREIGN_KEYS GROUP_BY_ROLLUP INTERVAL_TYPE INVERSE_TRIG_FUNCTIONS JSON_ARRAY_FUNCTIONS JSON_TYPE JSON_VALUE_EXTRACTION_FUNCTIONS
+    FOREIGN_KEYS GROUP_BY_ROLLUP INTERVAL_TYPE INVERSE_TRIG_FUNCTIONS JSON_ARRAY_FUNCTIONS JSON_TYPE
+    JSON_VALUE_EXTRACTION_FUNCTIONS
     NAMED_ARGUMENTS NUMERIC_TYPE PARAMETERIZED_TYPES ROUND_WITH_ROUNDING_MODE TABLESAMPLE TABLE_VALUED_FUNCTIONS
     TEMPLATE_FUNCTIONS TIME_BUCKET_FUNCTIONS UNENFORCED_PRIMARY_KEYS V_1_1_HAVING_IN_AGGREGATE V_1_1_LIMIT_IN_AGGREGATE
     V_1_1_NULL_HANDLING_MODIFIER_IN_AGGREGATE V_1_1_NULL_HANDLING_MODIFIER_IN_ANALYTIC V_1_1_ORDER_BY_IN_AGGREGATE
@@ -55,8 +57,13 @@ FEATURES = """
     V_1_3_NULLS_FIRST_LAST_IN_ORDER_BY V_1_3_OMIT_INSERT_COLUMN_LIST V_1_3_PIVOT V_1_3_QUALIFY V_1_3_REPEAT V_1_3_SCRIPT_LABEL
     V_1_3_UNNEST_AND_FLATTEN_ARRAYS V_1_3_UNPIVOT V_1_3_WITH_GROUP_ROWS V_1_3_WITH_RECURSIVE V_1_4_ARRAY_AGGREGATION_FUNCTIONS
     V_1_4_GROUPING_BUILTIN V_1_4_GROUPING_SETS V_1_4_GROUP_BY_ALL
-    V_1_4_SAFE_FUNCTION_CALL_WITH_LAMBDA_ARGS V_1_4_FIRST_AND_LAST_N V_1_4_LIKE_ANY_SOME_ALL_ARRAY
-    PIPES SAFE_FUNCTION_CALL_WITH_LAMBDA_ARGS
+    V_1_4_LIKE_ANY_SOME_ALL_ARRAY PIPES V_1_2_GROUP_BY_STRUCT V_1_2_GROUP_BY_ARRAY V_1_3_ALLOW_CONSECUTIVE_ON V_1_4_BY_NAME
+    V_1_4_CORRESPONDING CREATE_VIEWS_WITH_COLUMN_OPTIONS
+"""
+
+# What the executor does not run itself, and the analyzer turns into what it does.
+REWRITES = """
+    PIVOT UNPIVOT FLATTEN MULTIWAY_UNNEST LIKE_ANY_ALL GROUPING_SET TYPEOF_FUNCTION NULLIFERROR_FUNCTION BUILTIN_FUNCTION_INLINER
 """
 
 STATEMENTS = """
@@ -65,10 +72,7 @@ STATEMENTS = """
 """
 
 # Functions that BigQuery has and this release does not: naming them is better than "Function not found".
-LACKING = """
-    MAX_BY MIN_BY CONTAINS_SUBSTR APPROX_TOP_COUNT APPROX_TOP_SUM SEARCH APPENDS VECTOR_SEARCH OBJECT_REF
-    ST_GEOGPOINT ST_DISTANCE ST_CONTAINS ST_WITHIN
-""".split()
+LACKING = {"MAX_BY", "MIN_BY", "CONTAINS_SUBSTR", "SEARCH", "VECTOR_SEARCH"}
 
 TYPE_ALIASES = ("INT", "INTEGER", "BIGINT", "SMALLINT", "TINYINT", "BYTEINT")
 
@@ -145,7 +149,7 @@ class Machine:
         finally:
             self._run("wasm_free", start)
             self._run("wasm_free", size_at)
-        made = answer()
+        made: Answer = answer()
         made.ParseFromString(data)
         return made
 
@@ -207,7 +211,7 @@ def machine() -> Iterator[Machine]:
             yield _machines[0]
         except Trap as trap:
             _machines.clear()
-            raise SqlError(f"Google's executor stopped: {str(trap).splitlines()[0]}") from trap
+            raise SqlError(f"Google's executor stopped: {str(trap).splitlines()[-1].strip()}") from trap
 
 
 @functools.cache
@@ -215,9 +219,7 @@ def language() -> options_pb2.LanguageOptionsProto:
     """BigQuery's dialect of GoogleSQL."""
     made = options_pb2.LanguageOptionsProto(product_mode=public_options_pb2.PRODUCT_EXTERNAL)
     features = public_options_pb2.LanguageFeature
-    made.enabled_language_features.extend(
-        features.Value(f"FEATURE_{name}") for name in FEATURES.split() if f"FEATURE_{name}" in features.keys()
-    )
+    made.enabled_language_features.extend(features.Value(f"FEATURE_{name}") for name in FEATURES.split())
     kinds = resolved_node_kind_pb2.ResolvedNodeKind
     made.supported_statement_kinds.extend(kinds.Value(f"RESOLVED_{name}_STMT") for name in STATEMENTS.split())
     made.reserved_keywords.append("QUALIFY")
@@ -228,6 +230,7 @@ def _options(scope: Scope) -> options_pb2.AnalyzerOptionsProto:
     made = options_pb2.AnalyzerOptionsProto(
         default_timezone="UTC",
         prune_unused_columns=True,
+        parse_location_record_type=public_options_pb2.PARSE_LOCATION_RECORD_FULL_NODE_SCOPE,
         error_message_mode=public_options_pb2.ERROR_MESSAGE_ONE_LINE,
     )
     made.language_options.CopyFrom(language())
@@ -241,9 +244,8 @@ def _options(scope: Scope) -> options_pb2.AnalyzerOptionsProto:
 
 
 def _rewrites() -> list[int]:
-    wanted = "PIVOT UNPIVOT FLATTEN MULTIWAY_UNNEST LIKE_ANY_ALL GROUPING_SET TYPEOF_FUNCTION NULLIFERROR_FUNCTION BUILTIN_FUNCTION_INLINER"
     rewrites = public_options_pb2.ResolvedASTRewrite
-    return [rewrites.Value(f"REWRITE_{name}") for name in wanted.split() if f"REWRITE_{name}" in rewrites.keys()]
+    return [rewrites.Value(f"REWRITE_{name}") for name in REWRITES.split()]
 
 
 @functools.cache
@@ -268,6 +270,7 @@ def _catalog(scope: Scope) -> simple_catalog_pb2.SimpleCatalogProto:
     return made
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_script(text: str) -> parse_tree_pb2.ASTScriptProto:
     """The parse tree of one or more statements, with byte positions. Raises SqlError on a syntax error."""
     request = service.ParseRequest(sql_statement=text, options=language(), allow_script=True)
@@ -275,7 +278,8 @@ def parse_script(text: str) -> parse_tree_pb2.ASTScriptProto:
         return engine.call("Parse", request.SerializeToString(), service.ParseResponse).parsed_script
 
 
-def table_paths(statement: str) -> set[tuple[str, ...]]:
+@functools.lru_cache(maxsize=1024)
+def table_paths(statement: str) -> frozenset[tuple[str, ...]]:
     """The paths of the tables that one statement names, as written; names of its own CTEs are left out."""
     request = service.ExtractTableNamesFromStatementRequest(sql_statement=statement, options=language())
     with machine() as engine:
@@ -284,14 +288,20 @@ def table_paths(statement: str) -> set[tuple[str, ...]]:
             request.SerializeToString(),
             service.ExtractTableNamesFromStatementResponse,
         )
-    return {tuple(name.table_name_segment) for name in answer.table_name}
+    return frozenset(tuple(name.table_name_segment) for name in answer.table_name)
 
 
 def analyze(statement: str, scope: Scope) -> resolved_ast_pb2.AnyResolvedStatementProto:
     """The resolved tree of one statement whose tables have flat names. Raises SqlError with the analyzer's text."""
     request = service.AnalyzeRequest(options=_options(scope), simple_catalog=_catalog(scope), sql_statement=statement)
+    return _analyzed(request.SerializeToString(deterministic=True))
+
+
+@functools.lru_cache(maxsize=512)
+def _analyzed(request: bytes) -> resolved_ast_pb2.AnyResolvedStatementProto:
+    """The same views and models are analyzed again and again; nothing changes a resolved tree."""
     with machine() as engine:
-        return engine.call("Analyze", request.SerializeToString(), service.AnalyzeResponse).resolved_statement
+        return engine.call("Analyze", request, service.AnalyzeResponse).resolved_statement
 
 
 def execute(query: str, scope: Scope) -> Result:
@@ -319,7 +329,7 @@ def _evaluation(prepared: int, scope: Scope) -> bytes:
     named = list(scope.parameters.items()) or [("", given) for given in scope.positional]
     for name, (column, value) in named:
         write_value(column, value, request.params.add(name=name).value)
-    return request.SerializeToString()
+    return bytes(request.SerializeToString())
 
 
 def encode_rows(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
@@ -330,7 +340,7 @@ def encode_rows(columns: Sequence[Column], rows: Sequence[Row]) -> bytes:
         cells = content.table_data.row.add().cell
         for column, value in zip(columns, row, strict=True):
             write_value(column, value, cells.add())
-    return content.SerializeToString()
+    return bytes(content.SerializeToString())
 
 
 def _content_entry(table: Table) -> bytes:
@@ -350,11 +360,17 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-def expression_sql(expression: resolved_ast_pb2.AnyResolvedExprProto, scope: Scope) -> str:
-    """SQL text of a resolved expression without columns."""
-    request = service.BuildSqlRequest(resolved_expression=expression, simple_catalog=_catalog(scope))
-    with machine() as engine:
-        return engine.call("BuildSql", request.SerializeToString(), service.BuildSqlResponse).sql
+def written(expression: resolved_ast_pb2.AnyResolvedExprProto, text: str) -> str | None:
+    """The text of a resolved expression where the analyzer recorded its place."""
+    node: Any = expression
+    while type(node).__name__.startswith("Any"):
+        node = node.ListFields()[0][1]
+    while not hasattr(node, "parse_location_range"):
+        node = node.parent
+    if not node.HasField("parse_location_range"):
+        return None
+    place = node.parse_location_range
+    return text.encode()[place.start : place.end].decode()
 
 
 def nodes(message: Message, kind: type[Answer]) -> Iterator[Answer]:

@@ -187,9 +187,7 @@ OPTIONS = _columns(
 
 def _options(warehouse: Warehouse, project: str, dataset: str | None) -> list[Row]:
     return [
-        (*_names(relation), *option)
-        for relation in _relations(warehouse, project, dataset)
-        for option in _options_of(relation)
+        (*_names(relation), *option) for relation in _relations(warehouse, project, dataset) for option in _options_of(relation)
     ]
 
 

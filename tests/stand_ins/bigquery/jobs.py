@@ -300,7 +300,9 @@ def _query_statistics(job: Job, slots: str) -> dict[str, Any]:
         "cacheHit": False,
         "billingTier": 1,
         "referencedTables": [table.as_reference() for table in tables],
-        "totalPartitionsProcessed": str(sum(len({part for part, _ in parts}) for o in job.outcomes for parts in o.cost.parts.values())),
+        "totalPartitionsProcessed": str(
+            sum(len({part for part, _ in parts}) for o in job.outcomes for parts in o.cost.parts.values())
+        ),
     }
     if job.is_dry_run or job.columns:
         columns = job.columns or (job.outcomes[-1].columns if job.outcomes else ())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from stand_ins.bigquery.columns import Column, Row, from_rest, read_text
 from stand_ins.bigquery.errors import ApiError, invalid, not_in_the_stand_in
 from stand_ins.bigquery.storage import Partitioning, Relation, TableId, Warehouse
@@ -44,6 +45,8 @@ def put(
     """Write rows to a job's destination as its dispositions say. Raises 404, 409 or 400."""
     existing = warehouse.find(table)
     disposition = configuration.get("writeDisposition", default)
+    if existing is not None and not existing.columns:
+        existing.columns = tuple(columns)
     if existing is None:
         if configuration.get("createDisposition") == "CREATE_NEVER":
             raise ApiError(404, "notFound", f"Not found: Table {table.colon_path}")
@@ -175,7 +178,8 @@ def _parsed(column: Column, text: str, where: str) -> Any:
         return read_text(column.type, text)
     except (ValueError, ArithmeticError) as error:
         raise invalid(
-            f"Error while reading data, error message: Could not parse '{text}' as {column.type} for field {column.name} ({where})"
+            f"Error while reading data, error message: Could not parse '{text}' as {column.type} "
+            f"for field {column.name} ({where})"
         ) from error
 
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from stand_ins.bigquery.binding import Names
 from stand_ins.bigquery.columns import UTC, Column, from_rest, rest_row, to_rest
-from stand_ins.bigquery.errors import ApiError, invalid, not_found
+from stand_ins.bigquery.errors import invalid, not_found
 from stand_ins.bigquery.jobs import ANONYMOUS_DATASET, Job, Jobs, as_rest, is_hidden, milliseconds
 from stand_ins.bigquery.loads import json_value, partitioning
 from stand_ins.bigquery.session import Session, ViewCache, output_columns
-from stand_ins.bigquery.binding import Names
 from stand_ins.bigquery.storage import Dataset, Relation, TableId, Warehouse
 
 DEFAULT_PAGE = 10_000
@@ -173,7 +172,9 @@ class Protocol:
         given = {column.name.lower(): column for column in columns}
         for column in relation.columns:
             if column.name.lower() not in given:
-                raise invalid(f"Provided Schema does not match Table {relation.id.colon_path}. Field {column.name} is missing in new schema")
+                raise invalid(
+                    f"Provided Schema does not match Table {relation.id.colon_path}. Field {column.name} is missing in new schema"
+                )
             fresh = given[column.name.lower()]
             if fresh.type != column.type:
                 raise invalid(

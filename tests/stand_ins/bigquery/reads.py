@@ -12,14 +12,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from google.protobuf.message import Message
-from stand_ins.bigquery.columns import UTC, from_engine_type, read_value
-from stand_ins.bigquery.google_sql import nodes
 from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_enums_pb2 as enums
 from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_pb2 as tree
+
+from stand_ins.bigquery.columns import UTC, from_engine_type, read_value
+from stand_ins.bigquery.google_sql import nodes
 
 Evaluate = Callable[[tree.AnyResolvedExprProto], Any]
 
 JOINS = enums.ResolvedJoinScanEnums
+
+
+class NotConstantError(Exception):
+    """An expression without columns whose value is not to be had before the query runs."""
+
 
 COMPARISONS = {
     "$equal": "=",
@@ -112,9 +118,7 @@ def reads_of_expressions(expressions: Iterable[Message], evaluate: Evaluate) -> 
     return walk.reads
 
 
-def predicates_by_column(
-    conditions: Iterable[tree.AnyResolvedExprProto], evaluate: Evaluate
-) -> dict[int, tuple[Predicate, ...]]:
+def predicates_by_column(conditions: Iterable[tree.AnyResolvedExprProto], evaluate: Evaluate) -> dict[int, tuple[Predicate, ...]]:
     """The predicates of conditions that all hold, by column id; conditions of other shapes say nothing."""
     found: dict[int, tuple[Predicate, ...]] = {}
     for condition in conditions:
@@ -244,8 +248,7 @@ class _Walk:
         body = self.ctes[node.with_query_name]
         inner: Any = _only(body)
         pairs = [
-            (outer.column_id, column.column_id)
-            for outer, column in zip(node.parent.column_list, _columns(inner), strict=True)
+            (outer.column_id, column.column_id) for outer, column in zip(node.parent.column_list, _columns(inner), strict=True)
         ]
         below = {column for outer, column in pairs if outer in needed or outer in filters}
         self.scan(body, below, {column: filters[outer] for outer, column in pairs if outer in filters})
@@ -336,13 +339,19 @@ def _column_of(expression: tree.AnyResolvedExprProto) -> tuple[int, bool] | None
 
 
 def _function(node: tree.ResolvedFunctionCallProto) -> str:
-    return node.parent.function.name.removeprefix("ZetaSQL:")
+    return str(node.parent.function.name).removeprefix("ZetaSQL:")
 
 
 def _conjuncts(expression: tree.AnyResolvedExprProto, evaluate: Evaluate) -> list[tuple[int, Predicate]]:
     if not expression.ListFields():
         return []
-    node: Any = _only(expression)
+    try:
+        return _read_conjuncts(_only(expression), evaluate)
+    except NotConstantError:
+        return []
+
+
+def _read_conjuncts(node: Any, evaluate: Evaluate) -> list[tuple[int, Predicate]]:
     if not isinstance(node, tree.ResolvedFunctionCallProto):
         return []
     name, arguments = _function(node), list(node.parent.argument_list)

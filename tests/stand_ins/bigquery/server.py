@@ -11,8 +11,6 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from email.parser import BytesParser
-from email.policy import HTTP
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -49,9 +47,7 @@ class StandIn:
 
 
 @contextlib.contextmanager
-def running(
-    *, database: str = ":memory:", clock: Callable[[], dt.datetime] = utc_now, port: int = 0
-) -> Iterator[StandIn]:
+def running(*, database: str = ":memory:", clock: Callable[[], dt.datetime] = utc_now, port: int = 0) -> Iterator[StandIn]:
     """A stand-in on a free port of the loopback address, for the length of a `with` block."""
     warehouse = Warehouse(database=database, clock=clock)
     server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
@@ -70,13 +66,15 @@ def running(
 
 
 class _Handler(BaseHTTPRequestHandler):
+    _request: Request | None = None
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: Any) -> None:
         """Calls are recorded, not printed."""
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._serve()
 
     do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
@@ -88,7 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         raw = self._read()
-        status, request, answer, headers = 500, None, None, {}
+        headers: dict[str, str] = {}
+        status, request, answer = 500, None, None
         try:
             request, answer, headers = self._answered(raw)
             status = 200 if answer is not None or headers else 204
@@ -109,7 +108,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answered(self, raw: bytes) -> tuple[Request, Any, dict[str, str]]:
         if not self.headers.get("Authorization", "").startswith("Bearer "):
-            raise ApiError(401, "required", "Request is missing required authentication credential. Expected OAuth 2 access token.")
+            raise ApiError(
+                401, "required", "Request is missing required authentication credential. Expected OAuth 2 access token."
+            )
         split = urlsplit(self.path)
         query = dict(parse_qsl(split.query))
         path = unquote(split.path)
@@ -183,7 +184,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def _record(self, request: Request | None, raw: bytes, status: int, answer: Any) -> None:
-        body = getattr(self, "_request", request)
+        body: Any = self._request or request
         body = body.body if body is not None and isinstance(body.body, dict) else {}
         configuration = body.get("configuration", {})
         kind = next((name for name in ("query", "load", "copy", "extract") if name in configuration), None)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_pb2 as tree
 
 from stand_ins.bigquery import google_sql, information_schema
 from stand_ins.bigquery.binding import Bound, Names, Source, bind
@@ -13,10 +17,9 @@ from stand_ins.bigquery.columns import Column, Row, UnsupportedTypeError, from_e
 from stand_ins.bigquery.costs import Cost, partitions_left
 from stand_ins.bigquery.errors import invalid_query
 from stand_ins.bigquery.google_sql import Result, Scope, SqlError, Table
-from stand_ins.bigquery.reads import Predicate, TableRead, literal_value, reads_of_query
+from stand_ins.bigquery.reads import NotConstantError, Predicate, TableRead, literal_value, reads_of_query
 from stand_ins.bigquery.storage import Relation, Warehouse
 from stand_ins.bigquery.text import quoted
-from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_ast_pb2 as tree
 
 UNREPEATABLE = re.compile(r"\b(current_(date|time|datetime|timestamp)|rand|generate_uuid|session_user)\b", re.IGNORECASE)
 
@@ -69,8 +72,9 @@ class Session:
         self.count(resolved, bound, {})
         self.cost.refuse_above(self.maximum_bytes_billed)
         if self.dry_run:
-            return Result(output_columns(resolved), [])
-        return self.execute(bound.text, bound.sources)
+            return Result(_named(output_columns(resolved)), [])
+        result = self.execute(bound.text, bound.sources)
+        return replace(result, columns=_named(result.columns))
 
     def execute(self, text: str, sources: Mapping[str, Source], extra: Sequence[Table] = ()) -> Result:
         """Run a bound SELECT; `extra` are tables of the moment."""
@@ -118,13 +122,14 @@ class Session:
         self.count(self.analyze(bound), bound, read.predicates)
 
     def constant(self, expression: tree.AnyResolvedExprProto, bound: Bound) -> Any:
-        """The value of a resolved expression without columns."""
+        """The value of a resolved expression without columns. Raises NotConstantError where its text is not known."""
         is_literal, value = literal_value(expression)
         if is_literal:
             return value
-        scope = self._scope(bound.sources)
-        text = google_sql.expression_sql(expression, scope)
-        return google_sql.execute(f"select {text}", replace(scope, tables=())).rows[0][0]
+        text = google_sql.written(expression, bound.text)
+        if text is None:
+            raise NotConstantError
+        return google_sql.execute(f"select ({text})", replace(self._scope({}), tables=())).rows[0][0]
 
     # contents
 
@@ -159,6 +164,20 @@ class Session:
         sources = self.bind(relation.query or "").sources.values()
         below = [self._state(source.relation) for source in sources if source.relation is not None]
         return (relation.id, relation.version, tuple(below))
+
+
+def _named(columns: Sequence[Column]) -> tuple[Column, ...]:
+    """Columns without a name are f0_, f1_ and so on; a name that stands twice is refused, as BigQuery refuses it."""
+    anonymous = itertools.count()
+    named = tuple(
+        replace(column, name=f"f{next(anonymous)}_") if not column.name or column.name.startswith("$") else column
+        for column in columns
+    )
+    counts = Counter(column.name.lower() for column in named)
+    twice = [name for name, count in counts.items() if count > 1]
+    if twice:
+        raise invalid_query(f"Duplicate column names in the result are not supported. Found duplicate(s): {', '.join(twice)}")
+    return named
 
 
 def _bare(column: Column) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from stand_ins.bigquery import ddl, dml, google_sql
-from stand_ins.bigquery.columns import from_engine_type
 from stand_ins.bigquery.costs import Cost
 from stand_ins.bigquery.errors import invalid_query, not_in_the_stand_in
 from stand_ins.bigquery.google_sql import Result, SqlError

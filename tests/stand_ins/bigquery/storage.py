@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
+
 from stand_ins.bigquery import google_sql
 from stand_ins.bigquery.columns import Column, Row, from_arrow, logical_bytes, to_arrow
 from stand_ins.bigquery.errors import already_exists, invalid, invalid_query, not_found
@@ -238,6 +239,8 @@ class Warehouse:
 
     def rows(self, relation: Relation) -> list[Row]:
         """The rows of a table as Python values, in the order in which they were written."""
+        if not relation.columns:
+            return []
         kept = self._rows.get(relation.id)
         if kept is None or kept[0] != relation.version:
             table = self._duckdb.sql(f"select * from {_quoted(relation.id)}").to_arrow_table()
@@ -247,6 +250,11 @@ class Warehouse:
     def write(self, relation: Relation, rows: Sequence[Row], *, touched: set[str] | None = None) -> None:
         """Replace a table's rows; `touched` are the partitions written to, all where it is None."""
         _refuse_missing_values(relation, rows)
+        if relation.columns:  # BigQuery knows tables without columns, DuckDB does not
+            self._store(relation, rows)
+        self._mark(relation, rows, touched)
+
+    def _store(self, relation: Relation, rows: Sequence[Row]) -> None:
         table = to_arrow(relation.columns, rows)
         schema = f'"{relation.id.project}.{relation.id.dataset}"'
         self._duckdb.execute(f"create schema if not exists {schema}")
@@ -255,7 +263,6 @@ class Warehouse:
             self._duckdb.execute(f"create or replace table {_quoted(relation.id)} as select * from _incoming")
         finally:
             self._duckdb.unregister("_incoming")
-        self._mark(relation, rows, touched)
 
     def _mark(self, relation: Relation, rows: Sequence[Row], touched: set[str] | None) -> None:
         now = self.clock()
