@@ -32,15 +32,13 @@ def load(stand_in: Any, tables: Mapping[str, Sequence[Row]]) -> None:
 
 def settings(stand_in: Any, home: Path, **given: Any) -> Settings:
     """Settings that build in the stand-in, from the bank's dataset in another project."""
-    return Settings(
-        _env_file=None,
-        warehouse="bigquery",
-        home=home,
-        bigquery_project=PROJECT,
-        bigquery_source=f"{SOURCE_PROJECT}.{SOURCE}",
-        bigquery_endpoint=stand_in.url,
-        **given,
-    )
+    own = {
+        "warehouse": "bigquery",
+        "bigquery_project": PROJECT,
+        "bigquery_source": f"{SOURCE_PROJECT}.{SOURCE}",
+        "bigquery_endpoint": stand_in.url,
+    }
+    return Settings(_env_file=None, home=home, **{**own, **given})
 
 
 def rows(stand_in: Any, sql: str) -> list[dict[str, Any]]:
