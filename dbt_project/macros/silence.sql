@@ -27,9 +27,9 @@
 {# First value of each band; the last is open. #}
 {% macro silence_bounds() %}{{ return([0, 1, 2, 4, 7, 14, 21, 28, 42, 60, 90, 180, 365]) }}{% endmacro %}
 {% macro frequency_bounds() %}{{ return([0, 1, 2, 4, 8, 15, 29]) }}{% endmacro %}
-{% macro tenure_bounds() %}{{ return([0, 7, 28, 90, 365]) }}{% endmacro %}
+{% macro tenure_bounds() %}{{ return([0, 7, 28, 90, 180]) }}{% endmacro %}
 
-{# `2-3`, `7`, `365+`: digits alone, the same in every language. #}
+{# `2-3`, `1`, `180+`: digits alone, the same in every language. #}
 {% macro band_name(bounds, place) -%}
     {%- if place + 1 == bounds | length -%} {{ bounds[place] }}+
     {%- elif bounds[place + 1] == bounds[place] + 1 -%} {{ bounds[place] }}
@@ -46,10 +46,10 @@
     end
 {%- endmacro %}
 
-{# One row a band. #}
+{# One row a band, with its place from the lowest. #}
 {% macro bands(column, bounds) -%}
     {%- for _ in bounds %}
-    {{ 'union all ' if not loop.first }}select '{{ neopulse.band_name(bounds, loop.index0) }}' as {{ column }}
+    {{ 'union all ' if not loop.first }}select '{{ neopulse.band_name(bounds, loop.index0) }}' as {{ column }}, {{ loop.index0 }} as place
     {%- endfor %}
 {%- endmacro %}
 
@@ -72,3 +72,6 @@
 {% macro times_observed_at_once() -%}
     {{ [1.0, (neopulse.inactivity_days() | int) / (block_days() | int)] | max }}
 {%- endmacro %}
+
+{# The bin of the reliability table: 0 for probabilities below 0.1, 9 for those from 0.9. #}
+{% macro tenth(probability) %}cast(floor({{ probability }} * 10) as integer){% endmacro %}

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from pipeline import metrics
 from pipeline.errors import ConfigurationError
-from pipeline.marts import activity, churn, cohorts, payments, survival
+from pipeline.marts import activity, churn, cohorts, payments, risk, survival
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
@@ -61,6 +61,8 @@ _ENTRIES: dict[str, _Entry] = {
         payments.card_not_present_share,
         Family(dimensions=("merchant_country",), grains=("month",), kinds=("count", "amount")),
     ),
+    "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS))),
+    "silence_calibration": _Entry(risk.silence_calibration, Family(dimensions=(), kinds=("reliability", "error"))),
 }
 METRICS = tuple(_ENTRIES)
 
@@ -110,6 +112,10 @@ class Reader:
         """A list of customers and its whole length."""
         return lists.customers(self._database, search, limit=limit)
 
+    def early_warnings(self, *, where: Where = (), at_least: float = 0.0, limit: int = 200) -> Page:
+        """The active customers likeliest to fall silent, and how many reach the probability `at_least`."""
+        return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit)
+
     def customer(self, user_id: str) -> Customer | None:
         """One customer, with or without `user_` in the id."""
         return lists.customer(self._database, user_id)
@@ -155,6 +161,10 @@ class Reader:
 
 _CUSTOMER_VALUES = "select {dimension} as value from marts.mart_customers group by all order by count(*) desc, value"
 _VALUES = {
+    **{
+        band: f"select {band} as value from marts.mart_silence_risk group by all order by count(*) desc, value"
+        for band in risk.BANDS
+    },
     "type": """
         select transaction_type as value from marts.mart_transactions_monthly
         group by all order by sum(transactions) desc, value

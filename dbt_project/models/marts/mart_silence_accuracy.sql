@@ -28,6 +28,21 @@ scored as (
     group by judged_on
 ),
 
+-- how far a perfect forecast would seem to be off with so few customers: the mean of |normal| is sqrt(2 / pi) of its spread
+chance_by_bin as (
+    select
+        judged_on,
+        sqrt(sum(customers * silence_probability * (1 - silence_probability)) * 2 / 3.141592653589793e0) as customers_off,
+    from cells
+    group by judged_on, {{ tenth('silence_probability') }}
+),
+
+chance as (
+    select judged_on, sum(customers_off) as customers_off
+    from chance_by_bin
+    group by judged_on
+),
+
 -- what somebody would score who gives every customer the share that really came: no forecast knows it beforehand
 with_base as (
     select
@@ -44,6 +59,7 @@ final as (
         {{ share('with_base.expected_silent_customers', 'with_base.customers') }} as expected_share,
         with_base.observed_share,
         calibration.calibration_error,
+        chance.customers_off / with_base.customers as calibration_error_by_chance,
         with_base.brier as brier_score,
         1 - with_base.brier / nullif(with_base.brier_of_the_base_rate, 0) as skill_over_base_rate,
         1 - with_base.brier / nullif(with_base.brier_by_silence_alone, 0) as skill_over_silence_alone,
@@ -51,6 +67,7 @@ final as (
         false as is_provisional,
     from with_base
     inner join calibration on with_base.judged_on = calibration.judged_on
+    inner join chance on with_base.judged_on = chance.judged_on
 )
 
 select * from final

@@ -2,7 +2,7 @@
 with judged as (select * from {{ ref('silence_backtest_cells') }}),
 
 binned as (
-    select *, least(cast(floor(silence_probability * 10) as integer), 9) as tenth
+    select *, {{ tenth('silence_probability') }} as tenth
     from judged
 ),
 

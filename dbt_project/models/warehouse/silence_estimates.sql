@@ -22,7 +22,7 @@ known as (
 ),
 
 cells as (
-    select silence_band, frequency_band, tenure_band
+    select silences.silence_band, frequencies.frequency_band, tenures.tenure_band, tenures.place as tenure_place
     from ({{ bands('silence_band', silence_bounds()) }}) as silences
     cross join ({{ bands('frequency_band', frequency_bounds()) }}) as frequencies
     cross join ({{ bands('tenure_band', tenure_bounds()) }}) as tenures
@@ -86,23 +86,38 @@ by_tenure as (
     from by_frequency
 ),
 
--- a cell that nobody was ever seen in has the estimate, the count and the interval of the one above it
+-- in a bank's first months nobody is old yet: who grows older than anybody seen is judged as the oldest that were
+by_younger as (
+    select
+        *,
+        {%- for column in ['tenure_share', 'tenure_customers'] %}
+        last_value(case when tenure_customers > 0 then {{ column }} end ignore nulls) over (
+            partition by judged_on, silence_band, frequency_band order by tenure_place
+            rows between unbounded preceding and current row
+        ) as younger_{{ column }},
+        {%- endfor %}
+    from by_tenure
+),
+
+-- a cell that nobody was ever seen in has the estimate, the count and the interval of another
 served as (
     select
         *,
+        coalesce(younger_tenure_share, tenure_share) as probability,
         case
             when tenure_customers > 0 then 'silence, frequency and tenure'
+            when younger_tenure_customers > 0 then 'silence, frequency and a younger tenure'
             when frequency_customers > 0 then 'silence and frequency'
             when silence_customers > 0 then 'silence'
             else 'everybody'
         end as served_by,
         case
-            when tenure_customers > 0 then tenure_customers
+            when younger_tenure_customers > 0 then younger_tenure_customers
             when frequency_customers > 0 then frequency_customers
             when silence_customers > 0 then silence_customers
             else everybody_customers
         end as observations,
-    from by_tenure
+    from by_younger
 ),
 
 weighed as (
@@ -120,9 +135,9 @@ final as (
         silent_customers as silent_customers_seen,
         served_by,
         cast(observations as bigint) as observations,
-        tenure_share as silence_probability,
-        {{ wilson_low('tenure_share * weight', 'weight') }} as silence_probability_low,
-        {{ wilson_high('tenure_share * weight', 'weight') }} as silence_probability_high,
+        probability as silence_probability,
+        {{ wilson_low('probability * weight', 'weight') }} as silence_probability_low,
+        {{ wilson_high('probability * weight', 'weight') }} as silence_probability_high,
         silence_share as probability_by_silence_alone,
     from weighed
 )
