@@ -9,23 +9,27 @@ import random
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from statistics import fmean, pvariance
 from typing import Any
 
 import duckdb
-import oracle
+import pyarrow as pa
 import pytest
 import silence_oracle
 from chain import Published, Replayed, publish
 from differences import close
-from histories import History, random_bank, write_csv
+from histories import random_bank, write_csv
 from silence_oracle import Cell, estimate, learned, observed, reference_days
 
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Question
 from pipeline.transform import DBT_PROJECT
+
+Tables = Mapping[str, list[dict[str, Any]]]
 
 N = 30
 CUT, LAST_DAY = date(2020, 9, 11), date(2020, 11, 17)  # the first is a reference day
@@ -45,6 +49,55 @@ def published(bank: dict[str, list[dict[str, str]]], tmp_path_factory: pytest.Te
 def lives(bank: dict[str, list[dict[str, str]]]) -> dict[str, tuple[date, ...]]:
     """Every customer's active days."""
     return {one.user_id: one.active_days for one in Replayed(bank, window=N).bank.customers}
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What is published of simulated customers, and each one's true chance of silence by their number."""
+
+    tables: Tables
+    true: Sequence[float]
+
+
+def build_alone(folder: Path, customers: Sequence[Sequence[date]], *, as_of: date, window: int) -> Tables:
+    """The silence models by table name, built from active days without the chain before them."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "candidate.duckdb"
+    with duckdb.connect(path) as connection:
+        make_inputs(connection, customers, as_of)
+    options = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--log-path", str(folder / "logs")]
+    options += ["--target-path", str(folder / "target"), "--no-version-check", "--no-send-anonymous-usage-stats"]
+    command = [sys.executable, "-m", "dbt.cli.main", "run", "--select", "silence_observations+", *options]
+    names = {"DBT_CANDIDATE": path, "DBT_THREADS": 1, "DBT_MEMORY_LIMIT": "1GB", "DBT_TEMP_FOLDER": folder / "spill"}
+    environment = {**os.environ, **{name: str(value) for name, value in names.items()}}
+    variables = json.dumps({"inactivity_days": window, "current_bank_day": (as_of + timedelta(days=1)).isoformat()})
+    done = subprocess.run([*command, "--vars", variables], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    marts = ("mart_silence_risk", "mart_silence_table", "mart_silence_backtest", "mart_silence_accuracy")
+    with duckdb.connect(path, read_only=True) as connection:
+        return {name: connection.sql(f"from marts.{name} order by all").to_arrow_table().to_pylist() for name in marts}
+
+
+def make_inputs(connection: duckdb.DuckDBPyConnection, customers: Sequence[Sequence[date]], as_of: date) -> None:
+    """What the models read, of customers who are numbered from 0 and all alike but for their days."""
+    days = pa.table(
+        {
+            "customer_key": pa.array([number for number, days in enumerate(customers) for _ in days], pa.int64()),
+            "activity_date": pa.array([day for days in customers for day in days], pa.date32()),
+        }
+    )
+    connection.register("days", days)
+    connection.execute("create schema warehouse")
+    connection.execute("create table warehouse.fct_customer_days as select *, 1.5 as amount_usd from days")
+    connection.execute("create table warehouse.dim_publication as select $as_of as as_of", {"as_of": as_of})
+    connection.execute("""
+        create table warehouse.dim_customers as
+        select
+            customer_key, customer_key::text as user_id, 'GB' as country, 'STANDARD' as plan, 'standard' as plan_tier,
+            'iOS' as os, '25-34' as age_band, min(activity_date) as first_active_day, max(activity_date) as last_active_day,
+        from days
+        group by customer_key
+    """)
 
 
 def cells_of(row: dict[str, Any]) -> Cell:
@@ -87,9 +140,7 @@ def test_the_back_test_says_what_the_replay_expected_on_each_day_and_what_came(
     first = min(days[0] for days in customers if days)
     bins = {(row["judged_on"], row["tenth"]): row for row in published.rows("mart_silence_backtest")}
     errors = {row["judged_on"]: row for row in published.rows("mart_silence_accuracy")}
-    judged = [
-        day for day in reference_days(first, published.as_of - timedelta(days=N)) if learned(customers, day, N)
-    ]
+    judged = [day for day in reference_days(first, published.as_of - timedelta(days=N)) if learned(customers, day, N)]
     assert sorted(errors) == judged
     assert len(judged) > 8
     for day in judged:
@@ -137,23 +188,23 @@ def test_the_back_test_expects_what_a_version_of_that_day_would_have_said(
 
 
 def test_what_happens_after_the_day_changes_what_came_and_nothing_of_what_was_expected(
-    published: Published, bank: dict[str, list[dict[str, str]]], tmp_path: Path
+    lives: dict[str, tuple[date, ...]], tmp_path: Path
 ) -> None:
-    altered = dict(bank)
-    altered["transactions"] = [row for row in bank["transactions"] if not is_after_the_cut(row)]
-    busy = History(transactions=altered["transactions"])
-    for number in range(1, 250, 3):  # a third of the customers come every day, the others never again
-        busy.active(number, *(CUT + timedelta(days=day) for day in range(1, 60)))
-    busy.active(9999, LAST_DAY)  # as_of stays what it was
-    other = publish(write_csv(tmp_path / "bank", altered), tmp_path / "home", inactivity_days=N)
-    assert other.as_of == published.as_of
-    assert back_tested(other) == pytest.approx(back_tested(published))
-    came, then = (rows_of_the_cut(one, "silent_customers") for one in (published, other))
-    assert came != then
+    customers = [days for days in lives.values() if days]
+    altered = [altered_after_the_cut(number, days) for number, days in enumerate(customers)]
+    one, other = (
+        build_alone(tmp_path / name, some, as_of=LAST_DAY, window=N) for name, some in (("a", customers), ("b", altered))
+    )
+    assert expected_at_the_cut(one) == pytest.approx(expected_at_the_cut(other))
+    assert came_after_the_cut(one) != came_after_the_cut(other)
 
 
-def is_after_the_cut(row: dict[str, str]) -> bool:
-    return row["created_date"][:10] > CUT.isoformat() or not row["created_date"][:2].isdigit()
+def altered_after_the_cut(number: int, days: Sequence[date]) -> Sequence[date]:
+    """A third of the customers come every day, the others never again."""
+    before = [day for day in days if day <= CUT]
+    if number % 3 or not before:
+        return before
+    return [*before, *(CUT + timedelta(days=day) for day in range(1, (LAST_DAY - CUT).days + 1))]
 
 
 def expected_by_tenth(version: Published) -> dict[int, float]:
@@ -164,9 +215,192 @@ def expected_by_tenth(version: Published) -> dict[int, float]:
 
 
 def back_tested(version: Published) -> dict[int, float]:
-    return rows_of_the_cut(version, "expected_silent_customers")
+    return expected_at_the_cut({"mart_silence_backtest": version.rows("mart_silence_backtest")})
 
 
-def rows_of_the_cut(version: Published, column: str) -> dict[int, Any]:
-    rows = version.rows("mart_silence_backtest")
-    return {row["tenth"]: row[column] for row in rows if row["judged_on"] == CUT}
+def expected_at_the_cut(tables: Tables) -> dict[int, float]:
+    return at_the_cut(tables, "expected_silent_customers")
+
+
+def came_after_the_cut(tables: Tables) -> dict[int, int]:
+    return at_the_cut(tables, "silent_customers")
+
+
+def at_the_cut(tables: Tables, column: str) -> dict[int, Any]:
+    return {row["tenth"]: row[column] for row in tables["mart_silence_backtest"] if row["judged_on"] == CUT}
+
+
+# --- probabilities that come true -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of customer lives: chance of an active day while they stay, and chance a day to leave for good."""
+
+    share: float
+    active: float
+    leaving: float
+
+
+ONE_TIME = Kind(0.5, 0.0, 1.0)  # CDNOW: half of the buyers buy once
+KINDS = (ONE_TIME, Kind(0.15, 0.4, 0.004), Kind(0.15, 0.1, 0.002), Kind(0.1, 0.03, 0.001), Kind(0.1, 0.02, 0.008))
+BEGIN, END = date(2017, 1, 1), date(2018, 12, 31)
+
+
+def live(chance: random.Random, kind: Kind, first: date, last: date) -> tuple[list[date], bool]:
+    """The active days of one life, and whether the customer is still there at the end."""
+    days, day = [first], first
+    while day < last and chance.random() >= kind.leaving:
+        day += timedelta(days=1)
+        if chance.random() < kind.active:
+            days.append(day)
+    return days, day == last and kind is not ONE_TIME
+
+
+def chance_of_silence(kind: Kind, *, is_there: bool, days: int) -> float:
+    """The true P(silent N): each day the customer leaves, or stays and is active or not."""
+    if not is_there:
+        return 1.0
+    silent = 0.0
+    still_there = 1.0
+    for _ in range(days):
+        silent += still_there * kind.leaving
+        still_there *= (1 - kind.leaving) * (1 - kind.active)
+    return silent + still_there
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
+    chance = random.Random(20261123)
+    kinds = chance.choices(KINDS, [kind.share for kind in KINDS], k=30_000)
+    lives = [live(chance, kind, BEGIN + timedelta(days=chance.randrange(730)), END) for kind in kinds]
+    tables = build_alone(tmp_path_factory.mktemp("simulated"), [days for days, _ in lives], as_of=END, window=60)
+    true = [chance_of_silence(kind, is_there=is_there, days=60) for kind, (_, is_there) in zip(kinds, lives, strict=True)]
+    return Simulated(tables, true)
+
+
+def test_the_probabilities_are_those_of_a_known_process(simulated: Simulated) -> None:
+    by_band: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for row in simulated.tables["mart_silence_risk"]:
+        by_band[row["silence_band"]].append((row["silence_probability"], simulated.true[int(row["user_id"])]))
+    assert len(by_band) == 9
+    for pairs in by_band.values():
+        given, true = (fmean(some) for some in zip(*pairs, strict=True))
+        assert given == pytest.approx(true, abs=0.03)
+    everybody = [pair for pairs in by_band.values() for pair in pairs]
+    assert fmean(given - true for given, true in everybody) == pytest.approx(0, abs=0.015)
+
+
+def test_the_true_share_of_a_cell_lies_in_its_interval(simulated: Simulated) -> None:
+    """Up to chance in who happens to be in the cell today, about 95 of 100 times."""
+    cells: dict[Cell, list[tuple[dict[str, Any], float]]] = defaultdict(list)
+    for row in simulated.tables["mart_silence_risk"]:
+        cells[cells_of(row)].append((row, simulated.true[int(row["user_id"])]))
+    many = [rows for rows in cells.values() if len(rows) >= 20]
+    assert len(many) > 80
+    assert sum(holds(rows[0][0], [true for _, true in rows]) for rows in many) / len(many) > 0.88
+
+
+def holds(row: dict[str, Any], true: Sequence[float]) -> bool:
+    spread = (row["silence_probability_high"] - row["silence_probability_low"]) / (2 * silence_oracle.Z)
+    by_chance = math.sqrt(pvariance(true) / len(true))
+    return abs(fmean(true) - row["silence_probability"]) < silence_oracle.Z * math.hypot(spread, by_chance)
+
+
+def test_the_back_test_finds_small_errors_and_skill_over_the_base_rate_and_over_silence_alone(simulated: Simulated) -> None:
+    last = [row for row in simulated.tables["mart_silence_accuracy"] if row["judged_on"] > date(2018, 4, 1)]
+    assert len(last) == 7
+    for row in last:
+        assert row["calibration_error"] < 0.02
+        assert row["skill_over_base_rate"] > 0.4
+        assert row["skill_over_silence_alone"] > 0.2
+
+
+def test_who_came_once_is_neither_surely_gone_nor_surely_there(simulated: Simulated) -> None:
+    once = [row for row in simulated.tables["mart_silence_risk"] if row["tenure_days"] == row["days_silent"]]
+    assert len(once) > 1000
+    new, waiting = ([row for row in once if (row["days_silent"] > 20) == late] for late in (False, True))
+    means = [fmean(row["silence_probability"] for row in some) for some in (new, waiting)]
+    true = [fmean(simulated.true[int(row["user_id"])] for row in some) for some in (new, waiting)]
+    assert 0.3 < means[0] < means[1] < 1
+    assert means == pytest.approx(true, abs=0.03)
+
+
+# --- edges ------------------------------------------------------------------------------------------------------------
+
+
+def test_without_a_past_of_n_days_nothing_is_claimed(tmp_path: Path) -> None:
+    days = [BEGIN + timedelta(days=place) for place in range(20)]
+    tables = build_alone(tmp_path, [days, days[:3]], as_of=days[-1], window=60)
+    assert [row["silence_probability"] for row in tables["mart_silence_risk"]] == [None, None]
+    assert [row["observations"] for row in tables["mart_silence_risk"]] == [0, 0]
+    assert tables["mart_silence_table"] == tables["mart_silence_backtest"] == tables["mart_silence_accuracy"] == []
+
+
+def test_a_past_in_which_everybody_fell_silent_makes_nobody_certain(tmp_path: Path) -> None:
+    early = [[BEGIN + timedelta(days=place % 30)] for place in range(40)]
+    tables = build_alone(tmp_path, [*early, [date(2017, 6, 1)]], as_of=date(2017, 6, 1), window=60)
+    (only,) = tables["mart_silence_risk"]
+    assert 0.5 < only["silence_probability"] < 1
+    assert only["silence_probability_low"] < only["silence_probability"] < only["silence_probability_high"] <= 1
+
+
+# --- the read side ----------------------------------------------------------------------------------------------------
+
+
+def test_the_answer_is_the_mean_with_the_number_to_expect_by_any_dimension_or_band(published: Published) -> None:
+    risks = published.rows("mart_silence_risk")
+    (all_of_them,) = published.reader.answer(Question("silence_risk")).rows()
+    expected = sum(row["silence_probability"] for row in risks)
+    assert all_of_them["n"] == len(risks)
+    assert all_of_them["expected_customers"] == pytest.approx(expected)
+    assert all_of_them["value"] == pytest.approx(expected / len(risks))
+    assert all_of_them["low"] < all_of_them["value"] < all_of_them["high"]
+    assert (all_of_them["date"], all_of_them["final_on"], all_of_them["provisional"]) == (
+        published.as_of,
+        published.as_of,
+        False,
+    )
+    for by in ("plan_tier", "silence_band", "frequency_band"):
+        parts = published.reader.answer(Question("silence_risk", by=by)).rows()
+        assert sum(part["expected_customers"] for part in parts) == pytest.approx(expected)
+    bands = [row["silence_band"] for row in published.reader.answer(Question("silence_risk", by="silence_band")).rows()]
+    assert bands == sorted(bands, key=lambda band: int(band.split("-")[0]))
+
+
+def test_the_reliability_of_the_last_judged_day_or_of_an_earlier_one(published: Published) -> None:
+    days = sorted({row["judged_on"] for row in published.rows("mart_silence_backtest")})
+    last = published.reader.answer(Question("silence_calibration")).rows()
+    earlier = published.reader.answer(Question("silence_calibration", end=days[-2])).rows()
+    assert {row["date"] for row in last} == {days[-1]}
+    assert {row["date"] for row in earlier} == {days[-2]}
+    assert [row["bin"] for row in last] == sorted(row["bin"] for row in last)
+    for row in last:
+        low, high = (float(end) for end in row["bin"].split("-"))
+        assert low <= row["expected"] < high
+        assert row["low"] <= row["value"] <= row["high"]
+        assert not row["provisional"]
+    errors = published.reader.answer(Question("silence_calibration", kind="error")).rows()
+    assert [row["date"] for row in errors] == days
+    off = sum(abs(row["value"] - row["expected"]) * row["n"] for row in last) / sum(row["n"] for row in last)
+    assert errors[-1]["value"] == pytest.approx(off)
+
+
+def test_another_window_than_the_version_s_is_refused(published: Published) -> None:
+    for metric in ("silence_risk", "silence_calibration"):
+        with pytest.raises(ConfigurationError, match="window of 30 days, not of 60"):
+            published.reader.answer(Question(metric, window=60))
+
+
+def test_the_list_begins_with_the_likeliest_and_tells_its_whole_length(published: Published) -> None:
+    risks = sorted(row["silence_probability"] for row in published.rows("mart_silence_risk"))
+    page = published.reader.early_warnings(limit=5)
+    assert page.total == len(risks)
+    assert page.table["silence_probability"].to_pylist() == risks[:-6:-1]
+    likely = published.reader.early_warnings(at_least=0.5, where=(("plan_tier", "standard"),))
+    wanted = [
+        row for row in published.rows("mart_silence_risk") if row["silence_probability"] >= 0.5 and row["plan_tier"] == "standard"
+    ]
+    assert likely.total == len(wanted) == likely.table.num_rows > 0
+    with pytest.raises(ConfigurationError, match="colour is not a dimension"):
+        published.reader.early_warnings(where=(("colour", "red"),))
