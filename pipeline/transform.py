@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files, metrics
-from pipeline.clock import bank_day
+from pipeline.clock import bank_day, offset_bounds
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.settings import PROJECT
@@ -45,22 +45,33 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     landing = read_landing(landing_folder)
     landing.verify()
     external = _external(landing_folder)
-    warehouse = DuckDBWarehouse(memory_limit=context.settings.memory_limit, threads=context.settings.threads)
-    folder = _fresh_candidate(context)
+    warehouse = _warehouse(context, project)
+    folder = _fresh_folder(context)
+    variables = _variables(context, landing)
     with _leaving_room(folder, context):
-        warehouse.prepare(folder, landing.tables, external=external)
+        increment = warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
+        _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
         built = build(
             project,
             folder,
-            variables=_variables(context, landing),
-            environment=warehouse.environment(folder),
+            variables={**variables, **increment.variables},
+            environment=warehouse.environment(),
             watch=_Watcher(context.progress),
-            full_refresh=context.run.full_refresh,
+            full_refresh=increment.full_refresh,
         )
         _refuse_failures(built, safe=context.publications.in_words())
+        warehouse.seal()
         version = _publish(context, warehouse, built, folder)
     shutil.rmtree(folder, ignore_errors=True)
-    return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), _detail(version, built))
+    detail = _detail(version, built) | {"full_refresh": increment.full_refresh, "why_full": increment.reason}
+    return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), detail)
+
+
+def _warehouse(context: StepContext, project: Path) -> Warehouse:
+    settings = context.settings
+    return DuckDBWarehouse(
+        settings.home / "warehouse", project=project, memory_limit=settings.memory_limit, threads=settings.threads
+    )
 
 
 def _external(landing_folder: Path) -> dict[str, Path]:
@@ -72,8 +83,8 @@ def _external(landing_folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _fresh_candidate(context: StepContext) -> Path:
-    """An empty folder for this run's candidate; those of earlier runs go."""
+def _fresh_folder(context: StepContext) -> Path:
+    """An empty folder for what dbt writes and for the version to be; those of earlier runs go."""
     candidates = context.settings.home.absolute() / "candidates"
     shutil.rmtree(candidates, ignore_errors=True)
     return files.make_folder(candidates / str(context.run.id))
@@ -111,6 +122,7 @@ def _variables(context: StepContext, landing: Landing) -> dict[str, Any]:
         "activity_excluded_types": list(settings.activity_excluded_types),
         "activity_minimum_amount": settings.activity_minimum_amount,
         "source_name": landing.source,
+        "bank_offset_minutes": list(offset_bounds(settings.zone)),
     }
 
 
@@ -204,13 +216,13 @@ def _reason(message: str) -> str:
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
     context.progress(_BUILT, "copying the marts into a new version")
     target = files.make_folder(folder / "version")
-    rows = warehouse.copy_readable(folder, target)
+    rows = warehouse.copy_readable(target, orders=_orders(built.manifest))
     files.write_json(target / "metrics.json", metrics.write(metrics.from_manifest(built.manifest)))
     files.write_json(target / "models.json", _models(built.manifest))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
     candidate = Candidate(
         target,
-        _facts(context, warehouse.publication_facts(folder), built, rows),
+        _facts(context, warehouse.publication_facts(), built, rows),
         lease_token=context.run.lease_token,
         started_at=context.run.started_at,
     )
@@ -243,6 +255,12 @@ def _summary(built: Build) -> TestSummary:
 def _test(result: NodeResult) -> dict[str, Any]:
     fields = ("name", "model", "column", "description", "status", "failures", "seconds")
     return {field: getattr(result, field) for field in fields}
+
+
+def _orders(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The order in which a relation's rows are read best, where its model names one."""
+    nodes = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    return {node["name"]: node["meta"]["read_order"] for node in nodes if "read_order" in node["meta"]}
 
 
 def _models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

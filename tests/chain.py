@@ -20,7 +20,7 @@ from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications
 
-TIME_KEYS = ("date", "week", "month", "cohort", "period", "tenure_days", "active_days")
+TIME_KEYS = ("date", "week", "month", "cohort", "period", "tenure_days", "active_days", "window_days")
 LONG_AFTER = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 Stretch = tuple[bool, date, date | None, date, bool]
@@ -155,7 +155,7 @@ def _key(row: Mapping[str, Any], by: str | None) -> Any:
 
 
 def _figure(row: Mapping[str, Any]) -> Figure:
-    counts = {name: row[name] for name in ("churned", "unknown", "younger") if name in row}
+    counts = {name: row[name] for name in ("churned", "came_back", "unknown", "younger") if name in row}
     return Figure(row["value"], row["n"], row["low"], row["high"], row["final_on"], row["provisional"], counts)
 
 

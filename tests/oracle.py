@@ -25,10 +25,12 @@ Row = Mapping[str, str]
 
 BANK_INITIATED = frozenset({"FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND"})
 CARD_TYPES = frozenset({"CARD_PAYMENT", "ATM"})
-DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band")
+DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
 AGE_BANDS = ((18, "under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64"))
 UNKNOWN = "unknown"
 Z = 1.959963984540054  # 97.5th percentile of the normal distribution
+CAME_BACK_DAYS = 90
+WINDOWS = range(7, 181)
 ONE_DAY = timedelta(days=1)
 
 
@@ -90,6 +92,11 @@ class Customer:
         """The first day on which the customer is in a stretch: opening, or activity that lies before it."""
         return min(self.opening, self.active_days[0]) if self.active_days else self.opening
 
+    @property
+    def signup_cohort(self) -> str:
+        """The month in which the customer is first known, such as 2020-02."""
+        return f"{self.known_from:%Y-%m}"
+
 
 @dataclass(frozen=True, eq=False)
 class Bank:
@@ -119,10 +126,10 @@ class Bank:
         """Every value that occurs in a dimension."""
         return sorted({getattr(customer, dimension) for customer in self.everybody})
 
-    def segments(self) -> Iterator[tuple[str, str, Bank]]:
+    def segments(self, dimensions: Sequence[str] = DIMENSIONS) -> Iterator[tuple[str, str, Bank]]:
         """All customers, then every value of every dimension."""
         yield "all", "all", self
-        for dimension in DIMENSIONS:
+        for dimension in dimensions:
             for value in self.values(dimension):
                 yield dimension, value, self.where(**{dimension: value})
 
@@ -511,6 +518,99 @@ def monthly_churn(bank: Bank, window: int) -> dict[date, Point]:
     return found
 
 
+def monthly_churn_effective(bank: Bank, window: int) -> dict[date, Point]:
+    """By month: of the customers inside an active stretch on the day before it, the share whose stretch was over on a day of it.
+
+    A stretch runs from its first to its last active day: who is silent on the day before counts only once they have come
+    back in time. Its silence begins the day after its last, and is a lapse once recognised.
+    """
+    found = {}
+    for month in bank.months:
+        end = period_end(month, "month")
+        at_start = churned = 0
+        for customer in bank.ever_active:
+            stretch = _stretch_around(customer, month - ONE_DAY, window)
+            if stretch:
+                at_start += 1
+                churned += stretch[-1] + ONE_DAY <= end and _is_over(customer, stretch[-1], window, bank.as_of)
+        found[month] = share(churned, at_start, final_on=end - ONE_DAY + timedelta(days=window), churned=churned)
+    return found
+
+
+def _stretch_around(customer: Customer, day: date, window: int) -> list[date]:
+    """The active days of the stretch that holds a day, or none: days apart by no more than the window are of one stretch."""
+    stretch: list[date] = []
+    for active in customer.active_days:
+        if stretch and (active - stretch[-1]).days > window:
+            if stretch[0] <= day <= stretch[-1]:
+                return stretch
+            stretch = []
+        stretch.append(active)
+    return stretch if stretch and stretch[0] <= day <= stretch[-1] else []
+
+
+def _is_over(customer: Customer, last: date, window: int, as_of: date) -> bool:
+    """Whether the silence after an active day has lasted for the whole window, as is known at the end of as_of."""
+    return last + timedelta(days=window) <= as_of and not any(0 < (day - last).days <= window for day in customer.active_days)
+
+
+def recognised_lapses(customer: Customer, window: int, as_of: date) -> list[date]:
+    """The days on which the customer's lapses were recognised, straight from the definition: N days after a last day."""
+    return [last + timedelta(days=window) for last in customer.active_days if _is_over(customer, last, window, as_of)]
+
+
+def came_back(bank: Bank, window: int) -> dict[date, Point]:
+    """By month: of the lapses recognised in it, the share that came back within 90 days of their recognition."""
+    return {month: _came_back_of(bank, month, window) for month in bank.months}
+
+
+def _came_back_of(bank: Bank, month: date, window: int) -> Point:
+    end = period_end(month, "month")
+    lapsed = returned = 0
+    for customer in bank.ever_active:
+        for recognised in recognised_lapses(customer, window, bank.as_of):
+            if month <= recognised <= end:
+                lapsed += 1
+                returned += any(0 < (day - recognised).days <= CAME_BACK_DAYS for day in customer.active_days)
+    return share(returned, lapsed, final_on=end + timedelta(days=CAME_BACK_DAYS), came_back=returned)
+
+
+def sensitivity(bank: Bank, kind: str) -> dict[int, Point]:
+    """By window of 7 to 180 days: who is `active` at as_of, the `churn` or the `came_back` share of the last final month."""
+    if kind == "active":
+        return {window: Point(len(active_on(bank, bank.as_of, window)), bank.as_of) for window in WINDOWS}
+    waiting = timedelta(days=CAME_BACK_DAYS if kind == "came_back" else 0)
+    final = [month for month in bank.months if period_end(month, "month") + waiting <= bank.as_of]
+    figure = _came_back_of if kind == "came_back" else _churn_of
+    return {window: figure(bank, final[-1], window) for window in WINDOWS} if final else {}
+
+
+def _churn_of(bank: Bank, month: date, window: int) -> Point:
+    """One month's churn rate straight from the definition, which the walk of every day must agree with."""
+    end = period_end(month, "month")
+    at_start = active_on(bank, month - ONE_DAY, window)
+    churned = sum(any(month <= day <= end for day in recognised_lapses(one, window, bank.as_of)) for one in at_start)
+    return share(churned, len(at_start), final_on=end, churned=churned)
+
+
+def active_on(bank: Bank, day: date, window: int) -> list[Customer]:
+    """Who is active at the end of a day: their last active day to it lies fewer than `window` days back."""
+    return [one for one in bank.ever_active if any(0 <= (day - active).days < window for active in one.active_days)]
+
+
+def silent_after(bank: Bank, day: date, *, window: int, days: int) -> dict[Customer, bool]:
+    """Of each customer active at the end of a day: whether none of the next `days` days was an active one.
+
+    What a probability of silence is judged by. Raises ValueError where these days are not all over.
+    """
+    if day + timedelta(days=days) > bank.as_of:
+        raise ValueError(f"{days} days after {day} are not over on {bank.as_of}")
+    return {
+        customer: not any(0 < (active - day).days <= days for active in customer.active_days)
+        for customer in active_on(bank, day, window)
+    }
+
+
 def _active_at_end_of(customer: Customer, day: date, window: int, as_of: date) -> bool:
     position = (day - customer.known_from).days
     return position >= 0 and walk(customer, window, as_of)[position].is_active
@@ -710,6 +810,12 @@ class Asked:
     cohort: str | None = None
 
 
+def forget() -> None:
+    """Let go of what was worked out for banks that nobody asks about any more."""
+    for remembered in (Bank.where, walk, growth, growth_by, present_within):
+        remembered.cache_clear()
+
+
 def answer(
     bank: Bank, metric: str, asked: Asked, *, by: str | None = None, where: Mapping[str, str] | None = None
 ) -> dict[Any, Point]:
@@ -821,13 +927,19 @@ def _card_not_present(bank: Bank, asked: Asked) -> dict[date, Point]:
     return found
 
 
+def _monthly_churn(bank: Bank, asked: Asked) -> dict[date, Point]:
+    return (monthly_churn_effective if asked.kind == "effective" else monthly_churn)(bank, asked.window)
+
+
 METRICS: Mapping[str, Callable[[Bank, Asked], dict[Any, Point]]] = {
     "active_customers": _counts("active"),
     "new_customers": _counts("new"),
     "resurrected_customers": _counts("resurrected"),
     "churned_customers": _counts("churned"),
     "quick_ratio": lambda bank, asked: quick_ratio(bank, asked.window, asked.grain or "month"),
-    "monthly_churn_rate": lambda bank, asked: monthly_churn(bank, asked.window),
+    "monthly_churn_rate": _monthly_churn,
+    "came_back_share": lambda bank, asked: came_back(bank, asked.window),
+    "window_sensitivity": lambda bank, asked: sensitivity(bank, asked.kind or "active"),
     "dau": _present(1),
     "wau": _present(7),
     "mau": _present(28),

@@ -28,11 +28,24 @@
 {# A whole number for joins and windows: the identifier itself where it is a number, else a negative hash of it. #}
 {% macro customer_key(bare_id) %}
     case
-        when cast({{ neopulse.try_convert(bare_id, 'bigint') }} as {{ dbt.type_string() }}) = {{ bare_id }}
-            then {{ neopulse.try_convert(bare_id, 'bigint') }}
+        when {{ neopulse.is_plain_number(bare_id) }} then {{ neopulse.try_convert(bare_id, dbt.type_bigint()) }}
         when {{ bare_id }} is not null then -1 - {{ neopulse.text_hash(bare_id) }}
     end
 {% endmacro %}
+
+{# The same for a transaction: its number where the identifier is `transaction_` and a number. #}
+{% macro transaction_key(id) %}
+    case
+        when starts_with({{ id }}, 'transaction_') and {{ neopulse.is_plain_number('substr(' ~ id ~ ', 13)') }}
+            then {{ neopulse.try_convert('substr(' ~ id ~ ', 13)', dbt.type_bigint()) }}
+        when {{ id }} is not null then -1 - {{ neopulse.text_hash(id) }}
+    end
+{% endmacro %}
+
+{# Digits alone, written as a number would be, and no more of them than fit. #}
+{% macro is_plain_number(text) -%}
+    length({{ text }}) between 1 and 18 and ltrim({{ text }}, '0123456789') = '' and (not starts_with({{ text }}, '0') or {{ text }} = '0')
+{%- endmacro %}
 
 {# What the bank's systems are known to write; anything else is kept, counted and shown. #}
 {% macro known_states() %}
@@ -42,3 +55,6 @@
 {% macro known_types() %}
     {{ return(['CARD_PAYMENT', 'TRANSFER', 'TOPUP', 'EXCHANGE', 'ATM', 'CASHBACK', 'FEE', 'CARD_REFUND', 'TAX', 'REFUND']) }}
 {% endmacro %}
+
+{# The shortest window that can be asked: gaps no longer than it are bridged by every window and are in no cube. #}
+{% macro shortest_window_days() %}{{ [7, var('inactivity_days') | int] | min }}{% endmacro %}

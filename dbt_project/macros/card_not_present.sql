@@ -13,6 +13,7 @@ payments as (
     from transactions
     inner join publication on transactions.transaction_date <= publication.as_of
     where transaction_state = 'COMPLETED' and transaction_type in ('CARD_PAYMENT', 'ATM')
+        and transaction_date >= {{ neopulse.month_start(neopulse.changed_from()) }}
 ),
 
 counted as (

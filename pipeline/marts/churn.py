@@ -13,53 +13,65 @@ from pipeline.warehouse.base import ReadOnly
 # Two ways to lapse in a month after being active at its start: by the pair of days that covers the start, or, where the
 # window is no longer than a month, by a later pair whose stretch still reaches back to the start (mart_month_lapses).
 _MONTHLY = """
-with pairs as (
-    select
-        activity_date, {by} customers,
-        gap_days is null or gap_days > $window as lapses,
-        activity_date + least(coalesce(gap_days, $window), $window)::integer as until,
-    from marts.mart_activity_gaps
-    where {condition}
+with gaps as (
+    select activity_date, returned_on, {by} customers, activity_date + $window::integer as lapsed_on
+    from ({gaps})
+    where gap_days is null or gap_days > $window
 ),
 
 months as (
     select distinct month_start as month, month_end from warehouse.dim_dates where not is_after_as_of
 ),
 
-at_start as (
-    select
-        month, {by}
-        customers,
-        case when lapses and until <= month_end and until <= $as_of then customers else 0 end as churned,
-    from pairs
-    inner join months on month > activity_date and month <= until
-    where date_trunc('month', until) > date_trunc('month', activity_date)
+changes as (
+    select date_trunc('month', date)::date as month, {by} new_customers as change from ({counts})
+    union all
+    select date_trunc('month', returned_on)::date, {by} customers from gaps where returned_on is not null
+    union all
+    select date_trunc('month', lapsed_on)::date, {by} -customers from gaps where lapsed_on <= $as_of
 ),
 
-later as (
-    select month, {by} 0 as customers, customers as churned
-    from marts.mart_month_lapses
-    where {condition}
-        and longest_gap_before_days <= $window
+by_month as (select month, {by} sum(change) as change from changes group by {by} month),
+
+every_month as (
+    select months.month, month_end, groups.* exclude (first_month)
+    from (select {by} min(month) as first_month from by_month group by all) as groups
+    inner join months on months.month > groups.first_month
+),
+
+-- who is active at a month's start is who was new or came back before it and has not lapsed before it
+at_start as (
+    select
+        every_month.month, {every_by}
+        sum(by_month.change) as customers,
+    from every_month
+    inner join by_month on by_month.month < every_month.month {same}
+    group by all
+),
+
+lapses as (
+    select date_trunc('month', lapsed_on)::date as month, {by} customers
+    from gaps
+    where lapsed_on <= $as_of and activity_date < date_trunc('month', lapsed_on)
+    union all
+    select month, {by} customers
+    from ({later})
+    where longest_gap_before_days <= $window
         and gap_days > $window
         and activity_date + $window::integer <= least(last_day(month), $as_of)
 ),
 
-together as (
-    select * from at_start
-    union all
-    select * from later
-)
+by_lapse as (select month, {by} sum(customers) as churned from lapses group by {by} month)
 
 select
     month, {by}
-    sum(churned)::double / sum(customers) as value,
-    sum(customers)::bigint as n,
-    sum(churned)::bigint as churned,
+    coalesce(churned, 0)::double / customers as value,
+    customers::bigint as n,
+    coalesce(churned, 0)::bigint as churned,
     last_day(month) as final_on,
-from together
-group by all
-having sum(customers) > 0 and month >= date_trunc('month', $start) and month <= $end
+from at_start
+left join by_lapse using ({by} month)
+where customers > 0 and month >= date_trunc('month', $start) and month <= $end
 order by {by} month
 """
 
@@ -76,5 +88,13 @@ def monthly_churn_rate(database: ReadOnly, question: Question, *, window: int, a
         "start": question.start or date.min,
         "end": question.end or as_of,
     } | dict(asked.parameters)
-    table = database.query(_MONTHLY.format(by=asked.columns, condition=asked.condition), parameters)
+    statement = _MONTHLY.format(
+        by=asked.columns,
+        every_by="".join(f"every_month.{column}, " for column in asked.by),
+        same="".join(f"and by_month.{column} = every_month.{column}" for column in asked.by),
+        gaps=asked.counted("mart_activity_gaps"),
+        counts=asked.counted("mart_daily_counts"),
+        later=asked.joined("mart_month_lapses"),
+    )
+    table = database.query(statement, parameters)
     return tables.finished(tables.with_wilson(table, "churned"), ["month", *asked.by], as_of=as_of, extra=["churned"])

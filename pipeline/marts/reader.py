@@ -85,14 +85,14 @@ class Reader:
 
     def answer(self, question: Question) -> Answer:
         """The figures of a question; raises ConfigurationError where it cannot be asked."""
-        asked = self._known(checked(question, family(question.metric)))
+        asked = self._checked(question, question.metric)
         window = asked.window or self.version.inactivity_days
         table = _ENTRIES[asked.metric].answer(self._database, asked, window=window, as_of=self.version.as_of)
         return self._answered(asked, window, table)
 
     def retention_curve(self, question: Question, *, fixed_cohorts: bool = False) -> Answer:
         """The retention of all cohorts together, period by period; see cohorts.retention_curve."""
-        asked = self._known(checked(question, family("retention_cohort")))
+        asked = self._checked(question, "retention_cohort")
         window = asked.window or self.version.inactivity_days
         table = cohorts.retention_curve(
             self._database, asked, window=window, as_of=self.version.as_of, fixed_cohorts=fixed_cohorts
@@ -140,11 +140,12 @@ class Reader:
     def _dimension(self, dimension: str) -> str:
         return one_of("dimension", dimension, CUSTOMER_DIMENSIONS, metric="customers")
 
-    def _known(self, question: Question) -> Question:
-        """The question, whose filters name values that this version has."""
-        for dimension, value in question.where:
+    def _checked(self, question: Question, metric: str) -> Question:
+        """The question with its defaults, whose filters name values that this version has."""
+        asked = checked(question, family(metric), published_window=self.version.inactivity_days)
+        for dimension, value in asked.where:
             one_of("value", value, self.dimension_values(dimension), metric=dimension)
-        return question
+        return asked
 
     def _answered(self, question: Question, window: int, table: pa.Table) -> Answer:
         return Answer(

@@ -15,7 +15,7 @@ from chain import Published, Replayed, publish
 from differences import close, differences
 from histories import History, random_bank, write_csv, write_parquet
 
-from pipeline.marts import METRICS, Question, family
+from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Question, family
 
 WINDOWS = (7, 14, 29, 30, 31, 60, 90, 180)
 WINDOWED = {
@@ -212,7 +212,7 @@ def test_each_customer_is_in_exactly_one_stretch_on_each_day(twice: Twice) -> No
 
 def test_growth_accounting_holds_every_segment_of_every_day(twice: Twice) -> None:
     rows = by_key(twice.published.rows("mart_growth_accounting"), "segment", "segment_value", "date")
-    for segment, value, bank in twice.bank.segments():
+    for segment, value, bank in twice.bank.segments(CUSTOMER_DIMENSIONS):
         for day, count in oracle.growth(bank, twice.window).items():
             names = ("active", "new", "resurrected", "churned")
             row = rows.pop((segment, value, day), dict.fromkeys([f"{name}_customers" for name in names], 0))
@@ -222,7 +222,7 @@ def test_growth_accounting_holds_every_segment_of_every_day(twice: Twice) -> Non
 
 def test_daily_activity_holds_every_segment_of_every_day(twice: Twice) -> None:
     rows = by_key(twice.published.rows("mart_daily_activity"), "segment", "segment_value", "date")
-    for segment, value, bank in twice.bank.segments():
+    for segment, value, bank in twice.bank.segments(CUSTOMER_DIMENSIONS):
         counts = {
             "dau": oracle.present_within(bank, 1),
             "wau": oracle.present_within(bank, 7),
@@ -239,7 +239,7 @@ def test_daily_activity_holds_every_segment_of_every_day(twice: Twice) -> None:
 def test_monthly_churn_holds_every_segment_and_the_premium_table_its_two(twice: Twice) -> None:
     rows = by_key(twice.published.rows("mart_monthly_churn_rate"), "segment", "segment_value", "month")
     sides: dict[tuple[str, date], oracle.Point] = {}
-    for segment, value, bank in twice.bank.segments():
+    for segment, value, bank in twice.bank.segments(CUSTOMER_DIMENSIONS):
         for month, point in oracle.monthly_churn(bank, twice.window).items():
             if point.n:
                 assert_columns(rows.pop((segment, value, month)), churn_columns(point, twice.bank.as_of), (segment, value, month))
@@ -272,7 +272,7 @@ def churn_columns(point: oracle.Point, as_of: date) -> dict[str, Any]:
 def test_cohorts_hold_every_kind_grain_and_segment(twice: Twice) -> None:
     names = ("cohort_kind", "grain", "segment", "segment_value", "cohort", "period")
     rows = by_key(twice.published.rows("mart_retention_cohorts"), *names)
-    for segment, value, bank in twice.bank.segments():
+    for segment, value, bank in twice.bank.segments(CUSTOMER_DIMENSIONS):
         for kind in ("first_activity", "signup"):
             for grain in ("month", "week"):
                 classic, unbounded = (
@@ -305,7 +305,7 @@ def test_each_customer_is_listed_with_what_the_replay_knows_of_them(twice: Twice
         counting = twice.bank.counting.get(customer.user_id, [])
         last = customer.active_days[-1] if customer.active_days else None
         wanted = {
-            **{name: getattr(customer, name) for name in oracle.DIMENSIONS},
+            **{name: getattr(customer, name) for name in CUSTOMER_DIMENSIONS},
             "opening_date": customer.known_from,
             "first_active_day": customer.first,
             "last_active_day": last,
@@ -338,10 +338,10 @@ def test_transactions_by_month_and_of_all_time_keep_every_type_and_state(twice: 
     people = {customer.user_id: customer for customer in twice.bank.everybody}
 
     def cell(one: oracle.Transaction) -> tuple[Any, ...]:
-        dimensions = (getattr(people[one.user_id], name) for name in oracle.DIMENSIONS)
+        dimensions = (getattr(people[one.user_id], name) for name in CUSTOMER_DIMENSIONS)
         return (one.day.replace(day=1), one.type, one.state, *dimensions)
 
-    names = ("month", "transaction_type", "transaction_state", *oracle.DIMENSIONS)
+    names = ("month", "transaction_type", "transaction_state", *CUSTOMER_DIMENSIONS)
     rows = by_key(twice.published.rows("mart_transactions_monthly"), *names)
     for key, (count, amount) in oracle.transaction_totals(twice.bank, cell).items():
         assert_columns(rows.pop(key), {"transactions": count, "amount_usd": amount}, key)
