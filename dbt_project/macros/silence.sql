@@ -29,6 +29,38 @@
 {% macro frequency_bounds() %}{{ return([0, 1, 2, 4, 8, 15, 29]) }}{% endmacro %}
 {% macro tenure_bounds() %}{{ return([0, 7, 28, 90, 180]) }}{% endmacro %}
 
+{# What the last run observed and this one leaves as it is: up to which reference day, and whether a later one is over by now.
+   Nothing, where N is another one or as_of has gone back. #}
+{% macro kept_observations() %}
+    {%- set publication, changed_from = ref('dim_publication'), neopulse.changed_from() -%}
+    {%- if not (execute and is_incremental() and neopulse.builds_on_the_last_run()) -%}
+        {{ return({'up_to': neopulse.beginning(), 'is_all': false}) }}
+    {%- endif -%}
+    {%- set kept %}
+        select
+            coalesce(max(observations.reference_day), {{ neopulse.beginning() }}) as up_to,
+            max({{ neopulse.add_days('observations.reference_day', neopulse.block_days() | int + neopulse.inactivity_days() | int) }})
+                > max(publication.as_of) as is_all,
+        from {{ this }} as observations
+        cross join {{ publication }} as publication
+        where observations.inactivity_days = {{ neopulse.inactivity_days() }}
+            and {{ neopulse.add_days('observations.reference_day', neopulse.inactivity_days()) }} < {{ changed_from }}
+            and publication.as_of >= cast('{{ var("previous_as_of") }}' as date)
+    {%- endset -%}
+    {%- set found = run_query(kept).rows[0] -%}
+    {{ return({'up_to': "cast('" ~ found[0] ~ "' as date)", 'is_all': found[1] is true}) }}
+{% endmacro %}
+
+{# Before the new observations are added: all others go, and those that are too old for the oldest back-test. #}
+{% macro forget_observations() %}
+    {{ neopulse.forget(
+        'inactivity_days <> ' ~ neopulse.inactivity_days()
+        ~ ' or reference_day > ' ~ neopulse.kept_observations().up_to
+        ~ ' or ' ~ neopulse.add_days('reference_day', neopulse.oldest_reference_day())
+        ~ ' <= (select as_of from ' ~ ref('dim_publication') ~ ')'
+    ) }}
+{% endmacro %}
+
 {# `2-3`, `1`, `180+`: digits alone, the same in every language. #}
 {% macro band_name(bounds, place) -%}
     {%- if place + 1 == bounds | length -%} {{ bounds[place] }}+
@@ -74,4 +106,4 @@
 {%- endmacro %}
 
 {# The bin of the reliability table: 0 for probabilities below 0.1, 9 for those from 0.9. #}
-{% macro tenth(probability) %}cast(floor({{ probability }} * 10) as integer){% endmacro %}
+{% macro tenth(probability) %}cast(floor({{ probability }} * 10) as {{ dbt.type_int() }}){% endmacro %}

@@ -31,6 +31,13 @@ from pipeline.transform import DBT_PROJECT
 
 Tables = Mapping[str, list[dict[str, Any]]]
 
+BUILT = (
+    ("warehouse", "silence_observations"),
+    ("marts", "mart_silence_risk"),
+    ("marts", "mart_silence_table"),
+    ("marts", "mart_silence_backtest"),
+    ("marts", "mart_silence_accuracy"),
+)
 N = 30
 CUT, LAST_DAY = date(2020, 9, 11), date(2020, 11, 17)  # the first is a reference day
 
@@ -59,26 +66,43 @@ class Simulated:
     true: Sequence[float]
 
 
-def build_alone(folder: Path, customers: Sequence[Sequence[date]], *, as_of: date, window: int) -> Tables:
-    """The silence models by table name, built from active days without the chain before them."""
+def build_alone(
+    folder: Path,
+    customers: Sequence[Sequence[date]],
+    *,
+    as_of: date,
+    window: int,
+    previous_as_of: date | None = None,
+    changed_from: date | None = None,
+) -> Tables:
+    """The silence models by table name, built from active days without the chain before them.
+
+    With `changed_from` the run builds on the one before it in the same folder, up to the day before that.
+    """
     folder.mkdir(exist_ok=True)
-    path = folder / "candidate.duckdb"
+    path = folder / "state.duckdb"
     with duckdb.connect(path) as connection:
-        make_inputs(connection, customers, as_of)
+        make_inputs(connection, customers, as_of, changed_from or date(1900, 1, 1))
     options = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--log-path", str(folder / "logs")]
     options += ["--target-path", str(folder / "target"), "--no-version-check", "--no-send-anonymous-usage-stats"]
     command = [sys.executable, "-m", "dbt.cli.main", "run", "--select", "silence_observations+", *options]
-    names = {"DBT_CANDIDATE": path, "DBT_THREADS": 1, "DBT_MEMORY_LIMIT": "1GB", "DBT_TEMP_FOLDER": folder / "spill"}
+    names = {"DBT_WAREHOUSE_FILE": path, "DBT_THREADS": 1, "DBT_MEMORY_LIMIT": "1GB", "DBT_TEMP_FOLDER": folder / "spill"}
     environment = {**os.environ, **{name: str(value) for name, value in names.items()}}
-    variables = json.dumps({"inactivity_days": window, "current_bank_day": (as_of + timedelta(days=1)).isoformat()})
-    done = subprocess.run([*command, "--vars", variables], env=environment, capture_output=True, text=True, check=False)
+    variables = {
+        "inactivity_days": window,
+        "current_bank_day": (as_of + timedelta(days=1)).isoformat(),
+        "previous_as_of": previous_as_of.isoformat() if previous_as_of else "",
+    }
+    command += ["--vars", json.dumps(variables), *([] if previous_as_of else ["--full-refresh"])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    marts = ("mart_silence_risk", "mart_silence_table", "mart_silence_backtest", "mart_silence_accuracy")
     with duckdb.connect(path, read_only=True) as connection:
-        return {name: connection.sql(f"from marts.{name} order by all").to_arrow_table().to_pylist() for name in marts}
+        return {name: connection.sql(f"from {schema}.{name} order by all").to_arrow_table().to_pylist() for schema, name in BUILT}
 
 
-def make_inputs(connection: duckdb.DuckDBPyConnection, customers: Sequence[Sequence[date]], as_of: date) -> None:
+def make_inputs(
+    connection: duckdb.DuckDBPyConnection, customers: Sequence[Sequence[date]], as_of: date, changed_from: date
+) -> None:
     """What the models read, of customers who are numbered from 0 and all alike but for their days."""
     days = pa.table(
         {
@@ -87,15 +111,18 @@ def make_inputs(connection: duckdb.DuckDBPyConnection, customers: Sequence[Seque
         }
     )
     connection.register("days", days)
-    connection.execute("create schema warehouse")
-    connection.execute("create table warehouse.fct_customer_days as select *, 1.5 as amount_usd from days")
-    connection.execute("create table warehouse.dim_publication as select $as_of as as_of", {"as_of": as_of})
-    connection.execute("""
-        create table warehouse.dim_customers as
+    connection.execute("create schema if not exists warehouse")
+    make = "create or replace table warehouse"
+    connection.execute(f"{make}.fct_customer_days as select *, 1.5 as amount_usd from days where activity_date <= $1", [as_of])
+    connection.execute(f"{make}.dim_publication as select $1::date as as_of", [as_of])
+    connection.execute(f"{make}.change_window as select $1::date as changed_from", [changed_from])
+    connection.execute(f"""
+        {make}.dim_customers as
         select
             customer_key, customer_key::text as user_id, 'GB' as country, 'STANDARD' as plan, 'standard' as plan_tier,
-            'iOS' as os, '25-34' as age_band, min(activity_date) as first_active_day, max(activity_date) as last_active_day,
-        from days
+            'iOS' as os, '25-34' as age_band, '2017-01' as signup_cohort,
+            min(activity_date) as first_active_day, max(activity_date) as last_active_day,
+        from warehouse.fct_customer_days
         group by customer_key
     """)
 
@@ -324,6 +351,51 @@ def test_who_came_once_is_neither_surely_gone_nor_surely_there(simulated: Simula
     true = [fmean(simulated.true[int(row["user_id"])] for row in some) for some in (new, waiting)]
     assert 0.3 < means[0] < means[1] < 1
     assert means == pytest.approx(true, abs=0.03)
+
+
+# --- from run to run --------------------------------------------------------------------------------------------------
+
+
+def test_runs_that_build_on_each_other_say_what_one_run_says(lives: dict[str, tuple[date, ...]], tmp_path: Path) -> None:
+    customers = [days for days in lives.values() if days]
+    early = [without_june(days) for days in customers]
+    runs = [
+        Run(early, date(2020, 8, 1), 30),
+        Run(early, date(2020, 8, 2), 30, date(2020, 8, 2)),  # a quiet day: no reference day is over that was not
+        Run(customers, date(2020, 9, 20), 30, date(2020, 6, 1)),  # the rows of June, late, and reference days that are over now
+        Run(customers, date(2020, 9, 10), 60, date(2020, 9, 11)),  # as_of goes back, and another N
+        Run(customers, date(2020, 11, 10), 60, date(2020, 9, 11)),
+    ]
+    for place, run in enumerate(runs):
+        found = run.build(tmp_path / "on each other", previous_as_of=runs[place - 1].as_of if place else None)
+        if place >= 2:
+            assert found == run.build(tmp_path / f"alone {place}", previous_as_of=None)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is known in a run: active days, up to which day, under which N, and from which day on they differ."""
+
+    customers: Sequence[Sequence[date]]
+    as_of: date
+    window: int
+    changed_from: date | None = None
+
+    def build(self, folder: Path, *, previous_as_of: date | None) -> Tables:
+        """The tables of this run, on those of the one before it in the folder, if there was one."""
+        return build_alone(
+            folder,
+            self.customers,
+            as_of=self.as_of,
+            window=self.window,
+            previous_as_of=previous_as_of,
+            changed_from=self.changed_from,
+        )
+
+
+def without_june(days: Sequence[date]) -> Sequence[date]:
+    """The days but those of June, unless nothing were left."""
+    return [day for day in days if day.month != 6] or days
 
 
 # --- edges ------------------------------------------------------------------------------------------------------------

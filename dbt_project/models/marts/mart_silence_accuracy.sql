@@ -55,7 +55,7 @@ with_base as (
 final as (
     select
         with_base.judged_on,
-        cast(with_base.customers as bigint) as customers,
+        cast(with_base.customers as {{ dbt.type_bigint() }}) as customers,
         {{ share('with_base.expected_silent_customers', 'with_base.customers') }} as expected_share,
         with_base.observed_share,
         calibration.calibration_error,

@@ -20,10 +20,10 @@ counted as (
 final as (
     select
         judged_on,
-        cast(tenth as integer) as tenth,
-        cast(customers as bigint) as customers,
+        cast(tenth as {{ dbt.type_int() }}) as tenth,
+        cast(customers as {{ dbt.type_bigint() }}) as customers,
         expected_silent_customers,
-        cast(silent_customers as bigint) as silent_customers,
+        cast(silent_customers as {{ dbt.type_bigint() }}) as silent_customers,
         {{ share('expected_silent_customers', 'customers') }} as expected_share,
         {{ share('silent_customers', 'customers') }} as observed_share,
         {{ wilson_low('silent_customers', 'customers') }} as observed_share_low,

@@ -134,7 +134,7 @@ final as (
         customers as customers_seen,
         silent_customers as silent_customers_seen,
         served_by,
-        cast(observations as bigint) as observations,
+        cast(observations as {{ dbt.type_bigint() }}) as observations,
         probability as silence_probability,
         {{ wilson_low('probability * weight', 'weight') }} as silence_probability_low,
         {{ wilson_high('probability * weight', 'weight') }} as silence_probability_high,

@@ -1,4 +1,8 @@
 -- grain: one row per reference day whose N following days are over, and cell of silence, frequency and tenure
+{{ config(materialized='incremental', pre_hook="{{ neopulse.forget_observations() }}") }}
+
+{%- set kept = kept_observations() %}
+
 with publication as (select as_of from {{ ref('dim_publication') }}),
 
 customers as (select customer_key, first_active_day from {{ ref('dim_customers') }}),
@@ -9,6 +13,7 @@ customer_days as (
     inner join publication
         on days.activity_date
             > {{ add_days('publication.as_of', -(oldest_reference_day() + days_looked_back() + block_days() | int)) }}
+    where {{ 'false' if kept.is_all else 'days.activity_date > ' ~ add_days(kept.up_to, -(days_looked_back())) }}
 ),
 
 -- the one pass over the days; what follows has a row per customer and block of 30 days
@@ -62,6 +67,7 @@ active as (
         and {{ days_between('looked_at.last_day', 'looked_at.reference_day') }} < {{ inactivity_days() }}
         and {{ add_days('looked_at.reference_day', inactivity_days()) }} <= publication.as_of
         and {{ add_days('looked_at.reference_day', oldest_reference_day()) }} > publication.as_of
+        and looked_at.reference_day > {{ kept.up_to }}
 ),
 
 judged as (
@@ -96,6 +102,7 @@ final as (
         tenure_band,
         count(*) as customers,
         count(case when stayed_silent then 1 end) as silent_customers,
+        {{ inactivity_days() }} as inactivity_days,   -- another N, and nothing of this is kept
     from in_cells
     group by reference_day, silence_band, frequency_band, tenure_band
 )
