@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline import metrics
 from pipeline.errors import ConfigurationError
-from pipeline.marts import activity, churn, cohorts, payments, risk, survival
+from pipeline.marts import activity, churn, cohorts, payments, risk, sensitivity, survival
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
@@ -29,6 +30,8 @@ GRAINS = ("day", "week", "month")
 class _Entry:
     answer: Answering
     family: Family
+    units: Mapping[str | None, str] = field(default_factory=dict)
+    """The unit of a kind that has another one than the metric."""
 
 
 _DAILY = Family(grains=GRAINS)
@@ -42,7 +45,11 @@ _ENTRIES: dict[str, _Entry] = {
     "resurrected_customers": _Entry(activity.daily_count, _DAILY),
     "churned_customers": _Entry(activity.daily_count, _DAILY),
     "quick_ratio": _Entry(activity.quick_ratio, Family(grains=("month", "week", "day"))),
-    "monthly_churn_rate": _Entry(churn.monthly_churn_rate, _MONTHLY),
+    "monthly_churn_rate": _Entry(churn.monthly_churn_rate, Family(grains=("month",), kinds=("recognised", "effective"))),
+    "came_back_share": _Entry(churn.came_back_share, _MONTHLY),
+    "window_sensitivity": _Entry(
+        sensitivity.window_sensitivity, Family(kinds=("active", "churn", "came_back")), {"active": "customers"}
+    ),
     "dau": _Entry(activity.rolling, _BY_DAY),
     "wau": _Entry(activity.rolling, _BY_DAY),
     "mau": _Entry(activity.rolling, _BY_DAY),
@@ -148,9 +155,11 @@ class Reader:
         return asked
 
     def _answered(self, question: Question, window: int, table: pa.Table) -> Answer:
+        metric = self.registry[question.metric]
+        unit = _ENTRIES[question.metric].units.get(question.kind, metric.unit)
         return Answer(
             question=question,
-            metric=self.registry[question.metric],
+            metric=dataclasses.replace(metric, unit=unit),
             as_of=self.version.as_of,
             version=self.version.name,
             source=self.version.source,
