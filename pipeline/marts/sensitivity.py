@@ -46,7 +46,7 @@ changes as (
 
 every_window as (
     select *
-    from (select {by} true as is_there from counts group by all) as groups
+    from (select distinct {by} true as is_there from counts) as groups
     cross join (select unnest(range($first_window, $last_window + 1))::integer as window_days) as windows
     where $kind = 'active' or exists (select 1 from last_month where first_day is not null)
 ),
