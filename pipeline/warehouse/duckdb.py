@@ -206,9 +206,7 @@ def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
         return PermanentError(
             what, where="NEOPULSE_MEMORY_LIMIT", next="raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
         )
-    return DataError(
-        what, where=str(path), next="neopulse run --full-refresh, which builds everything anew from the landed files"
-    )
+    return DataError(what, where=str(path), next="neopulse run --full-refresh, which builds everything anew from the landed files")
 
 
 def _first_line(error: Exception) -> str:
