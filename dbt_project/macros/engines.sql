@@ -1,8 +1,11 @@
 {# What differs between DuckDB and BigQuery lives here and nowhere else. #}
 
+{# A DuckDB file holds the schemas by their names; in a project of BigQuery the prefix of the settings stands before them. #}
 {% macro generate_schema_name(custom_schema_name, node) %}
-    {{- custom_schema_name | trim if custom_schema_name else target.schema -}}
+    {{- neopulse.schema_name(custom_schema_name | trim) if custom_schema_name else target.schema -}}
 {% endmacro %}
+
+{% macro schema_name(name) %}{{ return(target.schema ~ '_' ~ name if target.type == 'bigquery' else name) }}{% endmacro %}
 
 {% macro try_convert(expression, type) %}{{ return(adapter.dispatch('try_convert', 'neopulse')(expression, type)) }}{% endmacro %}
 {% macro default__try_convert(expression, type) %}safe_cast({{ expression }} as {{ type }}){% endmacro %}
@@ -10,12 +13,18 @@
 
 {# Cents and fractions of them, exact: 14 digits before the point. #}
 {% macro read_money(text) %}{{ return(adapter.dispatch('read_money', 'neopulse')(text)) }}{% endmacro %}
-{% macro default__read_money(text) %}safe_cast({{ text }} as numeric){% endmacro %}
+{% macro default__read_money(text) -%}
+    {%- set amount = 'round(safe_cast(' ~ text ~ ' as numeric), 4)' -%}
+    case when abs({{ amount }}) < 100000000000000 then {{ amount }} end
+{%- endmacro %}
 {% macro duckdb__read_money(text) %}try_cast({{ text }} as decimal(18, 4)){% endmacro %}
 
 {# A UTC moment, without a zone, from any of the bank's spellings: `... UTC`, `+00:00`, or none, which is UTC. #}
 {% macro read_moment(text) %}{{ return(adapter.dispatch('read_moment', 'neopulse')(text)) }}{% endmacro %}
-{% macro default__read_moment(text) %}datetime(safe_cast({{ text }} as timestamp)){% endmacro %}
+{# BigQuery reads no blanks around a moment and no digits after the microseconds. #}
+{% macro default__read_moment(text) -%}
+    datetime(safe_cast(regexp_replace(trim({{ text }}), r'([.][0-9]{6})[0-9]+', r'\1') as timestamp))
+{%- endmacro %}
 {# A plain cast reads a UTC spelling four times as fast, but would take any other zone for UTC. #}
 {% macro duckdb__read_moment(text) %}
     case
@@ -64,10 +73,12 @@
 
 {% macro month_end(date) %}{{ neopulse.add_days(neopulse.add_months(neopulse.month_start(date), 1), -1) }}{% endmacro %}
 
-{# One row a day, both ends included; `dates` names the column. #}
-{% macro each_day(first_date, last_date) %}{{ return(adapter.dispatch('each_day', 'neopulse')(first_date, last_date)) }}{% endmacro %}
-{% macro default__each_day(first_date, last_date) %}unnest(generate_date_array({{ first_date }}, {{ last_date }})){% endmacro %}
-{% macro duckdb__each_day(first_date, last_date) %}cast(unnest(generate_series({{ first_date }}, {{ last_date }}, interval 1 day)) as date){% endmacro %}
+{# To cross join: one row a day, both ends included; `name` names the column, which is cast to a date where it is selected. #}
+{% macro each_day(first_date, last_date, name) %}{{ return(adapter.dispatch('each_day', 'neopulse')(first_date, last_date, name)) }}{% endmacro %}
+{% macro default__each_day(first_date, last_date, name) %}unnest(generate_date_array({{ first_date }}, {{ last_date }})) as {{ name }}{% endmacro %}
+{% macro duckdb__each_day(first_date, last_date, name) -%}
+    unnest(generate_series({{ first_date }}, {{ last_date }}, interval 1 day)) as generated ({{ name }})
+{%- endmacro %}
 
 {% macro row_as_text(relation_alias) %}{{ return(adapter.dispatch('row_as_text', 'neopulse')(relation_alias)) }}{% endmacro %}
 {% macro default__row_as_text(relation_alias) %}to_json_string({{ relation_alias }}){% endmacro %}
@@ -130,3 +141,10 @@
 {% macro float_type() %}{{ return(adapter.dispatch('float_type', 'neopulse')()) }}{% endmacro %}
 {% macro default__float_type() %}float64{% endmacro %}
 {% macro duckdb__float_type() %}double{% endmacro %}
+
+{# What a statement is labelled with: the application, the run, those of the settings, and the model. #}
+{% macro query_labels(node) %}
+    {%- set labels = fromjson(env_var('DBT_LABELS', '{}')) -%}
+    {%- if node -%}{%- do labels.update({'model': node.name}) -%}{%- endif -%}
+    {{ return(tojson(labels)) }}
+{% endmacro %}

@@ -93,8 +93,15 @@ class DuckDBWarehouse:
         with self._connected() as connection:
             duckdb_state.seal(connection)
 
-    def copy_readable(self, target: Path, *, orders: Mapping[str, str]) -> dict[str, int]:
+    def estimate(self) -> str:
+        """Nothing: this machine asks for no money."""
+        return ""
+
+    def copy_readable(
+        self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]
+    ) -> dict[str, int]:
         """Copy what readers may see into `target`, each table in its order, or in that of its leading columns."""
+        del types  # the state has them already
         with _connected(target / DATABASE) as connection:
             connection.execute(f"set memory_limit = '{self._memory_limit}'")
             connection.execute(f"set threads = {self._threads}")
