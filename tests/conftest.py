@@ -5,6 +5,24 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+# Deterministic, so that a run of the tests says the same twice; PROOF_EXAMPLES asks for that many others each time.
+_MORE = int(os.environ.get("PROOF_EXAMPLES", "0"))
+settings.register_profile(
+    "proof",
+    max_examples=_MORE or 8,
+    derandomize=not _MORE,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    phases=[
+        phase
+        for phase in Phase
+        if phase is not Phase.explain and (phase is not Phase.shrink or not os.environ.get("PROOF_AS_FOUND"))
+    ],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
 
 
 @pytest.fixture(autouse=True, scope="session")
