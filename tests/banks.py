@@ -324,4 +324,4 @@ def in_words(bank: oracle.Bank, published: Published) -> str:
         f"{one.user_id}: known from {one.known_from}, active {', '.join(str(day) for day in one.active_days) or 'never'}"
         for one in bank.customers
     ]
-    return f"as of {bank.as_of} (published: {published.as_of})\n" + "\n".join(told if len(told) <= 8 else told[:3] + ["..."])
+    return f"as of {bank.as_of} (published: {published.as_of})\n" + "\n".join(told if len(told) <= 8 else [*told[:3], "..."])

@@ -175,16 +175,17 @@ def _overlaps(metric: str, time: Any, grain: str | None, *, start: date | None, 
     """Whether a figure is of a day, week or month that has a day in the range."""
     if start is None and end is None:
         return True
-    usual = {"quick_ratio": "month", "active_customers": "day", "new_customers": "day"}
-    usual |= {
-        "resurrected_customers": "day",
-        "churned_customers": "day",
-        "dau": "day",
-        "wau": "day",
-        "mau": "day",
-        "stickiness": "day",
-    }
-    last = oracle.period_end(time, grain or usual.get(metric, "month"))
+    by_day = (
+        "active_customers",
+        "new_customers",
+        "resurrected_customers",
+        "churned_customers",
+        "dau",
+        "wau",
+        "mau",
+        "stickiness",
+    )
+    last = oracle.period_end(time, grain or ("day" if metric in by_day else "month"))
     return (start is None or last >= start) and (end is None or time <= end)
 
 
