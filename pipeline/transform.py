@@ -208,6 +208,7 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
     files.write_json(target / "metrics.json", metrics.write(metrics.from_manifest(built.manifest)))
     files.write_json(target / "models.json", _models(built.manifest))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
+    files.write_json(target / "timings.json", [_timing(result) for result in built.results])
     candidate = Candidate(
         target,
         _facts(context, warehouse.publication_facts(folder), built, rows),
@@ -243,6 +244,11 @@ def _summary(built: Build) -> TestSummary:
 def _test(result: NodeResult) -> dict[str, Any]:
     fields = ("name", "model", "column", "description", "status", "failures", "seconds")
     return {field: getattr(result, field) for field in fields}
+
+
+def _timing(result: NodeResult) -> dict[str, str]:
+    """When a node was built or tested; what a run's time went into is found by laying these side by side."""
+    return {field: getattr(result, field) for field in ("name", "kind", "started_at", "ended_at")}
 
 
 def _models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
