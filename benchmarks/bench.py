@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks import banks, chain, machine, sessions
+from benchmarks import banks, chain, machine, sessions, spans
 from benchmarks.banks import Bank
 from benchmarks.chain import Chain
 from benchmarks.job import Job
@@ -69,7 +69,7 @@ class Bench:
         load = machine.load()
         built = chain.run(self._bank.whole, home, self.job)
         self.found["build"] = told(built) | {"load": load}
-        self._say(f"full build {built.timings.model_seconds:.1f} s, run without tests {built.seconds_without_tests:.1f} s")
+        self._say("full build {model_seconds:.1f} s, run without tests {run_seconds_without_tests:.1f} s".format(**told(built)))
         return built
 
     def increment(self, home: Path, whole: Chain) -> None:
@@ -81,7 +81,7 @@ class Bench:
         after = chain.run(raw, home / "home", self.job)
         same = after.stretches().checksum() == whole.stretches().checksum()
         self.found["increment"] = {"day": days[-1].stem, "before": told(before), "after": told(after), "same_stretches": same}
-        self._say(f"increment {after.timings.model_seconds:.1f} s of {before.timings.model_seconds:.1f} s, equal: {same}")
+        self._say(f"increment {told(after)['model_seconds']:.1f} s of {told(before)['model_seconds']:.1f} s, equal: {same}")
 
     def reads(self, home: Path) -> None:
         """The questions of the read side."""
@@ -161,12 +161,14 @@ def repeated(measure: Callable[[], Watched], repeats: int) -> list[Watched]:
 def told(run: Chain) -> dict[str, Any]:
     """What a run of the product took."""
     return {
-        "model_seconds": run.timings.model_seconds,
-        "test_seconds": run.timings.test_seconds,
+        "model_seconds": spans.length(run.timings.model_spans),
+        "model_cpu_seconds": run.process.cpu_within(run.timings.model_spans),
+        "test_seconds": spans.length(run.timings.test_spans),
         "dbt_start_seconds": run.dbt_start_seconds,
         "run_seconds": run.process.seconds,
         "run_seconds_without_tests": run.seconds_without_tests,
         "cpu_seconds": run.process.cpu_seconds,
+        "cpu_seconds_without_tests": run.process.cpu_seconds - run.process.cpu_within(run.timings.test_spans),
         "step_seconds": dict(run.steps),
         "peak_mb": run.process.peak_mb,
         "models": run.timings.by_model(),

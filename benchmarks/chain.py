@@ -48,15 +48,15 @@ class Timings:
     nodes: tuple[Node, ...]
 
     @property
-    def model_seconds(self) -> float:
+    def model_spans(self) -> list[Span]:
         """From the first model's begin to the last one's end, without the time in which there were only tests."""
         window = (self.first_model_at, max(end for _, end in self._models))
-        return window[1] - window[0] - spans.overlap(self._tests, [window]) + spans.overlap(self._tests, self._models)
+        return spans.without([window], self.test_spans)
 
     @property
-    def test_seconds(self) -> float:
+    def test_spans(self) -> list[Span]:
         """The time in which there were only tests."""
-        return spans.length(self._tests) - spans.overlap(self._tests, self._models)
+        return spans.without(self._tests, self._models)
 
     @property
     def first_model_at(self) -> float:
@@ -95,7 +95,7 @@ class Chain:
     @property
     def seconds_without_tests(self) -> float:
         """From the command's begin to its end, without the time in which there were only tests."""
-        return self.process.seconds - self.timings.test_seconds
+        return self.process.seconds - spans.length(self.timings.test_spans)
 
     @property
     def seconds_to_stretches(self) -> float:

@@ -16,14 +16,16 @@ SIGNIFICANT_DIGITS = 4
 
 def figures(found: Mapping[str, Any]) -> dict[str, float]:
     """The headline figures of one measurement; the floor is the median of all its passes."""
-    floor = statistics.median(one["seconds"] for one in found["floors"])
-    plain = statistics.median(one["plain_seconds"] for one in found["floors"])
+    names = ("seconds", "plain_seconds", "cpu_seconds")
+    floor, plain, floor_cpu = (statistics.median(one[name] for one in found["floors"]) for name in names)
     increment, build = found["increment"], found["build"]
     return {
         "full_build_over_floor": build["model_seconds"] / floor,
         "run_over_floor": build["run_seconds_without_tests"] / floor,
         "full_build_over_plain_floor": build["model_seconds"] / plain,
         "run_over_plain_floor": build["run_seconds_without_tests"] / plain,
+        "full_build_cpu_over_floor_cpu": build["model_cpu_seconds"] / floor_cpu,
+        "run_cpu_over_floor_cpu": build["cpu_seconds_without_tests"] / floor_cpu,
         "increment_over_full_build": increment["after"]["model_seconds"] / increment["before"]["model_seconds"],
         "metric_p95_ms": found["reads"]["all"]["p95_ms"],
         "peak_memory_mb": build["peak_mb"],

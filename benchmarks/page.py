@@ -21,6 +21,8 @@ GOALS = (
     ("run_over_floor", "whole run without tests over the floor", "at most 4.0", 4.0),
     ("full_build_over_plain_floor", "full build over the plain floor", "", None),
     ("run_over_plain_floor", "whole run without tests over the plain floor", "", None),
+    ("full_build_cpu_over_floor_cpu", "full build over the floor, processor time", "", None),
+    ("run_cpu_over_floor_cpu", "whole run without tests over the floor, processor time", "", None),
     ("increment_over_full_build", "one new day over the full build", "at most 0.03", 0.03),
     ("metric_p95_ms", "any figure for any N, 95th percentile, ms", "under 50", 50.0),
     ("peak_memory_mb", "peak memory of a run, MB", "under 6,000", 6000.0),
@@ -47,6 +49,8 @@ _MEANING = """
 - **Full build**: from the first model's begin to the last one's end, staging to marts, without the time in which there were
   only tests. While a test and a model are worked on at once, the time is the model's. dbt's own start comes before and is
   told apart; it is in the run.
+- **Processor time** is of all threads. On a machine with other work it is the better ratio of the two; the clock is what
+  people wait for.
 - **Run**: the whole process `neopulse run`, extract to notify, without the time in which there were only tests.
 - **One new day**: the bank without its last day is built; that day's file is added; the second run's build over the first's.
 - **Questions**: every metric, N drawn from 7 to 180, no filter, one, two, or split by a dimension; each asked once, with
@@ -129,7 +133,9 @@ def _seconds(sizes: Mapping[str, Found]) -> str:
         ("tests alone", lambda found: found["build"]["test_seconds"]),
         ("whole run without tests", lambda found: found["build"]["run_seconds_without_tests"]),
         ("whole run", lambda found: found["build"]["run_seconds"]),
-        ("whole run, of all processors", lambda found: found["build"]["cpu_seconds"]),
+        ("floor, processor time", lambda found: statistics.median(one["cpu_seconds"] for one in found["floors"])),
+        ("full build (models), processor time", lambda found: found["build"]["model_cpu_seconds"]),
+        ("whole run without tests, processor time", lambda found: found["build"]["cpu_seconds_without_tests"]),
         ("build before the new day", lambda found: found["increment"]["before"]["model_seconds"]),
         ("build of the new day", lambda found: found["increment"]["after"]["model_seconds"]),
         ("run with the new day, without tests", lambda found: found["increment"]["after"]["run_seconds_without_tests"]),

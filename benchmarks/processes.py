@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import bisect
 import json
 import os
 import resource
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[1]
 SAMPLE_SECONDS = 0.05
-_PAGE = os.sysconf("SC_PAGE_SIZE")
+_PAGE, _TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+_RESIDENT_PAGES, _TICKS_USED = 21, (11, 12, 13, 14)  # places behind the name in /proc/PID/stat, see proc(5)
 _PROCESSES = Path("/proc")
 
 
@@ -27,6 +29,18 @@ class Watched:
     cpu_seconds: float
     peak_mb: float
     output: str
+    cpu_at: Sequence[tuple[float, float]] = ()
+
+    def cpu_within(self, spans: Iterable[tuple[float, float]]) -> float:
+        """The processor time that was used within these spans of the clock, as far as the samples tell."""
+        return sum(self._cpu_until(end) - self._cpu_until(begin) for begin, end in spans)
+
+    def _cpu_until(self, moment: float) -> float:
+        place = bisect.bisect_left(self.cpu_at, (moment,))
+        if place in (0, len(self.cpu_at)):
+            return 0.0 if place == 0 else self.cpu_at[-1][1]
+        (before, used), (after, used_after) = self.cpu_at[place - 1], self.cpu_at[place]
+        return used + (used_after - used) * (moment - before) / (after - before)
 
     @property
     def outcome(self) -> dict[str, Any]:
@@ -50,11 +64,11 @@ def watch(command: Sequence[str], *, environment: Mapping[str, str] | None = Non
         stderr=subprocess.PIPE,
         text=True,
     )
-    with MemoryWatch(child.pid) as memory:
+    with TreeWatch(child.pid) as tree:
         output, errors = _ended(child, seconds)
     if child.returncode != 0:
         raise FailedError(f"{' '.join(command[:4])}: {(errors or output).strip()[-600:]}")
-    return Watched(time.perf_counter() - began, _cpu_of_ended_children() - cpu_before, memory.peak_mb, output)
+    return Watched(time.perf_counter() - began, _cpu_of_ended_children() - cpu_before, tree.peak_mb, output, tree.cpu_at)
 
 
 def bare_environment() -> dict[str, str]:
@@ -65,6 +79,10 @@ def bare_environment() -> dict[str, str]:
 def _ended(child: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
     try:
         return child.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+        raise FailedError(f"took longer than {seconds:,.0f} s") from None
     except BaseException:
         child.terminate()  # the product's own children end with it
         child.wait()
@@ -76,10 +94,12 @@ def _cpu_of_ended_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-class MemoryWatch:
-    """Looks many times a second at the resident memory of a process and all its descendants; `peak_mb` is the highest sum.
+class TreeWatch:
+    """Looks many times a second at a process and all its descendants.
 
-    Memory that two of them share counts twice, so it is an upper bound. Where there is no /proc, nothing is seen: 0.
+    `peak_mb` is the highest sum of their resident memory in MB of 2**20 bytes; memory that two of them share counts twice,
+    so it is an upper bound. `cpu_at` has the processor time they had used together by a moment of the clock. Where there is
+    no /proc, nothing is seen.
     """
 
     def __init__(self, process: int) -> None:
@@ -87,8 +107,9 @@ class MemoryWatch:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
         self.peak_mb = 0.0
+        self.cpu_at: list[tuple[float, float]] = []
 
-    def __enter__(self) -> MemoryWatch:
+    def __enter__(self) -> TreeWatch:
         self._thread.start()
         return self
 
@@ -98,16 +119,20 @@ class MemoryWatch:
 
     def _look(self) -> None:
         while not self._over.wait(SAMPLE_SECONDS):
-            self.peak_mb = max(self.peak_mb, resident_mb(self._process))
+            memory_mb, cpu_seconds = usage(self._process)
+            self.peak_mb = max(self.peak_mb, memory_mb)
+            self.cpu_at.append((time.time(), max(cpu_seconds, self.cpu_at[-1][1] if self.cpu_at else 0.0)))
 
 
-def resident_mb(process: int) -> float:
-    """The resident memory of a process and its descendants at this moment, in MB of 2**20 bytes."""
+def usage(process: int) -> tuple[float, float]:
+    """The resident memory in MB and the processor time in seconds of a process, its descendants, and those it outlived."""
+    folder = _PROCESSES / str(process)
     try:
-        pages = int((_PROCESSES / str(process) / "statm").read_text().split()[1])
-        children = [
-            child for task in (_PROCESSES / str(process) / "task").iterdir() for child in (task / "children").read_text().split()
-        ]
-    except (OSError, IndexError):
-        return 0.0
-    return pages * _PAGE / 2**20 + sum(resident_mb(int(child)) for child in children)
+        figures = (folder / "stat").read_text().rpartition(")")[2].split()
+        children = [int(child) for task in (folder / "task").iterdir() for child in (task / "children").read_text().split()]
+    except OSError:
+        return 0.0, 0.0
+    below = [usage(child) for child in children]
+    memory_mb = int(figures[_RESIDENT_PAGES]) * _PAGE / 2**20
+    cpu_seconds = sum(int(figures[place]) for place in _TICKS_USED) / _TICKS
+    return memory_mb + sum(memory for memory, _ in below), cpu_seconds + sum(cpu for _, cpu in below)

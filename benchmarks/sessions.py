@@ -17,7 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Origin, Subprotocol
 
-from benchmarks.processes import PROJECT, FailedError, MemoryWatch, bare_environment, resident_mb
+from benchmarks.processes import PROJECT, FailedError, TreeWatch, bare_environment, usage
 
 SESSIONS = 5
 PAGES = ("", "activity", "retention", "churn", "payments", "customers", "definitions")
@@ -52,11 +52,11 @@ class Session:
 def measure(home: Path) -> dict[str, float | int]:
     """The app's resident memory before anybody came, its peak, and after SESSIONS readers saw every page ROUNDS times."""
     port = _free_port()
-    with _app(home, port) as process, MemoryWatch(process) as memory:
-        before = resident_mb(process)
+    with _app(home, port) as process, TreeWatch(process) as tree:
+        before = usage(process)[0]
         drawn = _look_at_everything(port)
-        after = resident_mb(process)
-    return {"idle_mb": before, "after_mb": after, "peak_mb": memory.peak_mb, "sessions": SESSIONS, "pages_drawn": drawn}
+        after = usage(process)[0]
+    return {"idle_mb": before, "after_mb": after, "peak_mb": tree.peak_mb, "sessions": SESSIONS, "pages_drawn": drawn}
 
 
 def _look_at_everything(port: int) -> int:

@@ -23,7 +23,11 @@ def length(spans: Iterable[Span]) -> float:
     return sum(end - begin for begin, end in union(spans))
 
 
-def overlap(some: Iterable[Span], others: Iterable[Span]) -> float:
-    """How much time is covered by both."""
-    some, others = list(some), list(others)
-    return length(some) + length(others) - length([*some, *others])
+def without(some: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """The time covered by the first and not by the others."""
+    left = union(some)
+    for begin, end in union(others):
+        left = [
+            part for span in left for part in ((span[0], min(span[1], begin)), (max(span[0], end), span[1])) if part[0] < part[1]
+        ]
+    return left

@@ -108,7 +108,8 @@ def test_a_bank_without_its_last_day_is_links_to_the_others(bank: Bank, tmp_path
 def test_time_in_both_is_counted_once() -> None:
     assert spans.union([(5, 6), (0, 2), (1, 3), (3, 4)]) == [(0, 4), (5, 6)]
     assert spans.length([(0, 2), (1, 3), (5, 6)]) == 4
-    assert spans.overlap([(0, 2), (4, 8)], [(1, 5), (7, 9)]) == 1 + 1 + 1
+    assert spans.without([(0, 4), (6, 8)], [(1, 2), (3, 7)]) == [(0, 1), (2, 3), (7, 8)]
+    assert spans.without([(0, 4)], [(-1, 5)]) == []
 
 
 def _node(name: str, kind: str, begin: float, end: float) -> dict[str, str]:
@@ -127,8 +128,8 @@ def test_a_tests_time_counts_as_such_only_while_no_model_is_worked_on() -> None:
             {"name": "skipped", "kind": "test", "started_at": "", "ended_at": ""},
         ]
     )
-    assert timings.model_seconds == pytest.approx(14)
-    assert timings.test_seconds == pytest.approx(9)
+    assert spans.length(timings.model_spans) == pytest.approx(14)
+    assert spans.length(timings.test_spans) == pytest.approx(9)
     assert timings.seconds_of({"customers", "days hold"}) == pytest.approx(4)
     assert list(timings.by_model()) == ["days", "customers"]
 
@@ -145,9 +146,24 @@ def test_what_takes_long_is_measured_once_and_the_rest_three_times() -> None:
     assert [len(repeated(lambda seconds=seconds: taking(seconds), 3)) for seconds in (59.0, 61.0)] == [3, 1]
 
 
+def test_processor_time_of_a_span_is_read_between_the_samples() -> None:
+    watched = Watched(9, 0, 0, "", cpu_at=((100.0, 0.0), (102.0, 4.0), (104.0, 4.0)))
+    assert watched.cpu_within([(101, 102), (103, 110)]) == 2.0
+    assert watched.cpu_within([(90, 101)]) == 2.0
+
+
+def test_the_processor_time_of_a_child_is_its_parents_too() -> None:
+    busy = "import time; until = time.process_time() + 0.5\nwhile time.process_time() < until: pass"
+    seen = watch([sys.executable, "-c", f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])"])
+    assert seen.cpu_seconds >= 0.5
+    assert 0 < seen.cpu_at[-1][1] <= seen.cpu_seconds + 0.1
+
+
 def test_a_command_that_fails_is_told_with_its_words() -> None:
     with pytest.raises(FailedError, match="no such thing"):
         watch([sys.executable, "-c", "raise SystemExit('no such thing')"])
+    with pytest.raises(FailedError, match="longer than 1 s"):
+        watch([sys.executable, "-c", "import time; time.sleep(60)"], seconds=1)
 
 
 def test_a_command_does_not_see_the_settings_of_the_one_who_measures(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,6 +175,8 @@ def test_a_command_does_not_see_the_settings_of_the_one_who_measures(monkeypatch
 def _measured(transactions: int, *, build: float = 30.0, p95: float = 20.0) -> dict[str, Any]:
     run = {
         "model_seconds": build,
+        "model_cpu_seconds": 1.5 * build,
+        "cpu_seconds_without_tests": 60.0,
         "test_seconds": 5.0,
         "dbt_start_seconds": 4.0,
         "run_seconds": 50.0,
@@ -174,7 +192,10 @@ def _measured(transactions: int, *, build: float = 30.0, p95: float = 20.0) -> d
             **{"cores": 2, "processor": "some", "memory_gb": 24.0, "system": "Linux", "versions": {"duckdb": "2.0.0"}},
             **{"measured_at": "2026-11-25T18:00:00+00:00", "commit": "abc"},
         },
-        "floors": [{"seconds": seconds, "plain_seconds": 2 * seconds, "load": 0.5} for seconds in (9.0, 10.0, 12.0)],
+        "floors": [
+            {"seconds": seconds, "plain_seconds": 2 * seconds, "cpu_seconds": 2 * seconds, "load": 0.5}
+            for seconds in (9.0, 10.0, 12.0)
+        ],
         "build": run,
         "increment": {"before": run, "after": {**run, "model_seconds": 0.6}, "same_stretches": True},
         "reads": {"all": summary, "by_filters": {"none": summary}, "by_metric": {"dau": summary}, "slowest": "dau, N = 7, none"},
@@ -193,6 +214,7 @@ def test_figures_are_ratios_to_the_median_floor() -> None:
     found = figures.figures(_measured(1_000_000))
     assert (found["full_build_over_floor"], found["run_over_floor"]) == (3.0, 4.5)
     assert found["full_build_over_plain_floor"] == 1.5
+    assert (found["full_build_cpu_over_floor_cpu"], found["run_cpu_over_floor_cpu"]) == (2.25, 3.0)
     assert found["increment_over_full_build"] == pytest.approx(0.02)
     assert (found["metric_p95_ms"], found["peak_memory_mb"], found["app_memory_mb"]) == (20.0, 2048.0, 280.0)
     assert (found["polars_over_ours"], found["self_join_over_ours"]) == (0.9, 20.0)
