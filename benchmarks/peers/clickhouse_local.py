@@ -16,7 +16,7 @@ with
         select
             toInt64(replaceOne(user_id, 'user_', '')) as customer,
             toInt64(toUInt16(toDate(toDateTime(substring(created_date, 1, 19), 'UTC'), '{zone}'))) as bank_day
-        from file('{files}', Parquet)
+        from ({rows})
         where transactions_state in ({states}) and transactions_type not in ({excluded_types})
     ),
     gathered as (
@@ -38,10 +38,13 @@ settings max_threads = {threads}
 """
 
 
+_ROWS = "select user_id, created_date, transactions_state, transactions_type from file({file}, Parquet)"
+
+
 def stretches(job: Job) -> pa.Table:
     """Columns customer, first_day, last_day."""
     statement = _STATEMENT.format(
-        files=_path(job.files),
+        rows=" union all ".join(_ROWS.format(file=quoted([path])) for path in job.files),
         zone=job.bank_timezone,
         states=quoted(job.states),
         excluded_types=quoted(job.excluded_types),
@@ -51,11 +54,6 @@ def stretches(job: Job) -> pa.Table:
     )
     answer: Any = chdb.query(statement, "Arrow")
     return pa.ipc.open_file(io.BytesIO(answer.bytes())).read_all()
-
-
-def _path(files: tuple[str, ...]) -> str:
-    """One path, or many as ClickHouse writes a choice."""
-    return files[0] if len(files) == 1 else "{" + ",".join(files) + "}"
 
 
 def read(found: pa.Table) -> Stretches:
