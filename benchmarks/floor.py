@@ -49,8 +49,7 @@ select count(*) from (
 def connect(job: Job) -> duckdb.DuckDBPyConnection:
     """DuckDB with the job's threads and memory."""
     spill = Path(tempfile.gettempdir()) / f"neopulse-bench-{os.getpid()}"  # DuckDB makes it when it needs it, and removes it
-    limits = {"threads": job.threads, "memory_limit": job.memory_limit, "temp_directory": str(spill)}
-    connection = duckdb.connect(config=limits)
+    connection = duckdb.connect(config={"threads": job.threads, "memory_limit": job.memory_limit, "temp_directory": str(spill)})
     connection.execute("set TimeZone = 'UTC'")
     connection.execute("set preserve_insertion_order = false")
     return connection

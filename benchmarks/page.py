@@ -192,7 +192,10 @@ def _losses(size: str, found: Found) -> str:
 def _questions(sizes: Mapping[str, Found]) -> str:
     heads = ["", *(f"{name}: {what}" for name in _names(sizes) for what in ("p50", "p95", "longest, ms"))]
     all_read = [found["reads"] for found in sizes.values()]
-    rows = [["all", *(cell for reads in all_read for cell in _percentiles(reads["all"]))]]
+    rows = [
+        ["all", *(cell for reads in all_read for cell in _percentiles(reads["all"]))],
+        ["all, processor time", *(cell for reads in all_read for cell in _percentiles(reads.get("all_cpu")))],
+    ]
     for part in ("by_filters", "by_metric"):
         names = dict.fromkeys(name for reads in all_read for name in reads[part])
         rows += [[name, *(cell for reads in all_read for cell in _percentiles(reads[part].get(name)))] for name in names]
