@@ -162,9 +162,8 @@ def _rows_by_path(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) 
 
 def _write_views(connection: duckdb.DuckDBPyConnection, landing: Landing, change: Change) -> None:
     read = sorted(change.read, key=lambda part: part.number)
-    connection.execute(
-        f"create or replace view raw.{TRANSACTIONS} as {_texts(TRANSACTIONS, [part.fingerprint.path for part in read], _numbers(read))}"
-    )
+    texts = _texts(TRANSACTIONS, [part.fingerprint.path for part in read], _numbers(read))
+    connection.execute(f"create or replace view raw.{TRANSACTIONS} as {texts}")
     connection.execute("create or replace table raw.tables (table_name varchar, marks varchar)")
     for name in OTHER_TABLES:
         marks = _marks(landing, name)
