@@ -121,6 +121,12 @@ def test_a_column_without_a_name_is_numbered(client: bigquery.Client) -> None:
     assert [field.name for field in job.result().schema] == ["f0_", "two", "f1_"]
 
 
+def test_no_rows_have_columns_all_the_same(client: bigquery.Client) -> None:
+    answer = client.query("select 1 as one, date '2024-01-01' as day limit 0").result()
+    assert [(field.name, field.field_type) for field in answer.schema] == [("one", "INTEGER"), ("day", "DATE")]
+    assert list(answer) == []
+
+
 def test_pages_hold_every_row_once(client: bigquery.Client) -> None:
     sql = "select n from unnest(generate_array(1, 25)) as n"
     assert [row[0] for row in client.query(sql).result(page_size=10)] == list(range(1, 26))

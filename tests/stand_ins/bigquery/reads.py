@@ -408,6 +408,12 @@ def _is_constant(expression: tree.AnyResolvedExprProto) -> bool:
     return not column_ids(expression) and not subqueries(expression)
 
 
+def asks_for_no_rows(statement: tree.AnyResolvedStatementProto) -> bool:
+    """Whether a SELECT ends in `limit 0`."""
+    node: Any = _only(statement.resolved_query_stmt_node.query)
+    return isinstance(node, tree.ResolvedLimitOffsetScanProto) and literal_value(node.limit) == (True, 0)
+
+
 def literal_value(expression: tree.AnyResolvedExprProto) -> tuple[bool, Any]:
     """Whether an expression is a literal, and its value."""
     node: Any = _only(expression)

@@ -17,7 +17,7 @@ from stand_ins.bigquery.columns import Column, Row, UnsupportedTypeError, from_e
 from stand_ins.bigquery.costs import Cost, partitions_left
 from stand_ins.bigquery.errors import invalid_query
 from stand_ins.bigquery.google_sql import Result, Scope, SqlError, Table
-from stand_ins.bigquery.reads import NotConstantError, Predicate, TableRead, literal_value, reads_of_query
+from stand_ins.bigquery.reads import NotConstantError, Predicate, TableRead, asks_for_no_rows, literal_value, reads_of_query
 from stand_ins.bigquery.storage import Relation, Warehouse
 from stand_ins.bigquery.text import quoted
 
@@ -66,12 +66,12 @@ class Session:
             raise invalid_query(str(error)) from error
 
     def query(self, text: str) -> Result:
-        """Check, count and run a SELECT; without rows in a dry run."""
+        """Check, count and run a SELECT; without rows in a dry run, and for `limit 0`, by which dbt asks for columns alone."""
         bound = self.bind(text)
         resolved = self.analyze(bound)
         self.count(resolved, bound, {})
         self.cost.refuse_above(self.maximum_bytes_billed)
-        if self.dry_run:
+        if self.dry_run or asks_for_no_rows(resolved):
             return Result(_named(output_columns(resolved)), [])
         result = self.execute(bound.text, bound.sources)
         return replace(result, columns=_named(result.columns))
