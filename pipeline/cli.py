@@ -107,7 +107,7 @@ def run(first_step: str | None, only_step: str | None, full_refresh: bool, dry_r
 @click.option("--by", help="Split by a dimension: country, plan, plan_tier, os, age_band ...")
 @click.option("--where", "conditions", multiple=True, metavar="DIM=VALUE", help="Only these customers; may be given again.")
 @click.option("--grain", type=click.Choice(("day", "week", "month")), help="Length of one point.")
-@click.option("--kind", help="Variant of the metric: classic or unbounded, net or gross, count or amount.")
+@click.option("--kind", help="Variant of the metric: classic or unbounded, net or gross, recognised or effective ...")
 @click.option("--cohort", help="What a cohort shares: first_activity or signup.")
 @click.option("--format", "form", type=click.Choice(("table", "csv", "json")), default="table", show_default=True)
 def metric(

@@ -213,6 +213,7 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
     files.write_json(target / "metrics.json", metrics.write(metrics.from_manifest(built.manifest)))
     files.write_json(target / "models.json", _models(built.manifest))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
+    files.write_json(target / "timings.json", [_timing(result) for result in built.results])
     candidate = Candidate(
         target,
         _facts(context, warehouse.publication_facts(), built, rows),
@@ -263,6 +264,11 @@ def _types(manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
         node["name"]: {name: column["data_type"] for name, column in node["columns"].items() if column.get("data_type")}
         for node in nodes
     }
+
+
+def _timing(result: NodeResult) -> dict[str, str]:
+    """When a node was built or tested; what a run's time went into is found by laying these side by side."""
+    return {field: getattr(result, field) for field in ("name", "kind", "started_at", "ended_at")}
 
 
 def _models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,9 +10,9 @@
 
 {# The opt-ins and switches come as 1.0, 0.0, true or nothing; nothing is unknown, which is not a no. #}
 {% macro clean_flag(text) %}
-    case
-        when lower(trim({{ text }})) in ('1', '1.0', 'true', 't') then true
-        when lower(trim({{ text }})) in ('0', '0.0', 'false', 'f') then false
+    case lower(trim({{ text }}))
+        {%- for word in ['true', '1', '1.0', 't'] %} when '{{ word }}' then true{% endfor %}
+        {%- for word in ['false', '0', '0.0', 'f'] %} when '{{ word }}' then false{% endfor %}
     end
 {%- endmacro %}
 

@@ -28,7 +28,11 @@
 {# A plain cast reads a UTC spelling four times as fast, but would take any other zone for UTC. #}
 {% macro duckdb__read_moment(text) %}
     case
-        when ltrim(substr({{ text }}, 20), '.0123456789') in ('', ' UTC', '+00:00', '+00', 'Z') then try_cast({{ text }} as timestamp)
+        when suffix({{ text }}, ' UTC') or suffix({{ text }}, '+00:00') then try_cast({{ text }} as timestamp)
+        when ascii(right({{ text }}, 1)) between 48 and 57
+            and not contains(substr({{ text }}, 20), '+')
+            and not contains(substr({{ text }}, 20), '-')
+            then try_cast({{ text }} as timestamp)
         else timezone('UTC', try_cast({{ text }} as timestamp with time zone))
     end
 {% endmacro %}
@@ -121,6 +125,15 @@
 {% macro fingerprint(columns) %}{{ return(adapter.dispatch('fingerprint', 'neopulse')(columns)) }}{% endmacro %}
 {% macro default__fingerprint(columns) %}sum(mod(farm_fingerprint(to_json_string(struct({{ columns | join(', ') }}))), 4294967296)){% endmacro %}
 {% macro duckdb__fingerprint(columns) %}cast(sum(cast(hash({{ columns | join(', ') }}) >> 32 as bigint)) as bigint){% endmacro %}
+
+{# The 32 neighbours that a whole number belongs to, and the bit that stands for it among them. #}
+{% macro bucket(number) %}{{ return(adapter.dispatch('bucket', 'neopulse')(number)) }}{% endmacro %}
+{% macro default__bucket(number) %}div({{ number }}, 32){% endmacro %}
+{% macro duckdb__bucket(number) %}({{ number }} // 32){% endmacro %}
+
+{% macro bit_in_bucket(number) %}{{ return(adapter.dispatch('bit_in_bucket', 'neopulse')(number)) }}{% endmacro %}
+{% macro default__bit_in_bucket(number) %}(1 << abs(mod({{ number }}, 32))){% endmacro %}
+{% macro duckdb__bit_in_bucket(number) %}(1::bigint << abs({{ number }} % 32)::integer){% endmacro %}
 
 {# `2018-03` of a date. #}
 {% macro month_text(date) %}substr(cast({{ date }} as {{ dbt.type_string() }}), 1, 7){% endmacro %}

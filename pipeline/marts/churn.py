@@ -1,8 +1,9 @@
-"""Who of those active at a month's start left within it, for any window, recognised clock."""
+"""Who of those active at a month's start left within it, and who of those who left came back: for any window."""
 
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
@@ -10,11 +11,18 @@ from pipeline.marts import tables
 from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
+CAME_BACK_DAYS = 90
+
+# A clock says how many days after the last active day a customer is gone: N (recognised) or 1 (effective).
+#
 # Two ways to lapse in a month after being active at its start: by the pair of days that covers the start, or, where the
 # window is no longer than a month, by a later pair whose stretch still reaches back to the start (mart_month_lapses).
 _MONTHLY = """
 with gaps as (
-    select activity_date, returned_on, {by} customers, activity_date + $window::integer as lapsed_on
+    select
+        activity_date, returned_on, {by} customers,
+        activity_date + $clock::integer as gone_on,
+        activity_date + $window::integer as recognised_on,
     from ({gaps})
     where gap_days is null or gap_days > $window
 ),
@@ -28,7 +36,7 @@ changes as (
     union all
     select date_trunc('month', returned_on)::date, {by} customers from gaps where returned_on is not null
     union all
-    select date_trunc('month', lapsed_on)::date, {by} -customers from gaps where lapsed_on <= $as_of
+    select date_trunc('month', gone_on)::date, {by} -customers from gaps where gone_on <= $as_of
 ),
 
 by_month as (select month, {by} sum(change) as change from changes group by {by} month),
@@ -39,7 +47,7 @@ every_month as (
     inner join months on months.month > groups.first_month
 ),
 
--- who is active at a month's start is who was new or came back before it and has not lapsed before it
+-- who is there at a month's start is who was new or came back before it and has not gone before it
 at_start as (
     select
         every_month.month, {every_by}
@@ -50,15 +58,16 @@ at_start as (
 ),
 
 lapses as (
-    select date_trunc('month', lapsed_on)::date as month, {by} customers
+    select date_trunc('month', gone_on)::date as month, {by} customers
     from gaps
-    where lapsed_on <= $as_of and activity_date < date_trunc('month', lapsed_on)
+    where recognised_on <= $as_of and activity_date < date_trunc('month', gone_on)
     union all
     select month, {by} customers
     from ({later})
     where longest_gap_before_days <= $window
         and gap_days > $window
-        and activity_date + $window::integer <= least(last_day(month), $as_of)
+        and activity_date + $clock::integer <= last_day(month)
+        and activity_date + $window::integer <= $as_of
 ),
 
 by_lapse as (select month, {by} sum(customers) as churned from lapses group by {by} month)
@@ -68,7 +77,7 @@ select
     coalesce(churned, 0)::double / customers as value,
     customers::bigint as n,
     coalesce(churned, 0)::bigint as churned,
-    last_day(month) as final_on,
+    last_day(month) - $clock::integer + $window::integer as final_on,
 from at_start
 left join by_lapse using ({by} month)
 where customers > 0 and month >= date_trunc('month', $start) and month <= $end
@@ -77,17 +86,15 @@ order by {by} month
 
 
 def monthly_churn_rate(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
-    """The share of those active at each month's start whose stretch lapsed, recognised, within the month.
+    """The share of those there at each month's start who left within the month.
 
-    Columns beside the common ones: `month`, `churned`; n counts who was active at the start; Wilson interval.
+    Kind `recognised`: of those active at the end of the day before, whose lapse was recognised in the month. Kind
+    `effective`: of those inside an active stretch on the day before, whose stretch was over on a day of the month and
+    has lapsed by now; final N days later. Columns beside the common ones: `month`, `churned`; Wilson interval.
     """
     asked = scope(question)
-    parameters = {
-        "window": window,
-        "as_of": as_of,
-        "start": question.start or date.min,
-        "end": question.end or as_of,
-    } | dict(asked.parameters)
+    parameters = _parameters(question, window=window, as_of=as_of)
+    parameters["clock"] = 1 if question.kind == "effective" else window
     statement = _MONTHLY.format(
         by=asked.columns,
         every_by="".join(f"every_month.{column}, " for column in asked.by),
@@ -98,3 +105,44 @@ def monthly_churn_rate(database: ReadOnly, question: Question, *, window: int, a
     )
     table = database.query(statement, parameters)
     return tables.finished(tables.with_wilson(table, "churned"), ["month", *asked.by], as_of=as_of, extra=["churned"])
+
+
+_CAME_BACK = """
+with lapses as (
+    select
+        date_trunc('month', activity_date + $window::integer)::date as month, {by}
+        customers,
+        case when gap_days <= $window + $came_back_days then customers else 0 end as came_back,
+    from ({gaps})
+    where (gap_days is null or gap_days > $window) and activity_date + $window::integer <= $as_of
+)
+
+select
+    month, {by}
+    sum(came_back)::double / sum(customers) as value,
+    sum(customers)::bigint as n,
+    sum(came_back)::bigint as came_back,
+    last_day(month) + $came_back_days::integer as final_on,
+from lapses
+where month >= date_trunc('month', $start) and month <= $end
+group by all
+order by {by} month
+"""
+
+
+def came_back_share(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
+    """Of the lapses recognised in each month, the share that came back within 90 days of being recognised.
+
+    n counts the lapses; a month is final 90 days after its last day. Columns beside the common ones: `month`,
+    `came_back`; Wilson interval.
+    """
+    asked = scope(question)
+    parameters = _parameters(question, window=window, as_of=as_of) | {"came_back_days": CAME_BACK_DAYS}
+    statement = _CAME_BACK.format(by=asked.columns, gaps=asked.counted("mart_activity_gaps"))
+    table = tables.with_wilson(database.query(statement, parameters), "came_back")
+    return tables.finished(table, ["month", *asked.by], as_of=as_of, extra=["came_back"])
+
+
+def _parameters(question: Question, *, window: int, as_of: date) -> dict[str, Any]:
+    asked = {"window": window, "as_of": as_of, "start": question.start or date.min, "end": question.end or as_of}
+    return asked | dict(scope(question).parameters)

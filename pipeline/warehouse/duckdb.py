@@ -97,9 +97,7 @@ class DuckDBWarehouse:
         """Nothing: this machine asks for no money."""
         return ""
 
-    def copy_readable(
-        self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]
-    ) -> dict[str, int]:
+    def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Copy what readers may see into `target`, each table in its order, or in that of its leading columns."""
         del types  # the state has them already
         with _connected(target / DATABASE) as connection:
@@ -217,7 +215,9 @@ def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
         return PermanentError(
             what, where="NEOPULSE_MEMORY_LIMIT", next="raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
         )
-    return DataError(what, where=str(path), next="neopulse run --full-refresh, which builds everything anew from the landed files")
+    return DataError(
+        what, where=str(path), next="neopulse run --full-refresh, which builds everything anew from the landed files"
+    )
 
 
 def _first_line(error: Exception) -> str:
