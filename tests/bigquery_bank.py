@@ -1,4 +1,4 @@
-"""A bank whose raw tables lie in a stand-in for BigQuery, and neopulse pointed at it."""
+"""A bank whose raw tables lie in BigQuery or in its stand-in, and neopulse pointed at it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import stand_ins.bigquery as stand_ins
 from histories import Row
 
 from pipeline.settings import Settings
@@ -15,19 +14,19 @@ SOURCE_PROJECT, SOURCE = "bank-source", "bank_raw"
 PROJECT = "bank-analytics"
 
 
-def load(stand_in: Any, tables: Mapping[str, Sequence[Row]]) -> None:
-    """Make the source dataset hold these rows and no others, every column a STRING, the empty text as NULL."""
+def load(client: Any, tables: Mapping[str, Sequence[Row]], *, dataset: str = SOURCE, location: str = "EU") -> None:
+    """Make a dataset hold these rows and no others, every column a STRING, the empty text as NULL."""
     from google.cloud import bigquery
 
-    client = stand_ins.client(stand_in, SOURCE_PROJECT)
-    dataset = bigquery.Dataset(f"{SOURCE_PROJECT}.{SOURCE}")
-    dataset.location = "EU"
-    client.create_dataset(dataset, exists_ok=True)
+    made = bigquery.Dataset(f"{client.project}.{dataset}")
+    made.location, made.default_table_expiration_ms = location, 24 * 3600 * 1000
+    client.create_dataset(made, exists_ok=True)
     for name, rows in tables.items():
         fields = [bigquery.SchemaField(column, "STRING") for column in rows[0]]
         config = bigquery.LoadJobConfig(schema=fields, write_disposition="WRITE_TRUNCATE")
         content = [{column: value or None for column, value in row.items()} for row in rows]
-        client.load_table_from_json(content, f"{SOURCE_PROJECT}.{SOURCE}.{name}", job_config=config).result()
+        place = f"{client.project}.{dataset}.{name}"
+        client.load_table_from_json(content, place, location=location, job_config=config).result()
 
 
 def settings(stand_in: Any, home: Path, **given: Any) -> Settings:
@@ -41,11 +40,6 @@ def settings(stand_in: Any, home: Path, **given: Any) -> Settings:
     return Settings(_env_file=None, home=home, **{**own, **given})
 
 
-def rows(stand_in: Any, sql: str) -> list[dict[str, Any]]:
+def rows(client: Any, sql: str) -> list[dict[str, Any]]:
     """What somebody else sees who asks BigQuery itself."""
-    return [dict(row.items()) for row in stand_ins.client(stand_in, PROJECT).query(sql).result()]
-
-
-def datasets(stand_in: Any) -> set[str]:
-    """The datasets of neopulse's project."""
-    return {dataset.dataset_id for dataset in stand_ins.client(stand_in, PROJECT).list_datasets()}
+    return [dict(row.items()) for row in client.query(sql).result()]

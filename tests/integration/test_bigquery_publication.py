@@ -99,7 +99,7 @@ class House:
         for number, plan in enumerate(plans, start=1):
             history.customer(number, opened=date(2019, 1, 1), plan=plan)
             history.active(number, date(2019, 2, number))
-        bigquery_bank.load(self.stand_in, history.tables())
+        bigquery_bank.load(stand_ins.client(self.stand_in, bigquery_bank.SOURCE_PROJECT), history.tables())
 
     def run(self, *plans: str) -> StepResult:
         """Look at a bank of these plans, build, test and publish."""
@@ -128,12 +128,18 @@ class House:
 
     def shown(self, relation: str = "mart_plans", columns: str = "plan") -> set[Any]:
         """What a view of BigQuery shows."""
-        found = bigquery_bank.rows(self.stand_in, f"select {columns} from neopulse.{relation}")
+        found = bigquery_bank.rows(self.client, f"select {columns} from neopulse.{relation}")
         return {next(iter(row.values())) for row in found}
 
     def datasets(self) -> set[str]:
         """The datasets of versions."""
-        return {name for name in bigquery_bank.datasets(self.stand_in) if name.startswith("neopulse_v")}
+        names = {dataset.dataset_id for dataset in self.client.list_datasets()}
+        return {name for name in names if name.startswith("neopulse_v")}
+
+    @property
+    def client(self) -> Any:
+        """Somebody else, who asks BigQuery itself."""
+        return stand_ins.client(self.stand_in, bigquery_bank.PROJECT)
 
 
 @pytest.fixture
@@ -193,7 +199,7 @@ def test_all_views_move_by_the_one_statement_that_moves_the_pointer(house: House
     current = house.publications.current()
     assert current is not None
     assert current.name == "v0001"
-    bigquery_bank.rows(house.stand_in, "create or replace table neopulse.current_version as select 'v0002' as version")
+    bigquery_bank.rows(house.client, "create or replace table neopulse.current_version as select 'v0002' as version")
     assert house.shown() == house.shown("mart_customers") == {"METAL"}
 
 
@@ -309,12 +315,12 @@ def test_a_load_whose_answer_was_lost_is_not_done_again(house: House, tmp_path: 
     )
     connection.load_parquet(facts, "neopulse_raw.facts")
     connection.load_parquet(facts, "neopulse_raw.facts")
-    assert bigquery_bank.rows(house.stand_in, "select count(*) as countries from neopulse_raw.facts") == [{"countries": 2}]
+    assert bigquery_bank.rows(house.client, "select count(*) as countries from neopulse_raw.facts") == [{"countries": 2}]
     pa.parquet.write_table(pa.table({"alpha_2": ["FR"]}), facts)
     connection.load_parquet(facts, "neopulse_raw.facts")
     pa.parquet.write_table(pa.table({"alpha_2": ["FR", "DE"]}), facts)  # what it said before
     connection.load_parquet(facts, "neopulse_raw.facts")
-    assert bigquery_bank.rows(house.stand_in, "select count(*) as countries from neopulse_raw.facts") == [{"countries": 2}]
-    stand_ins.client(house.stand_in, bigquery_bank.PROJECT).delete_table("bank-analytics.neopulse_raw.facts")
+    assert bigquery_bank.rows(house.client, "select count(*) as countries from neopulse_raw.facts") == [{"countries": 2}]
+    house.client.delete_table("bank-analytics.neopulse_raw.facts")
     connection.load_parquet(facts, "neopulse_raw.facts")
-    assert bigquery_bank.rows(house.stand_in, "select count(*) as countries from neopulse_raw.facts") == [{"countries": 2}]
+    assert bigquery_bank.rows(house.client, "select count(*) as countries from neopulse_raw.facts") == [{"countries": 2}]
