@@ -254,12 +254,14 @@ def _end_unless_done(ended: Run) -> None:
 
 
 def _say_plan(settings: Settings, order: Order) -> None:
-    from pipeline.steps import planned_act
+    from pipeline.steps import planned_act, planned_cost
 
     version = _publications(settings).current()
     click.echo(f"current version: {version.name if version else 'none'}; nothing is changed by this dry run")
     for name in order.steps:
         click.echo(f"  {name:<10} {planned_act(name, settings)}")
+    if "transform" in order.steps and (cost := planned_cost(settings)):
+        click.echo(cost)
 
 
 def _order(trigger: str, first_step: str = STEPS[0], *, only_step: bool = False, full_refresh: bool = False) -> Order:
@@ -288,9 +290,9 @@ def _holders(settings: Settings) -> Holders:
 
 
 def _publications(settings: Settings) -> Publications:
-    from pipeline.warehouse.publication import Publications
+    from pipeline.warehouse.choice import publications
 
-    return Publications(settings.home, keep=settings.versions_kept)
+    return publications(settings)
 
 
 def _user() -> str:

@@ -17,9 +17,9 @@ from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.settings import PROJECT
 from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
+from pipeline.warehouse import choice
 from pipeline.warehouse.base import Warehouse
 from pipeline.warehouse.dbt_build import Build, Event, NodeResult, build
-from pipeline.warehouse.duckdb import DuckDBWarehouse
 from pipeline.warehouse.publication import Candidate, Facts, TestSummary, UntestedError, Version
 
 DBT_PROJECT = PROJECT / "dbt_project"
@@ -45,7 +45,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     landing = read_landing(landing_folder)
     landing.verify()
     external = _external(landing_folder)
-    warehouse = _warehouse(context, project)
+    warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id)
     folder = _fresh_folder(context)
     variables = _variables(context, landing)
     with _leaving_room(folder, context):
@@ -65,13 +65,6 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     shutil.rmtree(folder, ignore_errors=True)
     detail = _detail(version, built) | {"full_refresh": increment.full_refresh, "why_full": increment.reason}
     return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), detail)
-
-
-def _warehouse(context: StepContext, project: Path) -> Warehouse:
-    settings = context.settings
-    return DuckDBWarehouse(
-        settings.home / "warehouse", project=project, memory_limit=settings.memory_limit, threads=settings.threads
-    )
 
 
 def _external(landing_folder: Path) -> dict[str, Path]:
@@ -216,10 +209,11 @@ def _reason(message: str) -> str:
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
     context.progress(_BUILT, "copying the marts into a new version")
     target = files.make_folder(folder / "version")
-    rows = warehouse.copy_readable(target, orders=_orders(built.manifest))
+    rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))
     files.write_json(target / "metrics.json", metrics.write(metrics.from_manifest(built.manifest)))
     files.write_json(target / "models.json", _models(built.manifest))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
+    files.write_json(target / "timings.json", [_timing(result) for result in built.results])
     candidate = Candidate(
         target,
         _facts(context, warehouse.publication_facts(), built, rows),
@@ -263,13 +257,27 @@ def _orders(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {node["name"]: node["meta"]["read_order"] for node in nodes if "read_order" in node["meta"]}
 
 
+def _types(manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The type of each column that a model declares, by model."""
+    nodes = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    return {
+        node["name"]: {name: column["data_type"] for name, column in node["columns"].items() if column.get("data_type")}
+        for node in nodes
+    }
+
+
+def _timing(result: NodeResult) -> dict[str, str]:
+    """When a node was built or tested; what a run's time went into is found by laying these side by side."""
+    return {field: getattr(result, field) for field in ("name", "kind", "started_at", "ended_at")}
+
+
 def _models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every model as the Definitions page shows it, with the names of what it is made from."""
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     return [
         {
             "name": node["name"],
-            "schema": node["schema"],
+            "schema": node["config"]["schema"],
             "description": node["description"],
             "columns": {name: column["description"] for name, column in node["columns"].items()},
             "depends_on": sorted(parent.split(".", 2)[2] for parent in node["depends_on"]["nodes"]),

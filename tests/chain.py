@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import oracle
 
@@ -53,6 +54,8 @@ class Asking:
         kind: str | None = None,
         cohort: str | None = None,
         by: str | None = None,
+        start: date | None = None,
+        end: date | None = None,
         **where: str,
     ) -> dict[Any, Figure]:
         """The figures by time key; by value and time key where a dimension splits them."""
@@ -80,9 +83,15 @@ class Replayed(Asking):
     """The oracle's answers."""
 
     def __init__(
-        self, tables: Mapping[str, list[dict[str, str]]], *, window: int, now: datetime = LONG_AFTER, **reading: Any
+        self,
+        tables: Mapping[str, list[dict[str, str]]],
+        *,
+        window: int,
+        now: datetime = LONG_AFTER,
+        zone: str = "Europe/Paris",
+        **reading: Any,
     ) -> None:
-        self.bank = oracle.bank(tables, current_day=now.date(), **reading)
+        self.bank = oracle.bank(tables, current_day=now.astimezone(ZoneInfo(zone)).date(), zone=zone, **reading)
         self.window = window
         self.as_of = self.bank.as_of
 
@@ -95,11 +104,15 @@ class Replayed(Asking):
         kind: str | None = None,
         cohort: str | None = None,
         by: str | None = None,
+        start: date | None = None,
+        end: date | None = None,
         **where: str,
     ) -> dict[Any, Figure]:
         asked = oracle.Asked(window or self.window, grain, kind, cohort)
         points = oracle.answer(self.bank, metric, asked, by=by, where=where)
-        return {key: self._figure(point) for key, point in points.items()}
+        times = {key: key[1] if by else key for key in points}
+        inside = {key for key, time in times.items() if _overlaps(metric, time, grain, start=start, end=end)}
+        return {key: self._figure(point) for key, point in points.items() if key in inside}
 
     def _figure(self, point: oracle.Point) -> Figure:
         provisional = point.provisional(self.as_of)
@@ -127,10 +140,20 @@ class Published(Asking):
         kind: str | None = None,
         cohort: str | None = None,
         by: str | None = None,
+        start: date | None = None,
+        end: date | None = None,
         **where: str,
     ) -> dict[Any, Figure]:
         question = Question(
-            metric, window=window, grain=grain, kind=kind, cohort=cohort, by=by, where=tuple(sorted(where.items()))
+            metric,
+            window=window,
+            start=start,
+            end=end,
+            by=by,
+            where=tuple(sorted(where.items())),
+            grain=grain,
+            kind=kind,
+            cohort=cohort,
         )
         rows = self.reader.answer(question).rows()
         found = {_key(row, by): _figure(row) for row in rows}
@@ -148,6 +171,24 @@ class Published(Asking):
         return rows
 
 
+def _overlaps(metric: str, time: Any, grain: str | None, *, start: date | None, end: date | None) -> bool:
+    """Whether a figure is of a day, week or month that has a day in the range."""
+    if start is None and end is None:
+        return True
+    by_day = (
+        "active_customers",
+        "new_customers",
+        "resurrected_customers",
+        "churned_customers",
+        "dau",
+        "wau",
+        "mau",
+        "stickiness",
+    )
+    last = oracle.period_end(time, grain or ("day" if metric in by_day else "month"))
+    return (start is None or last >= start) and (end is None or time <= end)
+
+
 def _key(row: Mapping[str, Any], by: str | None) -> Any:
     times = tuple(row[name] for name in TIME_KEYS if name in row)
     time = times[0] if len(times) == 1 else times
@@ -159,16 +200,20 @@ def _figure(row: Mapping[str, Any]) -> Figure:
     return Figure(row["value"], row["n"], row["low"], row["high"], row["final_on"], row["provisional"], counts)
 
 
-def publish(folder: Path, home: Path, *, now: datetime = LONG_AFTER, **settings: Any) -> Published:
-    """Run extract and transform on a folder of raw files in an empty NEOPULSE_HOME, at noon of some day."""
+def publish(folder: Path, home: Path, *, now: datetime = LONG_AFTER, full_refresh: bool = False, **settings: Any) -> Published:
+    """Run extract and transform on a folder of raw files in a NEOPULSE_HOME, empty or not, at noon of some day."""
     in_force = Settings(_env_file=None, raw=folder, home=home, **settings)
     clock = FixedClock(now)
     publications = Publications(home, keep=in_force.versions_kept)
     store = RunStore.open(in_force.run_store_url, clock=clock)
     runner = Runner(in_force, store, publications, clock, Holders(home / "holders"), Reporter())
-    for step in ("extract", "transform"):
-        run = runner.execute(Order("cli", "the tests", first_step=step, only_step=True), cancelled=lambda: False)
-        assert run.state is RunState.SUCCEEDED, run.error
+    try:
+        for step in ("extract", "transform"):
+            order = Order("cli", "the tests", first_step=step, only_step=True, full_refresh=full_refresh)
+            run = runner.execute(order, cancelled=lambda: False)
+            assert run.state is RunState.SUCCEEDED, run.error
+    finally:
+        store.close()
     version = publications.current()
     assert version is not None
     return Published(reader(version), version.as_of)

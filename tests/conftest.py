@@ -5,6 +5,21 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
+
+# Deterministic, so that a run of the tests says the same twice; PROOF_EXAMPLES asks for that many others each time.
+# A failure shrinks, for five minutes at most, unless PROOF_AS_FOUND is set.
+_MORE = int(os.environ.get("PROOF_EXAMPLES", "0"))
+settings.register_profile(
+    "proof",
+    max_examples=_MORE or 8,
+    derandomize=not _MORE,
+    database=None,
+    deadline=None,
+    print_blob=True,
+    phases=[Phase.explicit, Phase.generate, *([] if os.environ.get("PROOF_AS_FOUND") else [Phase.shrink])],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)
 
 
 @pytest.fixture(autouse=True, scope="session")

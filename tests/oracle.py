@@ -48,9 +48,9 @@ class Rule:
     def counts(self, transaction: Transaction) -> bool:
         """Whether a transaction keeps its customer active."""
         allowed = transaction.state in self.states and transaction.type not in self.excluded_types
-        if transaction.amount is None:
-            return allowed and self.minimum_amount == 0
-        return allowed and transaction.amount >= self.minimum_amount
+        if self.minimum_amount == 0:
+            return allowed  # no minimum: an amount that is below zero or cannot be read does not matter
+        return allowed and transaction.amount is not None and transaction.amount >= self.minimum_amount
 
 
 @dataclass(frozen=True)
@@ -255,8 +255,8 @@ class _Reader:
             user_id=user_id,
             moment=at,
             day=self.day(at),
-            type=row["transactions_type"].strip().upper(),
-            state=row["transactions_state"].strip().upper(),
+            type=row["transactions_type"].strip().upper() or UNKNOWN,
+            state=row["transactions_state"].strip().upper() or UNKNOWN,
             amount=_number(row["amount_usd"]),
             holder_present=_truth(row["ea_cardholderpresence"]),
             merchant_country="ROU" if country == "ROM" else country or UNKNOWN,

@@ -50,7 +50,7 @@
     {%- endif -%}
 {% endmacro %}
 
-{% macro before(name) %}{{ return(api.Relation.create(database=target.database, schema=var('raw_schema'), identifier=name ~ '_before')) }}{% endmacro %}
+{% macro before(name) %}{{ return(api.Relation.create(database=target.database, schema=neopulse.schema_name('raw'), identifier=name ~ '_before')) }}{% endmacro %}
 
 {# Whether the bank's table has changed since the last run; what was made from an unchanged one stays as it is. #}
 {% macro has_changed(table) %}{{ return(not neopulse.builds_on_the_last_run() or table in var('changed_tables')) }}{% endmacro %}

@@ -43,8 +43,14 @@ class Warehouse(Protocol):
     def seal(self) -> None:
         """Say that all of the state was built and tested; the next run may build on it."""
 
-    def copy_readable(self, target: Path, *, orders: Mapping[str, str]) -> dict[str, int]:
-        """Copy what readers may see into the folder `target`, in the order given for a relation; rows of each relation."""
+    def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+        """Copy what readers may see into the folder `target`; returns the rows of each relation.
+
+        `orders` has the order in which a relation is read best, `types` the types that the models declare for its columns.
+        """
+
+    def estimate(self) -> str:
+        """What a full refresh would scan and cost, in words; nothing where it costs nothing."""
 
 
 class ReadOnly(Protocol):

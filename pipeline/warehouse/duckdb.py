@@ -93,8 +93,13 @@ class DuckDBWarehouse:
         with self._connected() as connection:
             duckdb_state.seal(connection)
 
-    def copy_readable(self, target: Path, *, orders: Mapping[str, str]) -> dict[str, int]:
+    def estimate(self) -> str:
+        """Nothing: this machine asks for no money."""
+        return ""
+
+    def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Copy what readers may see into `target`, each table in its order, or in that of its leading columns."""
+        del types  # the state has them already
         with _connected(target / DATABASE) as connection:
             connection.execute(f"set memory_limit = '{self._memory_limit}'")
             connection.execute(f"set threads = {self._threads}")
@@ -206,7 +211,9 @@ def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
         return PermanentError(
             what, where="NEOPULSE_MEMORY_LIMIT", next="raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
         )
-    return DataError(what, where=str(path), next="neopulse run --full-refresh, which builds everything anew from the landed files")
+    return DataError(
+        what, where=str(path), next="neopulse run --full-refresh, which builds everything anew from the landed files"
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -148,7 +148,9 @@ def _write_parts(connection: duckdb.DuckDBPyConnection, change: Change) -> None:
         mark = part.fingerprint
         values = [part.number, str(mark.path), mark.size, mark.modified_ns, rows[mark.path]]
         connection.execute("insert into raw.parts values ($1, $2, $3, $4, $5)", values)
-    connection.execute("create or replace table raw.changed_parts as select unnest($1::bigint[]) as source_part", [list(change.gone)])
+    connection.execute(
+        "create or replace table raw.changed_parts as select unnest($1::bigint[]) as source_part", [list(change.gone)]
+    )
 
 
 def _rows_by_path(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path, int]:
@@ -160,9 +162,8 @@ def _rows_by_path(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) 
 
 def _write_views(connection: duckdb.DuckDBPyConnection, landing: Landing, change: Change) -> None:
     read = sorted(change.read, key=lambda part: part.number)
-    connection.execute(
-        f"create or replace view raw.{TRANSACTIONS} as {_texts(TRANSACTIONS, [part.fingerprint.path for part in read], _numbers(read))}"
-    )
+    texts = _texts(TRANSACTIONS, [part.fingerprint.path for part in read], _numbers(read))
+    connection.execute(f"create or replace view raw.{TRANSACTIONS} as {texts}")
     connection.execute("create or replace table raw.tables (table_name varchar, marks varchar)")
     for name in OTHER_TABLES:
         marks = _marks(landing, name)

@@ -3,7 +3,7 @@
 
 with customer_months as (select * from {{ ref('fct_customer_months') }}),
 
-customers as (select * from {{ ref('dim_customers') }}),
+people as (select * from {{ ref('dim_customers') }}),
 
 publication as (select * from {{ ref('dim_publication') }}),
 
@@ -22,7 +22,7 @@ compared as (
 final as (
     select
         compared.month,
-        customers.segment_id,
+        people.segment_id,
         count(*) as customers,
         cast(sum(compared.amount_before_usd) as {{ float_type() }}) as amount_before_usd,
         cast(sum(compared.amount_after_usd) as {{ float_type() }}) as amount_after_usd,
@@ -30,12 +30,12 @@ final as (
         {{ month_end('compared.month') }} as final_on,
         {{ month_end('compared.month') }} > max(publication.as_of) as is_provisional,
     from compared
-    inner join customers on compared.customer_key = customers.customer_key
+    inner join people on compared.customer_key = people.customer_key
     inner join publication on compared.month <= publication.as_of
     {% if builds_on_the_last_run() -%}
     where compared.month >= {{ month_start(cubes_changed_from()) }}
     {% endif -%}
-    group by compared.month, customers.segment_id
+    group by compared.month, people.segment_id
 )
 
 select * from final

@@ -6,7 +6,7 @@
 
 with customer_days as (select * from {{ ref('fct_customer_days') }}),
 
-customers as (select * from {{ ref('dim_customers') }}),
+people as (select * from {{ ref('dim_customers') }}),
 
 dates as (
     select dates.date_day
@@ -32,18 +32,18 @@ final as (
     select
         counted.date,
         cast(counted.active_days as {{ dbt.type_int() }}) as active_days,
-        {{ days_between('customers.opening_date', 'counted.date') }} < 28 as is_new,
-        customers.segment_id,
+        {{ days_between('people.opening_date', 'counted.date') }} < 28 as is_new,
+        people.segment_id,
         count(*) as customers,
         counted.date as final_on,
         false as is_provisional,
     from counted
-    inner join customers on counted.customer_key = customers.customer_key
+    inner join people on counted.customer_key = people.customer_key
     group by
         counted.date,
         counted.active_days,
-        {{ days_between('customers.opening_date', 'counted.date') }} < 28,
-        customers.segment_id
+        {{ days_between('people.opening_date', 'counted.date') }} < 28,
+        people.segment_id
 )
 
 select * from final

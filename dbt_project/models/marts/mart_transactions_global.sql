@@ -3,7 +3,7 @@ with volumes as (select * from {{ ref('fct_customer_volumes') }}),
 
 counted as (
     select
-        case when grouping(transaction_type) = 1 then 'all' else transaction_type end as transaction_type,
+        case when grouping(transaction_type) = 1 then 'all' else transaction_type end as type_or_all,
         sum(transactions) as transactions,
         sum(completed_transactions) as completed_transactions,
         count(distinct customer_key) as customers,
@@ -16,7 +16,7 @@ counted as (
 
 final as (
     select
-        transaction_type,
+        type_or_all as transaction_type,
         cast(transactions as {{ dbt.type_bigint() }}) as transactions,
         cast(completed_transactions as {{ dbt.type_bigint() }}) as completed_transactions,
         customers,

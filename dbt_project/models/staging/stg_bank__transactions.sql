@@ -1,11 +1,11 @@
 -- grain: one row per row of the bank's transactions that this run reads, usable or not
 with source as (select * from {{ source('bank', 'transactions') }}),
 
-trimmed as (
+parsed as (
     select
         source.*,
-        nullif(trim(transaction_id), '') as bare_transaction_id,
-        {{ bare_user_id('user_id') }} as bare_id,
+        {{ transaction_key_of_text('transaction_id') }} as transaction_key,
+        {{ customer_key_of_text('user_id') }} as customer_key,
         nullif(upper(trim(transactions_type)), '') as transaction_type,
         nullif(upper(trim(transactions_state)), '') as transaction_state,
         {{ read_moment('created_date') }} as created_at,
@@ -17,16 +17,16 @@ dated as (
     select
         *,
         {{ bank_day('created_at') }} as transaction_date,
-    from trimmed
+    from parsed
 ),
 
 judged as (
     select
         *,
         case
-            when bare_transaction_id is null then 'missing_transaction_id'
-            when bare_id is null then 'missing_user_id'
-            when created_at is null then 'unreadable_created_date'
+            when transaction_key is null then 'missing_transaction_id'
+            when customer_key is null then 'missing_user_id'
+            when transaction_date is null then 'unreadable_created_date'
             when transaction_date > cast('{{ var("current_bank_day") }}' as date) then 'in_the_future'
             when transaction_date < cast('{{ var("earliest_bank_day") }}' as date) then 'too_long_ago'
         end as rejection_reason,
@@ -35,8 +35,8 @@ judged as (
             when money is null and nullif(trim(amount_usd), '') is not null then 'unreadable_amount'
             when money < 0 then 'negative_amount'
             when money >= {{ var('absurd_amount_usd') }} and transaction_state = 'COMPLETED' then 'absurd_amount'
-            when transaction_state is null or transaction_state not in ({{ text_list(known_states()) }}) then 'unknown_state'
-            when transaction_type is null or transaction_type not in ({{ text_list(known_types()) }}) then 'unknown_type'
+            when not {{ is_one_of('transaction_state', known_states()) }} then 'unknown_state'
+            when not {{ is_one_of('transaction_type', known_types()) }} then 'unknown_type'
         end as doubt,
     from dated
 ),
@@ -44,10 +44,10 @@ judged as (
 final as (
     select
         source_part,
-        bare_transaction_id as transaction_id,
-        {{ transaction_key('bare_transaction_id') }} as transaction_key,
-        bare_id as user_id,
-        {{ customer_key('bare_id') }} as customer_key,
+        nullif(trim(transaction_id), '') as transaction_id,
+        transaction_key,
+        {{ bare_user_id('user_id') }} as user_id,
+        customer_key,
         transaction_type,
         transaction_state,
         money as amount_usd,
@@ -57,7 +57,10 @@ final as (
         transaction_date,
         doubt,
         rejection_reason,
-        case when rejection_reason is not null then {{ row_as_text('judged') }} end as rejected_row,
+        -- the columns that are read anyway; a whole row would have every column read for the sake of a few rows
+        case when rejection_reason is not null then {{ columns_as_text([
+            'transaction_id', 'transactions_type', 'transactions_state', 'amount_usd', 'user_id', 'created_date',
+        ]) }} end as rejected_row,
     from judged
 )
 

@@ -7,6 +7,14 @@ with transactions as (
     where rejection_reason is null
 ),
 
+-- few of 32 neighbouring numbers are looked at one by one: those of which fewer are different than there are
+crowded as (
+    select {{ bucket('transaction_key') }} as bucket
+    from transactions
+    group by {{ bucket('transaction_key') }}
+    having count(*) > bit_count(bit_or({{ bit_in_bucket('transaction_key') }}))
+),
+
 repeated_keys as (
     select transaction_key
     from transactions
@@ -18,6 +26,8 @@ repeated_keys as (
         inner join {{ source('bank', 'changed_parts') }} as changed_parts on transactions.source_part = changed_parts.source_part
     )
         or transaction_key in (select transaction_key from {{ before('repeated_transactions') }})
+    {%- else %}
+    where {{ bucket('transaction_key') }} in (select bucket from crowded)
     {%- endif %}
     group by transaction_key
     having count(*) > 1

@@ -1,0 +1,158 @@
+"""Run after run on files that come, change and go: after each one the tables are those of a full refresh in an empty home.
+
+The long-lived home is built by dbt itself; the empty one by the same compiled SQL, which a test here holds against dbt too.
+PROOF_SEQUENCES=50 plays that many random sequences instead of one.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import builds
+import ledger as happening
+import pyarrow as pa
+import pytest
+from chain import Published, publish
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from ledger import BATCHES, Ledger, opening_bank
+
+pytestmark = pytest.mark.slow
+
+Batch = Callable[[Ledger], None]
+RELATIONS = "select table_name from information_schema.tables where table_schema in ('marts', 'warehouse') order by all"
+SEQUENCES: dict[str, tuple[Batch, ...]] = {
+    "days pass, and nothing": (
+        happening.a_day_passes,
+        happening.nothing_changes,
+        happening.only_time_passes,
+        happening.weeks_pass,
+        happening.a_day_passes,
+    ),
+    "rows wait for their day": (
+        happening.rows_of_tomorrow_come,
+        happening.rows_of_today_come,
+        happening.only_time_passes,
+        happening.only_time_passes,
+        happening.a_day_passes,
+    ),
+    "late rows, then fewer of them": (
+        happening.late_rows_come,
+        happening.one_late_row_fills_a_gap,
+        happening.the_newest_file_is_taken_back,
+        happening.an_old_file_is_taken_back,
+        happening.what_was_taken_back_comes_again,
+    ),
+    "corrections come and are taken back": (
+        happening.a_correction_comes_in_a_later_file,
+        happening.a_day_passes,
+        happening.rows_come_twice,
+        happening.the_newest_file_is_taken_back,
+        happening.a_row_is_corrected_where_it_stands,
+        happening.the_first_day_of_a_customer_goes,
+    ),
+    "files change and say the same": (
+        happening.rows_move_to_another_file,
+        happening.the_rows_of_a_file_are_shuffled,
+        happening.a_whole_file_comes_twice,
+        happening.the_newest_file_is_taken_back,
+        happening.a_file_loses_half_its_rows,
+    ),
+    "customers change": (
+        happening.a_customer_moves,
+        happening.new_customers_open,
+        happening.an_account_opened_earlier_than_was_said,
+        happening.the_missing_rows_of_users_come,
+        happening.a_row_of_users_goes,
+        happening.a_telephone_changes,
+    ),
+    "settings change and change back": (
+        happening.another_window_is_set,
+        happening.a_day_passes,
+        happening.another_rule_is_set,
+        happening.an_earlier_day_is_pinned,
+        happening.late_rows_come,
+        happening.an_earlier_day_is_pinned,
+    ),
+}
+
+
+def relations(published: Published) -> dict[str, pa.Table]:
+    names = published.reader._database.query(RELATIONS)["table_name"].to_pylist()
+    return {name: published.reader.relation(name) for name in names}
+
+
+def assert_same_tables(found: Published, wanted: Published, *, after: str) -> None:
+    """Every published relation, row for row; where one differs, the rows that only one of them has."""
+    assert found.as_of == wanted.as_of, after
+    left, right = relations(found), relations(wanted)
+    assert left.keys() == right.keys(), after
+    for name, table in right.items():
+        assert left[name].schema == table.schema, (after, name)
+        if not left[name].equals(table):
+            rows = [{tuple(row.items()) for row in one.to_pylist()} for one in (left[name], table)]
+            surplus, lacking = (sorted(some, key=repr)[:3] for some in (rows[0] - rows[1], rows[1] - rows[0]))
+            counts = f"{left[name].num_rows} rows, not {table.num_rows}"
+            pytest.fail(f"after {after}: {name} has {counts}\n  surplus {surplus}\n  lacking {lacking}", pytrace=False)
+
+
+def play(sequence: Sequence[Batch], *, seed: int, folder: Path) -> None:
+    """A first run, then a run after each batch, each held against a full refresh in an empty home."""
+    bank, told = opening_bank(seed), "the first run"
+    for number, batch in enumerate((happening.nothing_changes, *sequence)):
+        batch(bank)
+        told = f"{told}, {batch.__name__}" if number else told
+        raw, empty = bank.write(folder / "raw"), folder / f"home-{number}"
+        with builds.building(builds.forked):
+            found = publish(raw, folder / "home", now=bank.now, **bank.settings)
+        with builds.building(builds.direct):
+            wanted = publish(raw, empty, now=bank.now, full_refresh=True, **bank.settings)
+        assert_same_tables(found, wanted, after=told)
+        shutil.rmtree(empty)
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_after_each_of_these_batches_the_tables_are_those_of_a_full_refresh(name: str, tmp_path: Path) -> None:
+    play(SEQUENCES[name], seed=len(name), folder=tmp_path)
+
+
+_SEQUENCES = int(os.environ.get("PROOF_SEQUENCES", "0"))
+
+
+@settings(
+    max_examples=_SEQUENCES or 1,
+    derandomize=not _SEQUENCES,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],  # each step of shrinking would cost a run of dbt; the failure names what happened
+    suppress_health_check=list(HealthCheck),
+)
+@given(st.lists(st.sampled_from(BATCHES), min_size=6, max_size=9), st.integers(0, 2**31))
+def test_after_any_batches_the_tables_are_those_of_a_full_refresh(
+    tmp_path_factory: pytest.TempPathFactory, sequence: list[Batch], seed: int
+) -> None:
+    play(sequence, seed=seed, folder=tmp_path_factory.mktemp("sequence"))
+
+
+def test_the_compiled_sql_builds_the_tables_that_dbt_builds(tmp_path: Path) -> None:
+    bank = opening_bank(7)
+    raw = bank.write(tmp_path / "raw")
+    by_dbt = publish(raw, tmp_path / "one", now=bank.now, **bank.settings)
+    for build in (builds.forked, builds.direct):
+        with builds.building(build):
+            quicker = publish(raw, tmp_path / build.__name__, now=bank.now, **bank.settings)
+        assert_same_tables(quicker, by_dbt, after=f"a {build.__name__} build")
+        assert quicker.reader.version.tests == by_dbt.reader.version.tests
+
+
+def test_a_batch_changes_only_the_files_that_it_is_about(tmp_path: Path) -> None:
+    bank = opening_bank(1)
+    bank.write(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.csv")}
+    happening.a_day_passes(bank)
+    bank.write(tmp_path)
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.csv")}
+    assert [path.stem for path in after if before.get(path) != after[path]] == ["2020-03-05"]

@@ -1,0 +1,350 @@
+"""A bank whose files come day by day, and everything that can happen to them between two runs.
+
+A batch is a function that changes the ledger in one way and is named after it. Files that a batch leaves alone are not
+written again, so that a run sees as changed what has changed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+import oracle
+from histories import History, Row, stamp
+
+FIRST_DAY = date(2020, 1, 10)
+DAYS = 55  # to 4 March: a leap day behind, the clocks go forward ahead
+N = 14
+GAPS = (1, 1, 2, 3, 7, 13, 14, 15, 28, 29)
+
+
+@dataclass
+class Ledger:
+    """The bank's rows by file, the current bank day, and the settings of the next run."""
+
+    chance: random.Random
+    history: History = field(default_factory=History)
+    files: dict[str, list[Row]] = field(default_factory=dict)
+    gone: dict[str, list[Row]] = field(default_factory=dict)
+    today: date = FIRST_DAY + timedelta(days=DAYS)
+    settings: dict[str, Any] = field(default_factory=lambda: {"inactivity_days": N})
+
+    @property
+    def now(self) -> datetime:
+        """Noon of the current bank day."""
+        return datetime.combine(self.today, time(11), UTC)
+
+    @property
+    def newest(self) -> str:
+        """The name of the last file that is there."""
+        return max(self.files)
+
+    def any_file(self) -> str:
+        """A file that is there, the first and the last as likely as all between."""
+        names = sorted(self.files)
+        return self.chance.choice((names[0], names[-1], self.chance.choice(names)))
+
+    def any_row(self) -> Row:
+        """A transaction that is there and has a day."""
+        rows = [row for name in sorted(self.files) for row in self.files[name] if oracle.moment(row["created_date"])]
+        return self.chance.choice(rows)
+
+    def any_user(self) -> Row:
+        """A row of users."""
+        return self.chance.choice(self.history.users)
+
+    def pay(self, file: str, day: date, *, number: int | None = None, **row: str) -> Row:
+        """A transaction of some customer on a bank day, in a file."""
+        who = self.chance.randint(1, 44) if number is None else number  # the last few have no row of users
+        at = datetime.combine(day, self.chance.choice((time(0, 30), time(12), time(23, 45))), oracle.ZoneInfo("Europe/Paris"))
+        given = {"amount": f"{self.chance.randint(1, 9_999) / 100}", "type": self.chance.choice(("CARD_PAYMENT", "ATM", "TOPUP"))}
+        paid = self.history.transaction(who, stamp(at), **(given | {"presence": self.chance.choice(("TRUE", "false", ""))} | row))
+        self.files.setdefault(file, []).append(paid)
+        return paid
+
+    def write(self, folder: Path) -> Path:
+        """Make a folder the bank's: files that are as they were are not touched."""
+        wanted = {f"transactions/{name}.csv": _csv(rows) for name, rows in self.files.items()}
+        wanted |= {"users.csv": _csv(self.history.users), "devices.csv": _csv(self.history.devices)}
+        for path in folder.glob("transactions/*.csv"):
+            if str(path.relative_to(folder)) not in wanted:
+                path.unlink()
+        for name, content in wanted.items():
+            path = folder / name
+            if not path.exists() or path.read_bytes() != content:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        return folder
+
+
+def _csv(rows: list[Row]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else list(HEADER))
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+HEADER = tuple(History().transaction(0, FIRST_DAY))
+
+
+def opening_bank(seed: int) -> Ledger:
+    """Forty customers with a row of users, a few without, and their first eight weeks in one file a day."""
+    ledger = Ledger(random.Random(seed))
+    for number in range(1, 41):
+        ledger.history.customer(
+            number,
+            opened=FIRST_DAY + timedelta(days=ledger.chance.randrange(DAYS)),
+            country=ledger.chance.choice(("GB", "FR", "PL")),
+            plan=ledger.chance.choice(("STANDARD", "PREMIUM")),
+            brand=ledger.chance.choice(("Apple", "Android")),
+        )
+    for number in range(1, 45):
+        day = FIRST_DAY + timedelta(days=ledger.chance.randrange(DAYS // 2))
+        while day < ledger.today:
+            ledger.pay(day.isoformat(), day, number=number)
+            day += timedelta(days=ledger.chance.choice(GAPS))
+    return ledger
+
+
+# --- what can happen between two runs ---------------------------------------------------------------------------------
+
+
+def a_day_passes(ledger: Ledger) -> None:
+    """The usual: the current day is over and its file comes."""
+    for _ in range(8):
+        ledger.pay(ledger.today.isoformat(), ledger.today)
+    ledger.today += timedelta(days=1)
+
+
+def nothing_changes(ledger: Ledger) -> None:
+    """The same files on the same day."""
+
+
+def only_time_passes(ledger: Ledger) -> None:
+    """A day without any file; what waited for its end counts now."""
+    ledger.today += timedelta(days=1)
+
+
+def weeks_pass(ledger: Ledger) -> None:
+    """Nothing for longer than N, then a day with a few rows: many have lapsed in between."""
+    ledger.today += timedelta(days=N + 3)
+    a_day_passes(ledger)
+
+
+def rows_of_today_come(ledger: Ledger) -> None:
+    """Rows of the day that is not over: they wait."""
+    for _ in range(4):
+        ledger.pay(f"{ledger.today}-morning", ledger.today)
+
+
+def rows_of_tomorrow_come(ledger: Ledger) -> None:
+    """Rows that cannot be, until their day has come."""
+    for days in (1, 1, 2):
+        ledger.pay(f"{ledger.today}-early", ledger.today + timedelta(days=days))
+
+
+def late_rows_come(ledger: Ledger) -> None:
+    """The day's file with rows of days long over, one from before the bank's first."""
+    name = ledger.today.isoformat()
+    for days in (1, 2, 13, 14, 15, 36, 50):
+        ledger.pay(name, ledger.today - timedelta(days=days))
+    ledger.pay(name, FIRST_DAY - timedelta(days=3))
+    a_day_passes(ledger)
+
+
+def one_late_row_fills_a_gap(ledger: Ledger) -> None:
+    """A single row in the middle of a customer's silence: a lapse that was published never happened."""
+    ledger.pay(f"{ledger.today}-late", ledger.today - timedelta(days=ledger.chance.choice((7, 20, 40))))
+
+
+def a_row_is_corrected_where_it_stands(ledger: Ledger) -> None:
+    """A file is written again with one row changed: state, amount, day, customer or country of the merchant."""
+    row = ledger.any_row()
+    moved = oracle.moment(row["created_date"]) or ledger.now
+    row |= ledger.chance.choice(
+        (
+            {"transactions_state": "REVERTED"},
+            {"amount_usd": "1234.5"},
+            {"created_date": stamp(moved - timedelta(days=2))},
+            {"user_id": "user_7"},
+            {"ea_merchant_country": "FRA"},
+        )
+    )
+
+
+def a_correction_comes_in_a_later_file(ledger: Ledger) -> None:
+    """The same id again, later and otherwise; of two copies the later counts."""
+    row = ledger.any_row()
+    at = (oracle.moment(row["created_date"]) or ledger.now) + timedelta(hours=ledger.chance.choice((1, 30)))
+    corrected = row | {"created_date": stamp(at), "transactions_state": ledger.chance.choice(("REVERTED", "COMPLETED"))}
+    ledger.files.setdefault(f"{ledger.today}-corrections", []).append(corrected | {"amount_usd": "3.21"})
+
+
+def rows_come_twice(ledger: Ledger) -> None:
+    """Exact copies of rows of earlier files."""
+    ledger.files.setdefault(f"{ledger.today}-again", []).extend(dict(ledger.any_row()) for _ in range(5))
+
+
+def a_whole_file_comes_twice(ledger: Ledger) -> None:
+    """A file under a second name."""
+    ledger.files[f"{ledger.today}-copy"] = [dict(row) for row in ledger.files[ledger.any_file()]]
+
+
+def the_newest_file_is_taken_back(ledger: Ledger) -> None:
+    """What came last is gone again; the last day with data may move back."""
+    if len(ledger.files) > 10:
+        name = ledger.newest
+        ledger.gone[name] = ledger.files.pop(name)
+
+
+def an_old_file_is_taken_back(ledger: Ledger) -> None:
+    """A day in the middle, or the first, is gone."""
+    names = sorted(ledger.files)
+    name = ledger.chance.choice((names[0], names[len(names) // 2]))
+    ledger.gone[name] = ledger.files.pop(name)
+
+
+def what_was_taken_back_comes_again(ledger: Ledger) -> None:
+    """Files that were gone are there as they were."""
+    for name, rows in ledger.gone.items():
+        ledger.files[name] = [*ledger.files.get(name, ()), *rows]
+    ledger.gone.clear()
+
+
+def a_file_loses_half_its_rows(ledger: Ledger) -> None:
+    """A file is written again and is shorter."""
+    name = ledger.any_file()
+    ledger.files[name] = ledger.files[name][::2]
+
+
+def rows_move_to_another_file(ledger: Ledger) -> None:
+    """The same rows, parted otherwise: no figure may change."""
+    name = ledger.any_file()
+    rows = ledger.files[name]
+    ledger.files[name], ledger.files[f"{name}-rest"] = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+    if not ledger.files[name]:
+        del ledger.files[name]
+
+
+def the_rows_of_a_file_are_shuffled(ledger: Ledger) -> None:
+    """The same rows in another order."""
+    ledger.chance.shuffle(ledger.files[ledger.any_file()])
+
+
+def a_customer_moves(ledger: Ledger) -> None:
+    """Another country and another plan: the whole past of that customer counts elsewhere."""
+    ledger.any_user().update(country=ledger.chance.choice(("ES", "GB", "FR")), plan=ledger.chance.choice(("METAL", "STANDARD")))
+
+
+def a_customer_changes_what_no_segment_sees(ledger: Ledger) -> None:
+    """Another town."""
+    ledger.any_user()["city"] = ledger.chance.choice(("Nantes", "Wigan", "12 rue X"))
+
+
+def an_account_opened_earlier_than_was_said(ledger: Ledger) -> None:
+    """The opening day is corrected, to an earlier or a later month."""
+    user = ledger.any_user()
+    opened = oracle.moment(user["created_date"]) or ledger.now
+    user["created_date"] = stamp(opened + timedelta(days=ledger.chance.choice((-40, -1, 3, 30))))
+
+
+def a_row_of_users_goes(ledger: Ledger) -> None:
+    """A customer is known by transactions alone, or not at all."""
+    ledger.history.users.remove(ledger.any_user())
+
+
+def the_missing_rows_of_users_come(ledger: Ledger) -> None:
+    """Who was known by transactions alone gets a row of users."""
+    for number in range(41, 45):
+        ledger.history.customer(number, opened=FIRST_DAY + timedelta(days=number - 40), country="IE", plan="METAL")
+
+
+def new_customers_open(ledger: Ledger) -> None:
+    """Accounts, of which one transacts at once and one never."""
+    for number in (ledger.chance.randint(1_000, 1_999), ledger.chance.randint(2_000, 2_999)):
+        ledger.history.customer(number, opened=ledger.today, country=ledger.chance.choice(("GB", "SE")))
+    ledger.pay(f"{ledger.today}-new", ledger.today, number=number)
+    a_day_passes(ledger)
+
+
+def a_telephone_changes(ledger: Ledger) -> None:
+    """Another operating system."""
+    ledger.chance.choice(ledger.history.devices)["string_field_0"] = ledger.chance.choice(("Android", "Unknown", "Apple"))
+
+
+def only_unusable_rows_come(ledger: Ledger) -> None:
+    """A file of which no row can be used."""
+    for column, value in (("created_date", "soon"), ("user_id", ""), ("transaction_id", " ")):
+        ledger.pay(f"{ledger.today}-bad", ledger.today - timedelta(days=1))[column] = value
+
+
+def the_first_day_of_a_customer_goes(ledger: Ledger) -> None:
+    """The earliest transaction of somebody is reverted: new on another day, in another cohort."""
+    who = ledger.any_row()["user_id"]
+    mine = [row for rows in ledger.files.values() for row in rows if row["user_id"] == who and oracle.moment(row["created_date"])]
+    min(mine, key=lambda row: oracle.moment(row["created_date"]) or ledger.now)["transactions_state"] = "REVERTED"
+
+
+def another_window_is_set(ledger: Ledger) -> None:
+    """N changes; what is stored for every N does not."""
+    ledger.settings["inactivity_days"] = 5 if ledger.settings["inactivity_days"] == N else N
+
+
+def another_rule_is_set(ledger: Ledger) -> None:
+    """What counts as activity changes, for the whole past."""
+    if ledger.settings.pop("activity_excluded_types", None) is None:
+        ledger.settings["activity_excluded_types"] = "TOPUP"
+
+
+def another_zone_is_set(ledger: Ledger) -> None:
+    """Days begin at another moment, for the whole past."""
+    if ledger.settings.pop("bank_timezone", None) is None:
+        ledger.settings["bank_timezone"] = "America/New_York"
+
+
+def an_earlier_day_is_pinned(ledger: Ledger) -> None:
+    """as_of is set back to a day in the past, or let go."""
+    if ledger.settings.pop("as_of", None) is None:
+        ledger.settings["as_of"] = ledger.today - timedelta(days=20)
+
+
+BATCHES: tuple[Callable[[Ledger], None], ...] = (
+    a_day_passes,
+    nothing_changes,
+    only_time_passes,
+    weeks_pass,
+    rows_of_today_come,
+    rows_of_tomorrow_come,
+    late_rows_come,
+    one_late_row_fills_a_gap,
+    a_row_is_corrected_where_it_stands,
+    a_correction_comes_in_a_later_file,
+    rows_come_twice,
+    a_whole_file_comes_twice,
+    the_newest_file_is_taken_back,
+    an_old_file_is_taken_back,
+    what_was_taken_back_comes_again,
+    a_file_loses_half_its_rows,
+    rows_move_to_another_file,
+    the_rows_of_a_file_are_shuffled,
+    a_customer_moves,
+    a_customer_changes_what_no_segment_sees,
+    an_account_opened_earlier_than_was_said,
+    a_row_of_users_goes,
+    the_missing_rows_of_users_come,
+    new_customers_open,
+    a_telephone_changes,
+    only_unusable_rows_come,
+    the_first_day_of_a_customer_goes,
+    another_window_is_set,
+    another_rule_is_set,
+    another_zone_is_set,
+    an_earlier_day_is_pinned,
+)
