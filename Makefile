@@ -7,13 +7,14 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check app worker
+.PHONY: help env demo test check app worker bench bench-peers
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
 	@echo "make test    environment, test tools, every test"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
+	@echo "make bench   measure against the floor and the peers: BENCH_TRANSACTIONS=N, default 10000000"
 
 env: .venv/.installed
 
@@ -35,6 +36,19 @@ test: .venv/.tested-with
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+BENCH_TRANSACTIONS ?= 10000000
+
+bench: env bench-peers
+	@$(BIN)/python -m benchmarks --transactions $(BENCH_TRANSACTIONS)
+
+bench-peers: .venv-bench/.installed
+
+.venv-bench/.installed: benchmarks/requirements.txt
+	@echo "making .venv-bench (once; a minute or two)"
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -87,11 +87,23 @@ def _home(settings: Settings) -> str:
 def _bank_tables(settings: Settings) -> str:
     from pipeline.sources.files import find
 
+    if settings.warehouse == "bigquery":
+        return _bigquery_tables(settings)
     if settings.raw is None:
         return f"the demo bank, {settings.demo_transactions:,} transactions, seed {settings.demo_seed}"
     found = find(settings.raw)
     return f"{settings.raw}: " + ", ".join(
         f"{source.table.name} ({len(source.paths)} file{'s'[: len(source.paths) > 1]})" for source in found
+    )
+
+
+def _bigquery_tables(settings: Settings) -> str:
+    from pipeline.bigquery import connect
+    from pipeline.sources.bigquery import find
+
+    found = find(connect(settings), settings)
+    return f"{settings.bigquery_source}: " + ", ".join(
+        f"{name} ({'a view' if table.rows is None else f'{table.rows:,} rows'})" for name, table in found.items()
     )
 
 

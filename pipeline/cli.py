@@ -107,7 +107,7 @@ def run(first_step: str | None, only_step: str | None, full_refresh: bool, dry_r
 @click.option("--by", help="Split by a dimension: country, plan, plan_tier, os, age_band ...")
 @click.option("--where", "conditions", multiple=True, metavar="DIM=VALUE", help="Only these customers; may be given again.")
 @click.option("--grain", type=click.Choice(("day", "week", "month")), help="Length of one point.")
-@click.option("--kind", help="Variant of the metric: classic or unbounded, net or gross, count or amount.")
+@click.option("--kind", help="Variant of the metric: classic or unbounded, net or gross, recognised or effective ...")
 @click.option("--cohort", help="What a cohort shares: first_activity or signup.")
 @click.option("--format", "form", type=click.Choice(("table", "csv", "json")), default="table", show_default=True)
 def metric(
@@ -254,12 +254,14 @@ def _end_unless_done(ended: Run) -> None:
 
 
 def _say_plan(settings: Settings, order: Order) -> None:
-    from pipeline.steps import planned_act
+    from pipeline.steps import planned_act, planned_cost
 
     version = _publications(settings).current()
     click.echo(f"current version: {version.name if version else 'none'}; nothing is changed by this dry run")
     for name in order.steps:
         click.echo(f"  {name:<10} {planned_act(name, settings)}")
+    if "transform" in order.steps and (cost := planned_cost(settings)):
+        click.echo(cost)
 
 
 def _order(trigger: str, first_step: str = STEPS[0], *, only_step: bool = False, full_refresh: bool = False) -> Order:
@@ -288,9 +290,9 @@ def _holders(settings: Settings) -> Holders:
 
 
 def _publications(settings: Settings) -> Publications:
-    from pipeline.warehouse.publication import Publications
+    from pipeline.warehouse.choice import publications
 
-    return Publications(settings.home, keep=settings.versions_kept)
+    return publications(settings)
 
 
 def _user() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
@@ -44,3 +45,11 @@ class FixedClock:
 def bank_day(moment: datetime, zone: ZoneInfo) -> date:
     """The local date of a moment in the bank's time zone."""
     return moment.astimezone(zone).date()
+
+
+def offset_bounds(zone: ZoneInfo) -> tuple[int, int]:
+    """The least and the greatest distance from UTC, in minutes rounded outwards, that a zone's clocks have from 1970 to 2100."""
+    start = datetime(1970, 1, 1, tzinfo=UTC)
+    offsets = [(start + timedelta(days=day)).astimezone(zone).utcoffset() for day in range(47_847)]
+    minutes = [offset.total_seconds() / 60 for offset in offsets if offset is not None]
+    return math.floor(min(minutes)), math.ceil(max(minutes))

@@ -10,9 +10,10 @@ from pipeline.warehouse.publication import Publications
 
 
 def settings_for(settings: Settings, *, transactions: int | None, seed: int | None) -> Settings:
-    """The settings in force, with the demo bank as the source and its size and seed as asked for."""
+    """The settings in force, with the demo bank as the source, its size and seed as asked for, built without any account."""
     asked = {"demo_transactions": transactions, "demo_seed": seed}
-    return settings.model_copy(update={"raw": None, **{name: value for name, value in asked.items() if value is not None}})
+    own = {"raw": None, "warehouse": "duckdb"}
+    return settings.model_copy(update={**own, **{name: value for name, value in asked.items() if value is not None}})
 
 
 def is_published(settings: Settings, store: RunStore, publications: Publications) -> bool:

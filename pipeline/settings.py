@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
+import re
 from datetime import date, time
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
@@ -21,9 +24,123 @@ BANK_INITIATED_TYPES = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")
 WINDOW_DAYS = (7, 180)
 
 CommaSeparated = Annotated[tuple[str, ...], NoDecode]
+_PROJECT_ID = re.compile(r"[a-z0-9.:-]{1,60}[a-z0-9]")
 
 
-class Settings(BaseSettings):
+class BigQuerySettings(BaseSettings):
+    """What the warehouse `bigquery` needs to know; without it, nothing here is looked at."""
+
+    bigquery_project: str = Field(
+        default="", description="Google Cloud project that pays for the jobs and holds neopulse's datasets; needed by `bigquery`."
+    )
+    bigquery_prefix: str = Field(
+        default="neopulse",
+        pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$",
+        description="Begins the name of every dataset that neopulse makes; the dataset of that very name holds the stable views.",
+    )
+    bigquery_location: str = Field(default="EU", min_length=1, description="Location of the datasets; the source's own.")
+    bigquery_source: str = Field(
+        default="",
+        description="Dataset of the bank's tables, `dataset` or `project.dataset`; needed by `bigquery`, never written to.",
+    )
+    bigquery_users: str = Field(default="users", description="Name of the table of users in the source dataset.")
+    bigquery_devices: str = Field(default="devices", description="Name of the table of devices in the source dataset.")
+    bigquery_notifications: str = Field(
+        default="notifications", description="Name of the table of notifications in the source dataset; it may be missing."
+    )
+    bigquery_transactions: str = Field(
+        default="transactions", description="Name of the table of transactions in the source dataset."
+    )
+    bigquery_credentials: Path | None = Field(
+        default=None, description="Key file of a service account; empty means the application default credentials."
+    )
+    bigquery_impersonate: str = Field(
+        default="", description="Service account to act as, by its address; empty acts as the credentials themselves."
+    )
+    bigquery_maximum_bytes: int = Field(
+        default=2_000_000_000_000,
+        ge=0,
+        description="Bytes that one query may be billed for, else it is refused; 0 sets no limit.",
+    )
+    bigquery_job_seconds: int = Field(default=3600, ge=10, le=21_600, description="Seconds after which a job is given up.")
+    bigquery_labels: CommaSeparated = Field(
+        default=(), description="Labels of every job beside `application=neopulse`, as `key=value`, comma-separated."
+    )
+    bigquery_storage_reads: bool = Field(
+        default=False, description="Fetch rows by the Storage Read API, which is faster and billed by itself; else by REST."
+    )
+    bigquery_read_copy_rows: int = Field(
+        default=5_000_000,
+        ge=1000,
+        description="Rows up to which a published table is copied to the app; a longer one stays in BigQuery.",
+    )
+    bigquery_usd_per_tib: float = Field(
+        default=6.25, ge=0, description="Price of a TiB scanned, for estimates; 0 shows bytes alone."
+    )
+    bigquery_endpoint: str = Field(
+        default="", description="Address of the API where it is not Google's; on a loopback address nobody signs in."
+    )
+
+    @field_validator("bigquery_labels", mode="before")
+    @classmethod
+    def _split_labels(cls, value: Any) -> Any:
+        return _split(value)
+
+    @field_validator("bigquery_labels")
+    @classmethod
+    def _are_labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}", label) for label in value):
+            raise ValueError("takes key=value in lower-case letters, digits, dashes and underscores, separated by commas")
+        return value
+
+    @field_validator("bigquery_project")
+    @classmethod
+    def _is_a_project(cls, value: str) -> str:
+        if value and not _PROJECT_ID.fullmatch(value):
+            raise ValueError("is not the id of a project, such as bank-analytics")
+        return value
+
+    @field_validator("bigquery_source")
+    @classmethod
+    def _is_a_dataset(cls, value: str) -> str:
+        project, _, dataset = value.rpartition(".")
+        if value and not (re.fullmatch(r"\w{1,1024}", dataset) and (not project or _PROJECT_ID.fullmatch(project))):
+            raise ValueError("is not a dataset, such as bank_raw or bank-project.bank_raw")
+        return value
+
+    @field_validator("bigquery_users", "bigquery_devices", "bigquery_notifications", "bigquery_transactions")
+    @classmethod
+    def _is_a_table(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w-]{1,1024}", value):
+            raise ValueError("is not the name of a table: letters, digits, dashes and underscores")
+        return value
+
+    @field_validator("bigquery_credentials", mode="before")
+    @classmethod
+    def _no_key_file(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @field_validator("bigquery_credentials")
+    @classmethod
+    def _absolute_key_file(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.absolute()
+
+    @field_validator("bigquery_endpoint")
+    @classmethod
+    def _is_an_address(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
+            raise ValueError("is not an address, such as http://127.0.0.1:9050")
+        if value.startswith("http:") and not is_loopback(value):
+            raise ValueError("has to be https:// beyond this machine")
+        return value
+
+    @property
+    def bigquery_tables(self) -> dict[str, str]:
+        """The bank's name of each raw table."""
+        return {name: str(getattr(self, f"bigquery_{name}")) for name in ("users", "devices", "notifications", "transactions")}
+
+
+class Settings(BigQuerySettings):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -32,7 +149,15 @@ class Settings(BaseSettings):
         default=Path("var"), validate_default=True, description="Folder of all state: landed data, versions, run store, outbox."
     )
     raw: Path | None = Field(default=None, description="Folder of the bank's raw files; empty means the demo bank.")
-    warehouse: Literal["duckdb"] = Field(default="duckdb", description="The engine that transforms.")
+    warehouse: Literal["duckdb", "bigquery"] = Field(
+        default="duckdb", description="The engine that transforms: duckdb or bigquery."
+    )
+    look_back_days: int = Field(
+        default=35,
+        ge=1,
+        le=3660,
+        description="Last days that are always compared with what was loaded; older ones by a cheaper sign.",
+    )
     as_of: date | None = Field(default=None, description="Pins the last day that counts; empty means the last day that is over.")
     bank_timezone: str = Field(default="Europe/Paris", description="The time zone in which the bank's days begin and end.")
     inactivity_days: int = Field(default=90, ge=1, le=730, description="N: days of silence after which a customer has lapsed.")
@@ -62,10 +187,8 @@ class Settings(BaseSettings):
 
     @field_validator("activity_states", "activity_excluded_types", "mail_to", mode="before")
     @classmethod
-    def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
+    def _split_words(cls, value: Any) -> Any:
+        return _split(value)
 
     @field_validator("activity_states", "mail_to")
     @classmethod
@@ -102,6 +225,17 @@ class Settings(BaseSettings):
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
 
+    @model_validator(mode="after")
+    def _bigquery_is_told_where(self) -> Self:
+        if self.warehouse != "bigquery":
+            return self
+        for name in ("bigquery_project", "bigquery_source"):
+            if not getattr(self, name):
+                raise ValueError(f"{PREFIX}WAREHOUSE=bigquery needs {PREFIX}{name.upper()}")
+        if self.raw is not None:
+            raise ValueError(f"{PREFIX}WAREHOUSE=bigquery reads {PREFIX}BIGQUERY_SOURCE: leave {PREFIX}RAW empty")
+        return self
+
     @cached_property
     def zone(self) -> ZoneInfo:
         """The bank's time zone."""
@@ -114,7 +248,9 @@ class Settings(BaseSettings):
 
     @property
     def source_name(self) -> str:
-        """What serves the bank's raw tables: `demo bank` or `files`."""
+        """What serves the bank's raw tables: `demo bank`, `files` or `BigQuery`."""
+        if self.warehouse == "bigquery":
+            return "BigQuery"
         return "files" if self.raw is not None else "demo bank"
 
     @property
@@ -126,6 +262,21 @@ class Settings(BaseSettings):
         return rule + (f", at least {self.activity_minimum_amount:g} USD" if self.activity_minimum_amount else "")
 
 
+def is_loopback(address: str) -> bool:
+    """Whether an address of the web can only be on this machine."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
 def load(env_file: Path | None = Path(".env")) -> Settings:
     """Read the settings in force.
 
@@ -135,7 +286,7 @@ def load(env_file: Path | None = Path(".env")) -> Settings:
     try:
         return Settings(_env_file=env_file)  # type: ignore[call-arg]
     except ValidationError as error:
-        problems = [f"{PREFIX}{str(problem['loc'][0]).upper()}: {_reason(problem)}" for problem in error.errors()]
+        problems = [_problem(problem) for problem in error.errors()]
         raise ConfigurationError(
             "A setting has a value that cannot be used: " + "; ".join(problems),
             where=_places(env_file),
@@ -143,8 +294,9 @@ def load(env_file: Path | None = Path(".env")) -> Settings:
         ) from None
 
 
-def _reason(problem: Any) -> str:
-    return str(problem["msg"]).removeprefix("Value error, ")
+def _problem(problem: Any) -> str:
+    reason = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{PREFIX}{str(problem['loc'][0]).upper()}: {reason}" if problem["loc"] else reason  # a cross-check names them itself
 
 
 def _places(env_file: Path | None) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeline.notify.event import Event
     from pipeline.notify.outbox import Delivered
     from pipeline.settings import Settings
+    from pipeline.sources.landing import Landing
     from pipeline.warehouse.publication import Version
 
 STEPS = ("extract", "transform", "sheet", "activate", "notify")
@@ -31,15 +32,22 @@ def run_step(name: str, context: StepContext) -> StepResult:
 def planned_act(name: str, settings: Settings) -> str:
     """What a step would read and write, in one line."""
     home = settings.home
-    bank = f"the bank's tables in {settings.raw}" if settings.raw else _demo_bank_in_words(settings)
     acts = {
-        "extract": f"land {bank} and the shipped country facts in {home / 'landing'}",
-        "transform": f"build and test a candidate with {settings.warehouse}, then publish it in {home / 'versions'}",
+        "extract": f"{_extract_in_words(settings)} and land the shipped country facts in {home / 'landing'}",
+        "transform": f"build and test a candidate with {settings.warehouse}, then publish it in {_published_in(settings)}",
         "sheet": f"write the workbook {_workbook(settings)}",
         "activate": f"mirror the syncs into {_destination(settings)}",
         "notify": f"put a mail to {', '.join(settings.mail_to)} into {home / 'outbox'}",
     }
     return acts[name]
+
+
+def planned_cost(settings: Settings) -> str:
+    """What a full refresh would scan and cost, in one line; nothing where it costs nothing."""
+    from pipeline.transform import DBT_PROJECT
+    from pipeline.warehouse import choice
+
+    return choice.warehouse(settings, project=DBT_PROJECT).estimate() if settings.warehouse != "duckdb" else ""
 
 
 def demo_bank_is_there(settings: Settings) -> bool:
@@ -58,16 +66,27 @@ def demo_bank_is_there(settings: Settings) -> bool:
 def _extract(context: StepContext) -> StepResult:
     from pipeline.context import StepResult
     from pipeline.extract.countries import land_country_facts
-    from pipeline.sources.files import land
 
-    settings = context.settings
-    folder = settings.raw if settings.raw is not None else _demo_bank(context)
-    landing_folder = settings.home / "landing"
+    landing_folder = context.settings.home / "landing"
     facts = land_country_facts(landing_folder)
-    landing = land(folder, landing_folder, source=settings.source_name, clock=context.clock, progress=context.progress)
+    landing = _landed(context, landing_folder)
     tables = {name: table.rows for name, table in landing.tables.items()}
     countries = {"service": facts.service, "rows": facts.rows, "as_of": facts.as_of}
     return StepResult(landing.source, landing.rows, landing.rows, {"tables": tables, "country_facts": countries})
+
+
+def _landed(context: StepContext, landing_folder: Path) -> Landing:
+    """The bank's tables, landed, or looked at where they are."""
+    settings = context.settings
+    if settings.warehouse == "bigquery":
+        from pipeline import bigquery
+        from pipeline.sources.bigquery import look
+
+        return look(bigquery.connect(settings, run_id=context.run.id), settings, landing_folder, clock=context.clock)
+    from pipeline.sources.files import land
+
+    folder = settings.raw if settings.raw is not None else _demo_bank(context)
+    return land(folder, landing_folder, source=settings.source_name, clock=context.clock, progress=context.progress)
 
 
 def _demo_bank(context: StepContext) -> Path:
@@ -169,6 +188,19 @@ def _current(context: StepContext) -> Version:
             next="neopulse run",
         )
     return version
+
+
+def _extract_in_words(settings: Settings) -> str:
+    if settings.warehouse == "bigquery":
+        return f"look at the bank's tables in {settings.bigquery_source}"
+    return f"land the bank's tables in {settings.raw}" if settings.raw else f"land {_demo_bank_in_words(settings)}"
+
+
+def _published_in(settings: Settings) -> str:
+    home = str(settings.home / "versions")
+    if settings.warehouse != "bigquery":
+        return home
+    return f"{home} and in the datasets {settings.bigquery_prefix}_v.... of {settings.bigquery_project}"
 
 
 def _demo_bank_in_words(settings: Settings) -> str:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import files, metrics
-from pipeline.clock import bank_day
+from pipeline.clock import bank_day, offset_bounds
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.settings import PROJECT
 from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
+from pipeline.warehouse import choice
 from pipeline.warehouse.base import Warehouse
 from pipeline.warehouse.dbt_build import Build, Event, NodeResult, build
-from pipeline.warehouse.duckdb import DuckDBWarehouse
 from pipeline.warehouse.publication import Candidate, Facts, TestSummary, UntestedError, Version
 
 DBT_PROJECT = PROJECT / "dbt_project"
@@ -45,22 +45,26 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     landing = read_landing(landing_folder)
     landing.verify()
     external = _external(landing_folder)
-    warehouse = DuckDBWarehouse(memory_limit=context.settings.memory_limit, threads=context.settings.threads)
-    folder = _fresh_candidate(context)
+    warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id)
+    folder = _fresh_folder(context)
+    variables = _variables(context, landing)
     with _leaving_room(folder, context):
-        warehouse.prepare(folder, landing.tables, external=external)
+        increment = warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
+        _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
         built = build(
             project,
             folder,
-            variables=_variables(context, landing),
-            environment=warehouse.environment(folder),
+            variables={**variables, **increment.variables},
+            environment=warehouse.environment(),
             watch=_Watcher(context.progress),
-            full_refresh=context.run.full_refresh,
+            full_refresh=increment.full_refresh,
         )
         _refuse_failures(built, safe=context.publications.in_words())
+        warehouse.seal()
         version = _publish(context, warehouse, built, folder)
     shutil.rmtree(folder, ignore_errors=True)
-    return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), _detail(version, built))
+    detail = _detail(version, built) | {"full_refresh": increment.full_refresh, "why_full": increment.reason}
+    return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), detail)
 
 
 def _external(landing_folder: Path) -> dict[str, Path]:
@@ -72,8 +76,8 @@ def _external(landing_folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _fresh_candidate(context: StepContext) -> Path:
-    """An empty folder for this run's candidate; those of earlier runs go."""
+def _fresh_folder(context: StepContext) -> Path:
+    """An empty folder for what dbt writes and for the version to be; those of earlier runs go."""
     candidates = context.settings.home.absolute() / "candidates"
     shutil.rmtree(candidates, ignore_errors=True)
     return files.make_folder(candidates / str(context.run.id))
@@ -111,6 +115,7 @@ def _variables(context: StepContext, landing: Landing) -> dict[str, Any]:
         "activity_excluded_types": list(settings.activity_excluded_types),
         "activity_minimum_amount": settings.activity_minimum_amount,
         "source_name": landing.source,
+        "bank_offset_minutes": list(offset_bounds(settings.zone)),
     }
 
 
@@ -204,13 +209,14 @@ def _reason(message: str) -> str:
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
     context.progress(_BUILT, "copying the marts into a new version")
     target = files.make_folder(folder / "version")
-    rows = warehouse.copy_readable(folder, target)
+    rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))
     files.write_json(target / "metrics.json", metrics.write(metrics.from_manifest(built.manifest)))
     files.write_json(target / "models.json", _models(built.manifest))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
+    files.write_json(target / "timings.json", [_timing(result) for result in built.results])
     candidate = Candidate(
         target,
-        _facts(context, warehouse.publication_facts(folder), built, rows),
+        _facts(context, warehouse.publication_facts(), built, rows),
         lease_token=context.run.lease_token,
         started_at=context.run.started_at,
     )
@@ -245,13 +251,33 @@ def _test(result: NodeResult) -> dict[str, Any]:
     return {field: getattr(result, field) for field in fields}
 
 
+def _orders(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The order in which a relation's rows are read best, where its model names one."""
+    nodes = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    return {node["name"]: node["meta"]["read_order"] for node in nodes if "read_order" in node["meta"]}
+
+
+def _types(manifest: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """The type of each column that a model declares, by model."""
+    nodes = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    return {
+        node["name"]: {name: column["data_type"] for name, column in node["columns"].items() if column.get("data_type")}
+        for node in nodes
+    }
+
+
+def _timing(result: NodeResult) -> dict[str, str]:
+    """When a node was built or tested; what a run's time went into is found by laying these side by side."""
+    return {field: getattr(result, field) for field in ("name", "kind", "started_at", "ended_at")}
+
+
 def _models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every model as the Definitions page shows it, with the names of what it is made from."""
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
     return [
         {
             "name": node["name"],
-            "schema": node["schema"],
+            "schema": node["config"]["schema"],
             "description": node["description"],
             "columns": {name: column["description"] for name, column in node["columns"].items()},
             "depends_on": sorted(parent.split(".", 2)[2] for parent in node["depends_on"]["nodes"]),

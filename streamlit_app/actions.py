@@ -14,7 +14,7 @@ from pipeline import settings
 from pipeline.clock import SystemClock
 from pipeline.runs.records import Request, RequestState, Run, RunState
 from pipeline.runs.store import RunStore
-from pipeline.warehouse.publication import Publications
+from pipeline.warehouse import choice
 from streamlit_app import auth, data
 from streamlit_app.auth import Role
 
@@ -54,7 +54,7 @@ def rollback(name: str) -> Outcome:
     """Make a kept version the one that every reader sees."""
     user = auth.require(Role.ADMIN)
     in_force = settings.load()
-    publications = Publications(in_force.home, keep=in_force.versions_kept)
+    publications = choice.publications(in_force)
     before = publications.current()
     if before is not None and before.name == name:
         return Outcome(False, "already_current", {"version": name})

@@ -13,7 +13,7 @@ from pipeline.runs.holders import Holders
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings, load
 from pipeline.stop import Stop
-from pipeline.warehouse.publication import Publications
+from pipeline.warehouse import choice
 from worker.health import Heart, Pulse, is_healthy, worker_name
 from worker.loop import Loop
 
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
-    publications = Publications(settings.home, keep=settings.versions_kept)
+    publications = choice.publications(settings)
     holders = Holders(settings.home / "holders")
     runner = Runner(settings=settings, store=store, publications=publications, clock=clock, holders=holders)
     pulse = Pulse()

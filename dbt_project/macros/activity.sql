@@ -1,15 +1,18 @@
 {# The activity rule: which transactions count. Data from the settings, never code. #}
 {% macro counts_as_activity() %}
-    transaction_state in ({{ neopulse.text_list(var('activity_states')) }})
+    {{ neopulse.is_one_of('transaction_state', var('activity_states')) }}
     {%- if var('activity_excluded_types') %}
-    and transaction_type not in ({{ neopulse.text_list(var('activity_excluded_types')) }})
+    and not {{ neopulse.is_one_of('transaction_type', var('activity_excluded_types')) }}
     {%- endif %}
     {%- if var('activity_minimum_amount') | float > 0 %}
     and amount_usd >= {{ var('activity_minimum_amount') }}
     {%- endif %}
 {% endmacro %}
 
-{% macro text_list(words) %}{% for word in words %}'{{ word }}'{{ ', ' if not loop.last }}{% endfor %}{% endmacro %}
+{# `in (...)`, said so that DuckDB compares in place: a list of more than a few words it would join with. Null is none of them. #}
+{% macro is_one_of(column, words) -%}
+    case {{ column }}{% for word in words %} when '{{ word }}' then true{% endfor %} else false end
+{%- endmacro %}
 
 {# The rule in one line, as titles and exports carry it. #}
 {% macro activity_rule() -%}
@@ -25,14 +28,38 @@
     nullif(case when starts_with(trim({{ text }}), 'user_') then substr(trim({{ text }}), 6) else trim({{ text }}) end, '')
 {% endmacro %}
 
-{# A whole number for joins and windows: the identifier itself where it is a number, else a negative hash of it. #}
+{# A whole number for joins and windows: the identifier itself where it is written as a number is, else a negative hash of it. #}
 {% macro customer_key(bare_id) %}
     case
-        when cast({{ neopulse.try_convert(bare_id, 'bigint') }} as {{ dbt.type_string() }}) = {{ bare_id }}
-            then {{ neopulse.try_convert(bare_id, 'bigint') }}
+        when {{ neopulse.is_written_as_number(bare_id) }} then {{ neopulse.try_convert(bare_id, dbt.type_bigint()) }}
         when {{ bare_id }} is not null then -1 - {{ neopulse.text_hash(bare_id) }}
     end
 {% endmacro %}
+
+{# The same of the raw text of a large table: nearly every row is `user_` and a number, and those need no trimming. #}
+{% macro customer_key_of_text(text) %}
+    case
+        when starts_with({{ text }}, 'user_') and {{ neopulse.is_written_as_number('substr(' ~ text ~ ', 6)') }}
+            then {{ neopulse.try_convert('substr(' ~ text ~ ', 6)', dbt.type_bigint()) }}
+        else {{ neopulse.customer_key(neopulse.bare_user_id(text)) }}
+    end
+{% endmacro %}
+
+{# The number of a transaction whose identifier is `transaction_` and a number, else a negative hash. #}
+{% macro transaction_key_of_text(text) %}
+    case
+        when starts_with({{ text }}, 'transaction_') and {{ neopulse.is_written_as_number('substr(' ~ text ~ ', 13)') }}
+            then {{ neopulse.try_convert('substr(' ~ text ~ ', 13)', dbt.type_bigint()) }}
+        when starts_with(trim({{ text }}), 'transaction_') and {{ neopulse.is_written_as_number('substr(trim(' ~ text ~ '), 13)') }}
+            then {{ neopulse.try_convert('substr(trim(' ~ text ~ '), 13)', dbt.type_bigint()) }}
+        when nullif(trim({{ text }}), '') is not null then -1 - {{ neopulse.text_hash('trim(' ~ text ~ ')') }}
+    end
+{% endmacro %}
+
+{% macro is_written_as_number(text) -%}
+    {%- set number = neopulse.try_convert(text, dbt.type_bigint()) -%}
+    {{ number }} >= 0 and cast({{ number }} as {{ dbt.type_string() }}) = {{ text }}
+{%- endmacro %}
 
 {# What the bank's systems are known to write; anything else is kept, counted and shown. #}
 {% macro known_states() %}
@@ -42,3 +69,6 @@
 {% macro known_types() %}
     {{ return(['CARD_PAYMENT', 'TRANSFER', 'TOPUP', 'EXCHANGE', 'ATM', 'CASHBACK', 'FEE', 'CARD_REFUND', 'TAX', 'REFUND']) }}
 {% endmacro %}
+
+{# The shortest window that can be asked: gaps no longer than it are bridged by every window and are in no cube. #}
+{% macro shortest_window_days() %}{{ [7, var('inactivity_days') | int] | min }}{% endmacro %}

@@ -10,13 +10,14 @@
 
 {# The opt-ins and switches come as 1.0, 0.0, true or nothing; nothing is unknown, which is not a no. #}
 {% macro clean_flag(text) %}
-    case
-        when lower(trim({{ text }})) in ('1', '1.0', 'true', 't') then true
-        when lower(trim({{ text }})) in ('0', '0.0', 'false', 'f') then false
+    case lower(trim({{ text }}))
+        {%- for word in ['true', '1', '1.0', 't'] %} when '{{ word }}' then true{% endfor %}
+        {%- for word in ['false', '0', '0.0', 'f'] %} when '{{ word }}' then false{% endfor %}
     end
 {%- endmacro %}
 
-{# A whole number that may have come as a float, such as 5411.0. #}
-{% macro clean_integer(text) %}
-    cast({{ neopulse.try_convert(text, neopulse.float_type()) }} as integer)
+{# A whole number that may have come as a float, such as 5411.0; halves are rounded away from zero on both engines. #}
+{% macro clean_integer(text) -%}
+    {%- set number = neopulse.try_convert(text, neopulse.float_type()) -%}
+    case when abs({{ number }}) < 2147483647 then cast(round({{ number }}) as integer) end
 {%- endmacro %}

@@ -1,5 +1,5 @@
 {# The dimensions by which every customer figure can be cut; never null, a missing value is 'unknown'. #}
-{% macro dimensions() %}{{ return(['country', 'plan', 'plan_tier', 'os', 'age_band']) }}{% endmacro %}
+{% macro dimensions() %}{{ return(['country', 'plan', 'plan_tier', 'os', 'age_band', 'signup_cohort']) }}{% endmacro %}
 
 {% macro dimension_columns(relation_alias='') -%}
     {% for dimension in neopulse.dimensions() %}{{ relation_alias ~ '.' if relation_alias }}{{ dimension }}{{ ', ' if not loop.last }}{% endfor %}
@@ -26,6 +26,15 @@
     )
 {%- endmacro %}
 
+{# One number for a combination of dimensions, the same in every build and on both engines. #}
+{% macro segment_id(relation_alias='') -%}
+    {%- set columns = [] -%}
+    {%- for dimension in neopulse.dimensions() -%}
+        {%- do columns.append((relation_alias ~ '.' if relation_alias else '') ~ dimension) -%}
+    {%- endfor -%}
+    {{ neopulse.text_number('concat(' ~ columns | join(", '|', ") ~ ')') }}
+{%- endmacro %}
+
 {# Age at account opening, so that no birthday moves a past figure. #}
 {% macro age_band(age) -%}
     case
@@ -39,3 +48,14 @@
         else '65+'
     end
 {%- endmacro %}
+
+{# One row per segment value and day, from the first day that `by_day` has for it to as_of. #}
+{% macro every_day_of_each_segment(by_day) %}
+    select segments.segment, segments.segment_value, dates.date_day as date
+    from (
+        select segment, segment_value, min(date) as first_date
+        from {{ by_day }}
+        group by segment, segment_value
+    ) as segments
+    inner join {{ ref('dim_dates') }} as dates on dates.date_day >= segments.first_date and not dates.is_after_as_of
+{% endmacro %}

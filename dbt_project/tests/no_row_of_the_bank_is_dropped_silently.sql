@@ -9,8 +9,8 @@ with rejected as (
 counted as (
     select
         'transactions' as source_table,
-        (select count(*) from {{ source('bank', 'transactions') }}) as rows_in,
-        (select count(*) from {{ ref('fct_transactions') }}) as rows_used
+        (select coalesce(sum(rows_landed), 0) from {{ source('bank', 'parts') }}) as rows_in,
+        (select max(transactions) from {{ ref('dim_publication') }}) as rows_used
     union all
     select
         'users',

@@ -1,5 +1,18 @@
--- the cube that answers every window counts each active day of each customer once
-select gaps.customers, days.customer_days
-from (select coalesce(sum(customers), 0) as customers from {{ ref('mart_activity_gaps') }}) as gaps
-cross join (select count(*) as customer_days from {{ ref('fct_customer_days') }}) as days
-where gaps.customers <> days.customer_days
+-- the cubes that answer every window: each customer is silent since one last day, and each active day is counted once
+with facts as (
+    select
+        (select count(*) from {{ ref('fct_customer_activity') }}) as customers,
+        (select coalesce(sum(active_days), 0) from {{ ref('fct_customer_activity') }}) as customer_days
+),
+
+cubes as (
+    select
+        (select coalesce(sum(customers), 0) from {{ ref('mart_activity_gaps') }} where returned_on is null) as customers,
+        (select coalesce(sum(new_customers), 0) from {{ ref('mart_daily_counts') }}) as new_customers,
+        (select coalesce(sum(active_customers), 0) from {{ ref('mart_daily_counts') }}) as customer_days
+)
+
+select facts.customers, cubes.customers as in_gaps, cubes.new_customers, facts.customer_days, cubes.customer_days as in_counts
+from facts
+cross join cubes
+where facts.customers <> cubes.customers or facts.customers <> cubes.new_customers or facts.customer_days <> cubes.customer_days

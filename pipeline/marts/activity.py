@@ -1,7 +1,7 @@
 """Who is active, new, back or gone on each day: answered for any window from the pairs of consecutive active days.
 
-Source of the formulas: "Window-free" in docs/definitions.md. Each pair keeps its customer active from its day until the
-next active day or until N days have passed, whichever comes first.
+Source of the formulas: "Window-free" in docs/definitions.md: who is active on a day is everybody who was new or came back
+up to it, less everybody who lapsed.
 """
 
 from __future__ import annotations
@@ -17,41 +17,31 @@ from pipeline.marts.question import Question, Scope, scope
 from pipeline.warehouse.base import ReadOnly
 
 EVENTS = ("new_customers", "resurrected_customers", "churned_customers")
-ROLLING_DAYS = {"dau": 1, "wau": 7, "mau": 28}
+ROLLING_DAYS = {"dau": 7, "wau": 7, "mau": 28}  # DAU is counted, whatever the window
 
 _DAILY = """
-with pairs as (
-    select activity_date, gap_days, is_first, {by} customers
-    from marts.mart_activity_gaps
-    where {condition}
+with gaps as (
+    select activity_date, returned_on, {by} customers
+    from ({gaps})
+    where gap_days is null or gap_days > $window
 ),
 
 changes as (
-    select
-        activity_date as date, {by}
-        customers as entering,
-        case when is_first then customers else 0 end as new_customers,
-        case when false then customers else 0 end as resurrected_customers,
-        case when false then customers else 0 end as churned_customers,
-    from pairs
+    select date, {by} active_customers as dau, new_customers, 0 as resurrected_customers, 0 as churned_customers
+    from ({counts})
     union all
-    select
-        activity_date + least(coalesce(gap_days, $window), $window)::integer, {by}
-        -customers,
-        0,
-        0,
-        case when gap_days is null or gap_days > $window then customers else 0 end,
-    from pairs
+    select returned_on, {by} 0, 0, customers, 0
+    from gaps
+    where returned_on is not null
     union all
-    select activity_date + gap_days, {by} 0, 0, customers, 0
-    from pairs
-    where gap_days > $window
+    select activity_date + $window::integer, {by} 0, 0, 0, customers
+    from gaps
 ),
 
 by_day as (
     select
         date, {by}
-        sum(entering) as entering,
+        sum(dau) as dau,
         sum(new_customers) as new_customers,
         sum(resurrected_customers) as resurrected_customers,
         sum(churned_customers) as churned_customers,
@@ -67,15 +57,23 @@ every_day as (
     inner join warehouse.dim_dates as dates on dates.date_day >= groups.first_date and dates.date_day <= $as_of
 ),
 
-daily as (
+counted as (
     select
         date, {by}
-        sum(coalesce(entering, 0)) over (partition by {by} true order by date) as active_customers,
+        coalesce(dau, 0) as dau,
         coalesce(new_customers, 0) as new_customers,
         coalesce(resurrected_customers, 0) as resurrected_customers,
         coalesce(churned_customers, 0) as churned_customers,
     from every_day
     left join by_day using ({by} date)
+),
+
+daily as (
+    select
+        *,
+        sum(new_customers + resurrected_customers - churned_customers)
+            over (partition by {by} true order by date) as active_customers,
+    from counted
 )"""
 
 _PERIODS = """,
@@ -86,6 +84,7 @@ by_period as (
     select
         period_start, {by}
         arg_max(active_customers, date)::bigint as active_customers,
+        arg_max(dau, date)::bigint as dau,
         sum(new_customers)::bigint as new_customers,
         sum(resurrected_customers)::bigint as resurrected_customers,
         sum(churned_customers)::bigint as churned_customers,
@@ -109,10 +108,10 @@ _KEY = {"day": "date", "week": "week", "month": "month"}
 def growth_accounting(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
     """Active, new, resurrected and churned customers by period: the last day's stock, and the period's flows.
 
-    Columns: `date`, `week` or `month`, the dimension asked for, the four counts, `final_on`.
+    Columns: `date`, `week` or `month`, the dimension asked for, the four counts, `dau` of the last day, `final_on`.
     """
     asked, grain = scope(question), question.grain or "day"
-    statement = _DAILY.format(by=asked.columns, condition=asked.condition) + _PERIODS.format(
+    statement = _daily(asked) + _PERIODS.format(
         by=asked.columns,
         key=_KEY[grain],
         period=_PERIOD[grain],
@@ -120,6 +119,10 @@ def growth_accounting(database: ReadOnly, question: Question, *, window: int, as
         first_period=_FIRST_PERIOD[grain],
     )
     return database.query(statement, _parameters(question, asked, window=window, as_of=as_of))
+
+
+def _daily(asked: Scope) -> str:
+    return _DAILY.format(by=asked.columns, gaps=asked.counted("mart_activity_gaps"), counts=asked.counted("mart_daily_counts"))
 
 
 def daily_count(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -140,9 +143,11 @@ def quick_ratio(database: ReadOnly, question: Question, *, window: int, as_of: d
 
 
 def rolling(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
-    """DAU, WAU or MAU: who had an active day in the last 1, 7 or 28 days is who is active under that window."""
+    """DAU, WAU or MAU: who had an active day in the last 7 or 28 days is who is active under that window."""
     del window  # these three have windows of their own
-    return tables.finished(_rolling(database, question, ROLLING_DAYS[question.metric], as_of=as_of), _keys(question), as_of=as_of)
+    counts = growth_accounting(database, question, window=ROLLING_DAYS[question.metric], as_of=as_of)
+    table = counts.append_column("value", counts["dau" if question.metric == "dau" else "active_customers"])
+    return tables.finished(table, _keys(question), as_of=as_of)
 
 
 def stickiness(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -150,20 +155,15 @@ def stickiness(database: ReadOnly, question: Question, *, window: int, as_of: da
     del window
     whole = dataclasses.replace(question, grain="day", start=None, end=None)
     by = list(scope(question).by)
-    daily = _rolling(database, whole, 1, as_of=as_of).to_pandas()
-    daily["n"] = _rolling(database, whole, 28, as_of=as_of)["value"].to_pandas()
-    sums = (daily.groupby(by)["value"] if by else daily["value"]).rolling(28, min_periods=1).sum()
+    daily = growth_accounting(database, whole, window=ROLLING_DAYS["mau"], as_of=as_of).to_pandas()
+    daily["n"] = daily["active_customers"]
+    sums = (daily.groupby(by)["dau"] if by else daily["dau"]).rolling(28, min_periods=1).sum()
     daily["value"] = sums.droplevel(0) if by else sums
     daily["value"] = (daily["value"] / 28 / daily["n"]).where(daily["n"] > 0)
     bounds = _bounds(question, as_of)
     asked = daily[(daily["date"] >= bounds["start"]) & (daily["date"] <= bounds["end"])]
     table = pa.Table.from_pandas(asked, preserve_index=False)
     return tables.finished(table, ["date", *by], as_of=as_of)
-
-
-def _rolling(database: ReadOnly, question: Question, days: int, *, as_of: date) -> pa.Table:
-    counts = growth_accounting(database, question, window=days, as_of=as_of)
-    return counts.append_column("value", counts["active_customers"])
 
 
 def active_days(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -174,15 +174,15 @@ def active_days(database: ReadOnly, question: Question, *, window: int, as_of: d
     del window
     asked = scope(question)
     parameters = {"end": min(question.end or as_of, as_of)} | dict(asked.parameters)
-    table = database.query(_ACTIVE_DAYS.format(by=asked.columns, condition=asked.condition), parameters)
+    table = database.query(_ACTIVE_DAYS.format(by=asked.columns, counts=asked.joined("mart_l28")), parameters)
     return tables.finished(table, ["date", *asked.by, "active_days"], as_of=as_of, extra=["younger"])
 
 
 _ACTIVE_DAYS = """
 with counted as (
     select date, {by} active_days, is_new, customers
-    from marts.mart_l28
-    where {condition} and date = (select max(date) from marts.mart_l28 where date <= $end)
+    from ({counts})
+    where date = (select max(date) from marts.mart_l28 where date <= $end)
 ),
 
 groups as (select distinct {by} date from counted),

@@ -12,15 +12,15 @@ from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
 _CELLS = """
-with cells as (
-    select cohort, period, {by} cohort_customers, active_customers, last_active_customers
-    from marts.mart_cohort_cells
-    where cohort_kind = $cohort_kind and grain = $grain and {condition}
+with members as (
+    select cohort, last_period, {by} customers
+    from ({members})
+    where cohort_kind = $cohort_kind and grain = $grain
 ),
 
 sizes as (
-    select cohort, {by} sum(cohort_customers) as n
-    from cells
+    select cohort, {by} sum(customers) as n
+    from members
     where cohort >= $start and cohort <= $end
     group by all
 ),
@@ -38,11 +38,16 @@ every_cell as (
 ),
 
 counted as (
-    select
-        cohort, period, {by}
-        sum(active_customers) as active_customers,
-        sum(last_active_customers) as last_active_customers,
-    from cells
+    select cohort, period, {by} sum(active_customers) as active_customers
+    from ({cells})
+    where cohort_kind = $cohort_kind and grain = $grain
+    group by all
+),
+
+lasts as (
+    select cohort, last_period as period, {by} sum(customers) as customers
+    from members
+    where last_period is not null
     group by all
 ),
 
@@ -50,9 +55,10 @@ filled as (
     select
         cohort, period, {by} n, period_end,
         coalesce(active_customers, 0) as classic,
-        sum(coalesce(last_active_customers, 0)) over (partition by {by} cohort order by period desc) as unbounded,
+        sum(coalesce(customers, 0)) over (partition by {by} cohort order by period desc) as unbounded,
     from every_cell
     left join counted using (cohort, {by} period)
+    left join lasts using (cohort, {by} period)
 )
 
 select
@@ -136,7 +142,8 @@ def _cells(question: Question) -> str:
     asked, grain, kind = scope(question), question.grain or "month", question.kind or "classic"
     return _CELLS.format(
         by=asked.columns,
-        condition=asked.condition,
+        members=asked.joined("mart_cohort_members"),
+        cells=asked.joined("mart_cohort_cells"),
         period_start=_PERIOD_START[grain],
         period_end=_PERIOD_END[grain],
         period=_PERIOD[grain],

@@ -13,8 +13,8 @@ from pipeline.marts.question import CUSTOMER_DIMENSIONS
 from pipeline.warehouse.base import ReadOnly
 
 _LIST = """
-select user_id, country, plan, os, age_band, opening_date, first_active_day, last_active_day, active_days, transactions,
-    amount_usd, is_active, days_silent, lapses, state_since
+select user_id, country, plan, os, age_band, signup_cohort, opening_date, first_active_day, last_active_day, active_days,
+    transactions, amount_usd, is_active, days_silent, lapses, state_since
 from marts.mart_customers
 where {condition}
 order by last_active_day desc nulls last, user_id

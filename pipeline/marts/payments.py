@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.marts import tables
-from pipeline.marts.question import Question, scope
+from pipeline.marts.question import Question, Scope, scope
 from pipeline.warehouse.base import ReadOnly
 
 TRANSACTION_DIMENSIONS = {"type": "transaction_type", "state": "transaction_state"}
@@ -18,10 +18,16 @@ select
     month, {by}
     sum({column})::double as value,
     last_day(month) as final_on,
-from (select *, transaction_type as type, transaction_state as state from marts.mart_transactions_monthly)
+from ({cube})
 where {condition} and {completed} and month >= date_trunc('month', $start) and month <= $end
 group by all
 order by {by} month
+"""
+
+_VOLUME_CUBE = """
+select cube.*, cube.transaction_type as type, cube.transaction_state as state{columns}
+from marts.mart_transactions_monthly as cube
+{join}
 """
 
 _AMOUNT_RETENTION = """
@@ -31,8 +37,8 @@ select
     sum(customers)::bigint as n,
     sum(amount_before_usd) as amount_before_usd,
     last_day(month) as final_on,
-from marts.mart_amount_retention
-where {condition} and month >= date_trunc('month', $start) and month <= $end
+from ({cube})
+where month >= date_trunc('month', $start) and month <= $end
 group by all
 order by {by} month
 """
@@ -60,11 +66,19 @@ def volumes(database: ReadOnly, question: Question, *, window: int, as_of: date)
     about_states = "state" in (question.by, *(name for name, _ in question.where))
     statement = _VOLUMES.format(
         by=asked.columns,
+        cube=_volume_cube(asked),
         condition=asked.condition,
         column="transactions" if question.metric == "transactions" else "amount_usd",
         completed="true" if about_states else "state = 'COMPLETED'",
     )
     return tables.finished(database.query(statement, _parameters(question, as_of)), ["month", *asked.by], as_of=as_of)
+
+
+def _volume_cube(asked: Scope) -> str:
+    """The cube with the customers' dimensions that the question names beside those of the transactions."""
+    of_customers = [dimension for dimension in asked.dimensions if dimension not in TRANSACTION_DIMENSIONS]
+    join = "inner join warehouse.dim_segments as segments using (segment_id)" if of_customers else ""
+    return _VOLUME_CUBE.format(columns="".join(f", segments.{column}" for column in of_customers), join=join)
 
 
 def amount_retention(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -75,7 +89,7 @@ def amount_retention(database: ReadOnly, question: Question, *, window: int, as_
     del window
     asked = scope(question)
     kept = "amount_kept_usd" if question.kind == "gross" else "amount_after_usd"
-    statement = _AMOUNT_RETENTION.format(by=asked.columns, condition=asked.condition, kept=kept)
+    statement = _AMOUNT_RETENTION.format(by=asked.columns, cube=asked.joined("mart_amount_retention"), kept=kept)
     table = database.query(statement, _parameters(question, as_of))
     return tables.finished(table, ["month", *asked.by], as_of=as_of, extra=["amount_before_usd"])
 

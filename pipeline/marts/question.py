@@ -13,8 +13,8 @@ import pyarrow as pa
 from pipeline.errors import ConfigurationError
 from pipeline.metrics import Metric
 
-CUSTOMER_DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band")
-LONGEST_WINDOW_DAYS = 730
+CUSTOMER_DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
+SHORTEST_WINDOW_DAYS, LONGEST_WINDOW_DAYS = 7, 730
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,47 @@ class Scope:
     condition: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
     by: tuple[str, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    """Every dimension that the question names, each once."""
+
+    def counted(self, cube: str) -> str:
+        """The rows of a cube that the question is about, with the splitting column: what stands in `from (...)`.
+
+        A question about everybody or one dimension reads the few rows of the form added up by dimension; any other one
+        the full cube, whose segments are chosen first.
+        """
+        if len(self.dimensions) > 1:
+            return f"""
+                select cube.* exclude (segment_id){self._more}
+                from marts.{cube} as cube
+                inner join (select * from warehouse.dim_segments where {self.condition}) as segments using (segment_id)
+            """
+        return f"select * exclude (segment, segment_value){self._value} from marts.{cube}_by_dimension where {self._slice}"
+
+    def joined(self, cube: str) -> str:
+        """The same for a cube that has no form added up by dimension."""
+        if not self.dimensions:
+            return f"select * exclude (segment_id) from marts.{cube}"
+        return f"""
+            select cube.* exclude (segment_id){self._more}
+            from marts.{cube} as cube
+            inner join (select * from warehouse.dim_segments where {self.condition}) as segments using (segment_id)
+        """
+
+    @property
+    def _more(self) -> str:
+        return "".join(f", segments.{column}" for column in self.by)
+
+    @property
+    def _value(self) -> str:
+        return "".join(f", segment_value as {column}" for column in self.by)
+
+    @property
+    def _slice(self) -> str:
+        if not self.dimensions:
+            return "segment = 'all'"
+        chosen = "".join(f" and segment_value = ${name}" for name in self.parameters)
+        return f"segment = '{self.dimensions[0]}'{chosen}"
 
     @property
     def columns(self) -> str:
@@ -89,13 +130,15 @@ class Scope:
         return "".join(f"{column}, " for column in self.by)
 
 
-def checked(question: Question, family: Family) -> Question:
+def checked(question: Question, family: Family, *, published_window: int) -> Question:
     """The question with its defaults filled in.
 
-    Raises ConfigurationError that names what cannot be asked and what can.
+    Raises ConfigurationError that names what cannot be asked and what can. Gaps that the shortest window bridges are in no
+    cube: a week, or the published window where that is shorter.
     """
-    if question.window is not None and not 1 <= question.window <= LONGEST_WINDOW_DAYS:
-        raise _refused(f"A window of {question.window} days cannot be asked: it goes from 1 to {LONGEST_WINDOW_DAYS}")
+    shortest = min(SHORTEST_WINDOW_DAYS, published_window)
+    if question.window is not None and not shortest <= question.window <= LONGEST_WINDOW_DAYS:
+        raise _refused(f"A window of {question.window} days cannot be asked: it goes from {shortest} to {LONGEST_WINDOW_DAYS}")
     if question.start and question.end and question.start > question.end:
         raise _refused(f"The range ends on {question.end}, before it starts on {question.start}")
     for dimension in [*([question.by] if question.by else []), *(name for name, _ in question.where)]:
@@ -119,7 +162,9 @@ def scope(question: Question) -> Scope:
     for place, (dimension, value) in enumerate(question.where):
         conditions.append(f"{dimension} = $where_{place}")
         parameters[f"where_{place}"] = value
-    return Scope(" and ".join(conditions), parameters, (question.by,) if question.by else ())
+    by = (question.by,) if question.by else ()
+    dimensions = tuple(dict.fromkeys([*by, *(dimension for dimension, _ in question.where)]))
+    return Scope(" and ".join(conditions), parameters, by, dimensions)
 
 
 def one_of(what: str, given: str, allowed: Sequence[str], *, metric: str) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline import metrics
 from pipeline.errors import ConfigurationError
-from pipeline.marts import activity, churn, cohorts, payments, survival
+from pipeline.marts import activity, churn, cohorts, payments, risk, sensitivity, survival
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
@@ -29,6 +30,8 @@ GRAINS = ("day", "week", "month")
 class _Entry:
     answer: Answering
     family: Family
+    units: Mapping[str | None, str] = field(default_factory=dict)
+    """The unit of a kind that has another one than the metric."""
 
 
 _DAILY = Family(grains=GRAINS)
@@ -42,7 +45,11 @@ _ENTRIES: dict[str, _Entry] = {
     "resurrected_customers": _Entry(activity.daily_count, _DAILY),
     "churned_customers": _Entry(activity.daily_count, _DAILY),
     "quick_ratio": _Entry(activity.quick_ratio, Family(grains=("month", "week", "day"))),
-    "monthly_churn_rate": _Entry(churn.monthly_churn_rate, _MONTHLY),
+    "monthly_churn_rate": _Entry(churn.monthly_churn_rate, Family(grains=("month",), kinds=("recognised", "effective"))),
+    "came_back_share": _Entry(churn.came_back_share, _MONTHLY),
+    "window_sensitivity": _Entry(
+        sensitivity.window_sensitivity, Family(kinds=("active", "churn", "came_back")), {"active": "customers"}
+    ),
     "dau": _Entry(activity.rolling, _BY_DAY),
     "wau": _Entry(activity.rolling, _BY_DAY),
     "mau": _Entry(activity.rolling, _BY_DAY),
@@ -61,6 +68,8 @@ _ENTRIES: dict[str, _Entry] = {
         payments.card_not_present_share,
         Family(dimensions=("merchant_country",), grains=("month",), kinds=("count", "amount")),
     ),
+    "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS))),
+    "silence_calibration": _Entry(risk.silence_calibration, Family(dimensions=(), kinds=("reliability", "error"))),
 }
 METRICS = tuple(_ENTRIES)
 
@@ -83,14 +92,14 @@ class Reader:
 
     def answer(self, question: Question) -> Answer:
         """The figures of a question; raises ConfigurationError where it cannot be asked."""
-        asked = self._known(checked(question, family(question.metric)))
+        asked = self._checked(question, question.metric)
         window = asked.window or self.version.inactivity_days
         table = _ENTRIES[asked.metric].answer(self._database, asked, window=window, as_of=self.version.as_of)
         return self._answered(asked, window, table)
 
     def retention_curve(self, question: Question, *, fixed_cohorts: bool = False) -> Answer:
         """The retention of all cohorts together, period by period; see cohorts.retention_curve."""
-        asked = self._known(checked(question, family("retention_cohort")))
+        asked = self._checked(question, "retention_cohort")
         window = asked.window or self.version.inactivity_days
         table = cohorts.retention_curve(
             self._database, asked, window=window, as_of=self.version.as_of, fixed_cohorts=fixed_cohorts
@@ -109,6 +118,10 @@ class Reader:
     def customers(self, search: Search, *, limit: int = 200) -> Page:
         """A list of customers and its whole length."""
         return lists.customers(self._database, search, limit=limit)
+
+    def early_warnings(self, *, where: Where = (), at_least: float = 0.0, limit: int = 200) -> Page:
+        """The active customers likeliest to fall silent, and how many reach the probability `at_least`."""
+        return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit)
 
     def customer(self, user_id: str) -> Customer | None:
         """One customer, with or without `user_` in the id."""
@@ -134,16 +147,19 @@ class Reader:
     def _dimension(self, dimension: str) -> str:
         return one_of("dimension", dimension, CUSTOMER_DIMENSIONS, metric="customers")
 
-    def _known(self, question: Question) -> Question:
-        """The question, whose filters name values that this version has."""
-        for dimension, value in question.where:
+    def _checked(self, question: Question, metric: str) -> Question:
+        """The question with its defaults, whose filters name values that this version has."""
+        asked = checked(question, family(metric), published_window=self.version.inactivity_days)
+        for dimension, value in asked.where:
             one_of("value", value, self.dimension_values(dimension), metric=dimension)
-        return question
+        return asked
 
     def _answered(self, question: Question, window: int, table: pa.Table) -> Answer:
+        metric = self.registry[question.metric]
+        unit = _ENTRIES[question.metric].units.get(question.kind, metric.unit)
         return Answer(
             question=question,
-            metric=self.registry[question.metric],
+            metric=dataclasses.replace(metric, unit=unit),
             as_of=self.version.as_of,
             version=self.version.name,
             source=self.version.source,
@@ -155,6 +171,10 @@ class Reader:
 
 _CUSTOMER_VALUES = "select {dimension} as value from marts.mart_customers group by all order by count(*) desc, value"
 _VALUES = {
+    **{
+        band: f"select {band} as value from marts.mart_silence_risk group by all order by count(*) desc, value"
+        for band in risk.BANDS
+    },
     "type": """
         select transaction_type as value from marts.mart_transactions_monthly
         group by all order by sum(transactions) desc, value

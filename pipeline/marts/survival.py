@@ -23,8 +23,8 @@ select
     sum(customers) filter (where gap_days is not null)::bigint as events,
     sum(customers) filter (where gap_days is null)::bigint as censored,
     min($as_of - tenure_days::integer) filter (where gap_days is null) as last_start,
-from marts.mart_record_gaps
-where {condition} and previous_record_days <= $window and (gap_days is null or gap_days > $window)
+from ({records})
+where previous_record_days <= $window and (gap_days is null or gap_days > $window)
 group by all
 order by {by} days
 """
@@ -51,7 +51,7 @@ def survival(database: ReadOnly, question: Question, *, window: int, as_of: date
     """
     asked = scope(question)
     parameters = {"window": window, "as_of": as_of} | dict(asked.parameters)
-    counts = database.query(_FIRST_LAPSES.format(by=asked.columns, condition=asked.condition), parameters)
+    counts = database.query(_FIRST_LAPSES.format(by=asked.columns, records=asked.joined("mart_record_gaps")), parameters)
     return _curves(counts, asked, as_of=as_of, share_met=False)
 
 

@@ -1,32 +1,56 @@
-"""What the chain asks of a warehouse: a candidate to build in, a version copied out of it, and rows read back."""
+"""What the chain asks of a warehouse: a state that dbt builds on, a version copied out of it, and rows read back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from pipeline.sources.landing import LandedTable
+from pipeline.sources.landing import Landing
+
+
+@dataclass(frozen=True)
+class Increment:
+    """What a build has to do: everything, and why; or what changed since the last build, as variables for dbt."""
+
+    full_refresh: bool
+    reason: str
+    variables: Mapping[str, Any]
 
 
 class Warehouse(Protocol):
-    """An engine that dbt builds a candidate in; `folder` is the folder of that candidate."""
+    """An engine that holds one state, which each run brings up to date and dbt tests before a version is copied out.
+
+    A state is built on only where the last build of it was sealed under the same settings; else it is built anew.
+    """
 
     name: str
 
-    def prepare(self, folder: Path, landed: Mapping[str, LandedTable], *, external: Mapping[str, Path]) -> None:
-        """Make the candidate with a schema `raw`: the bank's tables, every column a text, and external facts as typed."""
+    def prepare(
+        self, landing: Landing, *, external: Mapping[str, Path], variables: Mapping[str, Any], full_refresh: bool
+    ) -> Increment:
+        """Unseal the state and fill its schema `raw`: what of the bank's tables is to be read, as text, and external facts."""
 
-    def environment(self, folder: Path) -> Mapping[str, str]:
+    def environment(self) -> Mapping[str, str]:
         """What dbt_project/profiles.yml reads from the environment of the building process."""
 
-    def publication_facts(self, folder: Path) -> Mapping[str, Any]:
-        """The one row of `warehouse.dim_publication` in the built candidate."""
+    def publication_facts(self) -> Mapping[str, Any]:
+        """The one row of `warehouse.dim_publication` in the state that was built."""
 
-    def copy_readable(self, folder: Path, target: Path) -> dict[str, int]:
-        """Copy what readers may see into the folder `target`; returns the rows of each relation."""
+    def seal(self) -> None:
+        """Say that all of the state was built and tested; the next run may build on it."""
+
+    def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+        """Copy what readers may see into the folder `target`; returns the rows of each relation.
+
+        `orders` has the order in which a relation is read best, `types` the types that the models declare for its columns.
+        """
+
+    def estimate(self) -> str:
+        """What a full refresh would scan and cost, in words; nothing where it costs nothing."""
 
 
 class ReadOnly(Protocol):

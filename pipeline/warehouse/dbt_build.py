@@ -38,7 +38,7 @@ class Event:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """How one model or one test ended; `failures` counts what a test found wrong."""
+    """How one model or one test ended; `failures` counts what a test found wrong, the moments are UTC as dbt wrote them."""
 
     id: str
     kind: str
@@ -53,6 +53,8 @@ class NodeResult:
     seconds: float
     file: str
     compiled_file: str
+    started_at: str = ""
+    ended_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,6 +214,8 @@ def _node_result(result: Mapping[str, Any], manifest: Mapping[str, Any]) -> Node
         seconds=result["execution_time"],
         file=node["original_file_path"],
         compiled_file=node.get("compiled_path") or "",
+        started_at=min((part["started_at"] for part in result["timing"]), default=""),
+        ended_at=max((part["completed_at"] for part in result["timing"]), default=""),
     )
 
 

@@ -1,4 +1,4 @@
-"""DuckDB as the warehouse: one file a candidate, one smaller file a version, and readers that cannot write."""
+"""DuckDB as the warehouse: one file that runs build on, one smaller file a version, and readers that cannot write."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from pipeline import files
 from pipeline.errors import DataError, NeopulseError, PermanentError
-from pipeline.sources.landing import LandedTable
-from pipeline.sources.schema import RAW_TABLES
+from pipeline.sources.landing import Landing
+from pipeline.warehouse import duckdb_state
+from pipeline.warehouse.base import Increment
 from pipeline.warehouse.publication import DATABASE
+from pipeline.warehouse.signature import signature
 
-CANDIDATE = "candidate.duckdb"
+STATE = "state.duckdb"  # a file named as one of its schemas would be ambiguous
 READER_MEMORY = "512MB"
 KEPT_ANSWERS = 64
 KEPT_BYTES = 500_000
 _READABLE = """
     select table_schema, table_name, count(*) as columns
     from information_schema.columns
-    where table_catalog = 'candidate'
+    where table_catalog = 'state'
         and (table_schema = 'marts' or (table_schema = 'warehouse' and regexp_full_match(table_name, 'dim_.*|rejected_rows')))
     group by all
     order by all
@@ -34,36 +37,47 @@ _READABLE = """
 
 
 class DuckDBWarehouse:
-    """Builds candidates with the memory and the threads that the settings grant."""
+    """Builds on one file in `folder`, with the memory and the threads that the settings grant."""
 
     name = "duckdb"
 
-    def __init__(self, *, memory_limit: str, threads: int = 0) -> None:
+    def __init__(self, folder: Path, *, project: Path, memory_limit: str, threads: int = 0) -> None:
+        self._folder = files.make_folder(folder.absolute())
+        self._project = project
         self._memory_limit = memory_limit
         self._threads = threads or os.cpu_count() or 1
 
-    def prepare(self, folder: Path, landed: Mapping[str, LandedTable], *, external: Mapping[str, Path]) -> None:
-        """Make the candidate file, with views over the landed files in its schema `raw`."""
-        with _connected(folder / CANDIDATE) as connection:
-            connection.execute("create schema raw")
-            for table in RAW_TABLES.values():
-                files = landed[table.name].files if table.name in landed else ()
-                connection.execute(f"create view raw.{table.name} as {_texts(table.columns, files)}")
+    def prepare(
+        self, landing: Landing, *, external: Mapping[str, Path], variables: Mapping[str, Any], full_refresh: bool
+    ) -> Increment:
+        """Unseal the state file and put views over the landed files into its schema `raw`."""
+        under = signature(self._project, variables, engine=f"duckdb {duckdb.__version__}")
+        if full_refresh:
+            self._remove()
+        with self._connected() as connection:
+            increment = duckdb_state.begin(
+                connection,
+                landing,
+                signature=under,
+                current_bank_day=variables["current_bank_day"],
+                full_refresh=full_refresh,
+            )
             for name, path in external.items():
-                connection.execute(f"create view raw.{name} as select * from {_parquet((path,))}")
+                connection.execute(f"create or replace view raw.{name} as select * from {duckdb_state.parquet((path,))}")
+        return increment
 
-    def environment(self, folder: Path) -> Mapping[str, str]:
+    def environment(self) -> Mapping[str, str]:
         """The variables that the profile's target `duckdb` reads."""
         return {
-            "DBT_CANDIDATE": str(folder / CANDIDATE),
+            "DBT_WAREHOUSE_FILE": str(self._path),
             "DBT_THREADS": str(self._threads),
             "DBT_MEMORY_LIMIT": self._memory_limit,
-            "DBT_TEMP_FOLDER": str(folder / "spill"),
+            "DBT_TEMP_FOLDER": str(self._folder / "spill"),
         }
 
-    def publication_facts(self, folder: Path) -> Mapping[str, Any]:
-        """The one row of `warehouse.dim_publication` in the built candidate."""
-        with _connected(folder / CANDIDATE, read_only=True) as connection:
+    def publication_facts(self) -> Mapping[str, Any]:
+        """The one row of `warehouse.dim_publication` in the state that was built."""
+        with self._connected(read_only=True) as connection:
             rows = connection.sql("select * from warehouse.dim_publication").to_arrow_table().to_pylist()
         if len(rows) != 1 or rows[0]["as_of"] is None:
             raise DataError(
@@ -74,16 +88,42 @@ class DuckDBWarehouse:
             )
         return dict(rows[0])
 
-    def copy_readable(self, folder: Path, target: Path) -> dict[str, int]:
-        """Copy what readers may see into `target`, each table in the order of its leading columns; returns rows by relation."""
+    def seal(self) -> None:
+        """Say that all of the state was built and tested; the next run may build on it."""
+        with self._connected() as connection:
+            duckdb_state.seal(connection)
+
+    def estimate(self) -> str:
+        """Nothing: this machine asks for no money."""
+        return ""
+
+    def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+        """Copy what readers may see into `target`, each table in its order, or in that of its leading columns."""
+        del types  # the state has them already
         with _connected(target / DATABASE) as connection:
             connection.execute(f"set memory_limit = '{self._memory_limit}'")
             connection.execute(f"set threads = {self._threads}")
-            connection.execute(f"attach {_quoted(folder / CANDIDATE)} as candidate (read_only)")
+            connection.execute(f"attach {duckdb_state.quoted(self._path)} as state (read_only)")
             relations = connection.execute(_READABLE).fetchall()
-            rows = {name: _copy(connection, f'{schema}."{name}"', columns) for schema, name, columns in relations}
-            connection.execute("detach candidate")
+            rows = {
+                name: _copy(connection, f'{schema}."{name}"', orders.get(name) or _leading(columns))
+                for schema, name, columns in relations
+            }
+            connection.execute("detach state")
         return rows
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / STATE
+
+    @contextmanager
+    def _connected(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        with _connected(self._path, read_only=read_only) as connection:
+            yield connection
+
+    def _remove(self) -> None:
+        for path in self._folder.glob(f"{STATE}*"):
+            path.unlink()
 
 
 class ReadOnlyDuckDB:
@@ -153,26 +193,15 @@ def _connected(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDB
         raise _in_words(error, path) from error
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, relation: str, columns: int) -> int:
+def _copy(connection: duckdb.DuckDBPyConnection, relation: str, order: str) -> int:
     schema = relation.partition(".")[0]
-    leading = ", ".join(str(place + 1) for place in range(min(columns, 3)))
     connection.execute(f"create schema if not exists {schema}")
-    copied = connection.execute(f"create table {relation} as select * from candidate.{relation} order by {leading}").fetchone()
+    copied = connection.execute(f"create table {relation} as select * from state.{relation} order by {order}").fetchone()
     return int(copied[0]) if copied else 0
 
 
-def _texts(columns: tuple[str, ...], files: tuple[Path, ...]) -> str:
-    if not files:
-        return "select " + ", ".join(f'null::varchar as "{column}"' for column in columns) + " where false"
-    return "select " + ", ".join(f'"{column}"::varchar as "{column}"' for column in columns) + f" from {_parquet(files)}"
-
-
-def _parquet(files: tuple[Path, ...]) -> str:
-    return f"read_parquet([{', '.join(_quoted(path.absolute()) for path in files)}], union_by_name = true)"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _leading(columns: int) -> str:
+    return ", ".join(str(place + 1) for place in range(min(columns, 3)))
 
 
 def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
@@ -182,7 +211,9 @@ def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
         return PermanentError(
             what, where="NEOPULSE_MEMORY_LIMIT", next="raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
         )
-    return DataError(what, where=str(path), next="neopulse run, which lands the files anew")
+    return DataError(
+        what, where=str(path), next="neopulse run --full-refresh, which builds everything anew from the landed files"
+    )
 
 
 def _first_line(error: Exception) -> str:

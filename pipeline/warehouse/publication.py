@@ -15,12 +15,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from pipeline import files
 from pipeline.clock import Clock
@@ -114,12 +114,29 @@ class _Pointer:
     published_at: str
 
 
-class Publications:
-    """The published versions of one NEOPULSE_HOME; the last `keep` of them stay."""
+class Mirror(Protocol):
+    """Where every version stands as well, for readers who do not come through the app."""
 
-    def __init__(self, home: Path, *, keep: int) -> None:
+    def newest(self) -> int:
+        """The highest number of a version there; 0 where there is none."""
+
+    def put_in_place(self, version: Version) -> None:
+        """Make a version ready there; nobody is shown it yet."""
+
+    def make_current(self, version: Version) -> None:
+        """Show a version there; raises ConfigurationError where it is not kept."""
+
+    def prune(self, kept: Collection[str]) -> None:
+        """Remove what is too old; what is kept here stays there."""
+
+
+class Publications:
+    """The published versions of one NEOPULSE_HOME; the last `keep` of them stay, here and in the mirror if there is one."""
+
+    def __init__(self, home: Path, *, keep: int, mirror: Mirror | None = None) -> None:
         self.folder = home / "versions"
         self.keep = keep
+        self._mirror = mirror
 
     def current(self) -> Version | None:
         """The version that readers see, or None before the first publish."""
@@ -177,10 +194,17 @@ class Publications:
             pointer = self._pointer()
             self._refuse_overtaken(candidate, pointer)
             self._clear_leftovers(pointer)
-            version = self._put_in_place(candidate, number=self._newest(pointer) + 1, published_at=clock.now())
+            taken = max(self._newest(pointer), self._mirror.newest() if self._mirror else 0)
+            version = self._put_in_place(candidate, number=taken + 1, published_at=clock.now())
+            if self._mirror:
+                self._mirror.put_in_place(version)
             guard()
+            if self._mirror:  # first, for it may fail: then the run fails, and the app shows what it showed
+                self._mirror.make_current(version)
             self._swap(_Pointer(version.name, version.number, candidate.lease_token, version.published_at.isoformat()))
             self._prune({version.name, pointer.version if pointer else version.name})
+            if self._mirror:
+                self._mirror.prune([kept.name for kept in self.versions()])
         return version
 
     def rollback(self, name: str) -> Version:
@@ -188,6 +212,8 @@ class Publications:
         with self._exclusively():
             version, pointer = self.version(name), self._pointer()
             lost = _Pointer(name, self._newest(None), 0, version.published_at.isoformat())  # removed by hand: start afresh
+            if self._mirror:
+                self._mirror.make_current(version)
             self._swap(dataclasses.replace(pointer or lost, version=name))
         return version
 

@@ -332,6 +332,68 @@ def test_who_transacts_inside_the_month_and_lapses_in_it_still_churns_in_it(sour
     assert april(1) not in source.shares("monthly_churn_rate", country=CHURNERS)
 
 
+def test_on_the_effective_clock_a_customer_leaves_the_day_after_the_last_active_day(source: Asking) -> None:
+    # Stretches that hold 31 January: 51 (to 11 February, gone on the 12th) and 52 (to 5 March, gone on the 6th). 53 and 54
+    # were last seen on the 27th and the 24th: gone in January, the month they came in.
+    found = source.figures("monthly_churn_rate", kind="effective", country=CHURNERS)
+    told = {month: (figure.value, figure.n) for month, figure in found.items() if figure.n}
+    assert told == {february(1): (0.5, 2), march(1): (1.0, 1)}
+    # Who leaves on the last day of February has lapsed, or not, seven days after the 28th was the last active day.
+    assert (found[february(1)].final_on, found[february(1)].provisional) == (march(6), False)
+    april_s = source.figures("monthly_churn_rate", kind="effective", country=NOT_YET_SILENT).get(april(1))
+    assert april_s is None or (april_s.final_on, april_s.provisional) == (date(2020, 5, 6), True)
+
+
+def test_who_comes_back_within_ninety_days_of_the_lapse_was_not_gone_for_good(source: Asking) -> None:
+    # Lapses: 21 on 13 January (back on the 20th), 27 January (back on 3 February), 10 February (back on 1 April), 8 April;
+    # 22 on 7 February (back on 10 March), 17 March; 23 on 22 January; 24 on 9 February (back on 3 March), 10 March.
+    found = source.figures("came_back_share", country=COHORT)
+    assert {month: (figure.value, figure.n, figure.counts["came_back"]) for month, figure in found.items() if figure.n} == {
+        january(1): (pytest.approx(2 / 3), 3, 2),
+        february(1): (1.0, 3, 3),
+        march(1): (0.0, 2, 0),
+        april(1): (0.0, 1, 0),
+    }
+    # 90 days after 31 January: 29 of February, 31 of March, 30 of April.
+    assert (found[january(1)].final_on, found[january(1)].provisional) == (april(30), True)
+
+
+def test_every_window_from_a_week_to_half_a_year_is_answered_at_once(source: Asking) -> None:
+    # Silent on 15 April for 14, 36, 91 and 43 days.
+    active = source.figures("window_sensitivity", kind="active", country=COHORT)
+    assert sorted(active) == list(range(7, 181))
+    steps = {7: 0, 14: 0, 15: 1, 36: 1, 37: 2, 43: 2, 44: 3, 91: 3, 92: 4, 180: 4}
+    assert {window: active[window].value for window in steps} == steps
+    assert {figure.final_on for figure in active.values()} == {AS_OF}
+
+
+def test_the_churn_of_the_last_month_under_every_window(source: Asking) -> None:
+    # March. On 29 February 21, 22, 23 and 24 had been silent for 26, 29, 45 and 27 days; their gaps were 58, 39, open, 30.
+    churn = source.figures("window_sensitivity", kind="churn", country=COHORT)
+    told = {window: (churn[window].counts["churned"], churn[window].n) for window in (26, 27, 28, 30, 39, 45, 46, 58, 80)}
+    assert told == {
+        26: (0, 0),
+        27: (1, 1),
+        28: (2, 2),
+        30: (2, 3),  # the gap of 30 days is bridged
+        39: (1, 3),  # that of 39 too
+        45: (1, 3),
+        46: (2, 4),  # 23 is there now, and gone on 1 March
+        58: (1, 4),  # 21 is back on the 58th day
+        80: (0, 4),  # 15 January + 80 days is 4 April
+    }
+    assert {figure.final_on for figure in churn.values()} == {march(31)}
+
+
+def test_who_came_back_under_every_window(source: Asking) -> None:
+    # December ended more than 90 days before 15 April. 29 October to 28 March are 151 days: a lapse in December under
+    # windows of 33 to 63 days, and back within 90 days of it from 61 on.
+    came_back = source.figures("window_sensitivity", kind="came_back", country=CLOCKS)
+    told = {window: (came_back[window].value, came_back[window].n) for window in (32, 33, 60, 61, 63, 64)}
+    assert told == {32: (None, 0), 33: (0.0, 1), 60: (0.0, 1), 61: (1.0, 1), 63: (1.0, 1), 64: (None, 0)}
+    assert {figure.final_on for figure in came_back.values()} == {march(30)}
+
+
 def test_the_twenty_ninth_of_february_is_a_day(source: Asking) -> None:
     # 22 -> 29 February -> 7 March: 7 and 7 days in a leap year.
     assert source.stretches(12) == [

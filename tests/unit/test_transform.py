@@ -162,7 +162,7 @@ def test_a_build_whose_tests_hold_becomes_a_version_with_all_it_needs(house: Hou
     assert (version.tests.passed, version.tests.warned, version.tests.total) == (2, 1, 3)
     assert (result.service, result.rows_in, result.rows_out) == ("duckdb", 3, 4)
     assert sorted(path.name for path in version.folder.iterdir()) == [
-        *("metrics.json", "models.json", "published.duckdb", "tests.json", "version.json")
+        *("metrics.json", "models.json", "published.duckdb", "tests.json", "timings.json", "version.json")
     ]
     assert list((house.home / "candidates").iterdir()) == []
     _holds_what_readers_may_see(version.database)
@@ -185,6 +185,9 @@ def _tells_about_tests_models_and_metrics(folder: Path) -> None:
     tests = {test["name"]: test for test in json.loads((folder / "tests.json").read_text())}
     assert {name: test["status"] for name, test in tests.items()} == {**dict.fromkeys(PASSES, "pass"), WARNS: "warn"}
     assert (tests[WARNS]["model"], tests[WARNS]["column"], tests[WARNS]["failures"]) == ("mart_customers", "plan", 1)
+    timings = {node["name"]: node for node in json.loads((folder / "timings.json").read_text())}
+    assert timings["fct_plans"]["kind"] == "model"
+    assert timings["fct_plans"]["started_at"] < timings["fct_plans"]["ended_at"] <= timings["mart_customers"]["started_at"]
     models = {model["name"]: model for model in json.loads((folder / "models.json").read_text())}
     assert models["mart_customers"]["description"] == "Each customer with a plan."
     assert models["mart_customers"]["columns"]["user_id"] == "Who."

@@ -1,23 +1,20 @@
--- grain: one row per day, gap to the next active day (null: none yet), first day or not, and combination of dimensions
-with customer_days as (select * from {{ ref('fct_customer_days') }}),
+-- grain: one row per day of return (null: none yet), gap in days and segment: pairs of active days that not every window bridges
+{{ config(materialized='incremental', pre_hook="{{ neopulse.forget('returned_on is null or returned_on >= ' ~ neopulse.cubes_changed_from()) }}") }}
 
-customers as (select * from {{ ref('dim_customers') }}),
+with breaks as (
+    select * from {{ ref('fct_breaks') }}
+    where returned_on is null or returned_on >= {{ cubes_changed_from() }}
+),
 
 final as (
     select
-        customer_days.activity_date,
-        {{ days_between('customer_days.activity_date', 'customer_days.next_activity_date') }} as gap_days,
-        customer_days.previous_activity_date is null as is_first,
-        {{ dimension_columns('customers') }},
+        last_active_day as activity_date,
+        returned_on,
+        gap_days,
+        segment_id,
         count(*) as customers,
-    from customer_days
-    inner join customers on customer_days.customer_key = customers.customer_key
-    group by
-        customer_days.activity_date,
-        {{ days_between('customer_days.activity_date', 'customer_days.next_activity_date') }},
-        customer_days.previous_activity_date is null,
-        {{ dimension_columns('customers') }}
+    from breaks
+    group by last_active_day, returned_on, gap_days, segment_id
 )
 
 select * from final
-order by activity_date

@@ -1,15 +1,11 @@
--- grain: one row per month and combination of dimensions: what the customers of the month before moved then and now
-with customer_days as (select * from {{ ref('fct_customer_days') }}),
+-- grain: one row per month and segment: what the customers of the month before moved then and now
+{{ config(materialized='incremental', pre_hook="{{ neopulse.forget_cube_months('month') }}") }}
 
-customers as (select * from {{ ref('dim_customers') }}),
+with customer_months as (select * from {{ ref('fct_customer_months') }}),
+
+people as (select * from {{ ref('dim_customers') }}),
 
 publication as (select * from {{ ref('dim_publication') }}),
-
-customer_months as (
-    select customer_key, {{ month_start('activity_date') }} as month, sum(amount_usd) as amount_usd
-    from customer_days
-    group by customer_key, {{ month_start('activity_date') }}
-),
 
 compared as (
     select
@@ -26,7 +22,7 @@ compared as (
 final as (
     select
         compared.month,
-        {{ dimension_columns('customers') }},
+        people.segment_id,
         count(*) as customers,
         cast(sum(compared.amount_before_usd) as {{ float_type() }}) as amount_before_usd,
         cast(sum(compared.amount_after_usd) as {{ float_type() }}) as amount_after_usd,
@@ -34,9 +30,12 @@ final as (
         {{ month_end('compared.month') }} as final_on,
         {{ month_end('compared.month') }} > max(publication.as_of) as is_provisional,
     from compared
-    inner join customers on compared.customer_key = customers.customer_key
+    inner join people on compared.customer_key = people.customer_key
     inner join publication on compared.month <= publication.as_of
-    group by compared.month, {{ dimension_columns('customers') }}
+    {% if builds_on_the_last_run() -%}
+    where compared.month >= {{ month_start(cubes_changed_from()) }}
+    {% endif -%}
+    group by compared.month, people.segment_id
 )
 
 select * from final

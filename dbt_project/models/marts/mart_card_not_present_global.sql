@@ -1,2 +1,18 @@
 -- grain: one row per month
-{{ card_not_present([]) }}
+with payments as (select * from {{ ref('fct_card_payments') }}),
+
+publication as (select * from {{ ref('dim_publication') }}),
+
+counted as (
+    select
+        month,
+        {%- for column in card_not_present_columns() %}
+        cast(sum({{ column }}) as {{ float_type() if column.startswith('amount') else dbt.type_bigint() }}) as {{ column }},
+        {%- endfor %}
+    from payments
+    group by month
+),
+
+final as ({{ card_not_present_shares('counted') }})
+
+select * from final

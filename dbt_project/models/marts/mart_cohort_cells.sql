@@ -1,59 +1,41 @@
--- grain: one row per cohort kind, period length, cohort, period and combination of dimensions
+-- grain: one row per cohort kind, period length, cohort, period with activity, and segment
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ neopulse.forget(
+        '(grain = \\'month\\' and period_start >= ' ~ neopulse.month_start(neopulse.cubes_changed_from()) ~ ')'
+        ~ ' or (grain = \\'week\\' and period_start >= ' ~ neopulse.week_start(neopulse.cubes_changed_from()) ~ ')'
+    ) }}",
+) }}
+
 with customer_days as (select * from {{ ref('fct_customer_days') }}),
 
-customers as (
-    select customers.*
-    from {{ ref('dim_customers') }} as customers
-    inner join {{ ref('dim_publication') }} as publication on customers.opening_date <= publication.as_of
-),
+customers as (select * from {{ ref('dim_customers') }}),
 
 active_periods as (
-    select distinct customer_key, 'month' as grain, {{ month_start('activity_date') }} as period_start from customer_days
-    union all
-    select distinct customer_key, 'week', {{ week_start('activity_date') }} from customer_days
-),
-
-with_the_last as (
-    select
-        *,
-        period_start = max(period_start) over (partition by customer_key, grain) as is_last,
-    from active_periods
-),
-
-cohorts as (
-    {% for grain in ['month', 'week'] -%}
-    {% for kind, day in [('first_activity', 'first_active_day'), ('signup', 'opening_date')] -%}
-    select
-        customer_key, '{{ kind }}' as cohort_kind, '{{ grain }}' as grain,
-        {{ month_start(day) if grain == 'month' else week_start(day) }} as cohort,
-        {{ dimension_columns() }},
-    from customers
-    where {{ day }} is not null
+    {%- for grain in ['month', 'week'] %}
+    {%- set period = month_start if grain == 'month' else week_start %}
+    select distinct customer_key, '{{ grain }}' as grain, {{ period('activity_date') }} as period_start
+    from customer_days
+    where activity_date >= {{ period(cubes_changed_from()) }}
     {{ 'union all' if not loop.last }}
-    {% endfor -%}
-    {{ 'union all' if not loop.last }}
-    {% endfor -%}
+    {%- endfor %}
 ),
 
 cells as (
+    {%- for kind, day in [('first_activity', 'first_active_day'), ('signup', 'opening_date')] %}
     select
-        cohorts.cohort_kind,
-        cohorts.grain,
-        cohorts.cohort,
-        case
-            when cohorts.grain = 'month' then {{ months_between('cohorts.cohort', 'with_the_last.period_start') }}
-            else {{ weeks_between('cohorts.cohort', 'with_the_last.period_start') }}
-        end as period,
-        {{ dimension_columns('cohorts') }},
-        0 as cohort_customers,
-        1 as active_customers,
-        case when with_the_last.is_last then 1 else 0 end as last_active_customers,
-    from cohorts
-    inner join with_the_last
-        on cohorts.customer_key = with_the_last.customer_key and cohorts.grain = with_the_last.grain
-    union all
-    select cohort_kind, grain, cohort, 0, {{ dimension_columns() }}, 1, 0, 0
-    from cohorts
+        '{{ kind }}' as cohort_kind,
+        active_periods.grain,
+        case when active_periods.grain = 'month' then {{ month_start('customers.' ~ day) }} else {{ week_start('customers.' ~ day) }} end
+            as cohort,
+        active_periods.period_start,
+        customers.segment_id,
+        count(*) as active_customers,
+    from active_periods
+    inner join customers on active_periods.customer_key = customers.customer_key
+    group by 1, 2, 3, 4, 5
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 
 final as (
@@ -61,14 +43,16 @@ final as (
         cohort_kind,
         grain,
         cohort,
-        cast(period as integer) as period,
-        {{ dimension_columns() }},
-        cast(sum(cohort_customers) as bigint) as cohort_customers,
-        cast(sum(active_customers) as bigint) as active_customers,
-        cast(sum(last_active_customers) as bigint) as last_active_customers,
+        period_start,
+        cast(
+            case
+                when grain = 'month' then {{ months_between('cohort', 'period_start') }}
+                else {{ weeks_between('cohort', 'period_start') }}
+            end as {{ dbt.type_int() }}
+        ) as period,
+        segment_id,
+        active_customers,
     from cells
-    group by cohort_kind, grain, cohort, period, {{ dimension_columns() }}
 )
 
 select * from final
-order by cohort_kind, grain, cohort

@@ -4,8 +4,8 @@ with customers as (select * from {{ ref('dim_customers') }}),
 publication as (select * from {{ ref('dim_publication') }}),
 
 volumes as (
-    select customer_key, sum(transactions) as transactions, sum(amount_usd) as amount_usd
-    from {{ ref('fct_customer_days') }}
+    select customer_key, sum(activity_transactions) as transactions, sum(activity_amount_usd) as amount_usd
+    from {{ ref('fct_customer_volumes') }}
     group by customer_key
 ),
 
@@ -22,13 +22,13 @@ final as (
         customers.opening_date,
         customers.first_active_day,
         customers.last_active_day,
-        cast(customers.active_days as bigint) as active_days,
-        cast(coalesce(volumes.transactions, 0) as bigint) as transactions,
+        cast(customers.active_days as {{ dbt.type_bigint() }}) as active_days,
+        cast(coalesce(volumes.transactions, 0) as {{ dbt.type_bigint() }}) as transactions,
         cast(coalesce(volumes.amount_usd, 0) as {{ float_type() }}) as amount_usd,
         coalesce({{ days_between('customers.last_active_day', 'publication.as_of') }} < publication.inactivity_days, false)
             as is_active,
         {{ days_between('coalesce(customers.last_active_day, customers.opening_date)', 'publication.as_of') }} as days_silent,
-        cast(coalesce(lapses.lapses, 0) as bigint) as lapses,
+        cast(coalesce(lapses.lapses, 0) as {{ dbt.type_bigint() }}) as lapses,
         case
             when customers.last_active_day is null then customers.opening_date
             when {{ days_between('customers.last_active_day', 'publication.as_of') }} < publication.inactivity_days

@@ -1,4 +1,6 @@
 -- grain: one row per country of a customer, with its facts
+{{ config(materialized='view') }}
+
 with customers as (select * from {{ ref('mart_customers') }}),
 
 countries as (select * from {{ ref('dim_countries') }}),

@@ -1,56 +1,45 @@
 -- grain: one row per day and segment value
-with gaps as (select * from {{ ref('mart_activity_gaps') }}),
+with gaps as (select * from {{ ref('mart_activity_gaps_by_dimension') }}),
 
-windows as (
-    select 1 as days
-    union all
-    select 7
-    union all
-    select 28
-),
+counts as (select * from {{ ref('mart_daily_counts_by_dimension') }}),
 
 -- who was active in the last w days is who is active under a window of w days
 changes as (
-    select activity_date as date, {{ dimension_columns() }}, days, customers
-    from gaps
-    cross join windows
+    select segment, segment_value, date, active_customers as dau, new_customers as wau_change, new_customers as mau_change
+    from counts
+    {%- for window, wau, mau in [(7, 1, 0), (28, 0, 1)] %}
     union all
-    select
-        {{ add_days('activity_date', 'least(coalesce(gap_days, days), days)') }},
-        {{ dimension_columns() }}, days, -customers,
+    select segment, segment_value, returned_on, 0, {{ wau }} * customers, {{ mau }} * customers
     from gaps
-    cross join windows
+    where gap_days > {{ window }}
+    union all
+    select segment, segment_value, {{ add_days('activity_date', window) }}, 0, -{{ wau }} * customers, -{{ mau }} * customers
+    from gaps
+    where gap_days is null or gap_days > {{ window }}
+    {%- endfor %}
 ),
 
 by_day as (
     select
+        segment,
+        segment_value,
         date,
-        {{ segment_columns() }},
-        sum(case when days = 1 then customers else 0 end) as dau_change,
-        sum(case when days = 7 then customers else 0 end) as wau_change,
-        sum(case when days = 28 then customers else 0 end) as mau_change,
+        sum(dau) as dau,
+        sum(wau_change) as wau_change,
+        sum(mau_change) as mau_change,
     from changes
-    group by {{ segment_sets(['date']) }}
+    group by segment, segment_value, date
 ),
 
-segments as (
-    select segment, segment_value, min(date) as first_date
-    from by_day
-    group by segment, segment_value
-),
-
-every_day as (
-    select segments.segment, segments.segment_value, dates.date_day as date
-    from segments
-    inner join {{ ref('dim_dates') }} as dates on dates.date_day >= segments.first_date and not dates.is_after_as_of
-),
+every_day as ({{ every_day_of_each_segment('by_day') }}),
 
 counted as (
     select
         every_day.date,
         every_day.segment,
         every_day.segment_value,
-        {%- for name in ['dau', 'wau', 'mau'] %}
+        coalesce(by_day.dau, 0) as dau,
+        {%- for name in ['wau', 'mau'] %}
         sum(coalesce(by_day.{{ name }}_change, 0)) over (
             partition by every_day.segment, every_day.segment_value order by every_day.date
             rows between unbounded preceding and current row
@@ -68,9 +57,9 @@ final as (
         date,
         segment,
         segment_value,
-        cast(dau as bigint) as dau,
-        cast(wau as bigint) as wau,
-        cast(mau as bigint) as mau,
+        cast(dau as {{ dbt.type_bigint() }}) as dau,
+        cast(wau as {{ dbt.type_bigint() }}) as wau,
+        cast(mau as {{ dbt.type_bigint() }}) as mau,
         {{ share('sum(dau) over (partition by segment, segment_value order by date rows between 27 preceding and current row) / 28e0', 'mau') }}
             as stickiness,
         date as final_on,

@@ -1,13 +1,19 @@
--- grain: one row per month end (and as_of), number of active days in the 28 days to it, tenure class and dimensions
+-- grain: one row per month end (and as_of), number of active days in the 28 days to it, tenure class and segment
+{{ config(
+    materialized='incremental',
+    pre_hook="{{ neopulse.forget('date >= ' ~ neopulse.cubes_changed_from() ~ ' or date <> ' ~ neopulse.month_end('date')) }}",
+) }}
+
 with customer_days as (select * from {{ ref('fct_customer_days') }}),
 
-customers as (select * from {{ ref('dim_customers') }}),
+people as (select * from {{ ref('dim_customers') }}),
 
 dates as (
     select dates.date_day
     from {{ ref('dim_dates') }} as dates
     cross join {{ ref('dim_publication') }} as publication
-    where not dates.is_after_as_of and (dates.date_day = dates.month_end or dates.date_day = publication.as_of)
+    where (dates.date_day = publication.as_of and dates.date_day <> dates.month_end)
+        or (dates.date_day = dates.month_end and not dates.is_after_as_of and dates.date_day >= {{ cubes_changed_from() }})
 ),
 
 counted as (
@@ -16,25 +22,28 @@ counted as (
     inner join dates
         on customer_days.activity_date <= dates.date_day
         and customer_days.activity_date > {{ add_days('dates.date_day', -28) }}
+    {% if builds_on_the_last_run() -%}
+    where customer_days.activity_date > {{ add_days(cubes_changed_from(), -29) }}   -- it is never later than the day after as_of
+    {% endif -%}
     group by dates.date_day, customer_days.customer_key
 ),
 
 final as (
     select
         counted.date,
-        cast(counted.active_days as integer) as active_days,
-        {{ days_between('customers.opening_date', 'counted.date') }} < 28 as is_new,
-        {{ dimension_columns('customers') }},
+        cast(counted.active_days as {{ dbt.type_int() }}) as active_days,
+        {{ days_between('people.opening_date', 'counted.date') }} < 28 as is_new,
+        people.segment_id,
         count(*) as customers,
         counted.date as final_on,
         false as is_provisional,
     from counted
-    inner join customers on counted.customer_key = customers.customer_key
+    inner join people on counted.customer_key = people.customer_key
     group by
         counted.date,
         counted.active_days,
-        {{ days_between('customers.opening_date', 'counted.date') }} < 28,
-        {{ dimension_columns('customers') }}
+        {{ days_between('people.opening_date', 'counted.date') }} < 28,
+        people.segment_id
 )
 
 select * from final

@@ -8,8 +8,16 @@ stretch_months as (
     select
         {{ month_start('starting_date') }} as starting_month,
         {{ month_start('lapsed_on') }} as lapse_month,
-        {{ dimension_columns() }},
+        segment_id,
+        count(*) as customers,
     from stretches
+    group by 1, 2, 3
+),
+
+with_dimensions as (
+    select stretch_months.*, {{ dimension_columns('segments') }}
+    from stretch_months
+    inner join {{ ref('dim_segments') }} as segments on stretch_months.segment_id = segments.segment_id
 ),
 
 by_months as (
@@ -17,8 +25,8 @@ by_months as (
         starting_month,
         lapse_month,
         {{ segment_columns() }},
-        count(*) as customers,
-    from stretch_months
+        sum(customers) as customers,
+    from with_dimensions
     group by {{ segment_sets(['starting_month', 'lapse_month']) }}
 ),
 

@@ -1,51 +1,45 @@
--- grain: one row per tenure, record gap (longer than all before it; null: none up to as_of), record before it, and dimensions
-with customer_days as (select * from {{ ref('fct_customer_days') }}),
-
-customers as (select * from {{ ref('dim_customers') }}),
+-- grain: one row per tenure, record gap (longer than all before it; null: none up to as_of), record before it, and segment
+with breaks as (select * from {{ ref('fct_breaks') }}),
 
 publication as (select * from {{ ref('dim_publication') }}),
 
 -- an open gap is one day longer than the silence: it exceeds N exactly when as_of - last >= N
-gaps as (
+measured as (
     select
-        customer_days.customer_key,
-        customer_days.activity_date,
-        coalesce(
-            {{ days_between('customer_days.activity_date', 'customer_days.next_activity_date') }},
-            {{ days_between('customer_days.activity_date', 'publication.as_of') }} + 1
-        ) as gap_days,
-    from customer_days
+        breaks.customer_key,
+        breaks.segment_id,
+        breaks.first_active_day,
+        breaks.last_active_day,
+        breaks.returned_on is null as is_open,
+        coalesce(breaks.gap_days, {{ days_between('breaks.last_active_day', 'publication.as_of') }} + 1) as gap_days,
+        breaks.longest_gap_before_days as previous_record_days,
+        publication.as_of,
+    from breaks
     cross join publication
 ),
 
-compared as (
-    select
-        *,
-        coalesce(
-            max(gap_days) over (
-                partition by customer_key order by activity_date rows between unbounded preceding and 1 preceding
-            ),
-            0
-        ) as previous_record_days,
-    from gaps
-),
-
 records as (
-    select customer_key, activity_date, gap_days, previous_record_days
-    from compared
-    where gap_days > previous_record_days
+    select
+        segment_id,
+        {{ days_between('first_active_day', 'last_active_day') }} as tenure_days,
+        gap_days,
+        previous_record_days,
+    from measured
+    where gap_days > previous_record_days and gap_days > {{ shortest_window_days() }}
 ),
 
 -- what is known of those who never lapse under a long window: they were followed up to as_of
 ends as (
     select
-        records.customer_key,
-        max(publication.as_of) as activity_date,
-        cast(null as integer) as gap_days,
-        max(records.gap_days) as previous_record_days,
-    from records
-    cross join publication
-    group by records.customer_key
+        segment_id,
+        {{ days_between('first_active_day', 'as_of') }} as tenure_days,
+        cast(null as {{ dbt.type_int() }}) as gap_days,
+        case
+            when gap_days > {{ shortest_window_days() }} then greatest(gap_days, previous_record_days)
+            else previous_record_days
+        end as previous_record_days,
+    from measured
+    where is_open
 ),
 
 together as (
@@ -55,20 +49,9 @@ together as (
 ),
 
 final as (
-    select
-        {{ days_between('customers.first_active_day', 'together.activity_date') }} as tenure_days,
-        together.gap_days,
-        together.previous_record_days,
-        {{ dimension_columns('customers') }},
-        count(*) as customers,
+    select tenure_days, gap_days, previous_record_days, segment_id, count(*) as customers
     from together
-    inner join customers on together.customer_key = customers.customer_key
-    group by
-        {{ days_between('customers.first_active_day', 'together.activity_date') }},
-        together.gap_days,
-        together.previous_record_days,
-        {{ dimension_columns('customers') }}
+    group by tenure_days, gap_days, previous_record_days, segment_id
 )
 
 select * from final
-order by tenure_days

@@ -1,25 +1,29 @@
 -- grain: one row per cohort kind, period length, segment value, cohort and period up to as_of
-with cells as (select * from {{ ref('mart_cohort_cells') }}),
+with cells as (select * from {{ ref('cohort_cells_by_dimension') }}),
 
 publication as (select * from {{ ref('dim_publication') }}),
 
-by_segment as (
+members as (
+    select members.*, {{ dimension_columns('segments') }}
+    from {{ ref('mart_cohort_members') }} as members
+    inner join {{ ref('dim_segments') }} as segments on members.segment_id = segments.segment_id
+),
+
+members_by_segment as (
     select
         cohort_kind,
         grain,
         cohort,
-        period,
+        last_period,
         {{ segment_columns() }},
-        sum(cohort_customers) as cohort_customers,
-        sum(active_customers) as active_customers,
-        sum(last_active_customers) as last_active_customers,
-    from cells
-    group by {{ segment_sets(['cohort_kind', 'grain', 'cohort', 'period']) }}
+        sum(customers) as customers,
+    from members
+    group by {{ segment_sets(['cohort_kind', 'grain', 'cohort', 'last_period']) }}
 ),
 
 sizes as (
-    select cohort_kind, grain, cohort, segment, segment_value, sum(cohort_customers) as cohort_customers
-    from by_segment
+    select cohort_kind, grain, cohort, segment, segment_value, sum(customers) as cohort_customers
+    from members_by_segment
     group by cohort_kind, grain, cohort, segment, segment_value
 ),
 
@@ -50,20 +54,27 @@ every_cell as (
 filled as (
     select
         every_cell.*,
-        coalesce(by_segment.active_customers, 0) as active_customers,
-        sum(coalesce(by_segment.last_active_customers, 0)) over (
+        coalesce(cells.active_customers, 0) as active_customers,
+        sum(coalesce(lasts.customers, 0)) over (
             partition by every_cell.cohort_kind, every_cell.grain, every_cell.segment, every_cell.segment_value, every_cell.cohort
             order by every_cell.period desc
             rows between unbounded preceding and current row
         ) as active_customers_unbounded,
     from every_cell
-    left join by_segment
-        on every_cell.cohort_kind = by_segment.cohort_kind
-        and every_cell.grain = by_segment.grain
-        and every_cell.segment = by_segment.segment
-        and every_cell.segment_value = by_segment.segment_value
-        and every_cell.cohort = by_segment.cohort
-        and every_cell.period = by_segment.period
+    left join cells
+        on every_cell.cohort_kind = cells.cohort_kind
+        and every_cell.grain = cells.grain
+        and every_cell.segment = cells.segment
+        and every_cell.segment_value = cells.segment_value
+        and every_cell.cohort = cells.cohort
+        and every_cell.period = cells.period
+    left join members_by_segment as lasts
+        on every_cell.cohort_kind = lasts.cohort_kind
+        and every_cell.grain = lasts.grain
+        and every_cell.segment = lasts.segment
+        and every_cell.segment_value = lasts.segment_value
+        and every_cell.cohort = lasts.cohort
+        and every_cell.period = lasts.last_period
 ),
 
 final as (
@@ -73,10 +84,10 @@ final as (
         filled.segment,
         filled.segment_value,
         filled.cohort,
-        cast(filled.period as integer) as period,
-        cast(filled.cohort_customers as bigint) as cohort_customers,
-        cast(filled.active_customers as bigint) as active_customers,
-        cast(filled.active_customers_unbounded as bigint) as active_customers_unbounded,
+        cast(filled.period as {{ dbt.type_int() }}) as period,
+        cast(filled.cohort_customers as {{ dbt.type_bigint() }}) as cohort_customers,
+        cast(filled.active_customers as {{ dbt.type_bigint() }}) as active_customers,
+        cast(filled.active_customers_unbounded as {{ dbt.type_bigint() }}) as active_customers_unbounded,
         {{ share('filled.active_customers', 'filled.cohort_customers') }} as retention_classic,
         {{ share('filled.active_customers_unbounded', 'filled.cohort_customers') }} as retention_unbounded,
         filled.period_end as final_on,

@@ -1,4 +1,6 @@
 -- grain: one row per customer whose account was open on as_of
+{{ config(materialized='view') }}
+
 with customers as (select * from {{ ref('dim_customers') }}),
 
 publication as (select * from {{ ref('dim_publication') }}),

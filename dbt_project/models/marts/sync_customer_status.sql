@@ -1,4 +1,6 @@
 -- grain: one row per customer whose account was open on as_of: what the customer system is told
+{{ config(materialized='view') }}
+
 with customers as (select * from {{ ref('mart_customers') }}),
 
 final as (

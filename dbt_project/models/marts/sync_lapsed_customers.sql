@@ -1,4 +1,6 @@
 -- grain: one row per customer who lapsed in the 90 days to as_of and has not come back: the win-back list
+{{ config(materialized='view') }}
+
 with customers as (select * from {{ ref('mart_customers') }}),
 
 final as (

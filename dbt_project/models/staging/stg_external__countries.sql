@@ -12,7 +12,7 @@ renamed as (
         cast(population as bigint) as population,
         cast(area_km2 as {{ float_type() }}) as area_km2,
         currency,
-        source as facts_source,
+        source.source as facts_source,
         cast(as_of as date) as facts_as_of,
     from source
 )

@@ -1,49 +1,33 @@
 -- grain: one row per customer: who has a usable user row, and who has transactions without one
-with users as (
-    select
-        *,
-        row_number() over (partition by customer_key order by created_at, source_row) as copy_number,
-    from {{ ref('stg_bank__users') }}
-    where rejection_reason is null
-),
+{{ config(pre_hook="{{ neopulse.remember('customers', 'customer_key, segment_id, opening_date') }}") }}
 
-devices as (
-    select customer_key, min(os) as os
-    from {{ ref('stg_bank__devices') }}
-    where rejection_reason is null
+with accounts as (select * from {{ ref('customer_accounts') }} where rejection_reason is null),
+
+devices as (select * from {{ ref('customer_devices') }} where rejection_reason is null),
+
+activity as (select * from {{ ref('fct_customer_activity') }}),
+
+first_transactions as (
+    select customer_key, min(user_id_text) as user_id_text, min(first_date) as first_date
+    from {{ ref('fct_customer_volumes') }}
     group by customer_key
 ),
-
-transactions as (select * from {{ ref('fct_transactions') }}),
-
-activity as (
-    select
-        customer_key,
-        min(activity_date) as first_active_day,
-        max(activity_date) as last_active_day,
-        count(*) as active_days,
-    from {{ ref('fct_customer_days') }}
-    group by customer_key
-),
-
-known as (select * from users where copy_number = 1),
 
 inferred as (
     select
-        transactions.customer_key,
-        coalesce(min(transactions.user_id_text), cast(transactions.customer_key as {{ dbt.type_string() }})) as user_id,
-        min(transactions.transaction_date) as opening_date,
-    from transactions
-    left join known on transactions.customer_key = known.customer_key
-    where known.customer_key is null
-    group by transactions.customer_key
+        first_transactions.customer_key,
+        coalesce(first_transactions.user_id_text, cast(first_transactions.customer_key as {{ dbt.type_string() }})) as user_id,
+        first_transactions.first_date as opening_date,
+    from first_transactions
+    left join accounts on first_transactions.customer_key = accounts.customer_key
+    where accounts.customer_key is null
 ),
 
 customers as (
     select
         customer_key, user_id, birth_year, country, city, plan, crypto_unlocked, notifications_push, notifications_email,
         contacts, referrals, successful_referrals, opening_date, true as has_user_row,
-    from known
+    from accounts
     union all
     select
         customer_key, user_id, null, null, null, null, null, null, null,
@@ -51,7 +35,7 @@ customers as (
     from inferred
 ),
 
-final as (
+described as (
     select
         customers.customer_key,
         customers.user_id,
@@ -78,6 +62,20 @@ final as (
     from customers
     left join devices on customers.customer_key = devices.customer_key
     left join activity on customers.customer_key = activity.customer_key
+),
+
+with_cohort as (
+    select
+        *,
+        {{ month_text('opening_date') }} as signup_cohort,
+    from described
+),
+
+final as (
+    select
+        *,
+        {{ segment_id() }} as segment_id,
+    from with_cohort
 )
 
 select * from final

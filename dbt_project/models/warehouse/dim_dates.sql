@@ -12,8 +12,9 @@ bounds as (
 ),
 
 days as (
-    select {{ each_day('first_date', 'last_date') }} as date_day
+    select cast(date_day as date) as date_day
     from bounds
+    cross join {{ each_day('first_date', 'last_date', 'date_day') }}
 ),
 
 final as (

@@ -19,6 +19,7 @@ final as (
         {%- endif %}
         first_day,
         cast({{ inactivity_days() }} as integer) as inactivity_days,
+        cast({{ shortest_window_days() }} as integer) as shortest_window_days,
         '{{ var("bank_timezone") }}' as bank_timezone,
         '{{ activity_rule() }}' as activity_rule,
         '{{ var("source_name") }}' as source_name,

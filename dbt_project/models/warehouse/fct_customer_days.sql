@@ -1,4 +1,6 @@
--- grain: one row per customer and active day up to as_of
+-- grain: one row per customer and active day up to as_of; it looks back to the active day before, never forward
+{{ config(materialized='incremental', pre_hook="{{ neopulse.forget_days('activity_date') }}") }}
+
 with transactions as (select * from {{ ref('fct_transactions') }}),
 
 publication as (select * from {{ ref('dim_publication') }}),
@@ -11,16 +13,38 @@ active_days as (
         sum(amount_usd) as amount_usd,
     from transactions
     inner join publication on transactions.transaction_date <= publication.as_of
-    where is_activity
+    where is_activity and transaction_date >= {{ changed_from() }}
     group by customer_key, transaction_date
 ),
 
-final as (
+last_days_before as (
+    {% if is_incremental() -%}
+    select customer_key, max(activity_date) as activity_date
+    from {{ this }}
+    where customer_key in (select customer_key from active_days) and activity_date < {{ changed_from() }}
+    group by customer_key
+    {%- else -%}
+    select customer_key, activity_date from active_days where false
+    {%- endif %}
+),
+
+with_the_last_before as (
+    select customer_key, activity_date, transactions, amount_usd, true as is_new from active_days
+    union all
+    select customer_key, activity_date, null, null, false from last_days_before
+),
+
+looking_back as (
     select
         *,
         lag(activity_date) over (partition by customer_key order by activity_date) as previous_activity_date,
-        lead(activity_date) over (partition by customer_key order by activity_date) as next_activity_date,
-    from active_days
+    from with_the_last_before
+),
+
+final as (
+    select customer_key, activity_date, transactions, amount_usd, previous_activity_date
+    from looking_back
+    where is_new
 )
 
 select * from final

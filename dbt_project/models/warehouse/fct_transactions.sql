@@ -10,19 +10,30 @@ with transactions as (
 repeated as (select * from {{ ref('repeated_transactions') }}),
 
 single as (
+    select *
+    from transactions
+    where transaction_key not in (select transaction_key from repeated)
+),
+
+-- of identifiers that share a hash with a repeated one
+mistaken as (
     select transactions.*
     from transactions
-    where transactions.transaction_key not in (select transaction_key from repeated)
+    where transactions.transaction_key < 0
+        and transactions.transaction_key in (select transaction_key from repeated)
+        and transactions.transaction_id_text not in (select transaction_id from repeated)
 ),
 
 first_copies as (
-    select * {{ without('rejection_reason', 'row_text', 'copy_number') }}
+    select * {{ without('rejection_reason', 'row_text', 'copy_number', 'transaction_id') }}
     from repeated
     where copy_number = 1
 ),
 
 final as (
     select * from single
+    union all
+    select * from mistaken
     union all
     select * from first_copies
 )

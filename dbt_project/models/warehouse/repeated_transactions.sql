@@ -1,37 +1,73 @@
 -- grain: one row per row whose transaction_id stands more than once; copy 1 is the one that counts
+{{ config(pre_hook="{{ neopulse.remember('repeated_transactions', 'transaction_key, transaction_date, copy_number') }}") }}
+
 with transactions as (
-    select * from {{ ref('typed_transactions') }} where rejection_reason is null
+    select * {{ without('rejection_reason', 'rejected_row') }}
+    from {{ ref('typed_transactions') }}
+    where rejection_reason is null
+),
+
+-- few of 32 neighbouring numbers are looked at one by one: those of which fewer are different than there are
+crowded as (
+    select {{ bucket('transaction_key') }} as bucket
+    from transactions
+    group by {{ bucket('transaction_key') }}
+    having count(*) > bit_count(bit_or({{ bit_in_bucket('transaction_key') }}))
 ),
 
 repeated_keys as (
-    select transaction_key from transactions group by transaction_key having count(*) > 1
+    select transaction_key
+    from transactions
+    {%- if builds_on_the_last_run() %}
+    -- what was not repeated and has no row in a changed part is not repeated now
+    where transaction_key in (
+        select transactions.transaction_key
+        from transactions
+        inner join {{ source('bank', 'changed_parts') }} as changed_parts on transactions.source_part = changed_parts.source_part
+    )
+        or transaction_key in (select transaction_key from {{ before('repeated_transactions') }})
+    {%- else %}
+    where {{ bucket('transaction_key') }} in (select bucket from crowded)
+    {%- endif %}
+    group by transaction_key
+    having count(*) > 1
 ),
 
-repeated as (
+described as (
     select
-        transactions.* {{ without('rejection_reason', 'rejected_row') }},
-        {{ row_as_text('transactions') }} as row_text,
+        transactions.*,
+        {{ transaction_id('transactions') }} as transaction_id,
     from transactions
     inner join repeated_keys on transactions.transaction_key = repeated_keys.transaction_key
+),
+
+-- copies that agree in all that a figure is made of are exact
+compared as (
+    select
+        *,
+        {{ columns_as_text(typed_content()) }} as row_text,
+    from described
 ),
 
 numbered as (
     select
         *,
         row_number() over (partition by transaction_id order by created_at desc, row_text) as copy_number,
+        count(*) over (partition by transaction_id) as copies,
         first_value(row_text) over (partition by transaction_id order by created_at desc, row_text) as counted_row,
-    from repeated
+    from compared
 ),
 
 final as (
     select
-        * {{ without('counted_row') }},
+        * {{ without('counted_row', 'copies') }},
         case
             when copy_number = 1 then null
             when row_text = counted_row then 'exact_duplicate'
             else 'conflicting_duplicate'
         end as rejection_reason,
     from numbered
+    where copies > 1   -- two texts may share a hash
 )
 
 select * from final

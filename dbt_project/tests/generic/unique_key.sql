@@ -1,7 +1,10 @@
-{# The columns together name one row; null counts as a value of its own. #}
-{% test unique_key(model, columns) %}
+{# The columns together name one row; null counts as a value of its own. With `from_day`, only what this run computed is looked at. #}
+{% test unique_key(model, columns, from_day=none) %}
 select {{ columns | join(', ') }}, count(*) as rows_with_this_key
 from {{ model }}
+{%- if from_day %}
+where {{ from_day }} >= {{ neopulse.changed_from() }}
+{%- endif %}
 group by {{ columns | join(', ') }}
 having count(*) > 1
 {% endtest %}

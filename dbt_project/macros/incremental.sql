@@ -1,0 +1,93 @@
+{# Daily runs cost what changed. Everything dated is built by suffix: rows dated before `changed_from` stay, the others are computed again.
+
+   A run may build on the last one when that one ended well under the same settings (pipeline/warehouse/state.py says so by the
+   variable `previous_as_of`); else dbt is told --full-refresh and none of this applies. #}
+{% macro builds_on_the_last_run() %}{{ return(var('previous_as_of') | length > 0 and not flags.FULL_REFRESH) }}{% endmacro %}
+
+{# A day before every other: nothing is kept. #}
+{% macro beginning() %}cast('1900-01-01' as date){% endmacro %}
+
+{# A column of a window that this run has already built (change_window, cube_window), as a date literal: partitions can be skipped. #}
+{% macro window_start(window, column) -%}
+    {%- if execute and neopulse.builds_on_the_last_run() -%}
+        cast('{{ run_query('select ' ~ column ~ ' from ' ~ window).columns[0].values()[0] }}' as date)
+    {%- else -%}
+        {{ neopulse.beginning() }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# The first bank day on which a transaction differs from those of the last run; depends on the model change_window. #}
+{% macro changed_from() %}{{ return(neopulse.window_start(ref('change_window'), 'changed_from')) }}{% endmacro %}
+
+{# The same for what is counted by segment: the beginning, where a customer has moved to another segment. #}
+{% macro cubes_changed_from() %}{{ return(neopulse.window_start(ref('cube_window'), 'changed_from')) }}{% endmacro %}
+
+{# Whether all that is new is dated after everything that was there: sums may then be carried on. #}
+{% macro only_appends() -%}
+    {%- set window = ref('change_window') -%}
+    {%- if execute and neopulse.builds_on_the_last_run() -%}
+        {{ return(run_query('select only_appends from ' ~ window).columns[0].values()[0]) }}
+    {%- else -%}
+        {{ return(false) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# Hooks that run before the new rows are added. #}
+{% macro forget(condition) %}{% if is_incremental() %}delete from {{ this }} where {{ condition }}{% endif %}{% endmacro %}
+
+{% macro forget_days(column) %}{{ neopulse.forget(column ~ ' >= ' ~ neopulse.changed_from()) }}{% endmacro %}
+
+{% macro forget_cube_days(column) %}{{ neopulse.forget(column ~ ' >= ' ~ neopulse.cubes_changed_from()) }}{% endmacro %}
+
+{% macro forget_months(column) %}{{ neopulse.forget(column ~ ' >= ' ~ neopulse.month_start(neopulse.changed_from())) }}{% endmacro %}
+
+{% macro forget_cube_months(column) %}{{ neopulse.forget(column ~ ' >= ' ~ neopulse.month_start(neopulse.cubes_changed_from())) }}{% endmacro %}
+
+{# Keep what the table says now, for a later model to compare with. #}
+{% macro remember(name, columns) %}
+    {%- if is_incremental() or (neopulse.builds_on_the_last_run() and load_relation(this) is not none) -%}
+        create or replace table {{ neopulse.before(name) }} as select {{ columns }} from {{ this }}
+    {%- endif -%}
+{% endmacro %}
+
+{% macro before(name) %}{{ return(api.Relation.create(database=target.database, schema=neopulse.schema_name('raw'), identifier=name ~ '_before')) }}{% endmacro %}
+
+{# Whether the bank's table has changed since the last run; what was made from an unchanged one stays as it is. #}
+{% macro has_changed(table) %}{{ return(not neopulse.builds_on_the_last_run() or table in var('changed_tables')) }}{% endmacro %}
+
+{% macro forget_if_changed(table) %}{% if neopulse.has_changed(table) %}{{ neopulse.forget('true') }}{% endif %}{% endmacro %}
+
+{% macro rows_if_changed(table) %}{% if is_incremental() and not neopulse.has_changed(table) %}where false{% endif %}{% endmacro %}
+
+{# What makes up a typed transaction, for comparing copies and days. #}
+{% macro typed_content() %}
+    {{ return([
+        'transaction_key', 'transaction_id_text', 'customer_key', 'user_id_text', 'created_at', 'transaction_date', 'transaction_type',
+        'transaction_state', 'amount_usd', 'is_card_holder_present', 'merchant_country', 'doubt',
+    ]) }}
+{% endmacro %}
+
+{# Bank day, rows and fingerprint of the typed rows that are in changed parts. #}
+{% macro days_of_changed_parts(typed_transactions) %}
+    select
+        transaction_date,
+        count(*) as transactions,
+        {{ neopulse.fingerprint(neopulse.typed_content() + ['rejection_reason']) }} as fingerprint
+    from {{ typed_transactions }}
+    where source_part in (select source_part from {{ source('bank', 'changed_parts') }})
+    group by transaction_date
+{% endmacro %}
+
+{% macro remember_days_of_changed_parts() %}
+    {%- if is_incremental() -%}
+        create or replace table {{ neopulse.before('days') }} as {{ neopulse.days_of_changed_parts(this) }}
+    {%- endif -%}
+{% endmacro %}
+
+{# The bank's identifier of a typed transaction. #}
+{% macro transaction_id(relation_alias) -%}
+    coalesce(
+        {{ relation_alias }}.transaction_id_text,
+        concat('transaction_', cast({{ relation_alias }}.transaction_key as {{ dbt.type_string() }}))
+    )
+{%- endmacro %}

@@ -1,0 +1,15 @@
+-- grain: one row per customer and month with an active day
+{{ config(materialized='incremental', pre_hook="{{ neopulse.forget_months('month') }}") }}
+
+with customer_days as (
+    select * from {{ ref('fct_customer_days') }}
+    where activity_date >= {{ month_start(changed_from()) }}
+),
+
+final as (
+    select customer_key, {{ month_start('activity_date') }} as month, sum(amount_usd) as amount_usd
+    from customer_days
+    group by customer_key, {{ month_start('activity_date') }}
+)
+
+select * from final

@@ -1,0 +1,384 @@
+"""BigQuery as neopulse calls it: one client, each job labelled, limited in bytes and time, and errors in words.
+
+The client library is imported when the first connection is made: whoever builds with DuckDB needs not have it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
+from pipeline.settings import PREFIX, Settings, is_loopback
+
+if TYPE_CHECKING:
+    from google.cloud import bigquery
+
+SCOPES = ("https://www.googleapis.com/auth/bigquery", "https://www.googleapis.com/auth/cloud-platform")
+RETRY_SECONDS = 120.0
+APPLICATION = "neopulse"
+TIB = 2**40
+AGAIN = "then neopulse run"
+CONTENT = "content"  # label of a loaded table
+LOAD_ATTEMPTS = 5
+_ROLES = "Job User on the project, Data Viewer on the source, Data Editor on neopulse's datasets (docs/bigquery.md)"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What every job carries: its labels, the bytes it may be billed for (0: any number) and the seconds it may take."""
+
+    labels: Mapping[str, str]
+    maximum_bytes: int
+    seconds: int
+
+
+class BigQuery:
+    """A connection to one project; `location` is that of every dataset it makes and every job it runs."""
+
+    def __init__(self, client: bigquery.Client, *, location: str, limits: Limits, storage_reads: bool = False) -> None:
+        self._client = client
+        self._location = location
+        self._limits = limits
+        self._storage_reads = storage_reads
+
+    @property
+    def project(self) -> str:
+        """The project that pays for the jobs and holds the datasets."""
+        return str(self._client.project)
+
+    def execute(self, sql: str) -> None:
+        """Run statements that change something, to their end."""
+        with errors_in_words():
+            self._finished(self._client.query(sql, job_config=self._query_config(), location=self._location))
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of one query."""
+        with errors_in_words():
+            job = self._client.query(sql, job_config=self._query_config(), location=self._location)
+            return [dict(row.items()) for row in self._finished(job)]
+
+    def bytes_of(self, sql: str) -> int:
+        """The bytes that a query would scan; nothing is run and nothing is billed."""
+        from google.cloud import bigquery
+
+        with errors_in_words():
+            config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=dict(self._limits.labels))
+            return int(self._client.query(sql, job_config=config, location=self._location).total_bytes_processed or 0)
+
+    def table(self, name: str) -> bigquery.Table | None:
+        """What is known of `dataset.table`, with or without a project before it; None where there is none."""
+        from google.api_core.exceptions import NotFound
+
+        with errors_in_words():
+            try:
+                return self._client.get_table(self._qualified(name))
+            except NotFound:
+                return None
+
+    def number_of_rows(self, name: str) -> int:
+        """The rows of the table or view `dataset.table`; none where it is not there."""
+        found = self.table(name)
+        if found is None or found.table_type == "TABLE":
+            return int(found.num_rows or 0) if found is not None else 0
+        return int(self.rows(f"select count(*) as number_of_rows from `{self._qualified(name)}`")[0]["number_of_rows"])
+
+    def tables(self, dataset: str) -> list[str]:
+        """The names of a dataset's tables and views; none where there is no such dataset."""
+        from google.api_core.exceptions import NotFound
+
+        with errors_in_words():
+            try:
+                return sorted(item.table_id for item in self._client.list_tables(self._qualified(dataset)))
+            except NotFound:
+                return []
+
+    def datasets(self, beginning: str) -> list[str]:
+        """The names of the project's datasets that begin so."""
+        with errors_in_words():
+            return sorted(item.dataset_id for item in self._client.list_datasets() if item.dataset_id.startswith(beginning))
+
+    def make_dataset(self, name: str, *, description: str) -> None:
+        """Make a dataset unless it is there; raises ConfigurationError where it is there in another location."""
+        from google.cloud import bigquery
+
+        with errors_in_words():
+            dataset = bigquery.Dataset(self._qualified(name))
+            dataset.location, dataset.description = self._location, description
+            dataset.labels = {"application": APPLICATION}
+            made = self._client.create_dataset(dataset, exists_ok=True)
+        if (made.location or self._location).upper() != self._location.upper():
+            raise ConfigurationError(
+                f"The dataset {name} lies in {made.location}, not in {self._location}",
+                where=f"{PREFIX}BIGQUERY_LOCATION",
+                safe="Nothing was written",
+                next=f"set {PREFIX}BIGQUERY_LOCATION={made.location} or another {PREFIX}BIGQUERY_PREFIX, {AGAIN}",
+            )
+
+    def let_views_read(self, *, reader: str, dataset: str) -> None:
+        """Let whoever may read the views of one dataset read through them what lies in another."""
+        from google.cloud import bigquery
+
+        views = {"dataset": {"projectId": self.project, "datasetId": reader}, "targetTypes": ["VIEWS"]}
+        with errors_in_words():
+            found = self._client.get_dataset(self._qualified(dataset))
+            found.access_entries = [*found.access_entries, bigquery.AccessEntry(entity_type="dataset", entity_id=views)]
+            self._client.update_dataset(found, ["access_entries"])
+
+    def drop_dataset(self, name: str) -> None:
+        """Remove a dataset with all its tables, if it is there."""
+        with errors_in_words():
+            self._client.delete_dataset(self._qualified(name), delete_contents=True, not_found_ok=True)
+
+    def copy_tables(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Copy tables and what views show, each `(from, to)` as `dataset.table`; a table that is there is replaced."""
+        from google.cloud import bigquery
+
+        config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE", labels=dict(self._limits.labels))
+        with errors_in_words():
+            for job in [self._copying(self._qualified(one), self._qualified(other), config) for one, other in pairs]:
+                self._finished(job)
+
+    def _copying(self, one: str, other: str, config: Any) -> Any:
+        if self._client.get_table(one).table_type == "TABLE":
+            return self._client.copy_table(one, other, job_config=config, location=self._location)
+        statement = f"create or replace table `{other}` as select * from `{one}`"
+        return self._client.query(statement, job_config=self._query_config(), location=self._location)
+
+    def load_parquet(self, path: Path, table: str) -> None:
+        """Make `dataset.table` what a Parquet file says; where it already is, nothing is done.
+
+        The job's id follows from the content and from what it replaces, so that a load whose answer was lost is not done
+        again: BigQuery answers 409, and that job is waited for.
+        """
+        content = hashlib.sha256(path.read_bytes()).hexdigest()[:40]
+        found = self.table(table)
+        if found is not None and (found.labels or {}).get(CONTENT) == content:
+            return
+        replaced = "" if found is None or found.modified is None else found.modified.isoformat()
+        mark = hashlib.sha256(f"{table} {content} {replaced}".encode()).hexdigest()[:24]
+        for attempt in range(1, LOAD_ATTEMPTS + 1):
+            with errors_in_words():
+                self._loaded(path, table, job_id=f"{APPLICATION}_load_{mark}_{attempt}")
+            made = self.table(table)
+            if made is not None:  # else the job of that id is an old one, and its table was removed since
+                made.labels = {**(made.labels or {}), CONTENT: content}
+                with errors_in_words():
+                    self._client.update_table(made, ["labels"])
+                return
+        raise TransientError(f"{table} is not there after it was loaded", where="BigQuery", next="neopulse run")
+
+    def _loaded(self, path: Path, table: str, *, job_id: str) -> None:
+        from google.api_core.exceptions import Conflict
+        from google.cloud import bigquery
+
+        labels = dict(self._limits.labels)
+        config = bigquery.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_TRUNCATE", labels=labels)
+        try:
+            with path.open("rb") as content:
+                job: Any = self._client.load_table_from_file(
+                    content, self._qualified(table), job_id=job_id, job_config=config, location=self._location
+                )
+        except Conflict:
+            job = self._client.get_job(job_id, location=self._location)
+        self._finished(job)
+
+    def pages(self, name: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+        """The Arrow schema of the table or view `dataset.table`, and all its rows, page by page."""
+        with errors_in_words():
+            batches = self._all_rows(name).to_arrow_iterable(
+                bqstorage_client=self._storage_client() if self._storage_reads else None
+            )
+            first = next(batches, None)
+            if first is None:
+                return self._all_rows(name).to_arrow(create_bqstorage_client=False).schema, iter(())
+        return first.schema, _chained(first, batches)
+
+    def _all_rows(self, name: str) -> Any:
+        found = self._client.get_table(self._qualified(name))
+        if found.table_type == "TABLE":
+            return self._client.list_rows(found)
+        query = f"select * from `{self._qualified(name)}`"
+        return self._finished(self._client.query(query, job_config=self._query_config(), location=self._location))
+
+    def _storage_client(self) -> Any:
+        try:
+            from google.cloud import bigquery_storage  # type: ignore[attr-defined,unused-ignore]
+        except ImportError:
+            raise ConfigurationError(
+                "Storage API reads need the package google-cloud-bigquery-storage",
+                where=f"{PREFIX}BIGQUERY_STORAGE_READS",
+                next="pip install google-cloud-bigquery-storage, or turn the setting off",
+            ) from None
+        return bigquery_storage.BigQueryReadClient(credentials=self._client._credentials)
+
+    def _query_config(self) -> bigquery.QueryJobConfig:
+        from google.cloud import bigquery
+
+        config = bigquery.QueryJobConfig(labels=dict(self._limits.labels), job_timeout_ms=self._limits.seconds * 1000)
+        if self._limits.maximum_bytes:
+            config.maximum_bytes_billed = self._limits.maximum_bytes
+        return config
+
+    def _finished(self, job: Any) -> Any:
+        from google.cloud.bigquery import DEFAULT_RETRY
+
+        return job.result(timeout=self._limits.seconds, retry=DEFAULT_RETRY.with_timeout(RETRY_SECONDS))
+
+    def _qualified(self, name: str) -> str:
+        """The name with the project before it, unless another one stands there."""
+        return name if name.count(".") == 2 else f"{self.project}.{name}"
+
+
+def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    with errors_in_words():
+        yield from rest
+
+
+def connect(settings: Settings, *, run_id: int | None = None) -> BigQuery:
+    """A connection as the settings say; raises ConfigurationError where the library or the credentials are missing."""
+    try:
+        from google.api_core.client_options import ClientOptions
+        from google.cloud import bigquery
+    except ImportError:
+        raise ConfigurationError(
+            "The warehouse bigquery needs packages that are not installed",
+            where=f"{PREFIX}WAREHOUSE",
+            next="pip install 'neopulse[bigquery]', or set NEOPULSE_WAREHOUSE=duckdb",
+        ) from None
+    with errors_in_words():
+        client = bigquery.Client(
+            project=settings.bigquery_project,
+            credentials=_credentials(settings),
+            location=settings.bigquery_location,
+            client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint) if settings.bigquery_endpoint else None,
+        )
+    limits = Limits(job_labels(settings, run_id), settings.bigquery_maximum_bytes, settings.bigquery_job_seconds)
+    return BigQuery(client, location=settings.bigquery_location, limits=limits, storage_reads=settings.bigquery_storage_reads)
+
+
+def job_labels(settings: Settings, run_id: int | None) -> dict[str, str]:
+    """The labels of a job: the application, the run, and those of the settings."""
+    own = {"application": APPLICATION} | ({} if run_id is None else {"run": str(run_id)})
+    return own | dict(label.split("=", 1) for label in settings.bigquery_labels)
+
+
+def _credentials(settings: Settings) -> Any:
+    import google.auth
+    from google.auth import impersonated_credentials
+    from google.oauth2 import credentials, service_account
+
+    if settings.bigquery_endpoint and is_loopback(settings.bigquery_endpoint):
+        return credentials.Credentials(token="loopback")  # type: ignore[no-untyped-call]
+    if settings.bigquery_credentials is not None:
+        own = _from_key_file(settings.bigquery_credentials, service_account.Credentials)
+    else:
+        own, _ = google.auth.default(scopes=list(SCOPES))
+    if not settings.bigquery_impersonate:
+        return own
+    return impersonated_credentials.Credentials(  # type: ignore[no-untyped-call]
+        source_credentials=own, target_principal=settings.bigquery_impersonate, target_scopes=list(SCOPES)
+    )
+
+
+def _from_key_file(path: Path, credentials: Any) -> Any:
+    try:
+        return credentials.from_service_account_file(str(path), scopes=list(SCOPES))
+    except OSError as error:
+        what = f"The key file of the service account cannot be read: {error.strerror}"
+    except (ValueError, KeyError):  # their text may quote the key
+        what = "The key file is not that of a service account"
+    raise ConfigurationError(what, where=f"{PREFIX}BIGQUERY_CREDENTIALS={path}", next="neopulse check") from None
+
+
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    """Whatever the client raises becomes an error that says what to do."""
+    try:
+        yield
+    except NeopulseError:
+        raise
+    except Exception as error:
+        translated = in_words(error)
+        if translated is None:
+            raise
+        raise translated from error
+
+
+def in_words(error: Exception) -> NeopulseError | None:
+    """An error of the client library or of signing in, by how one recovers; None for any other."""
+    import concurrent.futures
+
+    import requests
+    from google.api_core import exceptions
+    from google.auth import exceptions as signing_in
+
+    if isinstance(error, signing_in.TransportError | requests.exceptions.ConnectionError | exceptions.RetryError):
+        return TransientError(f"BigQuery cannot be reached: {_first_line(error)}", where="BigQuery", next="neopulse run")
+    if isinstance(error, signing_in.GoogleAuthError):
+        return _not_signed_in(_first_line(error))
+    if isinstance(error, concurrent.futures.TimeoutError):
+        return _took_too_long()
+    if not isinstance(error, exceptions.GoogleAPICallError):
+        return None
+    return said_by_bigquery(str(error.message), reason=_reason(error), status=int(error.code or 0))
+
+
+def said_by_bigquery(message: str, *, reason: str = "", status: int = 0) -> NeopulseError:
+    """An answer of the service in our words; `reason` is its own short word, where it gave one."""
+    text = message.strip().splitlines()[0].removesuffix(".") if message.strip() else "no reason given"
+    if "limit for bytes billed" in text or reason == "bytesBilledLimitExceeded":
+        return ConfigurationError(
+            f"A query would cost more than allowed: {text}",
+            where=f"{PREFIX}BIGQUERY_MAXIMUM_BYTES",
+            next=f"neopulse run --dry-run shows the estimate; raise {PREFIX}BIGQUERY_MAXIMUM_BYTES, {AGAIN}",
+        )
+    if reason in ("quotaExceeded", "rateLimitExceeded", "backendError", "internalError") or status == 429 or status >= 500:
+        return TransientError(f"BigQuery asks to wait: {text}", where="BigQuery", next="neopulse run")
+    if reason == "stopped" or "timed out" in text:
+        return _took_too_long()
+    if status == 401:
+        return _not_signed_in(text)
+    if status == 403 or reason in ("accessDenied", "billingNotEnabled", "policyViolation"):
+        return ConfigurationError(f"BigQuery does not allow it: {text}", where="BigQuery", next=f"grant {_ROLES}, {AGAIN}")
+    if status == 404 or reason == "notFound":
+        return ConfigurationError(
+            f"BigQuery does not find it: {text}",
+            where=f"{PREFIX}BIGQUERY_SOURCE, {PREFIX}BIGQUERY_PROJECT, {PREFIX}BIGQUERY_LOCATION",
+            next=f"neopulse check lists the tables that are read; mend the settings, {AGAIN}",
+        )
+    return PermanentError(
+        f"BigQuery gave up: {text}", where="BigQuery", next="the run's log; mend the model or the table, " + AGAIN
+    )
+
+
+def _not_signed_in(reason: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"BigQuery does not know who asks: {reason}",
+        where=f"{PREFIX}BIGQUERY_CREDENTIALS",
+        next=f"set {PREFIX}BIGQUERY_CREDENTIALS to a key file, or gcloud auth application-default login, {AGAIN}",
+    )
+
+
+def _took_too_long() -> PermanentError:
+    return PermanentError(
+        "A job took longer than it may",
+        where=f"{PREFIX}BIGQUERY_JOB_SECONDS",
+        next=f"raise {PREFIX}BIGQUERY_JOB_SECONDS or give the project more slots, {AGAIN}",
+    )
+
+
+def _reason(error: Any) -> str:
+    errors: Sequence[Mapping[str, Any]] = error.errors or ()
+    return str(errors[0].get("reason", "")) if errors else ""
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

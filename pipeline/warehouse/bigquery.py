@@ -1,0 +1,121 @@
+"""BigQuery as the warehouse: dbt builds in its datasets, a copy of what was published is downloaded for the app."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from pipeline.bigquery import AGAIN, BigQuery, job_labels
+from pipeline.errors import DataError
+from pipeline.settings import Settings, is_loopback
+from pipeline.sources import bigquery as source
+from pipeline.sources.landing import Landing
+from pipeline.warehouse import bigquery_estimate, bigquery_state, read_copy
+from pipeline.warehouse.base import Increment
+from pipeline.warehouse.bigquery_versions import DIMENSIONS, readable
+from pipeline.warehouse.publication import DATABASE
+from pipeline.warehouse.signature import signature
+
+_log = logging.getLogger(__name__)
+
+MOST_THREADS = 8  # queries that run at a time: BigQuery does the work, not this machine
+
+
+class BigQueryWarehouse:
+    """Builds in the datasets `<prefix>_raw`, `_staging`, `_warehouse` and `_marts` of one project."""
+
+    name = "bigquery"
+
+    def __init__(self, connection: BigQuery, settings: Settings, *, project: Path, run_id: int | None = None) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._prefix = settings.bigquery_prefix
+        self._project = project
+        self._run_id = run_id
+        self._state: bigquery_state.State | None = None
+
+    def prepare(
+        self, landing: Landing, *, external: Mapping[str, Path], variables: Mapping[str, Any], full_refresh: bool
+    ) -> Increment:
+        """Unseal the state and put views over the bank's tables into its dataset `raw`."""
+        del landing  # the bank's rows are where they are
+        bank = source.find(self._connection, self._settings)
+        self._state = bigquery_state.State(
+            self._connection,
+            bank,
+            prefix=self._prefix,
+            today=date.fromisoformat(variables["current_bank_day"]),
+            look_back_days=self._settings.look_back_days,
+        )
+        under = signature(self._project, variables, engine="bigquery")
+        increment = self._state.begin(
+            signature=under, full_refresh=full_refresh, before_a_full_one=lambda: _log.info("%s", self._estimate(bank))
+        )
+        for name, path in external.items():
+            self._connection.load_parquet(path, f"{self._prefix}_raw.{name}")
+        return increment
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables that the profile's target `bigquery` reads."""
+        settings = self._settings
+        loopback = is_loopback(settings.bigquery_endpoint) if settings.bigquery_endpoint else False
+        method = "oauth-secrets" if loopback else "service-account" if settings.bigquery_credentials else "oauth"
+        return {
+            "DBT_TARGET": "bigquery",
+            "DBT_METHOD": method,
+            "DBT_PROJECT": settings.bigquery_project,
+            "DBT_PREFIX": self._prefix,
+            "DBT_LOCATION": settings.bigquery_location,
+            "DBT_THREADS": str(settings.threads or min(MOST_THREADS, 2 * (os.cpu_count() or 1))),
+            "DBT_KEYFILE": str(settings.bigquery_credentials or ""),
+            "DBT_IMPERSONATE": "" if loopback else settings.bigquery_impersonate,
+            "DBT_ENDPOINT": settings.bigquery_endpoint,
+            "DBT_JOB_SECONDS": str(settings.bigquery_job_seconds),
+            "DBT_MAXIMUM_BYTES": str(settings.bigquery_maximum_bytes),
+            "DBT_LABELS": json.dumps(job_labels(settings, self._run_id)),
+        }
+
+    def publication_facts(self) -> Mapping[str, Any]:
+        """The one row of `dim_publication` in the state that was built."""
+        rows = bigquery_state.facts(self._connection, self._prefix)
+        if len(rows) != 1 or rows[0]["as_of"] is None:
+            raise DataError(
+                "The data holds no complete day: there is nothing to count up to",
+                where=f"{self._connection.project}.{self._prefix}_warehouse.dim_publication",
+                safe="Nothing was published",
+                next=f"load at least one bank day that is over, {AGAIN}",
+            )
+        return rows[0]
+
+    def seal(self) -> None:
+        """Say that all of the state was built and tested; the next run may build on it."""
+        if self._state is not None:
+            self._state.seal()
+
+    def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
+        """Download what readers may see into the folder `target`, in the types that the models declare."""
+        relations = [
+            read_copy.Relation(
+                schema="warehouse" if DIMENSIONS.fullmatch(name) else "marts",
+                name=name,
+                place=place,
+                shown_as=f"{self._connection.project}.{self._prefix}.{name}",
+                types=types.get(name, {}),
+                order=orders.get(name, ""),
+            )
+            for name, place in readable(self._connection, self._prefix).items()
+        ]
+        return read_copy.write(self._connection, relations, target / DATABASE, at_most=self._settings.bigquery_read_copy_rows)
+
+    def estimate(self) -> str:
+        """What a full refresh would scan and cost, in words."""
+        return self._estimate(source.find(self._connection, self._settings))
+
+    def _estimate(self, bank: Mapping[str, source.BankTable]) -> str:
+        estimate = bigquery_estimate.full_refresh(self._connection, bank.values(), prefix=self._prefix, project=self._project)
+        return estimate.in_words(self._settings.bigquery_usd_per_tib)

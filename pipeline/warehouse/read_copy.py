@@ -1,0 +1,69 @@
+"""The app's own copy of what was published in BigQuery: the same file, tables and types as a version built with DuckDB.
+
+Tables of more rows than the settings allow stay where they are; the file says so in `main.not_copied`, and whoever asks
+for one of them is told its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.bigquery import BigQuery
+
+NOT_COPIED = "main.not_copied"
+LEADING = 3  # columns that a table is ordered by where nothing else is said
+_TYPES = {"float64": "double", "int64": "bigint", "bool": "boolean", "numeric": "decimal(38, 9)"}
+
+
+@dataclass(frozen=True)
+class Relation:
+    """One table to copy: where it lies, its place for others, and the types and the order that its model declares."""
+
+    schema: str
+    name: str
+    place: str
+    shown_as: str
+    types: Mapping[str, str]
+    order: str = ""
+
+
+def write(connection: BigQuery, relations: list[Relation], target: Path, *, at_most: int) -> dict[str, int]:
+    """Copy the relations into the file `target`; returns the rows of each, also of those that were too many to copy."""
+    rows: dict[str, int] = {}
+    with duckdb.connect(target) as file:
+        file.execute("set TimeZone = 'UTC'")
+        file.execute(f"create table {NOT_COPIED} (relation varchar, rows_there bigint, place varchar)")
+        for relation in relations:
+            rows[relation.name] = connection.number_of_rows(relation.place)
+            if rows[relation.name] > at_most:
+                values = [relation.name, rows[relation.name], relation.shown_as]
+                file.execute(f"insert into {NOT_COPIED} values ($1, $2, $3)", values)
+            else:
+                _copy(connection, relation, file)
+    return rows
+
+
+def _copy(connection: BigQuery, relation: Relation, file: duckdb.DuckDBPyConnection) -> None:
+    schema, batches = connection.pages(relation.place)
+    columns = [f'"{field.name}"::{_type(relation, field)} as "{field.name}"' for field in schema]
+    order = relation.order or ", ".join(str(place + 1) for place in range(min(len(columns), LEADING)))
+    file.execute(f"create schema if not exists {relation.schema}")
+    file.register("downloaded", pa.RecordBatchReader.from_batches(schema, batches))
+    file.execute(
+        f'create table {relation.schema}."{relation.name}" as select {", ".join(columns)} from downloaded order by {order}'
+    )
+    file.unregister("downloaded")
+
+
+def _type(relation: Relation, field: pa.Field) -> str:
+    declared = relation.types.get(field.name, "").lower()
+    if declared:
+        return _TYPES.get(declared, declared)
+    if pa.types.is_decimal(field.type):
+        return f"decimal({field.type.precision}, {field.type.scale})" if field.type.precision <= 38 else "double"
+    return str(duckdb.from_arrow(pa.table({field.name: pa.nulls(0, field.type)})).types[0])
