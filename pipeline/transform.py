@@ -208,6 +208,8 @@ def _reason(message: str) -> str:
 
 
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
+    row = warehouse.publication_facts()
+    _refuse_loss(context, row)
     context.progress(_BUILT, "copying the marts into a new version")
     target = files.make_folder(folder / "version")
     rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))
@@ -215,9 +217,10 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
     files.write_json(target / "models.json", _models(built.manifest))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
     files.write_json(target / "timings.json", [_timing(result) for result in built.results])
+    facts = _facts(context, row, built, rows)
     candidate = Candidate(
         target,
-        _facts(context, warehouse.publication_facts(), built, rows),
+        facts,
         lease_token=context.run.lease_token,
         started_at=context.run.started_at,
     )
@@ -237,6 +240,31 @@ def _facts(context: StepContext, row: Mapping[str, Any], built: Build, rows: Map
         bank_timezone=row["bank_timezone"],
         tests=_summary(built),
         rows=rows,
+        transactions=int(row.get("transactions") or 0),
+    )
+
+
+def _refuse_loss(context: StepContext, row: Mapping[str, Any]) -> None:
+    """Raise DataError where much of what the published version counted is gone, or where its last day is.
+
+    A bank that lost a file looks like a bank that lost its customers: a person is to say which it is.
+    """
+    current = context.publications.current()
+    if current is None or not current.transactions:
+        return
+    share = 1 - int(row.get("transactions") or 0) / current.transactions
+    allowed = context.settings.largest_shrink
+    if share > allowed:
+        what = f"{share:.0%} of the transactions that {current.name} counted are gone, more than the {allowed:.0%} allowed"
+    elif row["as_of"] < current.as_of and context.settings.as_of is None and allowed < 1:
+        what = f"The last day of the data is {row['as_of']}; version {current.name} already knew {current.as_of}"
+    else:
+        return
+    raise DataError(
+        what,
+        where="the bank's table transactions",
+        safe=context.publications.in_words(),
+        next="put the missing files back, then neopulse run; or, if the loss is meant, NEOPULSE_LARGEST_SHRINK=1 neopulse run",
     )
 
 

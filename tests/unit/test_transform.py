@@ -49,7 +49,8 @@ MODELS = {
             {{ var("inactivity_days") }} as inactivity_days,
             '{{ var("bank_timezone") }}' as bank_timezone,
             '{{ var("activity_states") | join(" or ") }}' as activity_rule,
-            '{{ var("source_name") }}' as source_name
+            '{{ var("source_name") }}' as source_name,
+            (select count(*) from raw.users) * 100 as transactions
     """,
     "models/warehouse/fct_large.sql": "select md5(range::varchar) as text from range(2000000) order by text",
     "models/warehouse/fct_plans.sql": "select user_id, plan from raw.users -- after {{ ref('fct_large') }}",
@@ -117,12 +118,14 @@ class House:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(sql)
 
-    def transform(self, *, stop_at: str | None = None, as_of: date | None = None) -> StepResult:
+    def transform(self, *, stop_at: str | None = None, full_refresh: bool = False, **given: Any) -> StepResult:
         """Run the step as a run of its own; with `stop_at`, somebody ends it when its progress says so."""
-        settings = Settings(home=self.home, threads=1, memory_limit="80MB", as_of=as_of)  # fct_large does not fit
+        settings = Settings(home=self.home, threads=1, memory_limit="80MB", **given)  # fct_large does not fit
         lease = self.store.take_lease("this test", seconds=60)
         plan = (("transform", StepState.PENDING),)
-        run = self.store.start_run(lease, trigger="cli", requested_by="ada", plan=plan, first_step="transform")
+        run = self.store.start_run(
+            lease, trigger="cli", requested_by="ada", plan=plan, first_step="transform", full_refresh=full_refresh
+        )
 
         def progress(_fraction: float | None, text: str) -> None:
             self.told.append(text)
@@ -194,6 +197,19 @@ def _tells_about_tests_models_and_metrics(folder: Path) -> None:
     assert models["mart_customers"]["depends_on"] == ["fct_plans"]
     assert 'from "state"."warehouse"."fct_plans"' in models["mart_customers"]["sql"]
     assert metrics.read(folder / "metrics.json")["customers"].label["fr"] == "Clients"
+
+
+def test_a_bank_that_lost_much_of_what_was_published_waits_for_a_person(house: House) -> None:
+    house.transform()
+    house.land(("user_1", "STANDARD"), ("user_2", "METAL"))
+    with pytest.raises(DataError) as refusal:
+        house.transform(full_refresh=True)
+    assert refusal.value.what == "33% of the transactions that v0001 counted are gone, more than the 10% allowed"
+    current = house.publications.current()
+    assert current is not None
+    assert current.transactions == 300
+    house.transform(full_refresh=True, largest_shrink=0.34)
+    assert house.publications.current().transactions == 200  # type: ignore[union-attr]
 
 
 def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(house: House) -> None:
