@@ -2,6 +2,9 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# What the tests hold figures against. Without dependencies: lifelines asks for an older pandas than it works with, and of
+# lifetimes only a data file is read.
+PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-bigquery-live check app worker bench bench-peers
@@ -63,4 +66,5 @@ test-bigquery-live: .venv/.tested-with
 
 .venv/.tested-with: .venv/.installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(PEERS)
 	@touch $@

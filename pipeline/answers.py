@@ -80,5 +80,5 @@ def _cell(name: str, value: Any, unit: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:,.{DECIMALS.get(unit, 0) if name in ('value', 'low', 'high') else 2}f}"
+        return f"{value:,.{1 if name.endswith('_customers') else DECIMALS.get(unit, 0)}f}"
     return f"{value:,}" if isinstance(value, int) and name == "n" else str(value)

@@ -166,6 +166,12 @@ class Settings(BigQuerySettings):
         default=BANK_INITIATED_TYPES, description="Transaction types that do not count as activity; empty excludes none."
     )
     activity_minimum_amount: float = Field(default=0.0, ge=0, description="Smallest amount in USD that counts as activity.")
+    largest_shrink: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share of the published transactions that may be gone before a run refuses to publish; 1 takes any loss.",
+    )
     demo_transactions: int = Field(default=2_740_075, ge=1000, description="Size of the demo bank, in transactions.")
     demo_seed: int = Field(default=1, ge=0, description="Seed of the demo bank.")
     versions_kept: int = Field(default=5, ge=2, le=100, description="Published versions that stay on disk.")

@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResult:
     """Build, test and publish: when this returns, readers see the new version.
 
-    Raises DataError where a model or a test failed; the candidate then stays to be looked at, until the next run.
+    Raises DataError where a model or a test failed; the state then stays to be looked at, and the next run builds it anew.
     """
     landing_folder = context.settings.home / "landing"
     landing = read_landing(landing_folder)
@@ -48,7 +48,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id)
     folder = _fresh_folder(context)
     variables = _variables(context, landing)
-    with _leaving_room(folder, context):
+    with _leaving_room(folder, warehouse, context):
         increment = warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
         built = build(
@@ -84,8 +84,8 @@ def _fresh_folder(context: StepContext) -> Path:
 
 
 @contextmanager
-def _leaving_room(folder: Path, context: StepContext) -> Iterator[None]:
-    """Give the disk back when the candidate has filled it, so that the run store can record what happened."""
+def _leaving_room(folder: Path, warehouse: Warehouse, context: StepContext) -> Iterator[None]:
+    """Give the disk back when the build has filled it, so that the run store can record what happened."""
     try:
         yield
     except InterruptedRunError:
@@ -94,6 +94,7 @@ def _leaving_room(folder: Path, context: StepContext) -> Iterator[None]:
         if shutil.disk_usage(folder).free >= ROOM_TO_RECORD:
             raise
         shutil.rmtree(folder, ignore_errors=True)
+        warehouse.discard()
         raise PermanentError(
             "The disk filled up while the candidate was built",
             where=str(context.settings.home),
@@ -207,6 +208,8 @@ def _reason(message: str) -> str:
 
 
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
+    row = warehouse.publication_facts()
+    _refuse_loss(context, row)
     context.progress(_BUILT, "copying the marts into a new version")
     target = files.make_folder(folder / "version")
     rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))
@@ -214,9 +217,10 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
     files.write_json(target / "models.json", _models(built.manifest))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
     files.write_json(target / "timings.json", [_timing(result) for result in built.results])
+    facts = _facts(context, row, built, rows)
     candidate = Candidate(
         target,
-        _facts(context, warehouse.publication_facts(), built, rows),
+        facts,
         lease_token=context.run.lease_token,
         started_at=context.run.started_at,
     )
@@ -236,6 +240,31 @@ def _facts(context: StepContext, row: Mapping[str, Any], built: Build, rows: Map
         bank_timezone=row["bank_timezone"],
         tests=_summary(built),
         rows=rows,
+        transactions=int(row.get("transactions") or 0),
+    )
+
+
+def _refuse_loss(context: StepContext, row: Mapping[str, Any]) -> None:
+    """Raise DataError where much of what the published version counted is gone, or where its last day is.
+
+    A bank that lost a file looks like a bank that lost its customers: a person is to say which it is.
+    """
+    current = context.publications.current()
+    if current is None or not current.transactions:
+        return
+    share = 1 - int(row.get("transactions") or 0) / current.transactions
+    allowed = context.settings.largest_shrink
+    if share > allowed:
+        what = f"{share:.0%} of the transactions that {current.name} counted are gone, more than the {allowed:.0%} allowed"
+    elif row["as_of"] < current.as_of and context.settings.as_of is None and allowed < 1:
+        what = f"The last day of the data is {row['as_of']}; version {current.name} already knew {current.as_of}"
+    else:
+        return
+    raise DataError(
+        what,
+        where="the bank's table transactions",
+        safe=context.publications.in_words(),
+        next="put the missing files back, then neopulse run; or, if the loss is meant, NEOPULSE_LARGEST_SHRINK=1 neopulse run",
     )
 
 

@@ -82,8 +82,8 @@ def learned(customers: Sequence[Sequence[date]], on: date, window: int) -> Count
 
 
 def estimate(counts: Counts, where: Cell, window: int) -> Estimate:
-    """The probability of a cell: its share, drawn towards that of the coarser cell, and so on up to everybody."""
-    probability, observations = 0.5, 0
+    """The probability of a cell: its share, drawn towards that of the coarser cell, and never surer than all observations."""
+    probability, observations, everybody = 0.5, 0, _sum(counts, ())[0]
     for depth, weight in enumerate((1, WEIGHT, WEIGHT, WEIGHT)):
         seen, silent = _sum(counts, where[:depth])
         if depth == 3 and not seen:
@@ -93,6 +93,7 @@ def estimate(counts: Counts, where: Cell, window: int) -> Estimate:
                     return estimate(counts, (*where[:2], tenure), window)
         probability = (silent + weight * probability) / (seen + weight)
         observations = seen or observations
+    probability += (1 - 2 * probability) * 0.5 / (everybody + 1)
     low, high = _wilson(probability, WEIGHT + observations / max(1.0, window / BLOCK))
     return Estimate(probability, low, high, observations)
 
@@ -100,7 +101,8 @@ def estimate(counts: Counts, where: Cell, window: int) -> Estimate:
 def by_silence_alone(counts: Counts, where: Cell) -> float:
     """The probability by silence so far, whatever the rest."""
     (seen, silent), (all_seen, all_silent) = _sum(counts, where[:1]), _sum(counts, ())
-    return (silent + WEIGHT * (all_silent + 0.5) / (all_seen + 1)) / (seen + WEIGHT)
+    probability = (silent + WEIGHT * (all_silent + 0.5) / (all_seen + 1)) / (seen + WEIGHT)
+    return probability + (1 - 2 * probability) * 0.5 / (all_seen + 1)
 
 
 def _sum(counts: Mapping[Cell, tuple[int, int]], start: Sequence[str]) -> tuple[int, int]:

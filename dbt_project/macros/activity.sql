@@ -72,3 +72,6 @@
 
 {# The shortest window that can be asked: gaps no longer than it are bridged by every window and are in no cube. #}
 {% macro shortest_window_days() %}{{ [7, var('inactivity_days') | int] | min }}{% endmacro %}
+
+{# How many customers a day must have had in the four weeks before, so that one without any is noticed. #}
+{% macro customers_of_a_day_that_is_missed() %}20{% endmacro %}

@@ -53,7 +53,7 @@ class DuckDBWarehouse:
         """Unseal the state file and put views over the landed files into its schema `raw`."""
         under = signature(self._project, variables, engine=f"duckdb {duckdb.__version__}")
         if full_refresh:
-            self._remove()
+            self.discard()
         with self._connected() as connection:
             increment = duckdb_state.begin(
                 connection,
@@ -121,7 +121,8 @@ class DuckDBWarehouse:
         with _connected(self._path, read_only=read_only) as connection:
             yield connection
 
-    def _remove(self) -> None:
+    def discard(self) -> None:
+        """Remove the state file; the next run builds it anew."""
         for path in self._folder.glob(f"{STATE}*"):
             path.unlink()
 

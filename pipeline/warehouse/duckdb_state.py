@@ -141,9 +141,8 @@ def _forget_everything(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _write_parts(connection: duckdb.DuckDBPyConnection, change: Change) -> None:
     rows = _rows_by_path(connection, [part.fingerprint.path for part in change.parts])
-    connection.execute(
-        "create or replace table raw.parts (source_part bigint, path varchar, size bigint, modified_ns bigint, rows_landed bigint)"
-    )
+    columns = "source_part bigint, path varchar, size bigint, modified_ns bigint, rows_landed bigint"
+    connection.execute(f"create or replace table raw.parts ({columns})")
     for part in change.parts:
         mark = part.fingerprint
         values = [part.number, str(mark.path), mark.size, mark.modified_ns, rows[mark.path]]

@@ -77,6 +77,8 @@ class Facts:
     bank_timezone: str
     tests: TestSummary
     rows: Mapping[str, int]
+    transactions: int = 0
+    """Usable transactions that the bank had."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -356,6 +356,7 @@ def test_who_came_once_is_neither_surely_gone_nor_surely_there(simulated: Simula
 # --- from run to run --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_runs_that_build_on_each_other_say_what_one_run_says(lives: dict[str, tuple[date, ...]], tmp_path: Path) -> None:
     customers = [days for days in lives.values() if days]
     early = [without_june(days) for days in customers]

@@ -49,7 +49,8 @@ MODELS = {
             {{ var("inactivity_days") }} as inactivity_days,
             '{{ var("bank_timezone") }}' as bank_timezone,
             '{{ var("activity_states") | join(" or ") }}' as activity_rule,
-            '{{ var("source_name") }}' as source_name
+            '{{ var("source_name") }}' as source_name,
+            (select count(*) from raw.users) * 100 as transactions
     """,
     "models/warehouse/fct_large.sql": "select md5(range::varchar) as text from range(2000000) order by text",
     "models/warehouse/fct_plans.sql": "select user_id, plan from raw.users -- after {{ ref('fct_large') }}",
@@ -117,12 +118,14 @@ class House:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(sql)
 
-    def transform(self, *, stop_at: str | None = None, as_of: date | None = None) -> StepResult:
+    def transform(self, *, stop_at: str | None = None, full_refresh: bool = False, **given: Any) -> StepResult:
         """Run the step as a run of its own; with `stop_at`, somebody ends it when its progress says so."""
-        settings = Settings(home=self.home, threads=1, memory_limit="80MB", as_of=as_of)  # fct_large does not fit
+        settings = Settings(home=self.home, threads=1, memory_limit="80MB", **given)  # fct_large does not fit
         lease = self.store.take_lease("this test", seconds=60)
         plan = (("transform", StepState.PENDING),)
-        run = self.store.start_run(lease, trigger="cli", requested_by="ada", plan=plan, first_step="transform")
+        run = self.store.start_run(
+            lease, trigger="cli", requested_by="ada", plan=plan, first_step="transform", full_refresh=full_refresh
+        )
 
         def progress(_fraction: float | None, text: str) -> None:
             self.told.append(text)
@@ -192,8 +195,21 @@ def _tells_about_tests_models_and_metrics(folder: Path) -> None:
     assert models["mart_customers"]["description"] == "Each customer with a plan."
     assert models["mart_customers"]["columns"]["user_id"] == "Who."
     assert models["mart_customers"]["depends_on"] == ["fct_plans"]
-    assert 'from "candidate"."warehouse"."fct_plans"' in models["mart_customers"]["sql"]
+    assert 'from "state"."warehouse"."fct_plans"' in models["mart_customers"]["sql"]
     assert metrics.read(folder / "metrics.json")["customers"].label["fr"] == "Clients"
+
+
+def test_a_bank_that_lost_much_of_what_was_published_waits_for_a_person(house: House) -> None:
+    house.transform()
+    house.land(("user_1", "STANDARD"), ("user_2", "METAL"))
+    with pytest.raises(DataError) as refusal:
+        house.transform(full_refresh=True)
+    assert refusal.value.what == "33% of the transactions that v0001 counted are gone, more than the 10% allowed"
+    current = house.publications.current()
+    assert current is not None
+    assert current.transactions == 300
+    house.transform(full_refresh=True, largest_shrink=0.34)
+    assert house.publications.current().transactions == 200  # type: ignore[union-attr]
 
 
 def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(house: House) -> None:
@@ -210,7 +226,7 @@ def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(
     assert error.safe == "Nothing has been published yet"
     assert error.next == "mend the data or the model, then neopulse run --from transform"
     assert house.publications.current() is None
-    assert (house.home / "candidates" / "1" / "candidate.duckdb").is_file()
+    assert (house.home / "warehouse" / "state.duckdb").is_file()
 
 
 def test_a_model_that_cannot_be_built_is_named_with_the_reason(house: House) -> None:
@@ -241,6 +257,7 @@ def test_a_candidate_that_filled_the_disk_is_removed_so_that_the_failure_can_be_
         house.transform()
     assert refusal.value.what == "The disk filled up while the candidate was built"
     assert list((house.home / "candidates").iterdir()) == []
+    assert list((house.home / "warehouse").iterdir()) == []
 
 
 def test_a_pinned_day_that_is_not_over_is_refused_before_anything_is_built(house: House) -> None:
@@ -254,7 +271,7 @@ def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House
     house.model("models/marts/mart_slow.sql", SLOW)
     with pytest.raises(InterruptedRunError):
         house.transform(stop_at="mart_slow")
-    assert _is_let_go(house.home / "candidates" / "1" / "candidate.duckdb", within_seconds=1)
+    assert _is_let_go(house.home / "warehouse" / "state.duckdb", within_seconds=1)
     assert house.publications.current() is None
 
 
@@ -268,7 +285,7 @@ def watch(events):
         print("going on", flush=True)
 
 project, folder = map(Path, sys.argv[1:])
-environment = {"DBT_CANDIDATE": str(folder / "candidate.duckdb"), "DBT_THREADS": "1", "DBT_MEMORY_LIMIT": "500MB"}
+environment = {"DBT_WAREHOUSE_FILE": str(folder / "state.duckdb"), "DBT_THREADS": "1", "DBT_MEMORY_LIMIT": "500MB"}
 environment |= {"DBT_TEMP_FOLDER": str(folder / "spill")}
 build(project, folder, variables={}, environment=environment, watch=watch)
 """
@@ -281,9 +298,9 @@ def test_a_build_whose_parent_is_killed_ends_with_it(house: House, tmp_path: Pat
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "going on\n"
-        assert not _is_let_go(tmp_path / "candidate.duckdb", within_seconds=0)
+        assert not _is_let_go(tmp_path / "state.duckdb", within_seconds=0)
         parent.kill()
-        assert _is_let_go(tmp_path / "candidate.duckdb", within_seconds=2)
+        assert _is_let_go(tmp_path / "state.duckdb", within_seconds=2)
 
 
 def _is_let_go(database: Path, *, within_seconds: float) -> bool:

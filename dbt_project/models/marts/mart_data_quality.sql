@@ -1,10 +1,35 @@
 -- grain: one row per raw table, reason and what was done
 with rejected_rows as (select * from {{ ref('rejected_rows') }}),
 
+days as (
+    select dates.date_day, coalesce(counts.active_customers, 0) as active_customers
+    from {{ ref('dim_dates') }} as dates
+    left join {{ ref('mart_daily_counts_by_dimension') }} as counts on dates.date_day = counts.date and counts.segment = 'all'
+    where not dates.is_after_as_of
+),
+
+with_the_weeks_before as (
+    select
+        *,
+        avg(active_customers) over (order by date_day rows between 28 preceding and 1 preceding) as customers_before,
+    from days
+),
+
+-- in a bank where dozens of customers are active on any day, a day without one is a day that was not loaded
+missing_days as (
+    select count(*) as days
+    from with_the_weeks_before
+    where active_customers = 0 and customers_before >= {{ customers_of_a_day_that_is_missed() }}
+),
+
 final as (
     select source_table, reason, disposition, count(*) as rows_affected
     from rejected_rows
     group by source_table, reason, disposition
+    union all
+    select 'transactions', 'day_without_activity', 'kept', days
+    from missing_days
+    where days > 0
 )
 
 select * from final

@@ -99,11 +99,21 @@ by_younger as (
     from by_tenure
 ),
 
+-- no cell is surer than half an observation among all of them: what is drawn from level to level counts the same ones again
+kept_uncertain as (
+    select
+        *,
+        {%- for share in ['tenure_share', 'younger_tenure_share', 'silence_share'] %}
+        {{ share }} + (1 - 2 * {{ share }}) * 0.5e0 / (everybody_customers + 1) as uncertain_{{ share }},
+        {%- endfor %}
+    from by_younger
+),
+
 -- a cell that nobody was ever seen in has the estimate, the count and the interval of another
 served as (
     select
         *,
-        coalesce(younger_tenure_share, tenure_share) as probability,
+        coalesce(uncertain_younger_tenure_share, uncertain_tenure_share) as probability,
         case
             when tenure_customers > 0 then 'silence, frequency and tenure'
             when younger_tenure_customers > 0 then 'silence, frequency and a younger tenure'
@@ -117,7 +127,7 @@ served as (
             when silence_customers > 0 then silence_customers
             else everybody_customers
         end as observations,
-    from by_younger
+    from kept_uncertain
 ),
 
 weighed as (
@@ -138,7 +148,7 @@ final as (
         probability as silence_probability,
         {{ wilson_low('probability * weight', 'weight') }} as silence_probability_low,
         {{ wilson_high('probability * weight', 'weight') }} as silence_probability_high,
-        silence_share as probability_by_silence_alone,
+        uncertain_silence_share as probability_by_silence_alone,
     from weighed
 )
 
