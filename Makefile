@@ -2,13 +2,17 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# What the tests hold figures against. Without dependencies: lifelines asks for an older pandas than it works with, and of
+# lifetimes only a data file is read.
+PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test check app worker bench bench-peers
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
 	@echo "make test    environment, test tools, every test"
+	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
 	@echo "make bench   measure against the floor and the peers: BENCH_TRANSACTIONS=N, default 10000000"
@@ -47,6 +51,9 @@ bench-peers: .venv-bench/.installed
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
+test-bigquery-live: .venv/.tested-with
+	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py
+
 .venv/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "neopulse needs Python 3.11 or newer; $(PYTHON) is older. Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
@@ -59,4 +66,5 @@ bench-peers: .venv-bench/.installed
 
 .venv/.tested-with: .venv/.installed
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(PEERS)
 	@touch $@

@@ -56,13 +56,12 @@ class BigQuery:
     def execute(self, sql: str) -> None:
         """Run statements that change something, to their end."""
         with errors_in_words():
-            self._finished(self._client.query(sql, job_config=self._query_config(), location=self._location))
+            self._finished(self._started(sql))
 
     def rows(self, sql: str) -> list[dict[str, Any]]:
         """The rows of one query."""
         with errors_in_words():
-            job = self._client.query(sql, job_config=self._query_config(), location=self._location)
-            return [dict(row.items()) for row in self._finished(job)]
+            return [dict(row.items()) for row in self._finished(self._started(sql))]
 
     def bytes_of(self, sql: str) -> int:
         """The bytes that a query would scan; nothing is run and nothing is billed."""
@@ -70,7 +69,7 @@ class BigQuery:
 
         with errors_in_words():
             config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=dict(self._limits.labels))
-            return int(self._client.query(sql, job_config=config, location=self._location).total_bytes_processed or 0)
+            return int(self._started(sql, config).total_bytes_processed or 0)
 
     def table(self, name: str) -> bigquery.Table | None:
         """What is known of `dataset.table`, with or without a project before it; None where there is none."""
@@ -78,7 +77,7 @@ class BigQuery:
 
         with errors_in_words():
             try:
-                return self._client.get_table(self._qualified(name))
+                return self._client.get_table(self._qualified(name), retry=_patience())
             except NotFound:
                 return None
 
@@ -95,14 +94,15 @@ class BigQuery:
 
         with errors_in_words():
             try:
-                return sorted(item.table_id for item in self._client.list_tables(self._qualified(dataset)))
+                return sorted(item.table_id for item in self._client.list_tables(self._qualified(dataset), retry=_patience()))
             except NotFound:
                 return []
 
     def datasets(self, beginning: str) -> list[str]:
         """The names of the project's datasets that begin so."""
         with errors_in_words():
-            return sorted(item.dataset_id for item in self._client.list_datasets() if item.dataset_id.startswith(beginning))
+            found = self._client.list_datasets(retry=_patience())
+            return sorted(item.dataset_id for item in found if item.dataset_id.startswith(beginning))
 
     def make_dataset(self, name: str, *, description: str) -> None:
         """Make a dataset unless it is there; raises ConfigurationError where it is there in another location."""
@@ -112,7 +112,7 @@ class BigQuery:
             dataset = bigquery.Dataset(self._qualified(name))
             dataset.location, dataset.description = self._location, description
             dataset.labels = {"application": APPLICATION}
-            made = self._client.create_dataset(dataset, exists_ok=True)
+            made = self._client.create_dataset(dataset, exists_ok=True, retry=_patience())
         if (made.location or self._location).upper() != self._location.upper():
             raise ConfigurationError(
                 f"The dataset {name} lies in {made.location}, not in {self._location}",
@@ -127,14 +127,14 @@ class BigQuery:
 
         views = {"dataset": {"projectId": self.project, "datasetId": reader}, "targetTypes": ["VIEWS"]}
         with errors_in_words():
-            found = self._client.get_dataset(self._qualified(dataset))
+            found = self._client.get_dataset(self._qualified(dataset), retry=_patience())
             found.access_entries = [*found.access_entries, bigquery.AccessEntry(entity_type="dataset", entity_id=views)]
-            self._client.update_dataset(found, ["access_entries"])
+            self._client.update_dataset(found, ["access_entries"], retry=_patience())
 
     def drop_dataset(self, name: str) -> None:
         """Remove a dataset with all its tables, if it is there."""
         with errors_in_words():
-            self._client.delete_dataset(self._qualified(name), delete_contents=True, not_found_ok=True)
+            self._client.delete_dataset(self._qualified(name), delete_contents=True, not_found_ok=True, retry=_patience())
 
     def copy_tables(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Copy tables and what views show, each `(from, to)` as `dataset.table`; a table that is there is replaced."""
@@ -146,10 +146,10 @@ class BigQuery:
                 self._finished(job)
 
     def _copying(self, one: str, other: str, config: Any) -> Any:
-        if self._client.get_table(one).table_type == "TABLE":
-            return self._client.copy_table(one, other, job_config=config, location=self._location)
+        if self._client.get_table(one, retry=_patience()).table_type == "TABLE":
+            return self._client.copy_table(one, other, job_config=config, location=self._location, retry=_patience())
         statement = f"create or replace table `{other}` as select * from `{one}`"
-        return self._client.query(statement, job_config=self._query_config(), location=self._location)
+        return self._started(statement)
 
     def load_parquet(self, path: Path, table: str) -> None:
         """Make `dataset.table` what a Parquet file says; where it already is, nothing is done.
@@ -170,7 +170,7 @@ class BigQuery:
             if made is not None:  # else the job of that id is an old one, and its table was removed since
                 made.labels = {**(made.labels or {}), CONTENT: content}
                 with errors_in_words():
-                    self._client.update_table(made, ["labels"])
+                    self._client.update_table(made, ["labels"], retry=_patience())
                 return
         raise TransientError(f"{table} is not there after it was loaded", where="BigQuery", next="neopulse run")
 
@@ -186,7 +186,7 @@ class BigQuery:
                     content, self._qualified(table), job_id=job_id, job_config=config, location=self._location
                 )
         except Conflict:
-            job = self._client.get_job(job_id, location=self._location)
+            job = self._client.get_job(job_id, location=self._location, retry=_patience())
         self._finished(job)
 
     def pages(self, name: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -201,11 +201,11 @@ class BigQuery:
         return first.schema, _chained(first, batches)
 
     def _all_rows(self, name: str) -> Any:
-        found = self._client.get_table(self._qualified(name))
+        found = self._client.get_table(self._qualified(name), retry=_patience())
         if found.table_type == "TABLE":
-            return self._client.list_rows(found)
+            return self._client.list_rows(found, retry=_patience())
         query = f"select * from `{self._qualified(name)}`"
-        return self._finished(self._client.query(query, job_config=self._query_config(), location=self._location))
+        return self._finished(self._started(query))
 
     def _storage_client(self) -> Any:
         try:
@@ -226,14 +226,30 @@ class BigQuery:
             config.maximum_bytes_billed = self._limits.maximum_bytes
         return config
 
-    def _finished(self, job: Any) -> Any:
-        from google.cloud.bigquery import DEFAULT_RETRY
+    def _started(self, sql: str, config: Any = None) -> Any:
+        from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
 
-        return job.result(timeout=self._limits.seconds, retry=DEFAULT_RETRY.with_timeout(RETRY_SECONDS))
+        return self._client.query(
+            sql,
+            job_config=config or self._query_config(),
+            location=self._location,
+            retry=_patience(),
+            job_retry=DEFAULT_JOB_RETRY.with_timeout(RETRY_SECONDS),
+        )
+
+    def _finished(self, job: Any) -> Any:
+        return job.result(timeout=self._limits.seconds, retry=_patience())
 
     def _qualified(self, name: str) -> str:
         """The name with the project before it, unless another one stands there."""
         return name if name.count(".") == 2 else f"{self.project}.{name}"
+
+
+def _patience() -> Any:
+    """How long a call is tried again while the service asks to wait; the library's own ten minutes are a person's morning."""
+    from google.cloud.bigquery import DEFAULT_RETRY
+
+    return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
 
 
 def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

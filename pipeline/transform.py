@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResult:
     """Build, test and publish: when this returns, readers see the new version.
 
-    Raises DataError where a model or a test failed; the candidate then stays to be looked at, until the next run.
+    Raises DataError where a model or a test failed; the state then stays to be looked at, and the next run builds it anew.
     """
     landing_folder = context.settings.home / "landing"
     landing = read_landing(landing_folder)
@@ -48,7 +48,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id)
     folder = _fresh_folder(context)
     variables = _variables(context, landing)
-    with _leaving_room(folder, context):
+    with _leaving_room(folder, warehouse, context):
         increment = warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
         built = build(
@@ -84,8 +84,8 @@ def _fresh_folder(context: StepContext) -> Path:
 
 
 @contextmanager
-def _leaving_room(folder: Path, context: StepContext) -> Iterator[None]:
-    """Give the disk back when the candidate has filled it, so that the run store can record what happened."""
+def _leaving_room(folder: Path, warehouse: Warehouse, context: StepContext) -> Iterator[None]:
+    """Give the disk back when the build has filled it, so that the run store can record what happened."""
     try:
         yield
     except InterruptedRunError:
@@ -94,6 +94,7 @@ def _leaving_room(folder: Path, context: StepContext) -> Iterator[None]:
         if shutil.disk_usage(folder).free >= ROOM_TO_RECORD:
             raise
         shutil.rmtree(folder, ignore_errors=True)
+        warehouse.discard()
         raise PermanentError(
             "The disk filled up while the candidate was built",
             where=str(context.settings.home),

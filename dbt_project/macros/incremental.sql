@@ -74,9 +74,27 @@
         count(*) as transactions,
         {{ neopulse.fingerprint(neopulse.typed_content() + ['rejection_reason']) }} as fingerprint
     from {{ typed_transactions }}
-    where source_part in (select source_part from {{ source('bank', 'changed_parts') }})
+    where {{ neopulse.in_changed_parts() }}
     group by transaction_date
 {% endmacro %}
+
+{# Of typed transactions: the rows of changed parts. #}
+{% macro in_changed_parts() %}{{ return(adapter.dispatch('in_changed_parts', 'neopulse')()) }}{% endmacro %}
+
+{% macro duckdb__in_changed_parts() %}source_part in (select source_part from {{ source('bank', 'changed_parts') }}){% endmacro %}
+
+{# BigQuery passes over the partitions of other days only where it is told the days: a part is a UTC day, so at most the day beside it. #}
+{% macro default__in_changed_parts() -%}
+    {%- set parts = source('bank', 'changed_parts') -%}
+    source_part in (select source_part from {{ parts }})
+    {%- if execute and neopulse.builds_on_the_last_run() %}
+        {%- set days = run_query(
+            'select string_agg(distinct format("date \'%t\'", date_add(date_from_unix_date(source_part), interval beside day)), ", ") as days from '
+            ~ parts ~ ' cross join unnest([-1, 0, 1]) as beside where source_part > -700000'
+        ).columns[0].values()[0] %}
+        and (transaction_date is null{% if days %} or transaction_date in ({{ days }}){% endif %})
+    {%- endif -%}
+{%- endmacro %}
 
 {% macro remember_days_of_changed_parts() %}
     {%- if is_incremental() -%}

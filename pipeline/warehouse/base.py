@@ -43,6 +43,9 @@ class Warehouse(Protocol):
     def seal(self) -> None:
         """Say that all of the state was built and tested; the next run may build on it."""
 
+    def discard(self) -> None:
+        """Give back the room that the state takes on this machine's disk; the next run builds it anew."""
+
     def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Copy what readers may see into the folder `target`; returns the rows of each relation.
 

@@ -97,6 +97,9 @@ class BigQueryWarehouse:
         if self._state is not None:
             self._state.seal()
 
+    def discard(self) -> None:
+        """Nothing: the state is not on this machine."""
+
     def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Download what readers may see into the folder `target`, in the types that the models declare."""
         relations = [

@@ -27,6 +27,7 @@ from pipeline.warehouse.base import Increment
 TRANSACTIONS = "transactions"
 OTHER_TABLES = tuple(name for name in RAW_TABLES if name != TRANSACTIONS)
 LARGEST_SHARE = 0.5  # of the bank's rows that an increment may read; more of them, and a full build costs no more
+NEEDED = {"typed_transactions", "customer_accounts", "dim_publication"}  # of the last build, to know what has changed
 BUILT = ("staging", "warehouse", "marts")
 _PARTS = pa.schema(
     [("source_part", pa.int64()), ("rows_landed", pa.int64()), ("fingerprint", pa.string()), ("partition_mark", pa.string())]
@@ -102,6 +103,8 @@ class State:
             return "the last build did not end well"
         if found[0]["signature"] != signature:
             return "settings or models have changed"
+        if not NEEDED.issubset(self._connection.tables(self._dataset("warehouse"))):
+            return "what was built is not there any more"
         return ""
 
     def _previous_as_of(self) -> str:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from pipeline import files
 from pipeline.errors import DataError, NeopulseError, PermanentError
 from pipeline.sources.landing import Landing
-from pipeline.warehouse import duckdb_state
+from pipeline.warehouse import duckdb_state, read_copy
 from pipeline.warehouse.base import Increment
 from pipeline.warehouse.publication import DATABASE
 from pipeline.warehouse.signature import signature
@@ -53,7 +53,7 @@ class DuckDBWarehouse:
         """Unseal the state file and put views over the landed files into its schema `raw`."""
         under = signature(self._project, variables, engine=f"duckdb {duckdb.__version__}")
         if full_refresh:
-            self._remove()
+            self.discard()
         with self._connected() as connection:
             increment = duckdb_state.begin(
                 connection,
@@ -121,7 +121,8 @@ class DuckDBWarehouse:
         with _connected(self._path, read_only=read_only) as connection:
             yield connection
 
-    def _remove(self) -> None:
+    def discard(self) -> None:
+        """Remove the state file; the next run builds it anew."""
         for path in self._folder.glob(f"{STATE}*"):
             path.unlink()
 
@@ -160,8 +161,12 @@ class ReadOnlyDuckDB:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        with self._connection.cursor() as cursor:
-            table = cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        try:
+            with self._connection.cursor() as cursor:
+                table = cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+        except duckdb.CatalogException as error:
+            read_copy.refuse_what_was_not_copied(self._connection, error)
+            raise
         if table.nbytes <= KEPT_BYTES:
             self._keep(key, table)
         return table

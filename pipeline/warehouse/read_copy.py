@@ -6,7 +6,9 @@ for one of them is told its place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.bigquery import BigQuery
+from pipeline.errors import ConfigurationError
+from pipeline.settings import PREFIX
 
 NOT_COPIED = "main.not_copied"
 LEADING = 3  # columns that a table is ordered by where nothing else is said
@@ -67,3 +71,16 @@ def _type(relation: Relation, field: pa.Field) -> str:
     if pa.types.is_decimal(field.type):
         return f"decimal({field.type.precision}, {field.type.scale})" if field.type.precision <= 38 else "double"
     return str(duckdb.from_arrow(pa.table({field.name: pa.nulls(0, field.type)})).types[0])
+
+
+def refuse_what_was_not_copied(file: duckdb.DuckDBPyConnection, error: duckdb.CatalogException) -> None:
+    """Raise ConfigurationError where what could not be found is a table that was too long to copy."""
+    with suppress(duckdb.Error), file.cursor() as cursor:
+        for relation, rows, place in cursor.execute(f"select * from {NOT_COPIED}").fetchall():
+            if re.search(rf"\b{re.escape(relation)}\b", str(error)):
+                raise ConfigurationError(
+                    f"{relation} has {rows:,} rows and stays in BigQuery",
+                    where=place,
+                    safe="Every figure that is not a list of single customers",
+                    next=f"read it there, or raise {PREFIX}BIGQUERY_READ_COPY_ROWS, then neopulse run",
+                ) from error

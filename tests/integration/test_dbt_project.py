@@ -41,15 +41,16 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     histories.write_csv(folder, bank.tables())
     landing = land(folder, candidate / "landing", clock=SystemClock(), progress=lambda _fraction, _text: None)
     facts = land_country_facts(candidate / "landing")
-    warehouse = DuckDBWarehouse(memory_limit="1GB", threads=2)
-    warehouse.prepare(candidate, landing.tables, external={"external_countries": facts.path})
+    warehouse = DuckDBWarehouse(candidate, project=DBT_PROJECT, memory_limit="1GB", threads=2)
+    variables = {"current_bank_day": "2019-04-01", "inactivity_days": 90}
+    warehouse.prepare(landing, external={"external_countries": facts.path}, variables=variables, full_refresh=True)
     command = [
         *(sys.executable, "-m", "dbt.cli.main", "build", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(candidate / "target"), "--log-path", str(candidate / "logs"), "--no-use-colors"),
         *("--no-version-check", "--no-send-anonymous-usage-stats", "--no-partial-parse"),
         *("--vars", "current_bank_day: 2019-04-01"),
     ]
-    subprocess.run(command, env={**os.environ, **warehouse.environment(candidate)}, capture_output=True, check=False)
+    subprocess.run(command, env={**os.environ, **warehouse.environment()}, capture_output=True, check=False)
     return candidate / "target"
 
 

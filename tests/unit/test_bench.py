@@ -15,8 +15,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as parquet
 import pytest
+from click.testing import CliRunner
 
 from benchmarks import banks, chain, figures, page, spans
+from benchmarks.__main__ import main
 from benchmarks.banks import Bank
 from benchmarks.bench import Bench, job, repeated
 from benchmarks.job import OPEN, Job, Stretches
@@ -276,6 +278,18 @@ def test_the_page_says_what_holds_what_does_not_and_where_others_are_quicker() -
     assert "| pandas | does not fit into memory |" in text
     assert "all that it checks on the way: DuckDB, breaks only: neopulse's way as one bare statement; Polars, streaming." in text
     assert "Quicker than the bare statement: nobody." in text
+
+
+def test_the_command_keeps_the_figures_and_writes_the_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(figures, "LATEST", tmp_path / "latest.json")
+    monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
+    monkeypatch.setattr(banks, "bank", lambda transactions: Bank(transactions, tmp_path))
+    monkeypatch.setattr(Bench, "measure", lambda bench: _measured(bench.found["transactions"]))
+    ended = CliRunner().invoke(main, ["--transactions", "5000000"])
+    assert ended.exit_code == 0, ended.output
+    kept = json.loads((tmp_path / "latest.json").read_text())
+    assert kept["run_over_floor"] == {"5000000": 4.5}
+    assert "5 million" in (tmp_path / "performance.md").read_text()
 
 
 def test_the_page_is_what_the_figures_say() -> None:

@@ -1,4 +1,4 @@
-"""DuckDB as the warehouse: what a candidate sees of the landed files, and what a reader may do with a version."""
+"""DuckDB as the warehouse: what its state sees of the landed files, and what a reader may do with a version."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ import pyarrow.parquet
 import pytest
 
 from pipeline.errors import DataError, PermanentError
-from pipeline.sources.landing import Fingerprint, LandedTable
+from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
-from pipeline.warehouse.duckdb import CANDIDATE, DuckDBWarehouse, ReadOnlyDuckDB
+from pipeline.warehouse.duckdb import STATE, DuckDBWarehouse, ReadOnlyDuckDB
 
 
 def landed(folder: Path, name: str, *parts: dict[str, list[Any]]) -> LandedTable:
@@ -31,14 +31,23 @@ def landed(folder: Path, name: str, *parts: dict[str, list[Any]]) -> LandedTable
     return LandedTable(name, tuple(marks), 0, RAW_TABLES[name].columns)
 
 
+VARIABLES = {"current_bank_day": "2019-05-17", "inactivity_days": 90}
+
+
+def warehouse_in(folder: Path) -> DuckDBWarehouse:
+    """A warehouse whose state is in that folder, over a project without models."""
+    project = folder / "project"
+    project.mkdir(parents=True, exist_ok=True)
+    (project / "dbt_project.yml").write_text("name: empty")
+    return DuckDBWarehouse(folder, project=project, memory_limit="500MB", threads=1)
+
+
 def prepared(folder: Path, *tables: LandedTable, external: Path | None = None) -> list[Any]:
-    """What a candidate over these tables sees in `raw.transactions`: the amount, the moment and the code of each row."""
-    folder.mkdir(parents=True, exist_ok=True)
-    warehouse = DuckDBWarehouse(memory_limit="500MB", threads=1)
-    warehouse.prepare(
-        folder, {table.name: table for table in tables}, external={"external_countries": external} if external else {}
-    )
-    with duckdb.connect(folder / CANDIDATE) as connection:
+    """What a state over these tables sees in `raw.transactions`: the amount, the moment and the code of each row."""
+    landing = Landing("files", datetime(2019, 5, 17, tzinfo=UTC), {table.name: table for table in tables})
+    facts = {"external_countries": external} if external else {}
+    warehouse_in(folder).prepare(landing, external=facts, variables=VARIABLES, full_refresh=False)
+    with duckdb.connect(folder / STATE) as connection:
         select = "select amount_usd, created_date, ea_merchant_mcc from raw.transactions order by all"
         return connection.execute(select).fetchall()
 
@@ -59,7 +68,7 @@ def test_every_value_of_the_bank_is_a_text_whatever_type_its_file_has(tmp_path: 
 
 def test_a_table_that_the_bank_left_out_is_there_and_empty(tmp_path: Path) -> None:
     assert prepared(tmp_path) == []
-    with duckdb.connect(tmp_path / CANDIDATE) as connection:
+    with duckdb.connect(tmp_path / STATE) as connection:
         columns = connection.execute("select * from raw.notifications").description
     assert tuple(column[0] for column in columns) == RAW_TABLES["notifications"].columns
 
@@ -69,7 +78,7 @@ def test_external_facts_keep_their_types_and_a_folder_may_have_a_quotation_mark(
     folder.mkdir()
     pa.parquet.write_table(pa.table({"alpha_2": ["FR"], "population": [68_000_000]}), folder / "facts.parquet")
     prepared(folder, landed(folder, "transactions", {"amount_usd": ["1"]}), external=folder / "facts.parquet")
-    with duckdb.connect(folder / CANDIDATE) as connection:
+    with duckdb.connect(folder / STATE) as connection:
         assert connection.execute("select * from raw.external_countries").fetchall() == [("FR", 68_000_000)]
 
 
@@ -83,10 +92,10 @@ def test_a_landed_file_that_is_no_parquet_is_told_in_one_line(tmp_path: Path) ->
 
 
 def test_a_bank_without_a_complete_day_is_refused(tmp_path: Path) -> None:
-    with duckdb.connect(tmp_path / CANDIDATE) as connection:
+    with duckdb.connect(tmp_path / STATE) as connection:
         connection.execute("create schema warehouse; create table warehouse.dim_publication as select null::date as as_of")
     with pytest.raises(DataError) as refusal:
-        DuckDBWarehouse(memory_limit="500MB").publication_facts(tmp_path)
+        warehouse_in(tmp_path).publication_facts()
     assert refusal.value.what == "The data holds no complete day: there is nothing to count up to"
 
 

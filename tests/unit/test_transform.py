@@ -192,7 +192,7 @@ def _tells_about_tests_models_and_metrics(folder: Path) -> None:
     assert models["mart_customers"]["description"] == "Each customer with a plan."
     assert models["mart_customers"]["columns"]["user_id"] == "Who."
     assert models["mart_customers"]["depends_on"] == ["fct_plans"]
-    assert 'from "candidate"."warehouse"."fct_plans"' in models["mart_customers"]["sql"]
+    assert 'from "state"."warehouse"."fct_plans"' in models["mart_customers"]["sql"]
     assert metrics.read(folder / "metrics.json")["customers"].label["fr"] == "Clients"
 
 
@@ -210,7 +210,7 @@ def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(
     assert error.safe == "Nothing has been published yet"
     assert error.next == "mend the data or the model, then neopulse run --from transform"
     assert house.publications.current() is None
-    assert (house.home / "candidates" / "1" / "candidate.duckdb").is_file()
+    assert (house.home / "warehouse" / "state.duckdb").is_file()
 
 
 def test_a_model_that_cannot_be_built_is_named_with_the_reason(house: House) -> None:
@@ -241,6 +241,7 @@ def test_a_candidate_that_filled_the_disk_is_removed_so_that_the_failure_can_be_
         house.transform()
     assert refusal.value.what == "The disk filled up while the candidate was built"
     assert list((house.home / "candidates").iterdir()) == []
+    assert list((house.home / "warehouse").iterdir()) == []
 
 
 def test_a_pinned_day_that_is_not_over_is_refused_before_anything_is_built(house: House) -> None:
@@ -254,7 +255,7 @@ def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House
     house.model("models/marts/mart_slow.sql", SLOW)
     with pytest.raises(InterruptedRunError):
         house.transform(stop_at="mart_slow")
-    assert _is_let_go(house.home / "candidates" / "1" / "candidate.duckdb", within_seconds=1)
+    assert _is_let_go(house.home / "warehouse" / "state.duckdb", within_seconds=1)
     assert house.publications.current() is None
 
 
@@ -268,7 +269,7 @@ def watch(events):
         print("going on", flush=True)
 
 project, folder = map(Path, sys.argv[1:])
-environment = {"DBT_CANDIDATE": str(folder / "candidate.duckdb"), "DBT_THREADS": "1", "DBT_MEMORY_LIMIT": "500MB"}
+environment = {"DBT_WAREHOUSE_FILE": str(folder / "state.duckdb"), "DBT_THREADS": "1", "DBT_MEMORY_LIMIT": "500MB"}
 environment |= {"DBT_TEMP_FOLDER": str(folder / "spill")}
 build(project, folder, variables={}, environment=environment, watch=watch)
 """
@@ -281,9 +282,9 @@ def test_a_build_whose_parent_is_killed_ends_with_it(house: House, tmp_path: Pat
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == "going on\n"
-        assert not _is_let_go(tmp_path / "candidate.duckdb", within_seconds=0)
+        assert not _is_let_go(tmp_path / "state.duckdb", within_seconds=0)
         parent.kill()
-        assert _is_let_go(tmp_path / "candidate.duckdb", within_seconds=2)
+        assert _is_let_go(tmp_path / "state.duckdb", within_seconds=2)
 
 
 def _is_let_go(database: Path, *, within_seconds: float) -> bool:

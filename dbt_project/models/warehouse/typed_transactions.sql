@@ -3,7 +3,7 @@
     materialized='incremental',
     pre_hook=[
         "{{ neopulse.remember_days_of_changed_parts() }}",
-        "{{ neopulse.forget('source_part in (select source_part from ' ~ source('bank', 'changed_parts') ~ ')') }}",
+        "{{ neopulse.forget(neopulse.in_changed_parts()) }}",
     ],
 ) }}
 

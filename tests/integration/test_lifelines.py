@@ -1,0 +1,78 @@
+"""The survival curve and its interval, for any window and segment, against the `lifelines` package to 1e-9."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import builds
+import oracle
+import pytest
+from chain import LONG_AFTER, Published, publish
+from histories import Row, random_bank, write_csv
+from survival_curves import assert_is_lifelines_curve, first_lapse
+
+from pipeline.marts import CUSTOMER_DIMENSIONS
+
+lifelines = pytest.importorskip("lifelines", reason="the package lifelines is not installed")
+
+pytestmark = pytest.mark.slow
+SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "neobank_sample"
+WINDOWS = (7, 14, 29, 30, 31, 60, 90, 180)
+
+
+def random_tables(seed: int) -> dict[str, list[Row]]:
+    return random_bank(seed, customers=160, first_day=date(2019, 10, 20), last_day=date(2020, 11, 17)).tables()
+
+
+def sample_tables() -> dict[str, Any]:
+    if not SAMPLE.is_dir():
+        pytest.skip(f"the real sample is not at {SAMPLE}")
+    return oracle.read_folder(SAMPLE)
+
+
+BANKS: dict[str, Callable[[], dict[str, Any]]] = {
+    **{f"random bank {seed}": partial(random_tables, seed) for seed in (1, 2, 3)},
+    "the real sample": sample_tables,
+}
+
+
+@pytest.fixture(scope="module", params=BANKS)
+def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Published, oracle.Bank]:
+    tables = BANKS[request.param]()
+    raw = write_csv(tmp_path_factory.mktemp("raw"), tables)
+    with builds.building(builds.direct):
+        published = publish(raw, tmp_path_factory.mktemp("home"))
+    return published, oracle.bank(tables, current_day=LONG_AFTER.date())
+
+
+@pytest.mark.parametrize("window", WINDOWS)
+def test_survival_is_what_lifelines_estimates(both: tuple[Published, oracle.Bank], window: int) -> None:
+    published, bank = both
+    times = [time for one in bank.ever_active if (time := first_lapse(one, window, bank.as_of))]
+    assert any(happened for _, happened in times) or window >= 90  # the real sample is too short for these
+    assert_is_lifelines_curve(published, times, {"window": window})
+
+
+@pytest.mark.parametrize("dimension", CUSTOMER_DIMENSIONS)
+def test_survival_of_a_segment_is_what_lifelines_estimates(both: tuple[Published, oracle.Bank], dimension: str) -> None:
+    published, bank = both
+    compared = 0
+    for value in bank.values(dimension):
+        times = [time for one in bank.where(**{dimension: value}).ever_active if (time := first_lapse(one, 60, bank.as_of))]
+        if any(happened for _, happened in times):
+            assert_is_lifelines_curve(published, times, {"window": 60, dimension: value})
+            compared += 1
+    assert compared > 0
+
+
+def test_time_to_first_transaction_is_what_lifelines_estimates(both: tuple[Published, oracle.Bank]) -> None:
+    published, bank = both
+    times = [oracle.time_to_first(one, bank.as_of) for one in bank.customers]
+    fitter = lifelines.KaplanMeierFitter().fit([days for days, _ in times], [happened for _, happened in times])
+    figures = published.figures("time_to_first_transaction")
+    for days, figure in figures.items():
+        assert figure.value == pytest.approx(1 - fitter.survival_function_at_times(days).iloc[0], abs=1e-9)
