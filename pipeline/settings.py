@@ -71,7 +71,7 @@ class BigQuerySettings(BaseSettings):
     )
     bigquery_read_copy_rows: int = Field(
         default=5_000_000,
-        ge=1000,
+        ge=0,
         description="Rows up to which a published table is copied to the app; a longer one stays in BigQuery.",
     )
     bigquery_usd_per_tib: float = Field(

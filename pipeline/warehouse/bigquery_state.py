@@ -48,7 +48,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Change:
-    """What of the bank is not in the state as it is now: parts to read (None: all), and parts whose rows go first."""
+    """What of the bank is not in the state as it is now: parts to read (None: all), and parts whose rows, if any, go first."""
 
     parts: tuple[Part, ...]
     read: frozenset[int] | None
@@ -126,7 +126,7 @@ class State:
             _with_rows(part, number, rows.get(number, 0) if number in read else before[number].rows)
             for number, part in now.items()
         ]
-        gone = (read | (before.keys() - now.keys())) & before.keys()
+        gone = read | (before.keys() - now.keys())  # with the new ones: the models look for what has changed in these parts
         return Change(
             tuple(sorted(parts, key=lambda part: part.number)), frozenset(read), frozenset(gone), self._changed_tables()
         )

@@ -25,7 +25,7 @@ from stand_ins.bigquery.server import StandIn, running  # noqa: E402
 from pipeline.bigquery import connect  # noqa: E402
 from pipeline.clock import FixedClock  # noqa: E402
 from pipeline.context import StepContext, StepResult  # noqa: E402
-from pipeline.errors import ConfigurationError, DataError, NeopulseError, PermanentError, TransientError  # noqa: E402
+from pipeline.errors import ConfigurationError, DataError, NeopulseError, TransientError  # noqa: E402
 from pipeline.extract.countries import land_country_facts  # noqa: E402
 from pipeline.runs.records import StepState  # noqa: E402
 from pipeline.runs.store import RunStore  # noqa: E402
@@ -191,8 +191,8 @@ def test_a_candidate_whose_test_fails_is_shown_nowhere(house: House) -> None:
 
 def test_all_views_move_by_the_one_statement_that_moves_the_pointer(house: House) -> None:
     house.run("STANDARD")
-    house.stand_in.faults.add(Fault(status=400, times=100, matches=pointer_moves))
-    with pytest.raises(PermanentError, match="told to fail here"):
+    house.stand_in.faults.add(Fault(status=403, times=100, matches=pointer_moves))
+    with pytest.raises(ConfigurationError, match="told to fail here"):
         house.run("METAL")
     assert house.datasets() == {"neopulse_v0001", "neopulse_v0002"}
     assert house.shown() == house.shown("mart_customers") == {"STANDARD"}  # made ready for both versions, they follow the pointer

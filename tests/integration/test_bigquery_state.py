@@ -141,6 +141,9 @@ def test_the_days_that_differ_are_read_however_old(bank: Bank, layout: str) -> N
     bank.run(f"delete from {SOURCE} where date(created_date) = '2019-01-07'")
     assert not bank.begin().full_refresh
     assert (bank.read(), bank.gone()) == ([], [january(7)])
+    bank.run(f"insert into {SOURCE} {bank.rows('2019-05-15 01:00:00', 25)}")  # a day that is new
+    assert not bank.begin().full_refresh
+    assert (bank.read(), bank.gone()) == ([part_of(date(2019, 5, 15))], [part_of(date(2019, 5, 15))])
     bank.run(f"insert into {SOURCE} {bank.rows(None, 24)}")
     assert not bank.begin().full_refresh
     assert (bank.read(), bank.gone()) == ([UNDATED] * 2, [UNDATED])
