@@ -67,7 +67,7 @@ def watch(command: Sequence[str], *, environment: Mapping[str, str] | None = Non
     with TreeWatch(child.pid) as tree:
         output, errors = _ended(child, seconds)
     if child.returncode != 0:
-        raise FailedError(f"{' '.join(command[:4])}: {(errors or output).strip()[-600:]}")
+        raise FailedError(f"{' '.join(command[:3])} ended with {child.returncode}: {(errors or output).strip()[-600:]}")
     return Watched(time.perf_counter() - began, _cpu_of_ended_children() - cpu_before, tree.peak_mb, output, tree.cpu_at)
 
 

@@ -141,7 +141,14 @@ def _result(connection: duckdb.DuckDBPyConnection, node: Mapping[str, Any], mani
         status = "fail" if failures else "pass" if node["resource_type"] == "test" else "success"
     except duckdb.Error as error:
         status, message = "error", str(error)
-    row = {"unique_id": node["unique_id"], "status": status, "message": message, "failures": failures, "execution_time": 0.0}
+    row = {
+        "unique_id": node["unique_id"],
+        "status": status,
+        "message": message,
+        "failures": failures,
+        "execution_time": 0.0,
+        "timing": [],
+    }
     return dbt_build._node_result(row, manifest)
 
 

@@ -27,12 +27,11 @@ with
             customer,
             arrayJoin(arraySplit((day, gap) -> gap > {window}, active_days, arrayDifference(active_days))) as stretch
         from gathered
-    ),
-    (select max(stretch[-1]) from stretches) as as_of
+    )
 select
     customer,
     stretch[1] as first_day,
-    if(stretch[-1] + {window} <= as_of, stretch[-1], {open}) as last_day
+    if(stretch[-1] + {window} <= max(stretch[-1]) over (), stretch[-1], {open}) as last_day  -- a subquery would read it all again
 from stretches
 settings max_threads = {threads}
 """

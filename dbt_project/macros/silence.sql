@@ -33,7 +33,7 @@
    Nothing, where N is another one or as_of has gone back. #}
 {% macro kept_observations() %}
     {%- set publication, changed_from = ref('dim_publication'), neopulse.changed_from() -%}
-    {%- if not (execute and is_incremental() and neopulse.builds_on_the_last_run()) -%}
+    {%- if not (execute and neopulse.builds_on_the_last_run() and is_incremental()) -%}
         {{ return({'up_to': neopulse.beginning(), 'is_all': false}) }}
     {%- endif -%}
     {%- set kept %}
