@@ -375,6 +375,22 @@ def said_by_bigquery(message: str, *, reason: str = "", status: int = 0) -> Neop
     )
 
 
+def refusal(message: str) -> NeopulseError | None:
+    """What dbt quotes of the service, where no model has to be mended: rights, limits, quotas; None for anything else."""
+    reasons = {
+        "limit for bytes billed": "bytesBilledLimitExceeded",
+        "Access Denied": "accessDenied",
+        "Quota exceeded": "quotaExceeded",
+        "Not found: Dataset": "notFound",
+        "Job timed out": "stopped",
+    }
+    for line in message.splitlines():
+        for words, reason in reasons.items():
+            if words in line:
+                return said_by_bigquery(line, reason=reason)
+    return None
+
+
 def _not_signed_in(reason: str) -> ConfigurationError:
     return ConfigurationError(
         f"BigQuery does not know who asks: {reason}",

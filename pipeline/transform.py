@@ -59,7 +59,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
             watch=_Watcher(context.progress),
             full_refresh=increment.full_refresh,
         )
-        _refuse_failures(built, safe=context.publications.in_words())
+        _refuse_failures(built, warehouse, safe=context.publications.in_words())
         warehouse.seal()
         version = _publish(context, warehouse, built, folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -163,12 +163,15 @@ def _tell(event: Event) -> None:
         _log.info("%s: %.1f s", event.node, event.seconds)
 
 
-def _refuse_failures(built: Build, *, safe: str) -> None:
+def _refuse_failures(built: Build, warehouse: Warehouse, *, safe: str) -> None:
     """Raise the first failure in the order of the build, which is the cause where others follow from it."""
     failed = [result for result in built.results if result.status in ("error", "fail")]
     if not failed:
         return
     first = failed[0]
+    refused = warehouse.refusal(first.message) if first.status == "error" else None
+    if refused is not None:
+        raise type(refused)(f"At {first.name}: {refused.what}", where=refused.where, safe=safe, next=refused.next)
     raise _test_failed(first, built, safe=safe) if first.kind == "test" else _not_built(first, safe=safe)
 
 

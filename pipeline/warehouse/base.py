@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
+from pipeline.errors import NeopulseError
 from pipeline.sources.landing import Landing
 
 
@@ -36,6 +37,9 @@ class Warehouse(Protocol):
 
     def environment(self) -> Mapping[str, str]:
         """What dbt_project/profiles.yml reads from the environment of the building process."""
+
+    def refusal(self, message: str) -> NeopulseError | None:
+        """What the engine's words mean where a build failed and no model has to be mended; None where one has to."""
 
     def publication_facts(self) -> Mapping[str, Any]:
         """The one row of `warehouse.dim_publication` in the state that was built."""

@@ -10,8 +10,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pipeline.bigquery import AGAIN, BigQuery, job_labels
-from pipeline.errors import DataError
+from pipeline.bigquery import AGAIN, BigQuery, job_labels, refusal
+from pipeline.errors import DataError, NeopulseError
 from pipeline.settings import Settings, is_loopback
 from pipeline.sources import bigquery as source
 from pipeline.sources.landing import Landing
@@ -79,6 +79,10 @@ class BigQueryWarehouse:
             "DBT_MAXIMUM_BYTES": str(settings.bigquery_maximum_bytes),
             "DBT_LABELS": json.dumps(job_labels(settings, self._run_id)),
         }
+
+    def refusal(self, message: str) -> NeopulseError | None:
+        """What the service refused, in words with what to do."""
+        return refusal(message)
 
     def publication_facts(self) -> Mapping[str, Any]:
         """The one row of `dim_publication` in the state that was built."""

@@ -75,6 +75,9 @@ class DuckDBWarehouse:
             "DBT_TEMP_FOLDER": str(self._folder / "spill"),
         }
 
+    def refusal(self, message: str) -> NeopulseError | None:
+        """Nothing: this machine refuses nobody."""
+
     def publication_facts(self) -> Mapping[str, Any]:
         """The one row of `warehouse.dim_publication` in the state that was built."""
         with self._connected(read_only=True) as connection:

@@ -77,7 +77,7 @@ def sizes(stand_in: StandIn) -> dict[str, Counter[str]]:
     places += [(bigquery_bank.PROJECT, f"neopulse_{schema}") for schema in ("raw", "warehouse", "marts")]
     found: dict[str, Counter[str]] = {}
     for relation in (relation for place in places for relation in held.relations(*place) if relation.kind == "TABLE"):
-        columns = found.setdefault(relation.id.name, Counter())
+        columns = found.setdefault(relation.id.table, Counter())
         for (_, column), size in held.sizes(relation).items():
             columns[column] += size
     return found

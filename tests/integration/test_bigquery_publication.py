@@ -306,6 +306,23 @@ def test_what_goes_wrong_is_said_once_and_clearly_and_readers_keep_their_version
     assert current.name == "v0001"
 
 
+@pytest.mark.parametrize(
+    ("said", "where"),
+    [
+        ("Query exceeded limit for bytes billed: 1. 10485760 or higher required.", "NEOPULSE_BIGQUERY_MAXIMUM_BYTES"),
+        ("Access Denied: Table bank-core:raw.users: User does not have permission to query table.", "BigQuery"),
+    ],
+)
+def test_what_the_service_refuses_in_the_middle_of_a_build_is_no_fault_of_the_model(house: House, said: str, where: str) -> None:
+    def makes_users(method: str, path: str, body: Any) -> bool:
+        return job_inserts(method, path, body) and "fct_users" in str(body)
+
+    house.stand_in.faults.add(Fault(status=403, times=100, message=said, matches=makes_users))
+    with pytest.raises(ConfigurationError, match="At fct_users") as caught:
+        house.run("STANDARD")
+    assert (caught.value.where, caught.value.safe) == (where, "Nothing has been published yet")
+
+
 def test_a_load_whose_answer_was_lost_is_not_done_again(house: House, tmp_path: Path) -> None:
     connection, facts = connect(house.settings), tmp_path / "facts.parquet"
     connection.make_dataset("neopulse_raw", description="")
