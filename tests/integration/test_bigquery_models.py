@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pyarrow.parquet as pq
 import pytest
 import stand_ins.bigquery as stand_ins
 
 stand_ins.skip_without_the_packages()
 
 import bigquery_bank  # noqa: E402
+from scale_reads import QUALIFIED, Columns, raw_tables  # noqa: E402
 from stand_ins.bigquery import google_sql  # noqa: E402
-from stand_ins.bigquery.columns import Column  # noqa: E402
 from stand_ins.bigquery.server import running  # noqa: E402
 from stand_ins.bigquery.session import output_columns  # noqa: E402
 
 from pipeline.bigquery import connect  # noqa: E402
 from pipeline.extract.countries import land_country_facts  # noqa: E402
-from pipeline.sources.schema import RAW_TABLES  # noqa: E402
 from pipeline.transform import DBT_PROJECT  # noqa: E402
 from pipeline.warehouse.bigquery import BigQueryWarehouse  # noqa: E402
-
-QUALIFIED = re.compile(r"`[^`]+`\.`[^`]+`\.`([^`]+)`")  # relations have one name each, whatever their dataset
-Columns = tuple[Column, ...]
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +46,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Columns]:
     """What the dataset `raw` holds when dbt begins."""
-    facts = pq.read_schema(land_country_facts(tmp_path_factory.mktemp("landing")).path)
-    tables = {name: tuple(Column(column, "STRING") for column in table.columns) for name, table in RAW_TABLES.items()}
-    tables["transactions"] += (Column("source_part", "INT64"),)
-    tables["parts"] = (Column("source_part", "INT64"), Column("rows_landed", "INT64"))
-    tables["changed_parts"] = (Column("source_part", "INT64"),)
-    kinds = {"int64": "INT64", "double": "FLOAT64", "date32[day]": "DATE"}
-    tables["external_countries"] = tuple(Column(field.name, kinds.get(str(field.type), "STRING")) for field in facts)
-    return tables
+    return raw_tables(land_country_facts(tmp_path_factory.mktemp("landing")).path)
 
 
 def in_order(nodes: Mapping[str, Any]) -> Iterator[Any]:
