@@ -24,6 +24,7 @@ from ledger import BATCHES, Ledger, opening_bank
 pytestmark = pytest.mark.slow
 
 Batch = Callable[[Ledger], None]
+DAILY = ("days pass, and nothing", "late rows, then fewer of them")  # the other sequences are long proofs
 RELATIONS = "select table_name from information_schema.tables where table_schema in ('marts', 'warehouse') order by all"
 SEQUENCES: dict[str, tuple[Batch, ...]] = {
     "days pass, and nothing": (
@@ -128,7 +129,7 @@ def play(sequence: Sequence[Batch], *, seed: int, folder: Path) -> None:
         shutil.rmtree(empty)
 
 
-@pytest.mark.parametrize("name", SEQUENCES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in DAILY else pytest.mark.proof) for name in SEQUENCES])
 def test_after_each_of_these_batches_the_tables_are_those_of_a_full_refresh(name: str, tmp_path: Path) -> None:
     play(SEQUENCES[name], seed=len(name), folder=tmp_path)
 
@@ -136,6 +137,7 @@ def test_after_each_of_these_batches_the_tables_are_those_of_a_full_refresh(name
 _SEQUENCES = int(os.environ.get("PROOF_SEQUENCES", "0"))
 
 
+@pytest.mark.proof
 @settings(
     max_examples=_SEQUENCES or 1,
     derandomize=not _SEQUENCES,
