@@ -7,7 +7,7 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-proof
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
@@ -36,7 +36,10 @@ test: .venv/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof"
+
+test-proof: .venv/.tested-with
+	$(BIN)/pytest -n 2 --dist loadgroup -m proof
 
 BENCH_TRANSACTIONS ?= 10000000
 

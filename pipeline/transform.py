@@ -29,6 +29,7 @@ _BUILT = 0.9  # of the step's progress; copying and publishing are the rest
 _BROKEN_RULES = {
     "unique": "values of {model}.{column} that occur more than once: {count}",
     "not_null": "rows of {model} without {column}: {count}",
+    "never_null": "rows of {model} without something that each must have: {count}",
     "accepted_values": "values of {model}.{column} that are not among the accepted ones: {count}",
     "relationships": "rows of {model} whose {column} is unknown on the other side: {count}",
 }

@@ -77,6 +77,7 @@ class Reading:
         return Replayed(tables, window=self.window, now=NOON, rule=self.rule, zone=self.zone, as_of=self.as_of)
 
 
+PUBLISHED_WINDOWS = (7, 30, 90)
 READINGS = (
     Reading("N of 30 days", 30),
     Reading(
@@ -157,13 +158,13 @@ class _Life:
         steady, day, days = self.chance.random() < 0.25, first, list[date]()
         while day <= self.bank.last_day and len(days) < stop:
             days.append(day)
-            edge = self.chance.choice(self.bank.windows) + self.chance.choice((-1, 0, 0, 1, 1))
+            edge = self.chance.choice((*self.bank.windows, *PUBLISHED_WINDOWS)) + self.chance.choice((-1, 0, 0, 1, 1))
             day += timedelta(days=self.chance.randint(1, 9) if steady else self.chance.choice((1, 2, 28, edge, edge, edge)))
         return days
 
     def _transaction(self, day: date, **row: str) -> Row:
         given = {
-            "type": self.chance.choice(KNOWN_TYPES) if self.chance.random() < 0.95 else "GIFT",
+            "type": self.chance.choice(KNOWN_TYPES) if self.chance.random() < 0.95 else self.chance.choice(("GIFT", "")),
             "state": "COMPLETED" if self.chance.random() < 0.95 else "completed ",
             "amount": self.chance.choice(AMOUNTS) if self.chance.random() < 0.3 else f"{self.chance.randint(1, 99_999) / 100}",
             "presence": self.chance.choice(PRESENCE),

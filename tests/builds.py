@@ -72,7 +72,8 @@ def _run_dbt(arguments: list[str], environment: Mapping[str, str], log: str) -> 
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.environ.update(environment)
-    result = dbt_loaded.runner().invoke(arguments)
+    variables = json.loads(arguments[arguments.index("--vars") + 1])
+    result = dbt_loaded.runner(variables).invoke(arguments)
     print(result.exception or "", flush=True)  # noqa: T201 - into the log
     os._exit(0 if result.success else 1 if result.exception is None else 2)
 

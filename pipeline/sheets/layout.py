@@ -11,7 +11,7 @@ from pipeline.sheets.texts import TEXTS
 from pipeline.spreadsheets import Storable
 from pipeline.warehouse.publication import Version
 
-SEGMENTS = ("all", "plan_tier", "plan", "country", "os", "age_band")
+SEGMENTS = ("all", "plan_tier", "plan", "country", "os", "age_band", "signup_cohort")
 SMALL_N = 30
 UNIT_FORMATS: Mapping[str, Format] = {"share": "share", "ratio": "ratio", "usd": "usd"}
 WIDTHS: Mapping[Format, int] = {"text": 18, "count": 12, "share": 10, "ratio": 10, "usd": 16, "date": 12, "moment": 18}

@@ -31,7 +31,7 @@ from pipeline.warehouse.publication import Version  # noqa: E402
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 import scale  # noqa: E402
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.proof]
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from stand_ins.bigquery.server import StandIn, running  # noqa: E402
 
 PROJECT = Path(stand_ins.__file__).parents[1] / "tiny_dbt_project"
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.proof]
 
 
 class Building:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import builds
 import ledger as happening
+import numpy as np
 import pyarrow as pa
 import pytest
 from chain import Published, publish
@@ -23,6 +24,7 @@ from ledger import BATCHES, Ledger, opening_bank
 pytestmark = pytest.mark.slow
 
 Batch = Callable[[Ledger], None]
+DAILY = ("days pass, and nothing", "late rows, then fewer of them")  # the other sequences are long proofs
 RELATIONS = "select table_name from information_schema.tables where table_schema in ('marts', 'warehouse') order by all"
 SEQUENCES: dict[str, tuple[Batch, ...]] = {
     "days pass, and nothing": (
@@ -85,6 +87,19 @@ def relations(published: Published) -> dict[str, pa.Table]:
     return {name: published.reader.relation(name) for name in names}
 
 
+def same(found: pa.Table, wanted: pa.Table) -> bool:
+    """Whether all rows are equal; of sums and quotients of floats the last digits depend on the order of adding."""
+    if found.num_rows != wanted.num_rows:
+        return False
+    pairs = zip(found.columns, wanted.columns, strict=True)
+    return all(one.equals(other) or (pa.types.is_floating(one.type) and close(one, other)) for one, other in pairs)
+
+
+def close(found: pa.ChunkedArray, wanted: pa.ChunkedArray) -> bool:
+    both = (column.to_numpy() for column in (found, wanted))
+    return np.allclose(*both, rtol=1e-12, atol=0.0, equal_nan=True)
+
+
 def assert_same_tables(found: Published, wanted: Published, *, after: str) -> None:
     """Every published relation, row for row; where one differs, the rows that only one of them has."""
     assert found.as_of == wanted.as_of, after
@@ -92,7 +107,7 @@ def assert_same_tables(found: Published, wanted: Published, *, after: str) -> No
     assert left.keys() == right.keys(), after
     for name, table in right.items():
         assert left[name].schema == table.schema, (after, name)
-        if not left[name].equals(table):
+        if not same(left[name], table):
             rows = [{tuple(row.items()) for row in one.to_pylist()} for one in (left[name], table)]
             surplus, lacking = (sorted(some, key=repr)[:3] for some in (rows[0] - rows[1], rows[1] - rows[0]))
             counts = f"{left[name].num_rows} rows, not {table.num_rows}"
@@ -114,7 +129,7 @@ def play(sequence: Sequence[Batch], *, seed: int, folder: Path) -> None:
         shutil.rmtree(empty)
 
 
-@pytest.mark.parametrize("name", SEQUENCES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=() if name in DAILY else pytest.mark.proof) for name in SEQUENCES])
 def test_after_each_of_these_batches_the_tables_are_those_of_a_full_refresh(name: str, tmp_path: Path) -> None:
     play(SEQUENCES[name], seed=len(name), folder=tmp_path)
 
@@ -122,6 +137,7 @@ def test_after_each_of_these_batches_the_tables_are_those_of_a_full_refresh(name
 _SEQUENCES = int(os.environ.get("PROOF_SEQUENCES", "0"))
 
 
+@pytest.mark.proof
 @settings(
     max_examples=_SEQUENCES or 1,
     derandomize=not _SEQUENCES,

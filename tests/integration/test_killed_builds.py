@@ -25,7 +25,7 @@ from test_kill import current, last_run, processes_of, wait_until
 from pipeline.marts import reader
 from pipeline.runs.records import StepState
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.proof]
 
 KILLS = int(os.environ.get("PROOF_KILLS", "10"))
 BETWEEN = (

@@ -206,6 +206,7 @@ def check_day(day: date, customers: Sequence[Sequence[date]], bins: dict[int, An
 # --- nothing is known too early ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof
 def test_the_back_test_expects_what_a_version_of_that_day_would_have_said(
     published: Published, bank: dict[str, list[dict[str, str]]], tmp_path: Path
 ) -> None:
@@ -214,6 +215,7 @@ def test_the_back_test_expects_what_a_version_of_that_day_would_have_said(
     assert expected_by_tenth(that_day) == pytest.approx(back_tested(published))
 
 
+@pytest.mark.proof
 def test_what_happens_after_the_day_changes_what_came_and_nothing_of_what_was_expected(
     lives: dict[str, tuple[date, ...]], tmp_path: Path
 ) -> None:
@@ -306,6 +308,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Simulated:
     return Simulated(tables, true)
 
 
+@pytest.mark.proof
 def test_the_probabilities_are_those_of_a_known_process(simulated: Simulated) -> None:
     by_band: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in simulated.tables["mart_silence_risk"]:
@@ -318,6 +321,7 @@ def test_the_probabilities_are_those_of_a_known_process(simulated: Simulated) ->
     assert fmean(given - true for given, true in everybody) == pytest.approx(0, abs=0.015)
 
 
+@pytest.mark.proof
 def test_the_true_share_of_a_cell_lies_in_its_interval(simulated: Simulated) -> None:
     """Up to chance in who happens to be in the cell today, about 95 of 100 times."""
     cells: dict[Cell, list[tuple[dict[str, Any], float]]] = defaultdict(list)
@@ -334,6 +338,7 @@ def holds(row: dict[str, Any], true: Sequence[float]) -> bool:
     return abs(fmean(true) - row["silence_probability"]) < silence_oracle.Z * math.hypot(spread, by_chance)
 
 
+@pytest.mark.proof
 def test_the_back_test_finds_small_errors_and_skill_over_the_base_rate_and_over_silence_alone(simulated: Simulated) -> None:
     last = [row for row in simulated.tables["mart_silence_accuracy"] if row["judged_on"] > date(2018, 4, 1)]
     assert len(last) == 7
@@ -343,6 +348,7 @@ def test_the_back_test_finds_small_errors_and_skill_over_the_base_rate_and_over_
         assert row["skill_over_silence_alone"] > 0.2
 
 
+@pytest.mark.proof
 def test_who_came_once_is_neither_surely_gone_nor_surely_there(simulated: Simulated) -> None:
     once = [row for row in simulated.tables["mart_silence_risk"] if row["tenure_days"] == row["days_silent"]]
     assert len(once) > 1000
@@ -356,6 +362,7 @@ def test_who_came_once_is_neither_surely_gone_nor_surely_there(simulated: Simula
 # --- from run to run --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 def test_runs_that_build_on_each_other_say_what_one_run_says(lives: dict[str, tuple[date, ...]], tmp_path: Path) -> None:
     customers = [days for days in lives.values() if days]

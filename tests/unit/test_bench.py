@@ -302,6 +302,7 @@ def test_the_kept_figures_are_those_of_the_kept_measurements() -> None:
         assert figures.merged(kept, found) == json.loads(json.dumps(kept))
 
 
+@pytest.mark.proof
 @pytest.mark.slow
 def test_the_whole_measurement_runs_on_a_small_bank(bank: Bank) -> None:
     told: list[str] = []
