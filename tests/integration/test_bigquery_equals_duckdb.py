@@ -127,16 +127,14 @@ def test_the_scale_is_computed_from_what_the_models_read(built: list[Night], tmp
 def test_the_formula_of_the_scale_gives_the_bytes_that_are_counted(built: list[Night]) -> None:
     night, reads = built[0], json.loads(scale.READS.read_text(encoding="utf-8"))["full"]
     small = sum(sum(columns.values()) for table, columns in night.sizes.items() if table not in scale.PARTITION_COLUMNS)
-    assert len(reads) > 20
+    checked = 0
     for model, tables in reads.items():
         predicted = sum(night.sizes[table][column] for table, read in tables.items() for column in read["columns"])
-        made = [
-            call
-            for call in night.calls
-            if call.labels.get("model") == model and "create or replace table" in (call.statement or "")
-        ]
-        counted = max(call.bytes_processed for call in made)
-        assert 0 < predicted <= counted <= predicted + small, model
+        of_model = (call for call in night.calls if call.labels.get("model") == model)
+        made = [call.bytes_processed for call in of_model if "create or replace table" in (call.statement or "")]
+        checked += len(made)
+        assert not made or 0 < predicted <= max(made) <= predicted + small, model  # a view is read when it is copied
+    assert checked > 20
 
 
 def test_the_page_of_the_scale_says_what_the_formula_gives() -> None:
