@@ -51,7 +51,7 @@ def test_every_figure_of_any_bank_is_what_the_replay_counts(bank: RandomBank, re
         known = values_known(replayed.bank, CUSTOMER_DIMENSIONS)
         for one in questions:
             if one.metric == "l28" and not oracle.present_within(replayed.bank, 28)[replayed.as_of]:
-                continue  # which day an idle bank's last one is: test_pending_findings.py
+                continue  # of a bank without activity for 28 days the answer is of an earlier day
             words = one.question(bank, known)
             found, wanted = (source.figures(one.metric, **words) for source in (published, replayed))
             assert differences(found, wanted) == [], f"{one.metric} {words}"
