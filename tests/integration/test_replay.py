@@ -342,7 +342,9 @@ def test_transactions_by_month_and_of_all_time_keep_every_type_and_state(twice: 
         return (one.day.replace(day=1), one.type, one.state, *dimensions)
 
     names = ("month", "transaction_type", "transaction_state", *CUSTOMER_DIMENSIONS)
-    rows = by_key(twice.published.rows("mart_transactions_monthly"), *names)
+    segments = {row["segment_id"]: row for row in twice.published.rows("dim_segments")}
+    monthly = [segments[row["segment_id"]] | row for row in twice.published.rows("mart_transactions_monthly")]
+    rows = by_key(monthly, *names)
     for key, (count, amount) in oracle.transaction_totals(twice.bank, cell).items():
         assert_columns(rows.pop(key), {"transactions": count, "amount_usd": amount}, key)
     assert rows == {}
