@@ -67,7 +67,7 @@ def test_of_eight_processes_that_want_the_lease_one_gets_it(url: str) -> None:
         process.start()
     for process in processes:
         process.join()
-    assert sorted(answers.get() for _ in processes) == ["refused"] * 7 + ["taken"]
+    assert sorted(answers.get(timeout=60) for _ in processes) == ["refused"] * 7 + ["taken"]
 
 
 def test_tokens_only_ever_grow(store: RunStore, clock: FixedClock) -> None:
