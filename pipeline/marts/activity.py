@@ -173,19 +173,29 @@ def active_days(database: ReadOnly, question: Question, *, window: int, as_of: d
     """
     del window
     asked = scope(question)
-    parameters = {"end": min(question.end or as_of, as_of)} | dict(asked.parameters)
-    table = database.query(_ACTIVE_DAYS.format(by=asked.columns, counts=asked.joined("mart_l28")), parameters)
+    parameters = {"end": min(question.end or as_of, as_of), "as_of": as_of} | dict(asked.parameters)
+    # everybody is a group even where nobody was active; a value of a dimension is one where somebody was
+    everybody = "select date from asked_day where date is not null"
+    groups = f"select distinct {asked.columns} date from counted" if asked.by else everybody
+    statement = _ACTIVE_DAYS.format(by=asked.columns, counts=asked.joined("mart_l28"), groups=groups)
+    table = database.query(statement, parameters)
     return tables.finished(table, ["date", *asked.by, "active_days"], as_of=as_of, extra=["younger"])
 
 
 _ACTIVE_DAYS = """
-with counted as (
-    select date, {by} active_days, is_new, customers
-    from ({counts})
-    where date = (select max(date) from marts.mart_l28 where date <= $end)
+with asked_day as (
+    select max(date_day) as date
+    from warehouse.dim_dates
+    where date_day <= $end and (date_day = month_end or date_day = $as_of)
 ),
 
-groups as (select distinct {by} date from counted),
+counted as (
+    select date, {by} active_days, is_new, customers
+    from ({counts})
+    where date = (select date from asked_day)
+),
+
+groups as ({groups}),
 
 every_count as (
     select groups.*, days.active_days

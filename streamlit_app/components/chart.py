@@ -17,7 +17,7 @@ from streamlit_app import data, formats, messages
 from streamlit_app.charts import Chart
 from streamlit_app.messages import t
 
-WITHOUT_WINDOW = {"dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction"}
+WITHOUT_WINDOW = {"dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity"}
 WITHOUT_RULE = {"transactions", "transaction_amount", "card_not_present_share", "amount_retention"}
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 

@@ -515,6 +515,13 @@ def test_time_to_first_transaction_counts_who_never_transacted_as_still_waiting(
     assert transacted(10) == transacted(20) == pytest.approx(5 / 8)
 
 
+def test_l28_of_who_was_not_active_for_four_weeks_is_zero_and_not_that_of_an_earlier_day(source: Asking) -> None:
+    # The lone customer was active on 10 January alone.
+    found = source.figures("l28", country=LONE)
+    assert set(found) == {(AS_OF, days) for days in range(1, 29)}
+    assert {(figure.value, figure.n) for figure in found.values()} == {(0, 0)}
+
+
 def test_amount_retention_compares_the_same_customers_in_two_months(source: Asking) -> None:
     # January 100 and 50.5, February 60 and 90: gross (60 + 50.5) / 150.5, net 150 / 150.5. March: 0 and 30 over 150.
     gross = source.values("amount_retention", kind="gross", country=AMOUNTS)
