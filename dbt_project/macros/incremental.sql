@@ -1,6 +1,6 @@
 {# Daily runs cost what changed. Everything dated is built by suffix: rows dated before `changed_from` stay, the others are computed again.
 
-   A run may build on the last one when that one ended well under the same settings (pipeline/warehouse/state.py says so by the
+   A run may build on the last one when that one ended well under the same settings (the warehouse's prepare() says so by the
    variable `previous_as_of`); else dbt is told --full-refresh and none of this applies. #}
 {% macro builds_on_the_last_run() %}{{ return(var('previous_as_of') | length > 0 and not flags.FULL_REFRESH) }}{% endmacro %}
 
@@ -45,7 +45,7 @@
 
 {# Keep what the table says now, for a later model to compare with. #}
 {% macro remember(name, columns) %}
-    {%- if is_incremental() or (neopulse.builds_on_the_last_run() and load_relation(this) is not none) -%}
+    {%- if execute and neopulse.builds_on_the_last_run() and load_relation(this) is not none -%}
         create or replace table {{ neopulse.before(name) }} as select {{ columns }} from {{ this }}
     {%- endif -%}
 {% endmacro %}

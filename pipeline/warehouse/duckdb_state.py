@@ -135,7 +135,8 @@ def _share(connection: duckdb.DuckDBPyConnection, change: Change) -> float:
 
 
 def _forget_everything(connection: duckdb.DuckDBPyConnection) -> None:
-    for schema in ("marts", "warehouse", "staging", "raw"):
+    # `raw` first: without its table `state` nobody builds on what may be left of the others
+    for schema in ("raw", "marts", "warehouse", "staging"):
         connection.execute(f"drop schema if exists {schema} cascade")
 
 

@@ -13,7 +13,7 @@ OF_THE_RUN = frozenset({"current_bank_day", "as_of", "inactivity_days", "source_
 
 
 def signature(project: Path, variables: Mapping[str, Any], *, engine: str) -> str:
-    """A digest of the models and macros, of the settings that give rows their meaning, and of the engine's version."""
+    """A digest of models, contracts and macros, of the settings that give rows their meaning, and of the engine's version."""
     meaning = {name: value for name, value in variables.items() if name not in OF_THE_RUN}
     meaning["shortest_window_days"] = min(7, int(variables["inactivity_days"]))
     digest = hashlib.sha256(json.dumps([meaning, engine], sort_keys=True).encode())
@@ -23,4 +23,5 @@ def signature(project: Path, variables: Mapping[str, Any], *, engine: str) -> st
 
 
 def _texts(project: Path) -> list[Path]:
-    return [project / "dbt_project.yml", *(path for name in ("models", "macros") for path in (project / name).rglob("*.sql"))]
+    found = [path for name in ("models", "macros") for kind in ("*.sql", "*.yml") for path in (project / name).rglob(kind)]
+    return [project / "dbt_project.yml", *found]

@@ -16,6 +16,7 @@ import pytest
 from pipeline.errors import DataError, PermanentError
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
+from pipeline.warehouse import duckdb_state
 from pipeline.warehouse.duckdb import STATE, DuckDBWarehouse, ReadOnlyDuckDB
 
 
@@ -97,6 +98,34 @@ def test_a_bank_without_a_complete_day_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError) as refusal:
         warehouse_in(tmp_path).publication_facts()
     assert refusal.value.what == "The data holds no complete day: there is nothing to count up to"
+
+
+class Dying:
+    """A connection of a process that is killed right after it dropped a first schema."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, statement: str, *parameters: Any) -> Any:
+        result = self._connection.execute(statement, *parameters)
+        if statement.startswith("drop schema"):
+            raise KeyboardInterrupt
+        return result
+
+
+def test_nobody_builds_on_what_is_left_when_a_process_dies_while_it_forgets_a_state(tmp_path: Path) -> None:
+    landing = Landing("files", datetime(2019, 5, 17, tzinfo=UTC), {})
+    asked: dict[str, Any] = {"current_bank_day": "2019-05-17", "full_refresh": False}
+    with duckdb.connect(tmp_path / STATE) as connection:
+        duckdb_state.begin(connection, landing, signature="these settings", **asked)
+        connection.execute("create schema warehouse")
+        connection.execute("create table warehouse.dim_publication as select date '2019-05-16' as as_of")
+        duckdb_state.seal(connection)
+        with pytest.raises(KeyboardInterrupt):
+            duckdb_state.begin(Dying(connection), landing, signature="other settings", **asked)  # type: ignore[arg-type]
+        again = duckdb_state.begin(connection, landing, signature="these settings", **asked)
+    assert (again.full_refresh, again.reason) == (True, "nothing was built before")
+    assert again.variables["previous_as_of"] == ""
 
 
 @pytest.fixture

@@ -44,12 +44,7 @@ final as (
         grain,
         cohort,
         period_start,
-        cast(
-            case
-                when grain = 'month' then {{ months_between('cohort', 'period_start') }}
-                else {{ weeks_between('cohort', 'period_start') }}
-            end as {{ dbt.type_int() }}
-        ) as period,
+        {{ period_of_cohort('cohort', 'period_start') }} as period,
         segment_id,
         active_customers,
     from cells

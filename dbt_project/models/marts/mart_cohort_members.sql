@@ -31,12 +31,7 @@ final as (
         grain,
         cohort,
         last_period_start,
-        cast(
-            case
-                when grain = 'month' then {{ months_between('cohort', 'last_period_start') }}
-                else {{ weeks_between('cohort', 'last_period_start') }}
-            end as {{ dbt.type_int() }}
-        ) as last_period,
+        {{ period_of_cohort('cohort', 'last_period_start') }} as last_period,
         segment_id,
         customers,
     from members
