@@ -7,7 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from pipeline import files, metrics
 from pipeline.clock import bank_day, offset_bounds
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, NeopulseError, PermanentError
-from pipeline.settings import PROJECT
+from pipeline.settings import PROJECT, Settings
 from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
 from pipeline.warehouse import choice
 from pipeline.warehouse.base import Warehouse
@@ -45,10 +45,10 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     landing_folder = context.settings.home / "landing"
     landing = read_landing(landing_folder)
     landing.verify()
-    external = _external(landing_folder)
+    external = external_tables(landing_folder)
     warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id)
     folder = _fresh_folder(context)
-    variables = _variables(context, landing)
+    variables = run_variables(context.settings, landing, now=context.clock.now())
     with _leaving_room(folder, warehouse, context):
         increment = warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
@@ -68,7 +68,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), detail)
 
 
-def _external(landing_folder: Path) -> dict[str, Path]:
+def external_tables(landing_folder: Path) -> dict[str, Path]:
     """The landed external facts by table name."""
     paths = {name: landing_folder / f"{name}.parquet" for name in EXTERNAL_TABLES}
     for name, path in paths.items():
@@ -104,10 +104,9 @@ def _leaving_room(folder: Path, warehouse: Warehouse, context: StepContext) -> I
         ) from error
 
 
-def _variables(context: StepContext, landing: Landing) -> dict[str, Any]:
-    """What dbt_project.yml declares under `vars`, as it is in this run."""
-    settings = context.settings
-    today = bank_day(context.clock.now(), settings.zone)
+def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dict[str, Any]:
+    """What dbt_project.yml declares under `vars`, as it is in a run at that moment."""
+    today = bank_day(now, settings.zone)
     return {
         "current_bank_day": today.isoformat(),
         "as_of": _pinned_day(settings.as_of, today),
