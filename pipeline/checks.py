@@ -72,6 +72,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         "run store": _run_store,
         "app's port": _port,
         "published version": _version,
+        "notification": _notification,
     }
     for subject, check in checks.items():
         try:
@@ -125,6 +126,15 @@ def _port(settings: Settings) -> str:
             return f"an app answers at {address(settings)}"
         raise
     return f"{settings.address} port {settings.port} is free"
+
+
+def _notification(settings: Settings) -> str:
+    from pipeline.runs.store import RunStore
+    from pipeline.steps import check_carrier
+
+    waiting = RunStore.open(settings.run_store_url, clock=SystemClock()).waiting()
+    told = check_carrier(settings, SystemClock())
+    return told + (f"; {len(waiting)} waiting, which the worker delivers" if waiting else "")
 
 
 def _version(settings: Settings) -> str:

@@ -230,6 +230,11 @@ def carrier_name(settings: Settings) -> str:
     return _carrier(settings, SystemClock(), look=lambda: None).service
 
 
+def check_carrier(settings: Settings, clock: Clock) -> str:
+    """Ask whoever brings the messages, harmlessly, whether it would; raises what is wrong."""
+    return _carrier(settings, clock, look=lambda: None, in_one_try=True).check()
+
+
 def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -> None:
     """Try once to deliver a message that waits; raises what hinders it."""
     from pipeline.notify.delivery import deliver_waiting

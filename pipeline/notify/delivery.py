@@ -26,6 +26,9 @@ class Carrier(Protocol):
         Raises TransientError where the same letter may pass later, another NeopulseError where a person has to act.
         """
 
+    def check(self) -> str:
+        """Find out, without a letter, whether one would pass; raises what is wrong."""
+
 
 class Deliveries(Protocol):
     """Where deliveries are noted down; the run store does."""

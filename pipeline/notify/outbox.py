@@ -18,6 +18,10 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    def check(self) -> str:
+        """Make the folder, where it is not there."""
+        return f"mails are files in {files.make_folder(self._folder)}: neither n8n nor a mail server is set"
+
     def carry(self, letter: Letter, key: str) -> str:
         """Write the mail, whole, under a name that its key makes; returns its path."""
         files.make_folder(self._folder)

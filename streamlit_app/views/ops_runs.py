@@ -48,7 +48,7 @@ def _runs(zone: str) -> None:
 def _one_run(run: Run, zone: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(run_table.name(run), width="content")
-        run_table.badge(run.state)
+        run_table.badge(run)
     st.caption(run_table.facts(run, zone=zone, now=None))
     if run.state is RunState.RUNNING:
         st.markdown(t("ops_runs.see_above"))
