@@ -73,6 +73,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         "app's port": _port,
         "published version": _version,
         "notification": _notification,
+        "facts": _facts,
     }
     for subject, check in checks.items():
         try:
@@ -135,6 +136,12 @@ def _notification(settings: Settings) -> str:
     waiting = RunStore.open(settings.run_store_url, clock=SystemClock()).waiting()
     told = check_carrier(settings, SystemClock())
     return told + (f"; {len(waiting)} waiting, which the worker delivers" if waiting else "")
+
+
+def _facts(settings: Settings) -> str:
+    from pipeline.extract.facts import check
+
+    return check(settings, SystemClock())
 
 
 def _version(settings: Settings) -> str:

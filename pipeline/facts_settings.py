@@ -18,8 +18,8 @@ class FactsSettings(BaseSettings):
 
     facts_live: bool = Field(
         default=False,
-        description="Ask the World Bank (or restcountries) and Frankfurter for facts; else what was answered before, or the "
-        "shipped snapshot, serves.",
+        description="Ask the World Bank (or restcountries) and Frankfurter for facts; else the shipped snapshot serves and "
+        "nobody is asked.",
     )
     facts_world_bank: str = Field(default="https://api.worldbank.org/v2", description="Address of the World Bank's API.")
     facts_restcountries: str = Field(

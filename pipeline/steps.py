@@ -40,7 +40,7 @@ def planned_act(name: str, settings: Settings) -> str:
     """What a step would read and write, in one line."""
     home = settings.home
     acts = {
-        "extract": f"{_extract_in_words(settings)} and land the shipped country facts in {home / 'landing'}",
+        "extract": f"{_extract_in_words(settings)} and {_facts_in_words(settings)}, landed in {home / 'landing'}",
         "transform": f"build and test a candidate with {settings.warehouse}, then publish it in {_published_in(settings)}",
         "sheet": f"write the workbook {_workbook(settings)}",
         "activate": f"mirror the syncs into {_destination(settings)}",
@@ -72,14 +72,13 @@ def demo_bank_is_there(settings: Settings) -> bool:
 
 def _extract(context: StepContext) -> StepResult:
     from pipeline.context import StepResult
-    from pipeline.extract.countries import land_country_facts
+    from pipeline.extract.facts import land_facts
 
     landing_folder = context.settings.home / "landing"
-    facts = land_country_facts(landing_folder)
+    facts = land_facts(landing_folder, context.settings, clock=context.clock, look=context.guard)
     landing = _landed(context, landing_folder)
     tables = {name: table.rows for name, table in landing.tables.items()}
-    countries = {"service": facts.service, "rows": facts.rows, "as_of": facts.as_of}
-    return StepResult(landing.source, landing.rows, landing.rows, {"tables": tables, "country_facts": countries})
+    return StepResult(landing.source, landing.rows, landing.rows, {"tables": tables, **facts})
 
 
 def _landed(context: StepContext, landing_folder: Path) -> Landing:
@@ -277,6 +276,13 @@ def _carrier_in_words(settings: Settings) -> str:
     if settings.mail_server is not None:
         return f"send a mail by {settings.mail_server.address}"
     return f"write a mail into {settings.home / 'outbox'}, addressed"
+
+
+def _facts_in_words(settings: Settings) -> str:
+    if not settings.facts_live:
+        return "the shipped country facts"
+    countries = "restcountries, else the World Bank" if settings.facts_restcountries_key.get_secret_value() else "the World Bank"
+    return f"country facts from {countries} and exchange rates from Frankfurter"
 
 
 def _published_in(settings: Settings) -> str:

@@ -21,6 +21,7 @@ from pipeline import files, metrics
 from pipeline.clock import FixedClock
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
+from pipeline.extract.exchange_rates import COLUMNS as RATES
 from pipeline.runs.records import StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -109,6 +110,7 @@ class House:
         }
         pa.parquet.write_table(pa.table(columns), landing / "users.parquet")
         pa.parquet.write_table(pa.table({"alpha_2": ["FR"], "population": [68]}), landing / "external_countries.parquet")
+        pa.parquet.write_table(RATES.empty_table(), landing / "external_exchange_rates.parquet")
         table = LandedTable("users", (Fingerprint.of(landing / "users.parquet"),), len(users), tuple(columns))
         Landing("files", NOW, {"users": table}).write(landing)
 
