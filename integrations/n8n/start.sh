@@ -1,6 +1,7 @@
 #!/bin/sh
 # Starts n8n with the workflow of neopulse imported and published: nothing to click. Everything comes from the environment:
-#   NEOPULSE_N8N_SECRET                                        what the webhook asks for; the same as neopulse's
+#   NEOPULSE_N8N_SECRET                                        what the webhook asks for; the same as neopulse's, without it
+#                                                              one that nobody knows
 #   MAIL_HOST MAIL_PORT MAIL_USER MAIL_PASSWORD MAIL_ENCRYPTION  the mail server; tls, starttls (where it offers it) or none
 #   N8N_ENCRYPTION_KEY                                         encrypts the credentials; without it one is made once and kept
 #   N8N_USER_FOLDER                                            n8n keeps its database in the folder .n8n there
@@ -12,14 +13,22 @@ folder="$N8N_USER_FOLDER/.n8n"
 mkdir -p "$folder"
 umask 077
 
+random() { node -e 'process.stdout.write(require("node:crypto").randomBytes(32).toString("hex"))'; }
+
 if [ -z "${N8N_ENCRYPTION_KEY:-}" ]; then
     if [ ! -s "$folder/encryption.key" ]; then
-        node -e 'process.stdout.write(require("node:crypto").randomBytes(32).toString("hex"))' >"$folder/encryption.key.part"
+        random >"$folder/encryption.key.part"
         mv "$folder/encryption.key.part" "$folder/encryption.key"
     fi
     N8N_ENCRYPTION_KEY=$(cat "$folder/encryption.key")
 fi
 export N8N_ENCRYPTION_KEY
+
+if [ -z "${NEOPULSE_N8N_SECRET:-}" ]; then
+    echo "NEOPULSE_N8N_SECRET is not set: the webhook takes no call until n8n and neopulse are given the same one" >&2
+    NEOPULSE_N8N_SECRET=$(random)
+fi
+export NEOPULSE_N8N_SECRET
 
 export MAIL_PORT="${MAIL_PORT:-587}" MAIL_TLS=false MAIL_PLAIN=false
 case "${MAIL_ENCRYPTION:-starttls}" in

@@ -133,6 +133,14 @@ def progress(step: Step) -> None:
         st.markdown(label + (f" · {step.service}" if step.service else ""))
 
 
+def told(step: Step, run: Run) -> Mapping[str, Any]:
+    """A step's details; of a message that waited and was delivered since, no longer why it waited."""
+    if run.notification_pending or "waits_because" not in step.detail:
+        return step.detail
+    kept = {key: value for key, value in step.detail.items() if key not in ("waits_because", "next", "location")}
+    return {**kept, "delivered_later": True}
+
+
 def details(detail: Mapping[str, Any]) -> None:
     """What a step tells of its work: figures as lines, lists of rows as tables."""
     lines = [f"{_label(key)}: {_value(value)}" for key, value in detail.items() if not isinstance(value, list)]

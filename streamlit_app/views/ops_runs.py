@@ -61,7 +61,7 @@ def _one_run(run: Run, zone: str) -> None:
     for step in run.steps:
         if step.detail:
             with st.expander(t("ops_runs.details_of", step=t(f"common.steps.{step.name}")), icon=":material/list_alt:"):
-                run_table.details(step.detail)
+                run_table.details(run_table.told(step, run))
     _log(run, zone)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import random
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,6 +20,7 @@ from stand_ins.n8n import N8nStandIn
 from stand_ins.smtp import MailServer
 
 from pipeline import steps
+from pipeline.checks import findings
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
 from pipeline.http import Patience
@@ -362,3 +364,49 @@ def test_a_dry_run_names_the_carrier(tmp_path: Path) -> None:
     with_smtp = Settings(home=tmp_path, smtp_url="smtps://u:secret-word@mail.bank.example", _env_file=None)
     assert steps.planned_act("notify", with_smtp).startswith("send a mail by smtps://mail.bank.example:465 to ")
     assert PATIENCE.answer_seconds > 61  # n8n waits that long for a mail server that never greets
+
+
+def test_a_hundred_runs_through_faults_at_random_calls_end_with_one_mail_each(
+    n8n: N8nStandIn, mail_server: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chance = random.Random(20)
+    house = LastStep(tmp_path, monkeypatch, n8n_url=n8n.url, n8n_secret=SECRET)
+    worker = postman(house.settings, house.store, house.clock)
+    pending = 0
+    for number in range(1, 101):
+        house.number = number
+        n8n.faults = chance.choices([500, 502, 503, 429, 404, 403, "cut", "lost", "html"], k=chance.randrange(8))
+        mail_server.answers = {verb: ["451 try later"] for verb in ("MAIL FROM", "DATA", "RCPT TO") if chance.random() < 0.2}
+        is_down = chance.random() < 0.1
+        if is_down:
+            n8n.stop()
+        run = house.run()
+        if is_down:
+            n8n.start()
+        assert run.state is RunState.SUCCEEDED
+        pending += run.notification_pending
+        worker.deliver_next()
+        house.clock.sleep(chance.randrange(400))
+    n8n.faults, mail_server.answers = [], {}
+    while house.store.waiting():
+        house.clock.sleep(600)
+        worker.deliver_next()
+    told = [event["version"] for event in n8n.calls]
+    assert set(told) == {f"v{number:04}" for number in range(1, 101)}
+    assert len(mail_server.taken) == 100
+    assert pending > 20  # the faults were not for nothing
+    assert len(told) > 100
+
+
+def test_neopulse_check_names_what_is_wrong_with_the_carrier_and_what_waits(
+    n8n: N8nStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = LastStep(tmp_path, monkeypatch, n8n_url=n8n.url, n8n_secret=SECRET)
+    n8n.stop()
+    house.run()
+    found = {finding.subject: finding for finding in findings(house.settings)}["notification"]
+    assert found.error is not None
+    assert "cannot be reached" in found.text
+    n8n.start()
+    found = {finding.subject: finding for finding in findings(house.settings)}["notification"]
+    assert (found.error, found.text.endswith("; 1 waiting, which the worker delivers")) == (None, True)
