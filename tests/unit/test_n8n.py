@@ -320,6 +320,19 @@ def test_two_processes_do_not_deliver_at_once_and_a_dead_one_is_not_waited_for(
     assert len(n8n.calls) == 1
 
 
+def test_what_another_process_delivered_in_the_meantime_is_not_delivered_again(
+    n8n: N8nStandIn, tmp_path: Path, clock: FixedClock
+) -> None:
+    store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+    store.reserve("n8n-k", "n8n", letter().to_json())
+    store.delivered("n8n-k", location="there")
+    deliver_waiting("n8n-k", carrier=carrier(n8n, clock), store=store, holders=Holders(tmp_path / "holders"))
+    assert n8n.calls == []
+    delivery = store.delivery("n8n-k")
+    assert delivery is not None
+    assert delivery.location == "there"
+
+
 def test_a_run_that_lost_its_lease_hands_nothing_over(n8n: N8nStandIn, tmp_path: Path, clock: FixedClock) -> None:
     store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
 
@@ -366,6 +379,7 @@ def test_a_dry_run_names_the_carrier(tmp_path: Path) -> None:
     assert PATIENCE.answer_seconds > 61  # n8n waits that long for a mail server that never greets
 
 
+@pytest.mark.slow
 def test_a_hundred_runs_through_faults_at_random_calls_end_with_one_mail_each(
     n8n: N8nStandIn, mail_server: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
