@@ -5,8 +5,10 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
 from pipeline.notify.letter import Letter
@@ -14,8 +16,26 @@ from pipeline.notify_settings import MailServer
 
 SERVICE = "SMTP"
 SECONDS = 30.0  # for the connection and for each answer
+ALL_SECONDS = 60.0  # for the whole session: the worker is believed to be stuck after two minutes
 WAITS = "Readers see the published version; the message waits in the run store"
 URL = "NEOPULSE_SMTP_URL"
+
+
+class _PlainSession(smtplib.SMTP):
+    """A session that waits for no answer beyond a moment, however many answers there are."""
+
+    def __init__(self, *arguments: Any, until: float, **more: Any) -> None:
+        self._until = until  # before the connection: its greeting is an answer too
+        super().__init__(*arguments, **more)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock is not None:
+            self.sock.settimeout(max(min(self.timeout, self._until - time.monotonic()), 0.001))
+        return super().getreply()
+
+
+class _TlsSession(_PlainSession, smtplib.SMTP_SSL):
+    """The same, under TLS from the first byte."""
 
 
 class Smtp:
@@ -23,9 +43,17 @@ class Smtp:
 
     service = SERVICE
 
-    def __init__(self, server: MailServer, *, seconds: float = SECONDS, trust: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        server: MailServer,
+        *,
+        seconds: float = SECONDS,
+        all_seconds: float = ALL_SECONDS,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self._server = server
         self._seconds = seconds
+        self._all_seconds = all_seconds
         self._trust = trust
 
     def carry(self, letter: Letter, key: str) -> str:  # noqa: ARG002 - the mail has its key in its Message-ID
@@ -60,10 +88,10 @@ class Smtp:
             _leave(session)
 
     def _connect(self) -> smtplib.SMTP:
-        server = self._server
+        server, until = self._server, time.monotonic() + self._all_seconds
         if server.encryption == "tls":
-            return smtplib.SMTP_SSL(server.host, server.port, timeout=self._seconds, context=self._context())
-        return smtplib.SMTP(server.host, server.port, timeout=self._seconds)
+            return _TlsSession(server.host, server.port, timeout=self._seconds, context=self._context(), until=until)
+        return _PlainSession(server.host, server.port, timeout=self._seconds, until=until)
 
     def _greet(self, session: smtplib.SMTP) -> None:
         session.ehlo()

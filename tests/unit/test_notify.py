@@ -136,6 +136,12 @@ def test_both_parts_tell_what_the_figures_rest_on_where_they_went_and_that_they_
         assert told in mail.html
 
 
+def test_a_sheet_on_the_web_is_a_link_and_a_file_is_not() -> None:
+    address = "https://docs.google.com/spreadsheets/d/abc"
+    assert f'<a href="{address}">' in render(dataclasses.replace(SUCCESS, sheet=address), "en").html
+    assert 'href="sheet' not in render(SUCCESS, "en").html
+
+
 def test_the_banks_own_figures_are_not_called_a_demo() -> None:
     mail = render(dataclasses.replace(SUCCESS, source="files"), "en")
     assert "demo" not in (mail.subject + mail.text + mail.html).lower()

@@ -121,6 +121,13 @@ def test_a_server_that_never_greets_is_given_up(server: MailServer) -> None:
         Smtp(Address.of(server.url), seconds=0.2).carry(letter(), "k")
 
 
+def test_a_server_that_takes_its_time_with_each_answer_is_given_up_as_a_whole(server: MailServer) -> None:
+    server.answers_after_seconds = 0.2  # seven answers: no single one is late
+    with pytest.raises(TransientError, match="broke off"):
+        Smtp(Address.of(server.url), seconds=5, all_seconds=0.7).carry(letter(), "k")
+    assert server.taken == []
+
+
 def test_a_mail_whose_answer_is_lost_comes_again_under_the_same_message_id(server: MailServer) -> None:
     server.answers = {"MAIL TAKEN": [""]}
     with pytest.raises(TransientError):

@@ -48,6 +48,7 @@ class MailServer:
     tls_at_once: bool = False
     refused_recipients: tuple[str, ...] = ()
     greets_after_seconds: float = 0.0
+    answers_after_seconds: float = 0.0
     answers: dict[str, list[str]] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     sessions: int = 0
@@ -171,6 +172,7 @@ class _Session(socketserver.StreamRequestHandler):
 
     def _say(self, verb: str, usual: str) -> bool:
         """Answer; False where the connection was cut instead."""
+        time.sleep(self.server_state.answers_after_seconds)
         waiting = self.server_state.answers.get(verb)
         reply = waiting.pop(0) if waiting else usual
         if not reply:
