@@ -102,7 +102,7 @@ def _size(value: Any) -> int | float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < 2e10:
         raise ValueError
-    return value
+    return float(value) if isinstance(value, float) else int(value)
 
 
 def _explain(status: int, words: str) -> NeopulseError | None:  # noqa: ARG001 - what is said beside the status may repeat the key

@@ -51,7 +51,8 @@ def _rows(content: Any) -> list[Any]:
         raise wrong_shape(NAME, f"an error, {str(content[0]['message'])[:150]}")
     if len(content) != 2 or not isinstance(content[1], list):
         raise wrong_shape(NAME, "no list of a head and rows")
-    head, rows = content
+    head: dict[str, Any] = content[0]
+    rows: list[Any] = content[1]
     if head.get("pages") != 1 or head.get("total") != len(rows):
         raise wrong_shape(NAME, f"{len(rows)} rows of {head.get('total')} on one of {head.get('pages')} pages")
     return rows
