@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from pipeline.runs.database import Database
 from pipeline.runs.records import Delivery
@@ -59,7 +61,8 @@ class DeliveryStore(Database):
         """Become the one process that delivers, for that many seconds; False where another, living one does."""
         now = self._clock.now()
         values = {"holder": holder, "taken_at": now, "expires_at": now + timedelta(seconds=seconds)}
-        with self._write() as connection:
+        # Where two take the very first turn at once, the database refuses one of them.
+        with suppress(IntegrityError), self._write() as connection:
             held = connection.execute(select(leases).where(leases.c.name == DELIVERY_LEASE).with_for_update()).one_or_none()
             if held is None:
                 connection.execute(insert(leases).values(name=DELIVERY_LEASE, token=1, **values))
@@ -67,7 +70,8 @@ class DeliveryStore(Database):
             if held.holder is not None and held.expires_at > now and not is_dead(held.holder):
                 return False
             connection.execute(update(leases).where(leases.c.name == DELIVERY_LEASE).values(token=leases.c.token + 1, **values))
-        return True
+            return True
+        return False
 
     def end_turn(self, holder: str) -> None:
         """Let others deliver; does nothing where the turn was over already."""
