@@ -114,7 +114,7 @@ def _run_store(settings: Settings) -> str:
 
     store = RunStore.open(settings.run_store_url, clock=SystemClock())
     latest = store.latest()
-    return "opens; no run yet" if latest is None else f"opens; the last run, {latest.id}, {latest.state}"
+    return "opens; no run yet" if latest is None else f"opens; the last run, {latest.id}, {latest.standing}"
 
 
 def _port(settings: Settings) -> str:

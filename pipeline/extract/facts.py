@@ -8,8 +8,9 @@ from typing import Any
 
 from pipeline import files
 from pipeline.clock import Clock
+from pipeline.errors import TransientError
 from pipeline.extract import exchange_rates, restcountries, world_bank
-from pipeline.extract.asking import Look
+from pipeline.extract.asking import SAFE, Look
 from pipeline.extract.countries import SERVICE, Live, land_country_facts
 from pipeline.extract.exchange_rates import LOOK_BACK_DAYS, Wanted, land_exchange_rates
 from pipeline.settings import Settings
@@ -35,6 +36,15 @@ def check(settings: Settings, clock: Clock) -> str:
     """Ask each service that a run would ask; raises what is wrong with the first that does not answer well."""
     if not settings.facts_live:
         return f"{SERVICE}; nobody is asked (NEOPULSE_FACTS_LIVE)"
+    try:
+        return "; ".join(_asked(settings, clock))
+    except TransientError as error:
+        again = "see whether this machine may reach it, or leave NEOPULSE_FACTS_LIVE off; then neopulse check"
+        raise TransientError(error.what, where=error.where, safe=SAFE, next=again) from None
+
+
+def _asked(settings: Settings, clock: Clock) -> list[str]:
+    """What each service says it knows."""
     told = []
     if settings.facts_restcountries_key.get_secret_value():
         found = restcountries.facts(settings.facts_restcountries, settings.facts_restcountries_key, clock=clock)
@@ -45,7 +55,7 @@ def check(settings: Settings, clock: Clock) -> str:
         today = clock.now().date()
         rates = exchange_rates.ask(_wanted(settings), today - timedelta(days=LOOK_BACK_DAYS), today, clock=clock)
         told.append(f"{exchange_rates.NAME} knows rates to {max(day for day, _ in rates)}")
-    return "; ".join(told)
+    return told
 
 
 def _fallback(is_fallback: bool, why: str) -> dict[str, Any]:

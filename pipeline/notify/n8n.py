@@ -16,8 +16,9 @@ from pipeline.notify.mail import render, worldwide_key
 SERVICE = "n8n"
 SCHEMA = "neopulse.run-ended/1"
 QUESTION = "neopulse.check/1"
+WAITS = "Readers see the published version; the message waits in the run store"
 SECRET_HEADER, KEY_HEADER = "X-Neopulse-Secret", "Idempotency-Key"
-# n8n answers when the mail server took the mail; one that never greets holds it up for 61 seconds.
+# n8n answers when the mail server took the mail; one that never greets it gives up by itself, in about half a minute.
 PATIENCE = Patience(connect_seconds=5.0, answer_seconds=90.0, first_pause_seconds=2.0, deadline_seconds=20.0)
 ONE_TRY = Patience(connect_seconds=5.0, answer_seconds=90.0, deadline_seconds=0.0)
 
@@ -67,10 +68,16 @@ class N8n:
         return f"the workflow at {self._address} is published and takes the secret"
 
     def _post(self, content: Mapping[str, Any], headers: Mapping[str, str]) -> Answer:
-        return self._webhook.call("POST", "", content=content, headers=headers, is_repeatable=True)
+        try:
+            return self._webhook.call("POST", "", content=content, headers=headers, is_repeatable=True)
+        except TransientError as error:
+            if error.safe:  # it was explained already
+                raise
+            again = "see why n8n or its mail server does not answer (docker compose logs n8n), then neopulse check"
+            raise TransientError(error.what, where=self._address, safe=WAITS, next=again) from None
 
     def _explain(self, status: int, words: str) -> NeopulseError | None:
-        where, waits = self._address, "Readers see the published version; the message waits in the run store"
+        where, waits = self._address, WAITS
         if status in (401, 403):
             return ConfigurationError(
                 f"n8n does not take the secret ({status})",
@@ -117,6 +124,6 @@ def _agreed(answer: Answer, address: str) -> Mapping[str, Any]:
     raise PermanentError(
         f"What answers at n8n's address ({answer.status}) is not the workflow of neopulse",
         where=f"NEOPULSE_N8N_URL, {address}",
-        safe="The message waits in the run store",
+        safe=WAITS,
         next="publish the workflow of integrations/n8n and name its webhook, then neopulse check",
     )

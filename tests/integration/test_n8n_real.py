@@ -155,6 +155,17 @@ def test_a_mail_server_that_refuses_is_told_with_its_words(n8n: RealN8n, mail_se
     assert len(arrived) == 1
 
 
+def test_a_mail_server_that_never_greets_is_given_up_by_n8n_before_we_give_n8n_up(
+    n8n: RealN8n, mail_server: MailServer, arrived: list[Any]
+) -> None:
+    mail_server.greets_after_seconds = 80
+    with pytest.raises(TransientError, match=r"502.*Greeting never received"):
+        carrier(n8n).carry(fresh(30), "k")
+    mail_server.greets_after_seconds = 0
+    carrier(n8n).carry(fresh(30), "k")
+    assert len(arrived) == 1
+
+
 def test_n8n_down_then_up_brings_one_mail_and_remembers_what_it_sent_before(
     n8n: RealN8n, arrived: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
