@@ -7,12 +7,13 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-proof
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-n8n test-proof
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
 	@echo "make test    environment, test tools, every test"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
+	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
 	@echo "make bench   measure against the floor and the peers: BENCH_TRANSACTIONS=N, default 10000000"
@@ -36,7 +37,7 @@ test: .venv/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n"
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest -n 2 --dist loadgroup -m proof
@@ -53,6 +54,13 @@ bench-peers: .venv-bench/.installed
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# 3 GB from npm, once, outside the checkout.
+N8N_FOLDER ?= $(HOME)/.cache/neopulse/n8n
+
+test-n8n: .venv/.tested-with
+	integrations/n8n/install.sh "$(N8N_FOLDER)"
+	N8N_FOR_TESTS="$(N8N_FOLDER)" $(BIN)/pytest -rs -m n8n tests/integration/test_n8n_real.py
 
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py

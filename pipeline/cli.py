@@ -247,7 +247,9 @@ def _end_unless_done(ended: Run) -> None:
     from pipeline.runs.records import RunState
 
     if ended.state is RunState.SUCCEEDED:
-        click.echo(f"run {ended.id} succeeded" + (f": version {ended.version}, as of {ended.as_of}" if ended.version else ""))
+        click.echo(
+            f"run {ended.id} {ended.standing}" + (f": version {ended.version}, as of {ended.as_of}" if ended.version else "")
+        )
         return
     _say_error(ended.error or f"Run {ended.id} {ended.state}")
     sys.exit(WRONG_USAGE if ended.error_kind == ConfigurationError.kind else FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -163,10 +164,10 @@ class Service:
         )
 
     def _read(self, response: requests.Response, words: str) -> Any:
-        if not words.strip():
+        if not words.removeprefix("\ufeff").strip():
             return None
         try:
-            return response.json()
+            return json.loads(response.content)  # as bytes: it takes the byte order mark that some services put first
         except ValueError:
             raise PermanentError(
                 f"{self.name} answers {response.status_code} with something that is no JSON: {self.quote(words)}",

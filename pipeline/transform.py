@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections import Counter
@@ -23,7 +24,8 @@ from pipeline.warehouse.dbt_build import Build, Event, NodeResult, build
 from pipeline.warehouse.publication import Candidate, Facts, TestSummary, UntestedError, Version
 
 DBT_PROJECT = PROJECT / "dbt_project"
-EXTERNAL_TABLES = ("external_countries",)
+EXTERNAL_TABLES = ("external_countries", "external_exchange_rates")
+FACTS = "external_facts.json"  # what served the external tables, as the extract tells it
 ROOM_TO_RECORD = 5_000_000  # bytes
 _BUILT = 0.9  # of the step's progress; copying and publishing are the rest
 _BROKEN_RULES = {
@@ -218,6 +220,7 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
     rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))
     files.write_json(target / "metrics.json", metrics.write(metrics.from_manifest(built.manifest)))
     files.write_json(target / "models.json", _models(built.manifest))
+    files.write_json(target / FACTS, _who_served(context.settings.home / "landing"))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
     files.write_json(target / "timings.json", [_timing(result) for result in built.results])
     facts = _facts(context, row, built, rows)
@@ -231,6 +234,14 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
     version = context.publications.publish(candidate, clock=context.clock, guard=context.guard)
     _log.info("Version %s is current: as of %s, %d tests held", version.name, version.as_of, version.tests.total)
     return version
+
+
+def _who_served(landing_folder: Path) -> Any:
+    """What served the facts from outside the bank; nothing where an older neopulse landed them."""
+    try:
+        return json.loads((landing_folder / FACTS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
 
 
 def _facts(context: StepContext, row: Mapping[str, Any], built: Build, rows: Mapping[str, int]) -> Facts:
