@@ -7,11 +7,12 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-proof
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-proof test-gspread
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
 	@echo "make test    environment, test tools, every test"
+	@echo "make test-gspread GSPREAD=dir    gspread's own tests against the stand-in of Google Sheets; dir is its checkout"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
@@ -53,6 +54,13 @@ bench-peers: .venv-bench/.installed
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# gspread's own tests, unmodified, against our stand-in of Google Sheets. GSPREAD is a checkout of burnash/gspread at the
+# release that is installed (git clone --branch v6.2.1): its source distribution has no tests.
+test-gspread: .venv/.tested-with
+	@test -d "$(GSPREAD)/tests" || { echo "name a checkout of burnash/gspread: make test-gspread GSPREAD=../gspread" >&2; exit 2; }
+	cd "$(GSPREAD)" && PYTHONPATH="$(CURDIR)/tests:$(CURDIR)" $(CURDIR)/$(BIN)/python -m pytest -o addopts= -p no:cacheprovider \
+		-p stand_ins.google_sheets.gspread_suite -q tests/*_test.py
 
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py
