@@ -43,6 +43,11 @@ class Patience:
     longest_pause_seconds: float = 64.0
     deadline_seconds: float = 300.0
 
+    def pause(self, attempt: int, jitter: float) -> float:
+        """Twice as long each time, to a cap; between half of it and the whole, so that callers do not march in step."""
+        longest = min(self.longest_pause_seconds, self.first_pause_seconds * 2.0 ** min(attempt, 32))
+        return longest * (0.5 + jitter / 2)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -140,7 +145,7 @@ class Service:
             answer = self._attempt(request, until)
             if isinstance(answer, Answer):
                 return answer
-            pause = max(answer.asked_pause, self._pause(attempt))
+            pause = max(answer.asked_pause, self._patience.pause(attempt, self._jitter()))
             if pause > self._left(until):
                 raise answer.why
             self._wait(pause)
@@ -204,7 +209,7 @@ class Service:
         if explained is not None and not isinstance(explained, TransientError):
             raise explained
         why = explained or TransientError(what, where=self.place, next="neopulse check")
-        return _Delay(why, _asked_pause(response.headers.get("Retry-After", ""), self._clock.now()))
+        return _Delay(why, asked_pause(response.headers.get("Retry-After", ""), self._clock.now()))
 
     def _answer(self, request: _Request, response: requests.Response, body: bytes, words: str) -> Answer:
         status = response.status_code
@@ -248,11 +253,6 @@ class Service:
     def _left(self, until: datetime) -> float:
         return (until - self._clock.now()).total_seconds()
 
-    def _pause(self, attempt: int) -> float:
-        """Twice as long each time, to a cap; between half of it and the whole, so that callers do not march in step."""
-        longest = min(self._patience.longest_pause_seconds, self._patience.first_pause_seconds * 2.0 ** min(attempt, 32))
-        return longest * (0.5 + self._jitter() / 2)
-
     def _wait(self, seconds: float) -> None:
         """Wait, but not beyond the wish to end."""
         while seconds > 0:
@@ -266,7 +266,7 @@ def is_worth_another_try(status: int) -> bool:
     return status in WORTH_ANOTHER_TRY or (status >= 500 and status not in HOPELESS)
 
 
-def _asked_pause(asked: str, now: datetime) -> float:
+def asked_pause(asked: str, now: datetime) -> float:
     """The seconds that a Retry-After asks for, as a number or as a date; 0 where it says nothing that can be understood."""
     asked = asked.strip()
     if asked.isascii() and asked.isdigit():
