@@ -1,0 +1,38 @@
+"""Addresses of the web: which of them stay on this machine, and which on a network of one's own."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address of the web can only be on this machine."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def is_nearby(address: str) -> bool:
+    """Whether an address is on this machine, in a private network, or a bare name such as a container has."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return bool(host) and "." not in host
+
+
+def web_address(value: str, *, example: str) -> str:
+    """The address without a slash at its end; raises ValueError where it is none, or is in the clear beyond the own network."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(f"is not an address, such as {example}")
+    if parts.scheme == "http" and not is_nearby(value):
+        raise ValueError("has to be https:// beyond this machine and its own network")
+    return value.rstrip("/")
