@@ -20,7 +20,9 @@ from gspread.urls import SPREADSHEET_BATCH_UPDATE_URL
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
 from pipeline.http import LONGEST_QUOTE, LOOK_EVERY_SECONDS, LostAnswerError, Patience, asked_pause, is_worth_another_try
-from pipeline.sheets.google_sign_in import Account
+from pipeline.settings import Settings
+from pipeline.sheets.google_cells import MOST_CELLS
+from pipeline.sheets.google_sign_in import Account, sign_in
 
 SERVICE = "Google Sheets"
 GOOGLE = ("https://sheets.googleapis.com", "https://www.googleapis.com")
@@ -145,6 +147,21 @@ class Calls:
             self._look()
             self.clock.sleep(min(seconds, LOOK_EVERY_SECONDS))
             seconds -= LOOK_EVERY_SECONDS
+
+
+def connect(settings: Settings, *, clock: Clock, look: Callable[[], None] = lambda: None, patience: Patience = PATIENCE) -> Calls:
+    """The calls to the spreadsheet of the settings. Raises ConfigurationError where nobody can sign in."""
+    account = sign_in(settings.google_sheets_credentials)
+    endpoint = settings.google_sheets_endpoint
+    return Calls(settings.google_sheets_id, account, clock=clock, endpoint=endpoint, patience=patience, look=look)
+
+
+def look_at(settings: Settings, *, clock: Clock) -> str:
+    """What one harmless read shows of the spreadsheet, in a sentence that says with whom it has to be shared."""
+    calls = connect(settings, clock=clock, patience=ONE_LOOK)
+    state = calls.state()
+    room = f"{state.cells:,} of {MOST_CELLS:,} cells used"
+    return f"{state.title} ({state.address}) can be read, {room}; share it with {calls.account.address} as an editor"
 
 
 def _place(properties: Mapping[str, Any]) -> Place:
