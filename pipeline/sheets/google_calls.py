@@ -31,6 +31,10 @@ ONE_LOOK = Patience(connect_seconds=10.0, answer_seconds=30.0, deadline_seconds=
 CALLS_A_MINUTE = 60  # of one user, reads and writes each
 _STATE = "spreadsheetUrl,properties.title,sheets.properties(sheetId,title,hidden,sheetType,gridProperties)"
 _CELLS = "sheets(properties(sheetId,title,gridProperties),data(startRow,startColumn,rowData.values.userEnteredValue))"
+_FORMATTED = (
+    "sheets(properties(sheetId,title,gridProperties),merges,"
+    "data(startRow,startColumn,rowData.values(userEnteredValue,userEnteredFormat.numberFormat)))"
+)
 _OUTDATED = ("already exists", "No grid with id", "No sheet with id", "Unable to parse range", "exceeds grid limits")
 
 
@@ -134,6 +138,12 @@ class Calls:
     def grid(self, ranges: Sequence[str]) -> list[Mapping[str, Any]]:
         """The cells of ranges as they were entered: one call."""
         content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"ranges": list(ranges), "fields": _CELLS})
+        sheets: list[Mapping[str, Any]] = content.get("sheets", [])
+        return sheets
+
+    def cells(self, ranges: Sequence[str]) -> list[Mapping[str, Any]]:
+        """The cells of ranges with their number formats, and what of their tab is merged: one call."""
+        content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"ranges": list(ranges), "fields": _FORMATTED})
         sheets: list[Mapping[str, Any]] = content.get("sheets", [])
         return sheets
 
