@@ -16,7 +16,10 @@ _SPREADSHEET_ID = re.compile(r"[A-Za-z0-9_-]{20,200}")
 
 
 class GoogleSheetsSettings(BaseSettings):
-    """What the sheet needs to be kept in Google Sheets."""
+    """What the sheet needs to be kept in Google Sheets.
+
+    The validators carry the service in their names: of two mixins' validators of the same name only one would be in force.
+    """
 
     google_sheets_id: str = Field(
         default="",
@@ -31,7 +34,7 @@ class GoogleSheetsSettings(BaseSettings):
 
     @field_validator("google_sheets_id")
     @classmethod
-    def _is_a_spreadsheet(cls, value: str) -> str:
+    def _google_sheets_is_a_spreadsheet(cls, value: str) -> str:
         found = _IN_ADDRESS.search(value)
         value = found[1] if found else value.strip()
         if value and not _SPREADSHEET_ID.fullmatch(value):
@@ -42,17 +45,17 @@ class GoogleSheetsSettings(BaseSettings):
 
     @field_validator("google_sheets_credentials", mode="before")
     @classmethod
-    def _no_key_file(cls, value: Any) -> Any:
+    def _google_sheets_no_key_file(cls, value: Any) -> Any:
         return None if value == "" else value
 
     @field_validator("google_sheets_credentials")
     @classmethod
-    def _absolute_key_file(cls, value: Path | None) -> Path | None:
+    def _google_sheets_absolute_key_file(cls, value: Path | None) -> Path | None:
         return None if value is None else value.absolute()
 
     @field_validator("google_sheets_endpoint")
     @classmethod
-    def _is_on_this_machine(cls, value: str) -> str:
+    def _google_sheets_is_on_this_machine(cls, value: str) -> str:
         if value and not is_loopback(value):
             raise ValueError("has to be an address on this machine, such as http://127.0.0.1:9050: it is for tests")
         return value.rstrip("/")

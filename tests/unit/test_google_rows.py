@@ -78,7 +78,6 @@ def test_columns_and_rows_of_other_people_stay_where_they_belong(here: World) ->
     here_sheet = sheet(here)
     here_sheet.put(0, 3, "called by")
     here_sheet.put(3, 3, "Ana")
-    here_sheet.put(5, 0, "")
     here_sheet.put(6, 3, "a note of somebody's far below")
     here_sheet.put(2, 1, Formula("=1+1"))
     write(here, row("3", "METAL"), row("4"), deleted=["1"])

@@ -185,15 +185,29 @@ def test_a_change_that_is_no_small_one_is_written_whole(here: World, change: str
     assert here.rows("Cohorts") == whole(content)
 
 
-KILLED = [(large(1), large(2)), (tab(), tab(rows=[(date(2026, 11, 1), "DE", 0.07)]))]
+def hardly_changed() -> Tab:
+    """The large tab with one row rewritten, one gone and one come in between."""
+    rows = list(large(rows=100).rows)
+    rows[7] = ("row 007", 99.5, "another word")
+    rows[40:42] = [("row 041b", 1.0, "came in between")]
+    return dataclasses.replace(large(rows=100), rows=tuple(rows), note="version 1, a day later")
+
+
+KILLED = [
+    (large(1), large(2)),
+    (tab(), tab(rows=[(date(2026, 11, 1), "DE", 0.07)])),
+    (large(rows=100), hardly_changed()),
+]
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("old", "new"), KILLED, ids=["large", "small"])
+@pytest.mark.parametrize(("old", "new"), KILLED, ids=["large", "small", "hardly changed"])
 @pytest.mark.usefixtures("small_parts")
 def test_a_run_killed_at_any_call_leaves_the_old_table_or_the_new_one_and_the_next_run_mends_it(
     here: World, old: Tab, new: Tab, after: bool
 ) -> None:
+    here.write(old)
+    here.stand_in.faults.clear()
     here.write(new)
     calls = len(here.kinds())
     seen = set()
@@ -213,16 +227,22 @@ def test_a_run_killed_at_any_call_leaves_the_old_table_or_the_new_one_and_the_ne
     assert seen == ({False, True} if after else {False})
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("status", [CUT, 408, 429, 500, 502, 503])
+FAILURES = [
+    *({"status": status, "after": after} for status in (CUT, 408, 429, 500, 503) for after in (False, True)),
+    *({"status": 502, "html": True, "after": after} for after in (False, True)),
+    {"status": CUT, "half": True, "after": True},
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=str)
 @pytest.mark.usefixtures("small_parts")
-def test_one_failure_at_any_call_is_got_over_within_the_run(here: World, status: int, after: bool) -> None:
+def test_one_failure_at_any_call_is_got_over_within_the_run(here: World, failure: dict[str, Any]) -> None:
     here.write(large(2), tab())
     calls = len(here.kinds())
     for at in range(1, calls + 1):
         here.write(large(1), tab(rows=()))
         here.stand_in.faults.clear()
-        fault = here.stand_in.faults.add(Fault(status=status, at=at, after=after, html=status == 502))
+        fault = here.stand_in.faults.add(Fault(at=at, **failure))
         here.write(large(2), tab())
         assert fault.seen >= at
         assert here.rows("Cohorts") == whole(large(2))

@@ -42,7 +42,8 @@ class Call:
 class Fault:
     """Fail the `at`-th call of a kind (any kind where none is named), `times` times in a row.
 
-    `status` CUT cuts the connection. `after` lets the call take effect first, so that the caller does not know.
+    `status` CUT cuts the connection, in the middle of the answer where `half` is set. `after` lets the call take effect first,
+    so that the caller does not know.
     """
 
     status: int = 503
@@ -51,6 +52,7 @@ class Fault:
     after: bool = False
     kind: str = ""
     html: bool = False
+    half: bool = False
     retry_after: str = ""
     hold_seconds: float = 0.0
     seen: int = 0
@@ -98,9 +100,10 @@ class Faults:
 class TornError(Exception):
     """The call fails by a fault: with an answer or with a cut."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: Fault, answer: Any = None) -> None:
         super().__init__(fault.status)
         self.fault = fault
+        self.answer = answer
 
 
 @dataclass

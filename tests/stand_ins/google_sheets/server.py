@@ -110,6 +110,10 @@ class _Handler(BaseHTTPRequestHandler):
             answer = self._answered(request)
             status = 204 if answer is None else 200
         except TornError as torn:
+            if torn.fault.half:
+                self._record(request, len(raw), CUT)
+                self._send_half(torn.answer)
+                return
             status, answer, headers = _as_answer(torn.fault)
         except ApiError as error:
             status, answer = error.status, error.as_body()
@@ -134,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         answer = stand_in.service.answer(Request(request.method, request.path, request.query, request.body, user))
         if fault is not None:
             time.sleep(fault.hold_seconds)
-            raise TornError(fault)
+            raise TornError(fault, answer)
         mask = request.one("fields")
         is_masked_here = mask and kind not in ("get", "drive") and isinstance(answer, dict)
         return fields.kept(answer, fields.parse(mask)) if is_masked_here else answer
@@ -176,6 +180,15 @@ class _Handler(BaseHTTPRequestHandler):
             self.end_headers()
             if status != 204:
                 self.wfile.write(data)
+
+    def _send_half(self, answer: Any) -> None:
+        data = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json; charset=UTF-8")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data[: len(data) // 2])
+        self.close_connection = True
 
 
 def _as_answer(fault: Fault) -> tuple[int, Any, dict[str, str]]:
