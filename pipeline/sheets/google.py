@@ -25,7 +25,7 @@ from pipeline.sheets.google_requests import (
     size,
     whole_grid,
 )
-from pipeline.sheets.google_staging import PART_BYTES, Progress, Staged, committed, free_id, leftovers, stage
+from pipeline.sheets.google_staging import PART_BYTES, Progress, Staged, committed, formula_like, free_id, leftovers, stage
 
 MOST_BYTES = PART_BYTES  # of a body; Google advises two million
 MOST_REQUESTS = 100_000
@@ -200,15 +200,23 @@ def _are_there(staged: Sequence[Staged], plan: _Plan, state: State) -> bool:
 
 
 def _large_ranges(each: Draft) -> list[str]:
-    """The key columns, the note among them, and the last row."""
-    last = len(each.rows)
-    return [a1(each.title, 0, last, 0, max(each.tab.keys, 1)), a1(each.title, last - 1, last, 0, each.columns)]
+    """The key columns, the note among them, and whole rows to look at."""
+    keys = a1(each.title, 0, len(each.rows), 0, max(each.tab.keys, 1))
+    return [keys, *(a1(each.title, number, number + 1, 0, each.columns) for number in _rows_to_look_at(each))]
+
+
+def _rows_to_look_at(each: Draft) -> tuple[int, ...]:
+    """The last row, and the first one with a text that looks like a formula."""
+    last = len(each.rows) - 1
+    suspect = next((number for number, _, _ in formula_like(each)), last)
+    return tuple(dict.fromkeys((suspect, last)))
 
 
 def _verify_large(each: Draft, answer: Answered) -> None:
     answer.verify_size(each)
     answer.verify(each.title, 0, 0, [row[: max(each.tab.keys, 1)] for row in each.rows])
-    answer.verify(each.title, len(each.rows) - 1, 0, each.rows[-1:])
+    for number in _rows_to_look_at(each):
+        answer.verify(each.title, number, 0, each.rows[number : number + 1])
 
 
 def _ranges_to_read(plan: _Plan) -> list[str]:

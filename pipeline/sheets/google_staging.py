@@ -9,14 +9,17 @@ import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from pipeline.errors import PermanentError
 from pipeline.sheets.google_calls import SERVICE, Calls, Place, State
-from pipeline.sheets.google_cells import Draft, Plain, PlainRow
-from pipeline.sheets.google_requests import Request, a1, area, finished, grown, whole_grid
+from pipeline.sheets.google_cells import Draft, Plain, PlainRow, encoded
+from pipeline.sheets.google_requests import Request, a1, area, finished, grown, some_rows, whole_grid
+from pipeline.spreadsheets import FORMULA_STARTS
 
 PREFIX = "_stage:"
 PART_BYTES = 1_800_000
+MOST_SPELLED_OUT = 2_000  # cells; the read-back looks at the first of them however many there are
 
 Progress = Callable[[float | None, str], None]
 
@@ -110,4 +113,19 @@ def committed(staged: Staged, place: Place) -> list[Request]:
         }
     }
     dropped = {"deleteSheet": {"sheetId": source.sheet_id}}
-    return [*grown(draft, place), whole_grid(draft, place, []), copied, *finished(draft, place), dropped]
+    copies = [*grown(draft, place), whole_grid(draft, place, []), copied, *_spelled_out(draft, place)]
+    return [*copies, *finished(draft, place), dropped]
+
+
+def formula_like(draft: Draft) -> Iterator[tuple[int, int, Plain]]:
+    """The texts that would be formulas if a person typed them: row, column, text."""
+    for number, row in enumerate(draft.rows):
+        for column, value in enumerate(row):
+            if isinstance(value, str) and value.startswith(FORMULA_STARTS):
+                yield number, column, value
+
+
+def _spelled_out(draft: Draft, place: Place) -> Iterator[Request]:
+    """Such texts once more, in the one way that is documented to keep them text; nobody says so of pasted values."""
+    for number, column, value in islice(formula_like(draft), MOST_SPELLED_OUT):
+        yield some_rows(place, number, encoded([(value,)]), 1, left=column)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from google_sheets_kit import AT, World, tab, world
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from pipeline import checks, steps
 from pipeline.context import StepContext
@@ -164,3 +165,11 @@ def test_the_key_is_in_no_setting_that_is_shown(here: World) -> None:
     settings = in_force(here)
     assert all(key not in setting.value for setting in checks.settings_in_force(settings))
     assert key not in repr(settings)
+
+
+def test_no_two_groups_of_settings_have_a_validator_of_the_same_name() -> None:
+    """Of two, only one would be in force, and the other group's settings would go unchecked."""
+    groups = [group for group in Settings.__mro__ if issubclass(group, BaseSettings) and group is not BaseSettings]
+    own = [name for group in groups for name in group.__pydantic_decorators__.field_validators if name in vars(group)]
+    assert sorted(own) == sorted(set(own))
+    assert "_google_sheets_is_a_spreadsheet" in own

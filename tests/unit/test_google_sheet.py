@@ -18,8 +18,9 @@ import pytest
 from google_sheets_kit import AT, World, rows_of, tab, world
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins.google_sheets import batch
 from stand_ins.google_sheets.faults import CUT, Fault
-from stand_ins.google_sheets.grid import Sheet
+from stand_ins.google_sheets.grid import Cell, Formula, Sheet
 
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError, TransientError
 from pipeline.http import Patience
@@ -464,6 +465,25 @@ def test_text_is_never_a_formula_a_number_or_a_date(here: World, text: str, size
     here.write(tab("Words", rows, header=("A", "B", "C"), formats=("text", "ratio", "text")))
     assert ("values.update" in here.kinds()) == (size == "large")
     assert here.rows("Words")[2:] == [[text, 1.0, text]] * len(rows)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_service_whose_pasted_values_are_read_again_still_gets_no_formula(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def typed_again(cell: Cell) -> Any:
+        return Formula(cell.value) if isinstance(cell.value, str) and cell.value.startswith("=") else cell.value
+
+    monkeypatch.setattr(batch, "_effective", typed_again)
+    content = large(rows=80)
+    content = dataclasses.replace(content, rows=(("=1+1", 1.0, "=A1"), *content.rows))
+    here.write(content)
+    assert here.rows("Cohorts") == whole(content)
+    sheet = here.book.titled("Cohorts")
+    assert sheet is not None
+    assert not any(isinstance(cell.value, Formula) for row in sheet.rows for cell in row.values())
+    monkeypatch.setattr(google_staging, "MOST_SPELLED_OUT", 0)
+    (here.folder / "google.json").unlink()
+    with pytest.raises(PermanentError, match="row 3, column A differs"):
+        here.write(content)
 
 
 def test_a_moment_is_a_serial_number_with_a_format_wherever_it_stands(here: World) -> None:
