@@ -251,6 +251,20 @@ def test_one_failure_at_any_call_is_got_over_within_the_run(here: World, failure
         assert here.titles() == ["Sheet1", "Cohorts", "Monthly churn"]
 
 
+POSSIBLE = [failure for failure in FAILURES if failure != {"status": 429, "after": True}]  # 429 says that nothing was done
+
+
+@pytest.mark.parametrize("failure", POSSIBLE, ids=str)
+@pytest.mark.usefixtures("small_parts")
+def test_one_failure_at_any_call_of_a_small_change_neither_loses_nor_doubles_a_row(here: World, failure: dict[str, Any]) -> None:
+    for at in (1, 2, 3):
+        here.write(large(rows=100))
+        here.stand_in.faults.clear()
+        here.stand_in.faults.add(Fault(at=at, **failure))
+        here.write(hardly_changed())
+        assert here.rows("Cohorts") == whole(hardly_changed())
+
+
 @pytest.mark.usefixtures("small_parts")
 def test_a_lost_answer_to_the_commit_is_looked_up_and_nothing_is_sent_again(here: World) -> None:
     here.write(large(1))
@@ -258,6 +272,7 @@ def test_a_lost_answer_to_the_commit_is_looked_up_and_nothing_is_sent_again(here
     here.stand_in.faults.add(Fault(status=CUT, at=2, after=True, kind="batchUpdate"))
     here.write(large(2))
     assert here.kinds()[-3:] == ["batchUpdate", "get", "get"]
+    assert here.kinds().count("batchUpdate") == 2
     assert here.rows("Cohorts") == whole(large(2))
 
 
