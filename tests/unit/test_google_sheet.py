@@ -190,7 +190,8 @@ def hardly_changed() -> Tab:
     """The large tab with one row rewritten, one gone and one come in between."""
     rows = list(large(rows=100).rows)
     rows[7] = ("row 007", 99.5, "another word")
-    rows[40] = ("row 040b", 1.0, "came in its place")  # as many rows as before: a batch sent twice would fit, and be wrong
+    del rows[40]  # as many rows as before: a batch sent twice would fit, and be wrong
+    rows.insert(60, ("row 060b", 1.0, "came in between"))
     return dataclasses.replace(large(rows=100), rows=tuple(rows), note="version 1, a day later")
 
 
