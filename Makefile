@@ -56,11 +56,13 @@ bench-peers: .venv-bench/.installed
 	@touch $@
 
 # gspread's own tests, unmodified, against our stand-in of Google Sheets. GSPREAD is a checkout of burnash/gspread at the
-# release that is installed (git clone --branch v6.2.1): its source distribution has no tests.
+# release that is installed (git clone --branch v6.2.1): its source distribution has no tests. Then our answers beside those that
+# Google gave when they recorded them.
 test-gspread: .venv/.tested-with
 	@test -d "$(GSPREAD)/tests" || { echo "name a checkout of burnash/gspread: make test-gspread GSPREAD=../gspread" >&2; exit 2; }
 	cd "$(GSPREAD)" && PYTHONPATH="$(CURDIR)/tests:$(CURDIR)" $(CURDIR)/$(BIN)/python -m pytest -o addopts= -p no:cacheprovider \
 		-p stand_ins.google_sheets.gspread_suite -q tests/*_test.py
+	PYTHONPATH=tests:. $(BIN)/python -m stand_ins.google_sheets.recordings "$(GSPREAD)/tests/cassettes"
 
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py

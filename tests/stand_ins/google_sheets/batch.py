@@ -37,7 +37,7 @@ def apply(book: Book, requests: list[Mapping[str, Any]]) -> tuple[Book, list[dic
             raise in_request(place, kind, error.message) from error
         except (KeyError, TypeError, AttributeError) as error:
             raise in_request(place, kind, f"a member is missing or of the wrong type: {error}") from error
-        replies.append({kind: reply} if reply else {})
+        replies.append({} if reply is None else {kind: reply})
     return draft, replies
 
 
@@ -104,15 +104,25 @@ def _update_sheet_properties(book: Book, body: Mapping[str, Any]) -> None:
         sheet.title = given["title"]
     if "gridProperties" in tree:
         _change_grid(book, sheet, given.get("gridProperties", {}), tree["gridProperties"])
-    for name in ("hidden", "tabColor", "tabColorStyle", "rightToLeft"):
+    for name in ("hidden", "rightToLeft"):
         if name in tree:
             _set_or_clear(sheet.properties, name, given.get(name))
+    for name in ("tabColor", "tabColorStyle"):
+        if name in tree:
+            _set_or_clear(sheet.properties, name, _colour(given.get(name)))
     if "tabColor" in tree or "tabColorStyle" in tree:
         _same_colours(sheet.properties, "tabColorStyle" if "tabColorStyle" in tree else "tabColor")
     if all(each.properties.get("hidden") for each in book.sheets):
         raise invalid("You can't hide all the sheets in a document.")
     if "index" in tree:
         _move(book, sheet, int(given.get("index", 0)))
+
+
+def _colour(given: Any) -> Any:
+    """A colour as it is kept: 256 steps, and what is 0 left out."""
+    if isinstance(given, dict):
+        return {name: kept for name, value in given.items() if (kept := _colour(value)) or (name == "rgbColor" and kept == {})}
+    return int(given * 255) / 255 if isinstance(given, (int, float)) else given
 
 
 def _same_colours(held: dict[str, Any], set_by: str) -> None:
@@ -408,6 +418,8 @@ def _add_protected_range(book: Book, body: Mapping[str, Any]) -> dict[str, Any]:
     taken = {each["protectedRangeId"] for sheet in book.sheets for each in sheet.protected}
     number = next(number for number in itertools.count(501) if number not in taken)
     made = {**given, "protectedRangeId": number, "range": area.as_grid_range(), "requestingUserCanEdit": True}
+    made["editors"] = {name: people for name, people in (given.get("editors") or {}).items() if people}
+    made = {name: value for name, value in made.items() if value is not None and value is not False}
     book.sheet(area.sheet_id).protected.append(made)
     return {"protectedRange": made}
 
@@ -432,7 +444,9 @@ def _delete_named_range(book: Book, body: Mapping[str, Any]) -> None:
 
 def _add_dimension_group(book: Book, body: Mapping[str, Any]) -> dict[str, Any]:
     given = dict(body["range"])
-    groups = book.sheet(int(given.get("sheetId", 0))).groups[given["dimension"]]
+    sheet = book.sheet(int(given.get("sheetId", 0)))
+    sheet.grid["rowGroupControlAfter" if given["dimension"] == "ROWS" else "columnGroupControlAfter"] = True
+    groups = sheet.groups[given["dimension"]]
     groups.append({"range": given, "depth": 1})
     return {"dimensionGroups": groups}
 
@@ -441,7 +455,8 @@ def _delete_dimension_group(book: Book, body: Mapping[str, Any]) -> dict[str, An
     given = dict(body["range"])
     sheet = book.sheet(int(given.get("sheetId", 0)))
     sheet.groups[given["dimension"]] = [each for each in sheet.groups[given["dimension"]] if each["range"] != given]
-    return {"dimensionGroups": sheet.groups[given["dimension"]]}
+    groups = sheet.groups[given["dimension"]]
+    return {"dimensionGroups": groups} if groups else {}
 
 
 def _update_dimension_properties(book: Book, body: Mapping[str, Any]) -> None:

@@ -131,7 +131,8 @@ class Service:
         if rest == "/values:batchUpdate":
             option = body.get("valueInputOption", "")
             told = [values.update(draft, entry["range"], entry, option) for entry in body.get("data", [])]
-            totals = {name: sum(each.get(f"updated{name}", 0) for each in told) for name in ("Rows", "Columns", "Cells")}
+            totals = {name: sum(each.get(f"updated{name}", 0) for each in told) for name in ("Rows", "Cells")}
+            totals["Columns"] = max((each.get("updatedColumns", 0) for each in told), default=0)  # of one tab, the same columns
             counts = {f"totalUpdated{name}": total for name, total in totals.items()}
             return draft, {"spreadsheetId": book.id, **counts, "totalUpdatedSheets": 1, "responses": told}
         if rest == "/values:batchClear":
@@ -224,7 +225,10 @@ class Service:
             raise invalid("the upload is empty")
         lines = list(csv.reader(io.StringIO(request.body.decode())))
         sheet = book.sheets[0]
-        sheet.rows, sheet.columns = [{} for _ in lines], max(len(line) for line in lines)
+        columns = max((len(line) for line in lines), default=0)
+        sheet.title, sheet.columns = book.title, max(26, columns)
+        sheet.rows = [{} for _ in range(max(1000, len(lines)))]
+        book.properties["timeZone"] = "America/Los_Angeles"  # a file that is read in has the time zone of nobody
         for row, line in enumerate(lines):
             for column, text in enumerate(line):
                 sheet.put(row, column, entered.typed(text)[0])

@@ -106,7 +106,7 @@ def _told(book: Book, sheet: Sheet, written: Area, rows: list[list[Any]], includ
     if cells := sum(value is not None for row in rows for value in row):
         content |= {
             "updatedRows": sum(any(value is not None for value in row) for row in rows),
-            "updatedColumns": max(len(row) for row in rows),
+            "updatedColumns": len({column for row in rows for column, value in enumerate(row) if value is not None}),
             "updatedCells": cells,
         }
     if includes_values:
