@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from pipeline.sheets.base import Format, SheetResult, Tab
 from pipeline.sheets.google import GoogleSheet
 from pipeline.sheets.google_calls import Calls
 from pipeline.sheets.google_changes import Snapshots
-from pipeline.sheets.google_sign_in import sign_in
+from pipeline.sheets.google_sign_in import Account, sign_in
 
 AT = datetime(2026, 11, 25, 6, tzinfo=UTC)
 
@@ -33,6 +33,15 @@ class World:
     folder: Path
     book_id: str
     key_file: Path
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    @property
+    def account(self) -> Account:
+        """Who signs in; reading a key takes a while, so that it is read once."""
+        content = self.key_file.read_text(encoding="utf-8")
+        if content not in self.accounts:
+            self.accounts[content] = sign_in(self.key_file)
+        return self.accounts[content]
 
     @property
     def book(self) -> Book:
@@ -43,7 +52,7 @@ class World:
         """A way in, as a new process would have it."""
         return Calls(
             spreadsheet_id or self.book_id,
-            sign_in(self.key_file),
+            self.account,
             clock=self.clock,
             endpoint=self.stand_in.url,
             patience=patience or Patience(answer_seconds=30, deadline_seconds=900),

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from pipeline.errors import PermanentError
-from pipeline.http import LostAnswerError
 from pipeline.sheets.base import SheetResult, Tab
-from pipeline.sheets.google_calls import SERVICE, Calls, OutdatedError, Place, State
+from pipeline.sheets.google_calls import SERVICE, Calls, OutdatedError, Place, State, UnclearError
 from pipeline.sheets.google_cells import MOST_CELLS, Draft, draft, unfit
 from pipeline.sheets.google_changes import Changes, Snapshots, Written, changes, holds
 from pipeline.sheets.google_requests import (
@@ -74,23 +73,22 @@ class GoogleSheet:
         """
         del at
         drafts = [draft(tab) for tab in tabs]
-        clock, patience, attempt, before = self._calls.clock, self._calls.patience, 0, _Attempt()
-        until = clock.now() + timedelta(seconds=patience.deadline_seconds)
+        attempt, before = 0, _Attempt()
+        until = self._calls.clock.now() + timedelta(seconds=self._calls.patience.deadline_seconds)
         while True:
             try:
                 address = self._try(drafts, before)
-            except LostAnswerError as lost:
-                before.outdated += isinstance(lost, OutdatedError)
-                pause = patience.pause(attempt, self._calls.jitter())
-                if clock.now() + timedelta(seconds=pause) > until or before.outdated > MOST_OUTDATED:
+            except UnclearError as unclear:
+                before.outdated += isinstance(unclear, OutdatedError)
+                if before.outdated > MOST_OUTDATED:
                     raise
-                self._calls.wait(pause)
+                self._calls.wait_after(unclear, attempt, until)
                 attempt += 1
             else:
                 return SheetResult(SERVICE, address, len(tabs), sum(len(tab.rows) for tab in tabs))
 
     def _try(self, drafts: Sequence[Draft], before: _Attempt) -> str:
-        """Look, stage and commit; raises LostAnswerError where nobody knows whether a batch was carried out."""
+        """Look, stage and commit; raises UnclearError where nobody knows whether a batch was carried out."""
         state = self._calls.state()
         _refuse_other_kinds(drafts, state)
         if before.staged and before.may_be_committed and not any(each.place.sheet_id in state.ids for each in before.staged):

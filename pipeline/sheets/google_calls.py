@@ -38,7 +38,13 @@ _FORMATTED = (
 _OUTDATED = ("already exists", "No grid with id", "No sheet with id", "Unable to parse range", "exceeds grid limits")
 
 
-class OutdatedError(LostAnswerError):
+class UnclearError(LostAnswerError):
+    """The call may have been carried out; `asked_pause` is the least pause in seconds that the service asks for."""
+
+    asked_pause = 0.0
+
+
+class OutdatedError(UnclearError):
     """What is asked for does not fit the spreadsheet any more: an answer was lost, or somebody changed its tabs."""
 
 
@@ -112,7 +118,7 @@ class Calls:
     def batch(self, requests: Sequence[Mapping[str, Any]], *, read: Sequence[str] = ()) -> list[Mapping[str, Any]]:
         """Carry out all of the requests or none, in one call; returns the tabs as they are after that, with the ranges asked for.
 
-        Raises LostAnswerError where it may have been carried out: then look at `state` first.
+        Raises UnclearError where it may have been carried out: then look at `state` first.
         """
         body: dict[str, Any] = {"requests": list(requests)}
         if read:
@@ -150,6 +156,13 @@ class Calls:
     def look(self) -> None:
         """Raise where the run is to end."""
         self._look()
+
+    def wait_after(self, unclear: UnclearError, attempt: int, until: datetime) -> None:
+        """Wait before looking again at what became of a call; raises the error where there is no time left."""
+        pause = max(unclear.asked_pause, self.patience.pause(attempt, self.jitter()))
+        if self.clock.now() + timedelta(seconds=pause) > until:
+            raise unclear
+        self.wait(pause)
 
     def wait(self, seconds: float) -> None:
         """Wait, but not beyond the wish to end."""
@@ -258,19 +271,15 @@ class _PatientClient(HTTPClient):
             raise self._no_sign_in(error) from None
         except requests.RequestException as error:
             why = _unreached(error)
-            raise _PutOffError(why) if is_repeatable else LostAnswerError(why.what, where=why.where, next=why.next) from None
+            raise _PutOffError(why) if is_repeatable else _unclear(why) from None
 
     def _refused(self, response: requests.Response, is_repeatable: bool) -> Exception:
         status, words = response.status_code, _message(response)
+        pause = asked_pause(response.headers.get("Retry-After", ""), self._calls.clock.now())
         if status == 429 or (status == 403 and "usageLimits" in response.text):
-            return _PutOffError(
-                _answered(status, words), asked_pause(response.headers.get("Retry-After", ""), self._calls.clock.now())
-            )
+            return _PutOffError(_answered(status, words), pause)
         if is_worth_another_try(status):
-            why = _answered(status, words)
-            if not is_repeatable:
-                return LostAnswerError(why.what, where=why.where, next=why.next)
-            return _PutOffError(why, asked_pause(response.headers.get("Retry-After", ""), self._calls.clock.now()))
+            return _PutOffError(_answered(status, words), pause) if is_repeatable else _unclear(_answered(status, words), pause)
         return self._explained(status, words)
 
     def _explained(self, status: int, words: str) -> NeopulseError:
@@ -316,6 +325,12 @@ class _PutOffError(Exception):
         self.asked_pause = asked_pause
 
 
+def _unclear(why: TransientError, pause: float = 0.0) -> UnclearError:
+    unclear = UnclearError(why.what, where=why.where, next=why.next)
+    unclear.asked_pause = pause
+    return unclear
+
+
 def _unreached(error: Exception) -> TransientError:
     return TransientError(f"{SERVICE} cannot be reached: {type(error).__name__}", where=SERVICE, next="neopulse check")
 
@@ -330,7 +345,7 @@ def _json(response: requests.Response, is_repeatable: bool) -> requests.Response
         return response
     what = f"{SERVICE} answers {response.status_code} with something that is no JSON: {_quoted(response.text)}"
     next_step = "see whether a proxy or a sign-in page stands before the service, then neopulse check"
-    raise (PermanentError if is_repeatable else LostAnswerError)(what, where=SERVICE, next=next_step)
+    raise (PermanentError if is_repeatable else UnclearError)(what, where=SERVICE, next=next_step)
 
 
 def _message(response: requests.Response) -> str:

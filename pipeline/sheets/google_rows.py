@@ -12,8 +12,7 @@ from itertools import count, groupby
 from typing import Any
 
 from pipeline.errors import DataError, PermanentError
-from pipeline.http import LostAnswerError
-from pipeline.sheets.google_calls import SERVICE, Calls, OutdatedError
+from pipeline.sheets.google_calls import SERVICE, Calls, OutdatedError, UnclearError
 from pipeline.sheets.google_cells import (
     EPOCH,
     LONGEST_TEXT,
@@ -31,7 +30,7 @@ from pipeline.spreadsheets import Storable
 
 PAGE_CELLS = 200_000  # cells in one answer
 MOST_REQUESTS = 50_000
-MOST_LOOKS = 5
+MOST_LOOKS = 8
 
 Row = Sequence[Storable]
 Values = tuple[Storable, ...]
@@ -98,17 +97,17 @@ class GoogleRows:
         for row in changed.values():
             _refuse_unfit(tab, columns, row)
         first: _Found | None = None
-        for attempt in range(MOST_LOOKS):
+        until = self._calls.clock.now() + timedelta(seconds=self._calls.patience.deadline_seconds)
+        for attempt in count():
             found = self._look(tab, key)
             first = first or found
             try:
                 self._apply(tab, columns, key, found, changed, deleted)
-            except LostAnswerError:
-                if attempt == MOST_LOOKS - 1:
-                    raise
-                self._calls.wait(self._calls.patience.pause(attempt, self._calls.jitter()))
-            else:
                 break
+            except UnclearError as unclear:
+                if attempt >= MOST_LOOKS:
+                    raise
+                self._calls.wait_after(unclear, attempt, until)
         known = first.numbers if first else {}
         created = sum(name not in known for name in changed)
         return RowCounts(created, len(changed) - created, sum(name in known and name not in changed for name in deleted))

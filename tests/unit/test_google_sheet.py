@@ -360,8 +360,9 @@ def test_a_quota_that_somebody_else_used_up_is_waited_out(tmp_path: Path) -> Non
         assert here.rows("Monthly churn")[0][0] == "number 24"
 
 
-def test_the_pause_that_the_service_asks_for_is_kept(here: World) -> None:
-    here.stand_in.faults.add(Fault(status=429, retry_after="37"))
+@pytest.mark.parametrize(("status", "kind"), [(429, "get"), (429, "batchUpdate"), (503, "get"), (503, "batchUpdate")])
+def test_the_pause_that_the_service_asks_for_is_kept(here: World, status: int, kind: str) -> None:
+    here.stand_in.faults.add(Fault(status=status, kind=kind, retry_after="37"))
     here.write(tab())
     assert here.clock.now() - AT == timedelta(seconds=37)
 
