@@ -22,6 +22,7 @@ from pipeline.sheets.google_requests import (
     grown,
     new_tab,
     size,
+    size_up_to,
     whole_grid,
 )
 from pipeline.sheets.google_staging import PART_BYTES, Progress, Staged, committed, formula_like, free_id, leftovers, stage
@@ -106,7 +107,7 @@ class GoogleSheet:
 
     def _plan(self, drafts: Sequence[Draft], state: State) -> _Plan:
         """As much as fits goes into one body, small tabs first; a large tab that hardly changed is a small one."""
-        sizes = {each.title: size(each.encoded) for each in drafts}
+        sizes = {each.title: size_up_to(each, MOST_BYTES) for each in drafts}
         large = [each for each in drafts if sizes[each.title] > MOST_BYTES]
         left, changed = MOST_BYTES, list[Changes]()
         for found in self._changes(large, state):
@@ -175,7 +176,7 @@ class GoogleSheet:
             _verify_large(each, answer)
 
     def _remember(self, drafts: Sequence[Draft], state: State) -> None:
-        large = [each for each in drafts if each.tab.keys and size(each.encoded) > MOST_BYTES]
+        large = [each for each in drafts if each.tab.keys and size_up_to(each, MOST_BYTES) > MOST_BYTES]
         self._snapshots.write({each.title: Written.of(each, _place(each, state).sheet_id) for each in large})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.errors import PermanentError
 from pipeline.sheets.base import Format
 from pipeline.sheets.google_calls import SERVICE, Place
-from pipeline.sheets.google_cells import NUMBER_FORMATS, Draft, Plain, PlainRow, is_same, read_back
+from pipeline.sheets.google_cells import NUMBER_FORMATS, Draft, Plain, PlainRow, encoded, is_same, read_back
 
 Request = dict[str, Any]
 PIXELS_A_CHARACTER = 7
@@ -25,6 +25,16 @@ _NOTE_FORMAT = {"textFormat": {"italic": True, "foregroundColor": {"red": 0.35, 
 def size(requests: Any) -> int:
     """The bytes that requests take in a body."""
     return len(json.dumps(requests, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def size_up_to(draft: Draft, most: int) -> int:
+    """The bytes that the rows of a draft take in a body; of a larger one no more is counted than shows that it is."""
+    taken = 2
+    for row in draft.rows:
+        taken += size(encoded([row])[0]) + 1
+        if taken > most:
+            break
+    return taken
 
 
 def new_tab(draft: Draft, sheet_id: int) -> list[Request]:
