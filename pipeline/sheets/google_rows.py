@@ -11,8 +11,10 @@ from datetime import date, datetime, timedelta
 from itertools import count, groupby
 from typing import Any
 
+from pipeline.clock import Clock
 from pipeline.errors import DataError, PermanentError
-from pipeline.sheets.google_calls import SERVICE, Calls, OutdatedError, UnclearError
+from pipeline.settings import Settings
+from pipeline.sheets.google_calls import SERVICE, Calls, OutdatedError, UnclearError, connect
 from pipeline.sheets.google_cells import (
     EPOCH,
     LONGEST_TEXT,
@@ -154,6 +156,11 @@ class GoogleRows:
             self._guard()
             answer = self._calls.batch(batch, read=own)
         _verify(tab, answer, places[key], found, updated, created, doomed)
+
+
+def open_rows(settings: Settings, *, clock: Clock, guard: Callable[[], None]) -> GoogleRows:
+    """The rows of the spreadsheet of the settings. Raises ConfigurationError where nobody can sign in."""
+    return GoogleRows(connect(settings, clock=clock, look=guard), guard=guard)
 
 
 def _quoted(tab: str) -> str:

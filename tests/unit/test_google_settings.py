@@ -20,6 +20,7 @@ from pipeline.settings import Settings
 from pipeline.sheets import google_sign_in, layout
 from pipeline.sheets.google import GoogleSheet
 from pipeline.sheets.google_calls import connect
+from pipeline.sheets.google_rows import open_rows
 from pipeline.sheets.workbook import WorkbookSheet
 
 ADDRESS = "neopulse@bank-analytics.iam.gserviceaccount.com"
@@ -158,6 +159,12 @@ def test_the_step_writes_the_tabs_of_the_version_and_tells_the_address(here: Wor
     assert shown == ["reading the marts", "writing the tabs"]
     assert isinstance(steps._sheet_of(context), GoogleSheet)
     assert isinstance(steps._sheet_of(replace(context, settings=in_force(here, google_sheets_id=""))), WorkbookSheet)
+
+
+def test_rows_of_the_spreadsheet_of_the_settings_are_opened_for_others(here: World) -> None:
+    rows = open_rows(in_force(here), clock=here.clock, guard=lambda: None)
+    rows.write("Customers", ("user_id", "plan"), "user_id", {"7": ("7", "METAL")})
+    assert rows.read("Customers", ("user_id", "plan"), "user_id") == {"7": ("7", "METAL")}
 
 
 def test_the_key_is_in_no_setting_that_is_shown(here: World) -> None:
