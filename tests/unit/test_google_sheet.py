@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
+import random
 import socket
 import threading
 import time
@@ -265,6 +267,38 @@ def test_one_failure_at_any_call_of_a_small_change_neither_loses_nor_doubles_a_r
         here.write(hardly_changed())
         assert here.kinds()[:3] == ["get", "values.batchGet", "batchUpdate"] or at < 3
         assert here.rows("Cohorts") == whole(hardly_changed())
+
+
+class Unlucky(Fault):
+    """Every fourth call fails, in whatever way."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.chance = random.Random(seed)
+
+    def strikes(self, kind: str) -> bool:
+        del kind
+        how = self.chance.choice(POSSIBLE)
+        self.status, self.after = how["status"], how["after"]
+        self.html, self.half = how.get("html", False), how.get("half", False)
+        return self.chance.random() < 0.25
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.usefixtures("small_parts")
+def test_whatever_fails_readers_see_one_version_and_the_last_run_leaves_the_last(here: World, seed: int) -> None:
+    versions = [(large(1), tab()), (large(rows=100), tab(rows=())), (hardly_changed(), tab()), (large(2), tab(note="x"))]
+    allowed = [[whole(content) for content in version] for version in versions]
+    here.write(*versions[0])
+    here.stand_in.faults.add(Unlucky(seed))
+    for version in (versions[1], versions[2], versions[3], versions[2], versions[1]):
+        with contextlib.suppress(TransientError):
+            here.write(*version, patience=Patience(deadline_seconds=8))
+        assert [here.rows("Cohorts"), here.rows("Monthly churn")] in allowed
+    here.stand_in.faults.clear()
+    here.write(*versions[2])
+    assert [here.rows("Cohorts"), here.rows("Monthly churn")] == allowed[2]
+    assert here.titles() == ["Sheet1", "Cohorts", "Monthly churn"]
 
 
 @pytest.mark.usefixtures("small_parts")
