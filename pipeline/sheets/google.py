@@ -16,6 +16,7 @@ from pipeline.sheets.google_cells import MOST_CELLS, Draft, draft, unfit
 from pipeline.sheets.google_changes import Changes, Snapshots, Written, changes, holds
 from pipeline.sheets.google_requests import (
     Answered,
+    DifferentError,
     Request,
     a1,
     finished,
@@ -29,6 +30,7 @@ from pipeline.sheets.google_staging import PART_BYTES, Progress, Staged, committ
 
 MOST_BYTES = PART_BYTES  # of a body; Google advises two million
 MOST_REQUESTS = 100_000
+MOST_DIFFERENT = 1  # times that cells may differ from what was written before that is a failure
 MOST_OUTDATED = 3  # times that somebody may change the tabs between the look and the batch
 
 
@@ -70,11 +72,11 @@ class GoogleSheet:
         """Replace the content of the tabs, all or none; other tabs stay. The tabs say themselves what they are of.
 
         Raises DataError, before anything is written, where a tab fits into no spreadsheet; ConfigurationError where nobody
-        may write; PermanentError where the answer shows other cells than were written.
+        may write; DifferentError where the answer shows, twice, other cells than were written.
         """
         del at
         drafts = [draft(tab) for tab in tabs]
-        attempt, before = 0, _Attempt()
+        attempt, differed, before = 0, 0, _Attempt()
         until = self._calls.clock.now() + timedelta(seconds=self._calls.patience.deadline_seconds)
         while True:
             try:
@@ -85,6 +87,11 @@ class GoogleSheet:
                     raise
                 self._calls.wait_after(unclear, attempt, until)
                 attempt += 1
+            except DifferentError:
+                differed += 1
+                if differed > MOST_DIFFERENT:
+                    raise
+                before = _Attempt()
             else:
                 return SheetResult(SERVICE, address, len(tabs), sum(len(tab.rows) for tab in tabs))
 

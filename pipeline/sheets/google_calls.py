@@ -303,6 +303,13 @@ class _PatientClient(HTTPClient):
                 next=f"see whether NEOPULSE_GOOGLE_SHEETS_ID is right, share the spreadsheet with {account} as an editor, "
                 "then neopulse check",
             )
+        if status == 400 and "protected" in words:
+            return ConfigurationError(
+                f"{account} may not edit a range that somebody has protected: {words}",
+                where=where,
+                safe="Nothing was written",
+                next=f"add {account} to the editors of that protection, or lift it, then neopulse run --from sheet",
+            )
         if status == 400 and any(word in words for word in _OUTDATED):
             return OutdatedError(f"{SERVICE} answers 400: {words}", where=where, next="neopulse run --from sheet")
         return PermanentError(f"{SERVICE} refuses with {status}: {words}", where=where, next="neopulse check")

@@ -142,6 +142,10 @@ def letters(column: int) -> str:
     return found
 
 
+class DifferentError(PermanentError):
+    """The cells are not those that were written: the service failed, or somebody wrote into them at the same moment."""
+
+
 class Answered:
     """The cells of tabs as an answer shows them."""
 
@@ -149,7 +153,7 @@ class Answered:
         self._sheets = {sheet["properties"]["title"].casefold(): sheet for sheet in sheets}
 
     def verify_size(self, draft: Draft) -> None:
-        """Raise PermanentError where a tab is not as large as its draft."""
+        """Raise DifferentError where a tab is not as large as its draft."""
         grid = self._sheet(draft.title)["properties"]["gridProperties"]
         if (found := (grid["rowCount"], grid["columnCount"])) != (expected := (len(draft.rows), draft.columns)):
             raise _not_whole(
@@ -157,7 +161,7 @@ class Answered:
             )
 
     def verify(self, title: str, top: int, left: int, rows: Sequence[PlainRow]) -> None:
-        """Raise PermanentError where cells do not hold what was written."""
+        """Raise DifferentError where cells do not hold what was written."""
         cells = self._cells(title)
         for number, row in enumerate(rows, top):
             for column, value in enumerate(row, left):
@@ -179,8 +183,8 @@ class Answered:
         return self._sheets[title.casefold()]
 
 
-def _not_whole(title: str, what: str) -> PermanentError:
-    return PermanentError(
+def _not_whole(title: str, what: str) -> DifferentError:
+    return DifferentError(
         f"The tab {title} was not written whole: {what}",
         where=f"{SERVICE}, tab {title}",
         safe="The new version is published; the figures are right in the app and with neopulse metric",

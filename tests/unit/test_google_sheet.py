@@ -691,6 +691,26 @@ def test_cells_that_differ_from_what_was_written_are_noticed(here: World, monkey
         here.write(tab())
 
 
+def test_cells_that_somebody_wrote_into_at_that_moment_are_written_again(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole_grid, times = google.whole_grid, iter([True, False])
+
+    def tampered(content: Any, place: Any, rows: Any) -> Any:
+        return whole_grid(content, place, [*rows[:-1], {"values": [{}]}] if next(times) else rows)
+
+    monkeypatch.setattr(google, "whole_grid", tampered)
+    here.write(tab())
+    assert here.kinds() == ["get", "batchUpdate"] * 2
+    assert here.rows("Monthly churn") == whole(tab())
+
+
+def test_a_protected_range_says_whom_to_let_in(here: World) -> None:
+    told = "You are trying to edit a protected cell or object. Please contact the spreadsheet owner to remove protection."
+    here.stand_in.faults.add(Fault(status=400, kind="batchUpdate", message=f"Invalid requests[0].updateCells: {told}"))
+    with pytest.raises(ConfigurationError, match="a range that somebody has protected") as caught:
+        here.write(tab())
+    assert "add neopulse@bank-analytics.iam.gserviceaccount.com to the editors" in caught.value.next
+
+
 def test_text_that_the_service_would_make_a_formula_is_noticed_on_the_way() -> None:
     """Whether pasted values keep a text like =1+1 was never seen on the service itself: the read-back looks."""
     assert not google_cells.is_same("=1+1", google_cells.read_back({"userEnteredValue": {"formulaValue": "=1+1"}}))

@@ -53,6 +53,7 @@ class Fault:
     kind: str = ""
     html: bool = False
     half: bool = False
+    message: str = ""
     retry_after: str = ""
     hold_seconds: float = 0.0
     seen: int = 0

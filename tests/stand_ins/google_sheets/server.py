@@ -195,4 +195,8 @@ def _as_answer(fault: Fault) -> tuple[int, Any, dict[str, str]]:
     headers = {"Retry-After": fault.retry_after} if fault.retry_after else {}
     if fault.html:
         return fault.status, HTML, headers
-    return fault.status, ApiError(fault.status, MESSAGES.get(fault.status, "Told to fail here.")).as_body(), headers
+    return (
+        fault.status,
+        ApiError(fault.status, fault.message or MESSAGES.get(fault.status, "Told to fail here.")).as_body(),
+        headers,
+    )
