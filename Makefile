@@ -7,11 +7,12 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-n8n test-proof
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-proof
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
 	@echo "make test    environment, test tools, every test"
+	@echo "make test-gspread GSPREAD=dir    gspread's own tests against the stand-in of Google Sheets; dir is its checkout"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
 	@echo "make check   every setting and service: what is wrong, what to do"
@@ -61,6 +62,15 @@ N8N_FOLDER ?= $(HOME)/.cache/neopulse/n8n
 test-n8n: .venv/.tested-with
 	integrations/n8n/install.sh "$(N8N_FOLDER)"
 	N8N_FOR_TESTS="$(N8N_FOLDER)" $(BIN)/pytest -rs -m n8n tests/integration/test_n8n_real.py
+
+# gspread's own tests, unmodified, against our stand-in of Google Sheets. GSPREAD is a checkout of burnash/gspread at the
+# release that is installed (git clone --branch v6.2.1): its source distribution has no tests. Then our answers beside those that
+# Google gave when they recorded them.
+test-gspread: .venv/.tested-with
+	@test -d "$(GSPREAD)/tests" || { echo "name a checkout of burnash/gspread: make test-gspread GSPREAD=../gspread" >&2; exit 2; }
+	cd "$(GSPREAD)" && PYTHONPATH="$(CURDIR)/tests:$(CURDIR)" $(CURDIR)/$(BIN)/python -m pytest -o addopts= -p no:cacheprovider \
+		-p stand_ins.google_sheets.gspread_suite -q tests/*_test.py
+	PYTHONPATH=tests:. $(BIN)/python -m stand_ins.google_sheets.recordings "$(GSPREAD)/tests/cassettes"
 
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py

@@ -70,6 +70,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         "state folder": _home,
         "bank's tables": _bank_tables,
         "run store": _run_store,
+        "sheet": _sheet,
         "app's port": _port,
         "published version": _version,
         "notification": _notification,
@@ -107,6 +108,14 @@ def _bigquery_tables(settings: Settings) -> str:
     return f"{settings.bigquery_source}: " + ", ".join(
         f"{name} ({'a view' if table.rows is None else f'{table.rows:,} rows'})" for name, table in found.items()
     )
+
+
+def _sheet(settings: Settings) -> str:
+    if not settings.google_sheets_id:
+        return "a workbook on disk: NEOPULSE_GOOGLE_SHEETS_ID names a Google spreadsheet instead"
+    from pipeline.sheets.google_calls import look_at
+
+    return look_at(settings, clock=SystemClock())
 
 
 def _run_store(settings: Settings) -> str:

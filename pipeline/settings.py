@@ -19,6 +19,7 @@ from pipeline.addresses import is_loopback
 from pipeline.errors import ConfigurationError
 from pipeline.facts_settings import FactsSettings
 from pipeline.notify_settings import NotifySettings
+from pipeline.sheets_settings import GoogleSheetsSettings
 
 __all__ = ["BANK_INITIATED_TYPES", "PREFIX", "PROJECT", "WINDOW_DAYS", "BigQuerySettings", "Settings", "is_loopback", "load"]
 
@@ -144,7 +145,7 @@ class BigQuerySettings(BaseSettings):
         return {name: str(getattr(self, f"bigquery_{name}")) for name in ("users", "devices", "notifications", "transactions")}
 
 
-class Settings(BigQuerySettings, NotifySettings, FactsSettings):
+class Settings(BigQuerySettings, GoogleSheetsSettings, NotifySettings, FactsSettings):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)

@@ -73,10 +73,12 @@ def row_counts(path: Path) -> tuple[int, ...]:
         return tuple(archive.read(name).count(b"<row ") for name in ordered)
 
 
-def _number(value: float) -> float | int | None:
+def _number(value: float) -> float | int | str | None:
     if not math.isfinite(value):
         return None
     rounded = float(f"{value:.15g}")
+    if not math.isfinite(rounded):  # the very last numbers below infinity
+        return repr(value)
     return int(rounded) if rounded.is_integer() and abs(rounded) < EXACT_INTEGER else rounded
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pipeline.runs.records import Step
     from pipeline.runs.store import RunStore
     from pipeline.settings import Settings
+    from pipeline.sheets.base import Sheet
     from pipeline.sources.landing import Landing
     from pipeline.warehouse.publication import Version
 
@@ -42,7 +43,7 @@ def planned_act(name: str, settings: Settings) -> str:
     acts = {
         "extract": f"{_extract_in_words(settings)} and {_facts_in_words(settings)}, landed in {home / 'landing'}",
         "transform": f"build and test a candidate with {settings.warehouse}, then publish it in {_published_in(settings)}",
-        "sheet": f"write the workbook {_workbook(settings)}",
+        "sheet": _sheet_in_words(settings),
         "activate": f"mirror the syncs into {_destination(settings)}",
         "notify": f"{_carrier_in_words(settings)} to {', '.join(settings.mail_to)}",
     }
@@ -119,14 +120,29 @@ def _sheet(context: StepContext) -> StepResult:
     from pipeline.context import StepResult
     from pipeline.marts import reader
     from pipeline.sheets.layout import tabs
-    from pipeline.sheets.workbook import WorkbookSheet
 
     version = _current(context)
     context.progress(None, "reading the marts")
     content = tabs(reader(version), language=context.settings.language)
-    written = WorkbookSheet(_workbook(context.settings), guard=context.guard).write(content, at=version.published_at)
+    written = _sheet_of(context).write(content, at=version.published_at)
     rows = sum(len(tab.rows) for tab in content)
     return StepResult(written.service, rows, written.rows, {"location": written.location, "tabs": written.tabs})
+
+
+def _sheet_of(context: StepContext) -> Sheet:
+    """What keeps the sheet, by the settings."""
+    settings = context.settings
+    if settings.google_sheets_id:
+        from pipeline.sheets.google import GoogleSheet
+        from pipeline.sheets.google_calls import connect
+        from pipeline.sheets.google_changes import Snapshots
+
+        calls = connect(settings, clock=context.clock, look=context.guard)
+        snapshots = Snapshots(settings.home / "sheet" / "google.json", settings.google_sheets_id)
+        return GoogleSheet(calls, snapshots, guard=context.guard, progress=context.progress)
+    from pipeline.sheets.workbook import WorkbookSheet
+
+    return WorkbookSheet(_workbook(settings), guard=context.guard)
 
 
 def _activate(context: StepContext) -> StepResult:
@@ -290,6 +306,12 @@ def _published_in(settings: Settings) -> str:
     if settings.warehouse != "bigquery":
         return home
     return f"{home} and in the datasets {settings.bigquery_prefix}_v.... of {settings.bigquery_project}"
+
+
+def _sheet_in_words(settings: Settings) -> str:
+    if settings.google_sheets_id:
+        return f"write the tabs of the Google spreadsheet {settings.google_sheets_id}"
+    return f"write the workbook {_workbook(settings)}"
 
 
 def _demo_bank_in_words(settings: Settings) -> str:

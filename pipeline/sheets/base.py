@@ -25,7 +25,10 @@ Row = Sequence[Storable | Figure]
 
 @dataclass(frozen=True)
 class Tab:
-    """One tab: a line of context, the header, the rows, and a format and a width (in characters) for each column."""
+    """One tab: a line of context, the header, the rows, and a format and a width (in characters) for each column.
+
+    `keys` is how many of the first columns tell a row from every other; 0 where rows have no name of their own.
+    """
 
     name: str
     note: str
@@ -33,6 +36,7 @@ class Tab:
     formats: tuple[Format, ...]
     widths: tuple[int, ...]
     rows: tuple[Row, ...]
+    keys: int = 0
 
     @property
     def frozen_rows(self) -> int:

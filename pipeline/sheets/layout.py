@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.marts import Headline, Reader
+from pipeline.metrics import Metric
 from pipeline.sheets.base import Figure, Format, Row, Tab
 from pipeline.sheets.texts import TEXTS
 from pipeline.spreadsheets import Storable
@@ -15,19 +16,42 @@ SEGMENTS = ("all", "plan_tier", "plan", "country", "os", "age_band", "signup_coh
 SMALL_N = 30
 UNIT_FORMATS: Mapping[str, Format] = {"share": "share", "ratio": "ratio", "usd": "usd"}
 WIDTHS: Mapping[Format, int] = {"text": 18, "count": 12, "share": 10, "ratio": 10, "usd": 16, "date": 12, "moment": 18}
-WIDE = {"definition": 90, "metric": 30, "facts_source": 40, "name": 24, "item": 36, "value_of_item": 60}
+WIDE = {
+    "definition": 90,
+    "definition_en": 90,
+    "definition_fr": 90,
+    "metric": 30,
+    "label_en": 30,
+    "label_fr": 30,
+    "facts_source": 40,
+    "name": 24,
+    "item": 36,
+    "value_of_item": 60,
+}
+LIKELY = 0.5  # from this probability on a customer is warned of
+MOST_WARNINGS = 1_000  # rows: a list that somebody reads; the app has all of them
 
 Column = tuple[str, Format]
 
 
 def tabs(reader: Reader, *, language: str) -> tuple[Tab, ...]:
-    """Headline figures, churn by month and segment, cohorts, countries with facts, and what the figures rest on."""
+    """Headline figures, churn by month and segment, cohorts, activity by day, countries with facts, early warnings, the
+    definitions in every language, and what the figures rest on.
+
+    Every tab is always there: one that is left out on a quiet day would leave yesterday's rows to be read as today's.
+    """
     book = _Book(reader.version, TEXTS[language])
+    warnings = reader.early_warnings(at_least=LIKELY, limit=MOST_WARNINGS)
     return (
         book.headline(reader.headline(), language),
         book.churn(_rows(reader, "mart_monthly_churn_rate")),
         book.cohorts(_rows(reader, "mart_retention_cohorts", grain="month", cohort_kind="first_activity", segment="all")),
+        book.activity(
+            _rows(reader, "mart_growth_accounting", segment="all"), _rows(reader, "mart_daily_activity", segment="all")
+        ),
         book.countries(_rows(reader, "mart_customers_by_country"), language),
+        book.warnings(warnings.table.to_pylist(), warnings.total),
+        book.definitions(reader.registry),
         book.update(),
     )
 
@@ -97,7 +121,7 @@ class _Book:
             ("small_n", "text"),
         )
         ordered = sorted(rows, key=lambda row: (SEGMENTS.index(row["segment"]), row["segment_value"], row["month"]))
-        return self._tab("churn", columns, [self._churn_row(row) for row in ordered])
+        return self._tab("churn", columns, [self._churn_row(row) for row in ordered], keys=3)
 
     def _churn_row(self, row: Mapping[str, Any]) -> Row:
         return (
@@ -124,7 +148,71 @@ class _Book:
         columns: list[Column] = [("cohort", "date"), ("customers", "count"), ("first_provisional", "count")]
         columns += [(str(period), "share") for period in periods]
         rows = [_cohort_row(cohort, by_period, periods) for cohort, by_period in sorted(by_cohort.items())]
-        return self._tab("cohorts", columns, rows, note=self._texts["cohort_note"])
+        return self._tab("cohorts", columns, rows, note=self._texts["cohort_note"], keys=1)
+
+    def activity(self, flows: list[dict[str, Any]], counts: list[dict[str, Any]]) -> Tab:
+        """One row a day: who is active and how that came about, and the active of 1, 7 and 28 days."""
+        columns: tuple[Column, ...] = (
+            ("date", "date"),
+            ("active_customers", "count"),
+            ("new_customers", "count"),
+            ("resurrected_customers", "count"),
+            ("churned_customers", "count"),
+            ("dau", "count"),
+            ("wau", "count"),
+            ("mau", "count"),
+            ("stickiness", "share"),
+            ("status", "text"),
+            ("final_on", "date"),
+        )
+        by_day = {row["date"]: row for row in counts}
+        days = [{**by_day.get(row["date"], {}), **row} for row in sorted(flows, key=lambda row: row["date"])]
+        rows = [
+            [self._status(day["is_provisional"]) if name == "status" else day.get(name) for name, _ in columns] for day in days
+        ]
+        return self._tab("activity", columns, rows, keys=1)
+
+    def warnings(self, rows: list[dict[str, Any]], total: int) -> Tab:
+        """The customers who are likelier to fall silent than not, the likeliest first."""
+        columns: tuple[Column, ...] = (
+            ("user_id", "text"),
+            ("silence_probability", "share"),
+            ("silence_probability_low", "share"),
+            ("silence_probability_high", "share"),
+            ("observations", "count"),
+            ("days_silent", "count"),
+            ("active_days_in_90", "count"),
+            ("amount_usd_in_90", "usd"),
+            ("last_active_day", "date"),
+            ("would_lapse_on", "date"),
+            ("plan", "text"),
+            ("country", "text"),
+        )
+        note = self._texts["warnings_note"].format(shown=len(rows), total=total, share=LIKELY, days=self._version.inactivity_days)
+        return self._tab("warnings", columns, [[row[name] for name, _ in columns] for row in rows], note=note, keys=1)
+
+    def definitions(self, registry: Mapping[str, Metric]) -> Tab:
+        """What every metric means, as the registry says it, in every language."""
+        columns: tuple[Column, ...] = (
+            ("metric_name", "text"),
+            ("label_en", "text"),
+            ("definition_en", "text"),
+            ("label_fr", "text"),
+            ("definition_fr", "text"),
+            ("unit", "text"),
+        )
+        rows = [
+            (
+                name,
+                metric.label["en"],
+                metric.definition["en"],
+                metric.label["fr"],
+                metric.definition["fr"],
+                self._texts[f"unit.{metric.unit}"],
+            )
+            for name, metric in sorted(registry.items())
+        ]
+        return self._tab("definitions", columns, rows, keys=1)
 
     def countries(self, rows: list[dict[str, Any]], language: str) -> Tab:
         columns: tuple[Column, ...] = (
@@ -146,7 +234,7 @@ class _Book:
         )
         named = {"name": f"name_{language}", "customers_per_million": "customers_per_million_inhabitants"}
         ordered = sorted(rows, key=lambda row: (-row["customers"], row["country"]))
-        return self._tab("countries", columns, [[row[named.get(name, name)] for name, _ in columns] for row in ordered])
+        return self._tab("countries", columns, [[row[named.get(name, name)] for name, _ in columns] for row in ordered], keys=1)
 
     def update(self) -> Tab:
         """What the figures rest on, one item a row."""
@@ -164,7 +252,9 @@ class _Book:
             "tests_total": Figure(version.tests.total, "count"),
         }
         rows = [(self._texts[name], value) for name, value in items.items()]
-        return self._tab("update", (("item", "text"), ("value", "text")), rows, widths=(WIDE["item"], WIDE["value_of_item"]))
+        return self._tab(
+            "update", (("item", "text"), ("value", "text")), rows, widths=(WIDE["item"], WIDE["value_of_item"]), keys=1
+        )
 
     @property
     def _source(self) -> str:
@@ -174,7 +264,14 @@ class _Book:
         return self._texts["provisional" if provisional else "final"]
 
     def _tab(
-        self, name: str, columns: Sequence[Column], rows: Iterable[Row], *, note: str = "", widths: tuple[int, ...] = ()
+        self,
+        name: str,
+        columns: Sequence[Column],
+        rows: Iterable[Row],
+        *,
+        note: str = "",
+        widths: tuple[int, ...] = (),
+        keys: int = 0,
     ) -> Tab:
         version = self._version
         context = self._texts["note"].format(
@@ -191,6 +288,7 @@ class _Book:
             formats=tuple(kind for _, kind in columns),
             widths=widths or tuple(WIDE.get(column, WIDTHS[kind]) for column, kind in columns),
             rows=tuple(rows),
+            keys=keys,
         )
 
 

@@ -103,6 +103,14 @@ def deliver(folder: Path, store: Any, event: Event = SUCCESS, **more: Any) -> An
     return deliver_letter(letter, carrier=carrier, store=store, holders=holders, **more)
 
 
+def test_the_mail_links_to_a_spreadsheet_and_names_a_workbook_by_its_path() -> None:
+    address = "https://docs.google.com/spreadsheets/d/1AbC/edit"
+    linked = render(dataclasses.replace(SUCCESS, sheet=address), "fr")
+    assert f'Feuille : <a href="{address}">{address}</a>' in linked.html
+    assert f"Feuille : {address}" in linked.text
+    assert "<a href" not in render(SUCCESS, "en").html.split("Sheet:")[1].split("</p>")[0]
+
+
 def test_the_subject_gives_the_figures_and_their_day() -> None:
     assert render(SUCCESS, "en").subject == (
         "[demo data] neopulse: Active customers 12,345; Churn 5.1% in April 2019 (as of 15 May 2019)"

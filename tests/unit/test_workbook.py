@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pipeline import spreadsheets
 from pipeline.errors import DataError, InterruptedRunError, PermanentError
 from pipeline.marts import Headline
+from pipeline.marts.customers import Page
 from pipeline.metrics import Metric
 from pipeline.sheets import layout
 from pipeline.sheets.base import Tab
@@ -111,6 +112,35 @@ def country(code: str, customers: int, **more: Any) -> dict[str, Any]:
     return facts | more
 
 
+def activity(day: date, active: int, *, new: int, provisional: bool = False) -> dict[str, Any]:
+    return {
+        "date": day,
+        "active_customers": active,
+        "new_customers": new,
+        "resurrected_customers": 2,
+        "churned_customers": 4,
+        "final_on": day,
+        "is_provisional": provisional,
+    }
+
+
+def warning(user_id: str, probability: float) -> dict[str, Any]:
+    return {
+        "user_id": user_id,
+        "silence_probability": probability,
+        "silence_probability_low": probability - 0.05,
+        "silence_probability_high": probability + 0.05,
+        "observations": 512,
+        "days_silent": 60,
+        "active_days_in_90": 3,
+        "amount_usd_in_90": 12.5,
+        "last_active_day": date(2019, 3, 16),
+        "would_lapse_on": date(2019, 6, 14),
+        "plan": "STANDARD",
+        "country": "FR",
+    }
+
+
 class Published:
     """A version with a few rows in its marts."""
 
@@ -130,6 +160,10 @@ class Published:
                 cell(date(2019, 3, 1), 1, 40, 30),
                 cell(date(2019, 3, 1), 2, 40, 10, provisional=True),
             ],
+            "mart_growth_accounting": [activity(date(2019, 5, 15), 12_345, new=7), activity(date(2019, 5, 14), 12_340, new=3)],
+            "mart_daily_activity": [
+                {"date": date(2019, 5, 15), "dau": 900, "wau": 4_000, "mau": 8_000, "stickiness": 0.125, "is_provisional": False},
+            ],
             "mart_customers_by_country": [
                 country("unknown", 3),
                 country("FR", 2, name_en="France", name_fr="France", population=66_987_244, facts_as_of=date(2026, 7, 21)),
@@ -137,10 +171,21 @@ class Published:
             ],
         }
 
+        self.warned = [warning("17", 0.93), warning("4", 0.61)]
+        self.registry = {
+            name: metric(name, unit) for name, unit in (("monthly_churn_rate", "share"), ("active_customers", "customers"))
+        }
+
     def headline(self) -> tuple[Headline, ...]:
         return HEADLINES
 
+    def early_warnings(self, *, at_least: float, limit: int) -> Page:
+        assert (at_least, limit) == (0.5, 1_000)
+        return Page(pa.Table.from_pylist(self.warned), 1_234 if self.warned else 0)
+
     def relation(self, name: str, *, where: Sequence[tuple[str, Any]] = ()) -> pa.Table:
+        if name in ("mart_growth_accounting", "mart_daily_activity"):
+            assert dict(where) == {"segment": "all"}
         if name == "mart_retention_cohorts":
             assert dict(where) == {"grain": "month", "cohort_kind": "first_activity", "segment": "all"}
         return pa.Table.from_pylist(self.marts[name])
@@ -161,9 +206,23 @@ def read(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 def test_the_tabs_hold_the_figures_of_the_version(path: Path) -> None:
     result = WorkbookSheet(path).write(tabs(), at=PUBLISHED_AT)
-    assert (result.service, result.location, result.tabs, result.rows) == ("workbook", str(path), 5, 4 + 3 + 2 + 3 + 10)
+    assert (result.service, result.location, result.tabs, result.rows) == (
+        "workbook",
+        str(path),
+        8,
+        4 + 3 + 2 + 2 + 3 + 2 + 2 + 10,
+    )
     content = read(path)
-    assert list(content) == ["Headline KPIs", "Monthly churn", "Cohorts", "Countries", "Last update"]
+    assert list(content) == [
+        "Headline KPIs",
+        "Monthly churn",
+        "Cohorts",
+        "Activity by day",
+        "Countries",
+        "Early warnings",
+        "Definitions",
+        "Last update",
+    ]
     assert content["Headline KPIs"][2][:6] == ("active_customers label", 12_345, "customers", 12_000, 345, None)
     assert content["Headline KPIs"][4][:3] == ("quick_ratio label", None, "ratio")
     assert content["Headline KPIs"][5][1:10] == (
@@ -191,6 +250,50 @@ def test_the_tabs_hold_the_figures_of_the_version(path: Path) -> None:
         ("unknown", None, 3),
         ("FR", "France", 2),
     ]
+
+
+def test_activity_is_told_by_day_in_its_order_with_the_actives_of_a_day_a_week_and_four(path: Path) -> None:
+    WorkbookSheet(path).write(tabs(), at=PUBLISHED_AT)
+    assert read(path)["Activity by day"][1:] == [
+        (
+            "Day",
+            "Active customers",
+            "New",
+            "Came back",
+            "Churned",
+            "DAU",
+            "WAU",
+            "MAU (28 days)",
+            "Stickiness",
+            "Status",
+            "Final on",
+        ),
+        (datetime(2019, 5, 14), 12_340, 3, 2, 4, None, None, None, None, "final", datetime(2019, 5, 14)),
+        (datetime(2019, 5, 15), 12_345, 7, 2, 4, 900, 4_000, 8_000, 0.125, "final", datetime(2019, 5, 15)),
+    ]
+
+
+def test_early_warnings_say_how_many_there_are_in_all(path: Path) -> None:
+    WorkbookSheet(path).write(tabs(), at=PUBLISHED_AT)
+    rows = read(path)["Early warnings"]
+    assert "2 of 1,234 customers with a probability of at least 50%" in rows[0][0]
+    assert [row[:3] for row in rows[2:]] == [("17", 0.93, pytest.approx(0.88)), ("4", 0.61, pytest.approx(0.56))]
+
+
+def test_definitions_are_there_in_both_languages_whatever_the_sheets_own(path: Path) -> None:
+    for language, name in (("en", "Definitions"), ("fr", "Définitions")):
+        WorkbookSheet(path).write(tabs(language), at=PUBLISHED_AT)
+        assert [row[:5] for row in read(path)[name][2:]] == [
+            ("active_customers", "active_customers label", "what it is", "active_customers libellé", "ce que c'est"),
+            ("monthly_churn_rate", "monthly_churn_rate label", "what it is", "monthly_churn_rate libellé", "ce que c'est"),
+        ]
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_columns_that_name_a_row_do_so(language: str) -> None:
+    for content in tabs(language):
+        named = [row[: content.keys] for row in content.rows]
+        assert not content.keys or len({str(key) for key in named}) == len(named), content.name
 
 
 def test_provisional_rows_and_small_numbers_are_flagged(path: Path) -> None:
@@ -236,7 +339,16 @@ def test_the_banks_own_files_are_not_called_a_demo() -> None:
 def test_the_sheet_speaks_french(path: Path) -> None:
     WorkbookSheet(path).write(tabs("fr"), at=PUBLISHED_AT)
     content = read(path)
-    assert list(content) == ["Indicateurs clés", "Attrition mensuelle", "Cohortes", "Pays", "Dernière mise à jour"]
+    assert list(content) == [
+        "Indicateurs clés",
+        "Attrition mensuelle",
+        "Cohortes",
+        "Activité par jour",
+        "Pays",
+        "Alertes précoces",
+        "Définitions",
+        "Dernière mise à jour",
+    ]
     assert content["Indicateurs clés"][2][0] == "active_customers libellé"
     assert content["Pays"][2][1] == "Royaume-Uni"
     assert "données synthétiques" in content["Pays"][0][0]
@@ -279,8 +391,9 @@ def test_text_is_never_a_formula_a_number_or_an_error(path: Path, text: str) -> 
 
 def test_an_empty_version_still_has_every_tab_and_header(path: Path) -> None:
     published = Published()
-    published.marts = {name: [] for name in published.marts}
-    assert WorkbookSheet(path).write(tabs(published=published), at=PUBLISHED_AT).rows == 4 + 10
+    published.marts, published.warned = {name: [] for name in published.marts}, []
+    assert WorkbookSheet(path).write(tabs(published=published), at=PUBLISHED_AT).rows == 4 + 2 + 10
+    assert "0 of 0 customers" in read(path)["Early warnings"][0][0]
     assert read(path)["Cohorts"][1] == ("Cohort (month of first active day)", "Customers", "Provisional from month")
 
 
@@ -295,7 +408,7 @@ def test_a_text_that_no_cell_can_hold_is_refused_and_the_old_workbook_stays(path
 
 
 def test_a_workbook_that_lost_rows_on_the_way_is_not_put_in_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spreadsheets, "row_counts", lambda _path: (6, 4, 4, 5, 12))
+    monkeypatch.setattr(spreadsheets, "row_counts", lambda _path: (6, 5, 4, 4, 5, 4, 4, 11))
     with pytest.raises(PermanentError, match="not written whole"):
         WorkbookSheet(path).write(tabs(), at=PUBLISHED_AT)
     assert list(path.parent.iterdir()) == []
@@ -322,6 +435,7 @@ def test_a_run_that_lost_its_lease_leaves_the_old_workbook(path: Path) -> None:
         (float("-inf"), None),
         (Decimal("8.95"), 8.95),
         (0.1 + 0.2, 0.3),
+        (1.7976931348623157e308, "1.7976931348623157e+308"),
         (5.0, 5),
         (2**53, "9007199254740992"),
         (datetime(2019, 5, 1, 12, tzinfo=timezone(timedelta(hours=2))), datetime(2019, 5, 1, 10)),

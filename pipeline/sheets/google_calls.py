@@ -1,0 +1,368 @@
+"""Calls to Google Sheets through gspread: time limits, patience, the quota of a minute, and refusals that say what to do."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import requests
+from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from gspread.exceptions import APIError
+from gspread.http_client import HTTPClient
+from gspread.urls import SPREADSHEET_BATCH_UPDATE_URL
+
+from pipeline.clock import Clock
+from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
+from pipeline.http import LONGEST_QUOTE, LOOK_EVERY_SECONDS, LostAnswerError, Patience, asked_pause, is_worth_another_try
+from pipeline.settings import Settings
+from pipeline.sheets.google_cells import MOST_CELLS
+from pipeline.sheets.google_sign_in import Account, sign_in
+
+SERVICE = "Google Sheets"
+GOOGLE = ("https://sheets.googleapis.com", "https://www.googleapis.com")
+PATIENCE = Patience(connect_seconds=10.0, answer_seconds=180.0, deadline_seconds=900.0)
+ONE_LOOK = Patience(connect_seconds=10.0, answer_seconds=30.0, deadline_seconds=30.0)
+CALLS_A_MINUTE = 60  # of one user, reads and writes each
+_STATE = "spreadsheetUrl,properties.title,sheets.properties(sheetId,title,hidden,sheetType,gridProperties)"
+_CELLS = "sheets(properties(sheetId,title,gridProperties),data(startRow,startColumn,rowData.values.userEnteredValue))"
+_FORMATTED = (
+    "sheets(properties(sheetId,title,gridProperties),merges,"
+    "data(startRow,startColumn,rowData.values(userEnteredValue,userEnteredFormat.numberFormat)))"
+)
+_OUTDATED = ("already exists", "No grid with id", "No sheet with id", "Unable to parse range", "exceeds grid limits")
+
+
+class UnclearError(LostAnswerError):
+    """The call may have been carried out; `asked_pause` is the least pause in seconds that the service asks for."""
+
+    asked_pause = 0.0
+
+
+class OutdatedError(UnclearError):
+    """What is asked for does not fit the spreadsheet any more: an answer was lost, or somebody changed its tabs."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tab as it stands in the spreadsheet; a tab without a grid, such as a chart, has no rows."""
+
+    sheet_id: int
+    title: str
+    rows: int
+    columns: int
+
+    @property
+    def cells(self) -> int:
+        """What it takes of the spreadsheet's ten million."""
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class State:
+    """The tabs of a spreadsheet, by title in one case, as Google compares them."""
+
+    title: str
+    address: str
+    places: Mapping[str, Place]
+
+    def find(self, title: str) -> Place | None:
+        """The tab of that name, in whatever case."""
+        return self.places.get(title.casefold())
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """The ids that are taken."""
+        return frozenset(place.sheet_id for place in self.places.values())
+
+    @property
+    def cells(self) -> int:
+        """The cells of all tabs."""
+        return sum(place.cells for place in self.places.values())
+
+
+class Calls:
+    """The calls to one spreadsheet. `look` is asked before every attempt and every second of a wait; what it raises ends it."""
+
+    def __init__(
+        self,
+        spreadsheet_id: str,
+        account: Account,
+        *,
+        clock: Clock,
+        endpoint: str = "",
+        patience: Patience = PATIENCE,
+        look: Callable[[], None] = lambda: None,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.spreadsheet_id = spreadsheet_id
+        self.account = account
+        self.clock = clock
+        self.patience = patience
+        self.jitter = jitter
+        self._look = look
+        self._http = _PatientClient(self, endpoint)
+
+    def state(self) -> State:
+        """The spreadsheet's tabs: one call."""
+        content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"fields": _STATE})
+        places = [_place(sheet["properties"]) for sheet in content.get("sheets", [])]
+        title = content.get("properties", {}).get("title", "")
+        return State(title, content.get("spreadsheetUrl", ""), {place.title.casefold(): place for place in places})
+
+    def batch(self, requests: Sequence[Mapping[str, Any]], *, read: Sequence[str] = ()) -> list[Mapping[str, Any]]:
+        """Carry out all of the requests or none, in one call; returns the tabs as they are after that, with the ranges asked for.
+
+        Raises UnclearError where it may have been carried out: then look at `state` first.
+        """
+        body: dict[str, Any] = {"requests": list(requests)}
+        if read:
+            body |= {"includeSpreadsheetInResponse": True, "responseRanges": list(read), "responseIncludeGridData": True}
+        params = {"fields": f"updatedSpreadsheet.{_CELLS}" if read else "spreadsheetId"}
+        answer = self._http.send("post", SPREADSHEET_BATCH_UPDATE_URL % self.spreadsheet_id, params, body)
+        updated: list[Mapping[str, Any]] = answer.json().get("updatedSpreadsheet", {}).get("sheets", [])
+        return updated
+
+    def put(self, place: str, rows: Sequence[Sequence[Any]]) -> Mapping[str, Any]:
+        """Write values as they are, from an explicit cell on; doing so again changes nothing."""
+        content: Mapping[str, Any] = self._http.values_update(
+            self.spreadsheet_id, place, params={"valueInputOption": "RAW"}, body={"values": rows}
+        )
+        return content
+
+    def values(self, ranges: Sequence[str]) -> list[list[list[Any]]]:
+        """The plain values of ranges, moments as serial numbers: one call."""
+        params = {"valueRenderOption": "UNFORMATTED_VALUE", "dateTimeRenderOption": "SERIAL_NUMBER"}
+        content = self._http.values_batch_get(self.spreadsheet_id, list(ranges), params=dict(params))
+        return [found.get("values", []) for found in content["valueRanges"]]
+
+    def grid(self, ranges: Sequence[str]) -> list[Mapping[str, Any]]:
+        """The cells of ranges as they were entered: one call."""
+        content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"ranges": list(ranges), "fields": _CELLS})
+        sheets: list[Mapping[str, Any]] = content.get("sheets", [])
+        return sheets
+
+    def cells(self, ranges: Sequence[str]) -> list[Mapping[str, Any]]:
+        """The cells of ranges with their number formats, and what of their tab is merged: one call."""
+        content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"ranges": list(ranges), "fields": _FORMATTED})
+        sheets: list[Mapping[str, Any]] = content.get("sheets", [])
+        return sheets
+
+    def look(self) -> None:
+        """Raise where the run is to end."""
+        self._look()
+
+    def wait_after(self, unclear: UnclearError, attempt: int, until: datetime) -> None:
+        """Wait before looking again at what became of a call; raises the error where there is no time left."""
+        pause = max(unclear.asked_pause, self.patience.pause(attempt, self.jitter()))
+        if self.clock.now() + timedelta(seconds=pause) > until:
+            raise unclear
+        self.wait(pause)
+
+    def wait(self, seconds: float) -> None:
+        """Wait, but not beyond the wish to end."""
+        while seconds > 0:
+            self._look()
+            self.clock.sleep(min(seconds, LOOK_EVERY_SECONDS))
+            seconds -= LOOK_EVERY_SECONDS
+
+
+def connect(settings: Settings, *, clock: Clock, look: Callable[[], None] = lambda: None, patience: Patience = PATIENCE) -> Calls:
+    """The calls to the spreadsheet of the settings. Raises ConfigurationError where nobody can sign in."""
+    account = sign_in(settings.google_sheets_credentials)
+    endpoint = settings.google_sheets_endpoint
+    return Calls(settings.google_sheets_id, account, clock=clock, endpoint=endpoint, patience=patience, look=look)
+
+
+def look_at(settings: Settings, *, clock: Clock) -> str:
+    """What one harmless read shows of the spreadsheet, in a sentence that says with whom it has to be shared."""
+    calls = connect(settings, clock=clock, patience=ONE_LOOK)
+    state = calls.state()
+    room = f"{state.cells:,} of {MOST_CELLS:,} cells used"
+    return f"{state.title} ({state.address}) can be read, {room}; share it with {calls.account.address} as an editor"
+
+
+def _place(properties: Mapping[str, Any]) -> Place:
+    grid = properties.get("gridProperties", {})
+    return Place(int(properties["sheetId"]), properties["title"], int(grid.get("rowCount", 0)), int(grid.get("columnCount", 0)))
+
+
+class _Minute:
+    """At most so many calls in any sixty seconds: waiting beforehand costs less than being refused."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._made: deque[datetime] = deque()
+
+    def seconds_to_wait(self, now: datetime) -> float:
+        while self._made and (now - self._made[0]).total_seconds() >= 60:
+            self._made.popleft()
+        return 60 - (now - self._made[0]).total_seconds() if len(self._made) >= self._most else 0.0
+
+    def count(self, now: datetime) -> None:
+        self._made.append(now)
+
+
+class _PatientClient(HTTPClient):
+    """gspread's client with the patience that it lacks; its own one with a back-off never gives up."""
+
+    def __init__(self, calls: Calls, endpoint: str) -> None:
+        super().__init__(calls.account.credentials)
+        self._calls = calls
+        self._endpoint = endpoint
+        self._reads, self._writes = _Minute(CALLS_A_MINUTE), _Minute(CALLS_A_MINUTE)
+        self.set_timeout((calls.patience.connect_seconds, calls.patience.answer_seconds))
+
+    def send(self, method: str, address: str, params: Mapping[str, Any], content: Any) -> requests.Response:
+        """A call with a body in as few bytes as it takes."""
+        data = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return self.request(method, address, params=dict(params), data=data, headers={"Content-Type": "application/json"})
+
+    def request(self, method: str, endpoint: str, *args: Any, **kwargs: Any) -> requests.Response:
+        """One call, tried again while there is hope and time.
+
+        A read and a `PUT` to an explicit range may be repeated; any other call is not, once it may have been carried out.
+        """
+        calls, is_repeatable = self._calls, method.upper() in ("GET", "PUT")
+        until, attempt = calls.clock.now() + timedelta(seconds=calls.patience.deadline_seconds), 0
+        while True:
+            self._take_turn(is_read=method.upper() == "GET")
+            calls.look()
+            try:
+                with self._in_words(is_repeatable):
+                    return _json(super().request(method, self._redirected(endpoint), *args, **kwargs), is_repeatable)
+            except _PutOffError as put_off:
+                pause = max(put_off.asked_pause, calls.patience.pause(attempt, calls.jitter()))
+                if calls.clock.now() + timedelta(seconds=pause) > until:
+                    raise put_off.why from None
+                calls.wait(pause)
+                attempt += 1
+
+    def _take_turn(self, *, is_read: bool) -> None:
+        minute, clock = (self._reads if is_read else self._writes), self._calls.clock
+        self._calls.wait(minute.seconds_to_wait(clock.now()))
+        minute.count(clock.now())
+
+    def _redirected(self, address: str) -> str:
+        for host in GOOGLE:
+            if self._endpoint and address.startswith(host):
+                return self._endpoint + address.removeprefix(host)
+        return address
+
+    @contextmanager
+    def _in_words(self, is_repeatable: bool) -> Iterator[None]:
+        """Turn whatever may go wrong into what a person, or the loop above, can act on."""
+        try:
+            yield
+        except APIError as error:
+            raise self._refused(error.response, is_repeatable) from None
+        except RefreshError as error:
+            if error.retryable:
+                raise _PutOffError(_unreached(error)) from None
+            raise self._no_sign_in(error) from None
+        except (TransportError, requests.ConnectTimeout) as error:
+            raise _PutOffError(_unreached(error)) from None  # the call itself was never sent
+        except GoogleAuthError as error:
+            raise self._no_sign_in(error) from None
+        except requests.RequestException as error:
+            why = _unreached(error)
+            raise _PutOffError(why) if is_repeatable else _unclear(why) from None
+
+    def _refused(self, response: requests.Response, is_repeatable: bool) -> Exception:
+        status, words = response.status_code, _message(response)
+        pause = asked_pause(response.headers.get("Retry-After", ""), self._calls.clock.now())
+        if status == 429 or (status == 403 and "usageLimits" in response.text):
+            return _PutOffError(_answered(status, words), pause)
+        if is_worth_another_try(status):
+            return _PutOffError(_answered(status, words), pause) if is_repeatable else _unclear(_answered(status, words), pause)
+        return self._explained(status, words)
+
+    def _explained(self, status: int, words: str) -> NeopulseError:
+        account, where = self._calls.account.address, f"spreadsheet {self._calls.spreadsheet_id}"
+        if status == 401:
+            return ConfigurationError(
+                f"{SERVICE} does not accept the sign-in of {account}: {words}", where=where, next="neopulse check"
+            )
+        if status == 403 and ("has not been used" in words or "disabled" in words):
+            return ConfigurationError(
+                f"The Google Sheets API is not switched on in the project of {account}: {words}",
+                where=where,
+                next="switch on the Google Sheets API in the project's API library, then neopulse check",
+            )
+        if status in (403, 404):
+            what = "may not use the spreadsheet" if status == 403 else "finds no such spreadsheet"
+            return ConfigurationError(
+                f"{account} {what}: {words}",
+                where=where,
+                safe="Nothing was written",
+                next=f"see whether NEOPULSE_GOOGLE_SHEETS_ID is right, share the spreadsheet with {account} as an editor, "
+                "then neopulse check",
+            )
+        if status == 400 and "protected" in words:
+            return ConfigurationError(
+                f"{account} may not edit a range that somebody has protected: {words}",
+                where=where,
+                safe="Nothing was written",
+                next=f"add {account} to the editors of that protection, or lift it, then neopulse run --from sheet",
+            )
+        if status == 400 and any(word in words for word in _OUTDATED):
+            return OutdatedError(f"{SERVICE} answers 400: {words}", where=where, next="neopulse run --from sheet")
+        return PermanentError(f"{SERVICE} refuses with {status}: {words}", where=where, next="neopulse check")
+
+    def _no_sign_in(self, error: Exception) -> ConfigurationError:
+        return ConfigurationError(
+            f"Google does not let {self._calls.account.address} sign in: {_quoted(str(error.args[0] if error.args else error))}",
+            where=self._calls.account.source,
+            safe="Nothing was written",
+            next="see whether the key is still valid and the machine's clock is right, then neopulse check",
+        )
+
+
+class _PutOffError(Exception):
+    """Not now: why, and the least pause in seconds that the service asks for."""
+
+    def __init__(self, why: TransientError, asked_pause: float = 0.0) -> None:
+        super().__init__(why.what)
+        self.why = why
+        self.asked_pause = asked_pause
+
+
+def _unclear(why: TransientError, pause: float = 0.0) -> UnclearError:
+    unclear = UnclearError(why.what, where=why.where, next=why.next)
+    unclear.asked_pause = pause
+    return unclear
+
+
+def _unreached(error: Exception) -> TransientError:
+    return TransientError(f"{SERVICE} cannot be reached: {type(error).__name__}", where=SERVICE, next="neopulse check")
+
+
+def _answered(status: int, words: str) -> TransientError:
+    return TransientError(f"{SERVICE} answers {status}: {words}", where=SERVICE, next="neopulse check")
+
+
+def _json(response: requests.Response, is_repeatable: bool) -> requests.Response:
+    """The answer, if it is one: a sign-in page of some proxy answers 200 too."""
+    if "json" in response.headers.get("Content-Type", ""):
+        return response
+    what = f"{SERVICE} answers {response.status_code} with something that is no JSON: {_quoted(response.text)}"
+    next_step = "see whether a proxy or a sign-in page stands before the service, then neopulse check"
+    raise (PermanentError if is_repeatable else UnclearError)(what, where=SERVICE, next=next_step)
+
+
+def _message(response: requests.Response) -> str:
+    """What the service says, in one line; its HTML page where it says no more."""
+    try:
+        return _quoted(str(response.json()["error"]["message"]))
+    except (ValueError, KeyError, TypeError):
+        return _quoted(response.text)
+
+
+def _quoted(words: str) -> str:
+    line = " ".join(words.split())
+    return line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + " ..."
