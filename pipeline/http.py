@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote_plus, urlsplit, urlunsplit
 
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError, PermanentError, TransientError
 
 USER_AGENT = "neopulse/0.1"
-WORTH_ANOTHER_TRY = frozenset({408, 425, 429, 500, 502, 503, 504})
+WORTH_ANOTHER_TRY = frozenset({408, 425, 429})  # and what the service says of its own faults, see is_worth_another_try
+HOPELESS = frozenset({501, 505})  # faults of a service that time does not mend
 NOTHING_WAS_DONE = frozenset({425, 429, 503})  # by their definition the request was not processed
 LONGEST_QUOTE = 200  # characters of an answer that an error may repeat
+LOOK_EVERY_SECONDS = 1.0
+PIECE_BYTES = 65_536
 _HIDDEN = "***"
+_HOPELESS_ENCRYPTION = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
+_WRONG_REQUESTS = (requests.exceptions.InvalidJSONError, requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL)
 
 
 class LostAnswerError(TransientError):
@@ -28,7 +35,7 @@ class LostAnswerError(TransientError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds: to connect, for each answer, between attempts, and for all of it."""
+    """How long to wait, in seconds: to connect, for a sign of life, between attempts, and for all of it."""
 
     connect_seconds: float = 10.0
     answer_seconds: float = 60.0
@@ -50,10 +57,29 @@ Explain = Callable[[int, str], NeopulseError | None]
 Jitter = Callable[[], float]
 
 
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    content: Any
+    parameters: Mapping[str, Any] | None
+    headers: Mapping[str, str] | None
+    is_repeatable: bool
+
+
+@dataclass(frozen=True)
+class _Delay:
+    """No answer yet: why, and the least pause in seconds that the service asks for."""
+
+    why: TransientError
+    asked_pause: float = 0.0
+
+
 class Service:
     """A service at an address. Waits by the clock, stops when `look` raises, and tells nobody the secrets it was given.
 
-    `explain(status, words)` may turn a refusal into an error that says what to do; `look` is asked before every attempt.
+    `explain(status, words)` may turn a refusal into an error that says what to do; `look` is asked before every attempt
+    and every second of a wait.
     """
 
     def __init__(
@@ -72,13 +98,19 @@ class Service:
         self.name = name
         self.address = address.rstrip("/")
         self._clock = clock
-        self._secrets = tuple(secret for secret in secrets if secret)
+        self._secrets = tuple(spelling for secret in secrets if secret for spelling in _spellings(secret))
         self._patience = patience or Patience()
         self._explain = explain
         self._look = look
         self._jitter = jitter
         self._session = requests.Session()
+        self._session.auth = _as_it_is  # else a .netrc would put its own password over the Authorization given here
         self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})})
+
+    @property
+    def place(self) -> str:
+        """The address as it may be shown: without a password or a secret in it."""
+        return self._hide(_without_password(self.address))
 
     def get(self, path: str, *, parameters: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Read; may be done again without harm."""
@@ -97,113 +129,177 @@ class Service:
         """One request, tried again while there is hope and time.
 
         Raises LostAnswerError where a request that must not be repeated may have been carried out, TransientError where
-        time ran out, what `explain` makes of a refusal, and PermanentError for any other one and for what is no JSON.
+        time ran out, what `explain` makes of a refusal, and PermanentError for any other one, for what is no JSON and for
+        a request that cannot be sent at all.
         """
-        began, attempt = self._clock.now(), 0
+        request = _Request(method, path, content, parameters, headers, is_repeatable)
+        until = self._clock.now() + timedelta(seconds=self._patience.deadline_seconds)
+        attempt = 0
         while True:
             self._look()
-            failure, pause = self._attempt(method, path, content, parameters, headers, is_repeatable)
-            if isinstance(failure, Answer):
-                return failure
-            pause = self._pause(attempt) if pause is None else pause
-            waited = (self._clock.now() - began).total_seconds()
-            if waited + pause > self._patience.deadline_seconds:
-                raise failure
-            self._clock.sleep(pause)
+            answer = self._attempt(request, until)
+            if isinstance(answer, Answer):
+                return answer
+            pause = max(answer.asked_pause, self._pause(attempt))
+            if pause > self._left(until):
+                raise answer.why
+            self._wait(pause)
             attempt += 1
 
-    def _attempt(
-        self,
-        method: str,
-        path: str,
-        content: Any,
-        parameters: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
-        is_repeatable: bool,
-    ) -> tuple[Answer | TransientError, float | None]:
-        """The answer, or why there is none yet and the pause that the service asks for."""
-        limits = (self._patience.connect_seconds, self._patience.answer_seconds)
+    def _attempt(self, request: _Request, until: datetime) -> Answer | _Delay:
+        """The answer, or why there is none yet."""
         try:
-            response = self._session.request(
-                method,
-                self.address + path,
-                json=content,
-                params=parameters,
-                headers=headers,
-                timeout=limits,
-                allow_redirects=False,
-            )
-            words = response.text
-        except requests.RequestException as error:
-            lost = not is_repeatable and not _never_arrived(error)
-            raised = LostAnswerError if lost else TransientError
-            failure = raised(f"{self.name} cannot be reached: {type(error).__name__}", where=self.address, next="neopulse check")
-            if lost:
-                raise failure from None  # its text may quote the request
-            return failure, None
-        if response.status_code in WORTH_ANOTHER_TRY:
-            return self._put_off(response, words, is_repeatable)
-        return self._answer(response, words), None
+            response, body = self._exchange(request, until)
+        except requests.exceptions.SSLError as error:
+            if any(word in str(error) for word in _HOPELESS_ENCRYPTION):
+                raise self._permanent(f"{self.name} has no valid certificate, or does not speak https at all") from None
+            return self._unreached(request, error)
+        except _WRONG_REQUESTS as error:
+            raise self._permanent(f"A request to {self.name} cannot be sent: {type(error).__name__}") from None
+        except (requests.RequestException, HTTPError) as error:
+            return self._unreached(request, error)
+        except ValueError as error:  # such as a letter that no header can hold; its text may quote the secret
+            raise self._permanent(f"A request to {self.name} cannot be sent: {type(error).__name__}") from None
+        words = self._hide(body.decode("utf-8", "replace"))
+        if is_worth_another_try(response.status_code):
+            return self._put_off(request, response, words)
+        return self._answer(request, response, body, words)
 
-    def _put_off(self, response: requests.Response, words: str, is_repeatable: bool) -> tuple[TransientError, float | None]:
-        explained = self._explain(response.status_code, words)
+    def _exchange(self, request: _Request, until: datetime) -> tuple[requests.Response, bytes]:
+        """The answer's head and its whole body; an answer that drips in beyond the deadline is given up."""
+        response = self._session.request(
+            request.method,
+            self.address + request.path,
+            json=request.content,
+            params=request.parameters,
+            headers=request.headers,
+            timeout=self._limits(until),
+            allow_redirects=False,
+            stream=True,
+        )
+        with response:
+            body = bytearray()
+            while piece := response.raw.read1(PIECE_BYTES, decode_content=True):
+                body += piece
+                if self._left(until) < 0:
+                    raise requests.ReadTimeout("the answer took longer than the deadline")
+        return response, bytes(body)
+
+    def _limits(self, until: datetime) -> tuple[float, float]:
+        left = max(self._left(until), 1.0)
+        return min(self._patience.connect_seconds, left), min(self._patience.answer_seconds, left)
+
+    def _unreached(self, request: _Request, error: Exception) -> _Delay:
+        what = f"{self.name} cannot be reached: {type(error).__name__}"
+        if not request.is_repeatable and not _never_arrived(error):
+            raise self._lost(what) from None  # its text may quote the request
+        return _Delay(TransientError(what, where=self.place, next="neopulse check"))
+
+    def _put_off(self, request: _Request, response: requests.Response, words: str) -> _Delay:
+        status = response.status_code
+        what = f"{self.name} answers {status}: {self.quote(words)}"
+        if not request.is_repeatable and status not in NOTHING_WAS_DONE:
+            raise self._lost(what)
+        explained = self._explain(status, words)
         if explained is not None and not isinstance(explained, TransientError):
             raise explained
-        what = f"{self.name} answers {response.status_code}: {self.quote(words)}"
-        if not is_repeatable and response.status_code not in NOTHING_WAS_DONE:
-            raise LostAnswerError(what, where=self.address, next="neopulse check")
-        return explained or TransientError(what, where=self.address, next="neopulse check"), self._asked_pause(response)
+        why = explained or TransientError(what, where=self.place, next="neopulse check")
+        return _Delay(why, _asked_pause(response.headers.get("Retry-After", ""), self._clock.now()))
 
-    def _answer(self, response: requests.Response, words: str) -> Answer:
+    def _answer(self, request: _Request, response: requests.Response, body: bytes, words: str) -> Answer:
         status = response.status_code
         if 200 <= status < 300 or status == 304:
-            return Answer(status, self._read(response, words), dict(response.headers))
-        raise self._explain(status, words) or PermanentError(
-            f"{self.name} refuses with {status}: {self.quote(words)}", where=self.address, next="neopulse check"
-        )
+            return Answer(status, self._read(request, status, body, words), dict(response.headers))
+        if explained := self._explain(status, words):
+            raise explained
+        if 300 <= status < 400:
+            raise self._permanent(f"{self.name} answers {status}, which sends elsewhere; the address given is not the service's")
+        raise self._permanent(f"{self.name} refuses with {status}: {self.quote(words)}")
 
-    def _read(self, response: requests.Response, words: str) -> Any:
+    def _read(self, request: _Request, status: int, body: bytes, words: str) -> Any:
         if not words.strip():
             return None
         try:
-            return response.json()
+            return json.loads(body)
         except ValueError:
-            raise PermanentError(
-                f"{self.name} answers {response.status_code} with something that is no JSON: {self.quote(words)}",
-                where=self.address,
-                next="see whether a proxy or a sign-in page stands before the service, then neopulse check",
+            what = f"{self.name} answers {status} with something that is no JSON: {self.quote(words)}"
+            if not request.is_repeatable:
+                raise self._lost(what) from None
+            raise self._permanent(
+                what, next="see whether a proxy or a sign-in page stands before the service, then neopulse check"
             ) from None
 
     def quote(self, words: str) -> str:
         """The beginning of what a service said, in one line and without any secret."""
+        line = " ".join(self._hide(words).split())
+        return line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + " ..."
+
+    def _hide(self, words: str) -> str:
         for secret in self._secrets:
             words = words.replace(secret, _HIDDEN)
-        line = " ".join(words.split())
-        return line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + " ..."
+        return words
+
+    def _permanent(self, what: str, *, next: str = "neopulse check") -> PermanentError:
+        return PermanentError(what, where=self.place, next=next)
+
+    def _lost(self, what: str) -> LostAnswerError:
+        return LostAnswerError(what, where=self.place, next="neopulse check")
+
+    def _left(self, until: datetime) -> float:
+        return (until - self._clock.now()).total_seconds()
 
     def _pause(self, attempt: int) -> float:
         """Twice as long each time, to a cap; between half of it and the whole, so that callers do not march in step."""
         longest = min(self._patience.longest_pause_seconds, self._patience.first_pause_seconds * 2.0 ** min(attempt, 32))
         return longest * (0.5 + self._jitter() / 2)
 
-    def _asked_pause(self, response: requests.Response) -> float | None:
-        asked = response.headers.get("Retry-After", "").strip()
-        if asked.isdecimal():
-            return float(asked)
-        try:
-            until = parsedate_to_datetime(asked)
-        except ValueError:
-            return None
-        return max((_in_utc(until) - self._clock.now()).total_seconds(), 0.0)
+    def _wait(self, seconds: float) -> None:
+        """Wait, but not beyond the wish to end."""
+        while seconds > 0:
+            self._look()
+            self._clock.sleep(min(seconds, LOOK_EVERY_SECONDS))
+            seconds -= LOOK_EVERY_SECONDS
+
+
+def is_worth_another_try(status: int) -> bool:
+    """Whether the same request may be answered otherwise a moment later."""
+    return status in WORTH_ANOTHER_TRY or (status >= 500 and status not in HOPELESS)
+
+
+def _asked_pause(asked: str, now: datetime) -> float:
+    """The seconds that a Retry-After asks for, as a number or as a date; 0 where it says nothing that can be understood."""
+    asked = asked.strip()
+    if asked.isascii() and asked.isdigit():
+        return float(asked)
+    try:
+        return max((_in_utc(parsedate_to_datetime(asked)) - now).total_seconds(), 0.0)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _in_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _never_arrived(error: requests.RequestException) -> bool:
+def _never_arrived(error: Exception) -> bool:
     """Whether no connection was made, so that the service cannot have seen the request."""
     if isinstance(error, requests.ConnectTimeout):
         return True
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    """A secret as it is, as an address has it, and as JSON has it."""
+    return tuple(dict.fromkeys((secret, quote_plus(secret), json.dumps(secret)[1:-1])))
+
+
+def _without_password(address: str) -> str:
+    parts = urlsplit(address)
+    if "@" not in parts.netloc:
+        return address
+    return urlunsplit(parts._replace(netloc=_HIDDEN + "@" + parts.netloc.rpartition("@")[2]))
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
