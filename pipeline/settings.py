@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import ConfigurationError
+from pipeline.reverse_etl_settings import ReverseETLSettings
 
 PREFIX = "NEOPULSE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -140,7 +141,7 @@ class BigQuerySettings(BaseSettings):
         return {name: str(getattr(self, f"bigquery_{name}")) for name in ("users", "devices", "notifications", "transactions")}
 
 
-class Settings(BigQuerySettings):
+class Settings(BigQuerySettings, ReverseETLSettings):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -240,6 +241,12 @@ class Settings(BigQuerySettings):
                 raise ValueError(f"{PREFIX}WAREHOUSE=bigquery needs {PREFIX}{name.upper()}")
         if self.raw is not None:
             raise ValueError(f"{PREFIX}WAREHOUSE=bigquery reads {PREFIX}BIGQUERY_SOURCE: leave {PREFIX}RAW empty")
+        return self
+
+    @model_validator(mode="after")
+    def _census_is_told_what(self) -> Self:
+        if lacking := self.lacks_for_census():
+            raise ValueError(f"{PREFIX}REVERSE_ETL=census needs {' and '.join(PREFIX + name.upper() for name in lacking)}")
         return self
 
     @cached_property
