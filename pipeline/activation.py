@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError
-from pipeline.http import Patience, Service
+from pipeline.http import Explain, Patience, Service
 from pipeline.marts import reader
 from pipeline.reverse_etl import http_batches
 from pipeline.reverse_etl.census import SERVICE as CENSUS
@@ -158,6 +158,7 @@ def caller(
     clock: Clock,
     look: Callable[[], None] = lambda: None,
     patience: Patience | None = None,
+    explain: Explain | None = None,
 ) -> tuple[Service, str]:
     """What carries requests to a sync's address, and the path behind its host."""
     parts = urlsplit(sync.destination.name)
@@ -169,7 +170,7 @@ def caller(
         headers={"Authorization": f"Bearer {token}"} if token else None,
         secrets=(token,),
         patience=patience,
-        explain=http_batches.explain(sync),
+        explain=explain or http_batches.explain(sync),
         look=look,
     )
     return service, sync.destination.name.partition(parts.netloc)[2] or "/"

@@ -72,6 +72,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         "run store": _run_store,
         "app's port": _port,
         "published version": _version,
+        "syncs": _syncs,
     }
     for subject, check in checks.items():
         try:
@@ -113,6 +114,12 @@ def _run_store(settings: Settings) -> str:
     store = RunStore.open(settings.run_store_url, clock=SystemClock())
     latest = store.latest()
     return "opens; no run yet" if latest is None else f"opens; the last run, {latest.id}, {latest.state}"
+
+
+def _syncs(settings: Settings) -> str:
+    from pipeline import activation_checks
+
+    return activation_checks.found(settings, clock=SystemClock())
 
 
 def _port(settings: Settings) -> str:
