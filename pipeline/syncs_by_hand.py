@@ -76,9 +76,8 @@ def as_json(plans: Sequence[Plan]) -> str:
 
 
 def _in_words(plan: Plan) -> str:
-    lines = [
-        f"{plan.sync.name}: {plan.sync.mode} of {plan.sync.source} to {plan.sync.destination.kind} {plan.sync.destination.name}"
-    ]
+    sync = plan.sync
+    lines = [f"{sync.name}: {sync.mode} of {sync.source} to {sync.destination.kind} {sync.destination.name}"]
     lines += [f"  {line}" for line in columns([{act: f"{plan.count(act):,}" for act in ACTS}])]
     lines += [f"  {act}, for example: {', '.join(keys)}" for act, keys in plan.samples.items() if keys]
     lines += [f"  not sent: {reject.key or 'a row without a key'}: {reject.reason}" for reject in plan.rejects[:5]]

@@ -30,6 +30,7 @@ from pipeline.spreadsheets import same, storable
 SERVICE = "embedded reverse ETL"
 WORKBOOK = "crm.xlsx"
 ROWS_AT_A_TIME = 20_000
+KNOWN_BY_SNAPSHOT = ("mirror", "upsert", "replace")  # the other modes heed rows that somebody else put there
 
 _log = logging.getLogger(__name__)
 
@@ -141,7 +142,8 @@ class EmbeddedReverseETL:
         comparison = stack.enter_context(Comparison(sync, self._source(sync, workbook)))
         comparison.known = self._snapshots.load(comparison.connection, sync.name, sync.place)
         table, is_as_left = self._table(sync, workbook)
-        if table is not None and not (is_as_left and comparison.known.is_whole):
+        knows = comparison.known.is_whole and sync.mode in KNOWN_BY_SNAPSHOT
+        if table is not None and not (is_as_left and knows):
             comparison.hold(_held(comparison, table, self._stamps()))
         return _Work(sync, comparison, comparison.plan())
 
