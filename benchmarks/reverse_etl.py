@@ -74,7 +74,8 @@ def make(folder: Path, customers: int, changed: float) -> None:
     """Two nights of a mart like sync_customer_status, as Parquet."""
     night = """
         select lpad(i::varchar, 9, '0') as user_id, 'C' || (i % 40) as country,
-            ['STANDARD', 'METAL', 'PREMIUM'][i % 3 + 1] as plan, i % 5 > 0 as is_active, date '2018-01-01' + (i % 500)::integer as state_since,
+            ['STANDARD', 'METAL', 'PREMIUM'][i % 3 + 1] as plan, i % 5 > 0 as is_active,
+            date '2018-01-01' + (i % 500)::integer as state_since,
             date '2019-05-01' - ((i % 90) + {shift})::integer as last_active_day, i % 4 as lapses
         from range({first}, {last}) as customers(i)
     """

@@ -245,11 +245,12 @@ class EmbeddedReverseETL:
         known = self._snapshots.advance(comparison.connection, sync.name, sync.place, comparison.known)
         with contextlib.closing(self._snapshots.journal(sync.name, known)) as journal:
             caller, path = self._around.caller(sync)
-            batches = Batches(sync, caller, path=path, key=work.key)
+            batches = Batches(sync, caller, path=path, key=work.key, sends=self._snapshots.sends(sync.name))
             self._send_rows(work, batches, journal.took)
             self._send_deletions(work, batches, journal.took)
         known = self._snapshots.load(comparison.connection, sync.name, sync.place)
         self._snapshots.advance(comparison.connection, sync.name, sync.place, known)
+        self._snapshots.sent(sync.name)
 
     def _send_rows(self, work: _Work, batches: Batches, took: Callable[[Mapping[str, int]], None]) -> None:
         operation = http_batches.OPERATIONS[work.sync.mode]
@@ -260,7 +261,7 @@ class EmbeddedReverseETL:
                 rows = values(work.comparison.fields, batch.rows, self._stamps())
                 records = [dict(zip(work.columns, map(http_batches.plain, row), strict=True)) for row in rows]
                 hashes = dict(zip(batch.keys, batch.hashes, strict=True))
-                for outcome in batches.send(operation, batch.keys, records):
+                for outcome in batches.send(operation, hashes, records):
                     took({key: hashes[key] for key in outcome.taken})
                     self._count(work, act, len(outcome.taken))
                     work.rejects += outcome.rejects
@@ -278,7 +279,7 @@ class EmbeddedReverseETL:
         for start in range(0, len(keys), rows):
             self._around.look()
             doomed = keys[start : start + rows]
-            for outcome in batches.send(DELETE, doomed, [{work.key: key} for key in doomed]):
+            for outcome in batches.send(DELETE, dict.fromkeys(doomed, 0), [{work.key: key} for key in doomed]):
                 took({}, outcome.taken)
                 work.deleted += len(outcome.taken)
                 work.undeleted += [reject.key for reject in outcome.rejects]

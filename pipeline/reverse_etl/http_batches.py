@@ -3,12 +3,12 @@
 Two ways of speaking. `http`: `{"sync", "operation", "key", "records": [...]}` is answered by nothing, or by an object that may
 have `accepted` (a count) and `rejected` (`[{"key", "reason"}]`). `upsert`: `{"inputs": [{"id", "idProperty", "properties"}]}`
 is answered, as HubSpot does, by `results` and `errors`. An answer that does not account for every row is no success. Each
-batch carries an Idempotency-Key that is the same whenever the same rows are sent.
+batch carries an Idempotency-Key, which is the same when it is sent again because nobody knows whether it was taken, and
+another one when the same rows are sent in a later round.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from pipeline.errors import ConfigurationError, NeopulseError, PermanentError
 from pipeline.http import Answer
 from pipeline.reverse_etl.base import Reject
-from pipeline.reverse_etl.syncs import Sync
+from pipeline.reverse_etl.syncs import Sync, fingerprint
 
 OPERATIONS: Mapping[str, str] = {
     "mirror": "upsert",
@@ -79,25 +79,27 @@ def explain(sync: Sync) -> Callable[[int, str], NeopulseError | None]:
 
 
 class Batches:
-    """One sync's destination."""
+    """One sync's destination; `sends` says how often the sync came to its end before."""
 
-    def __init__(self, sync: Sync, caller: Caller, *, path: str, key: str) -> None:
+    def __init__(self, sync: Sync, caller: Caller, *, path: str, key: str, sends: int = 0) -> None:
         self._sync = sync
         self._caller = caller
         self._path = path
         self._key = key
+        self._sends = sends
         self._taken = 0
         self._refused = 0
 
-    def send(self, operation: str, keys: Sequence[str], records: Sequence[Record]) -> Iterator[Outcome]:
-        """Send some rows; gives an outcome for each part that the destination decided about, as soon as it did."""
+    def send(self, operation: str, hashes: Mapping[str, int], records: Sequence[Record]) -> Iterator[Outcome]:
+        """Send some rows (key to hash, in their order); an outcome for each part that the destination decided about, at once."""
+        keys = list(hashes)
         try:
-            outcome = self._once(operation, keys, records)
+            outcome = self._once(operation, hashes, records)
         except BatchRefusedError as error:
             if len(keys) > 1:
                 half = len(keys) // 2
-                yield from self.send(operation, keys[:half], records[:half])
-                yield from self.send(operation, keys[half:], records[half:])
+                yield from self.send(operation, {key: hashes[key] for key in keys[:half]}, records[:half])
+                yield from self.send(operation, {key: hashes[key] for key in keys[half:]}, records[half:])
                 return
             outcome = Outcome((), (Reject(keys[0], error.what),))
         self._taken += len(outcome.taken)
@@ -106,19 +108,19 @@ class Batches:
         if not self._taken and self._refused >= HOPELESS_AFTER:
             raise self._broken(f"refuses every row, the first ones because: {outcome.rejects[0].reason}")
 
-    def _once(self, operation: str, keys: Sequence[str], records: Sequence[Record]) -> Outcome:
+    def _once(self, operation: str, hashes: Mapping[str, int], records: Sequence[Record]) -> Outcome:
+        keys, mark = list(hashes), fingerprint([self._sync.name, self._sends, operation, list(hashes.items())])
         if self._sync.destination.kind == "upsert":
             inputs = [
                 {"id": key, "idProperty": self._key, "objectWriteTraceId": key, "properties": record}
                 for key, record in zip(keys, records, strict=True)
             ]
-            return self._upserted(self._post({"inputs": inputs}), keys)
+            return self._upserted(self._post({"inputs": inputs}, mark), keys)
         content = {"sync": self._sync.name, "operation": operation, "key": self._key, "records": list(records)}
-        return self._accepted(self._post(content), keys)
+        return self._accepted(self._post(content, mark), keys)
 
-    def _post(self, content: Mapping[str, Any]) -> Any:
-        text = json.dumps(content, sort_keys=True)
-        headers = {"Idempotency-Key": hashlib.sha256(text.encode()).hexdigest()[:40]}
+    def _post(self, content: Mapping[str, Any], mark: str) -> Any:
+        headers = {"Idempotency-Key": f"{self._sync.name}-{mark}"}
         return self._caller.call("POST", self._path, content=content, headers=headers, is_repeatable=True).content
 
     def _accepted(self, told: Any, keys: Sequence[str]) -> Outcome:

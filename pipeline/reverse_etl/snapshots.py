@@ -82,6 +82,14 @@ class Snapshots:
         """Where what is taken from now on is noted down, batch by batch; `advance` has to come first once."""
         return Journal(self._journal(sync), known.generation)
 
+    def sends(self, sync: str) -> int:
+        """How often the sync came to its end; the same until the one that is going on does, however often it is begun."""
+        return int(self._store.sent_rows(POINTERS).get(f"{sync} sends", 0))
+
+    def sent(self, sync: str) -> None:
+        """Note down that the sync came to its end."""
+        self._store.replace_sent_rows(POINTERS, {f"{sync} sends": str(self.sends(sync) + 1)})
+
     def advance(self, connection: duckdb.DuckDBPyConnection, sync: str, place: str, known: Known, rows: str = "sent") -> Known:
         """Make the rows of a table (key, hash) the snapshot, in one act."""
         path, generation = self._file(sync), known.generation + 1

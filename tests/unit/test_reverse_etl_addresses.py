@@ -51,6 +51,7 @@ class Desk:
     def __init__(self, home: Path, there: StandIn) -> None:
         self.home = home
         self.there = there
+        self.facts = FACTS
         self.notes = Notes()
         self.clock = FixedClock(datetime(2026, 11, 25, tzinfo=UTC))
         self.sync = Sync(
@@ -77,7 +78,7 @@ class Desk:
                 folder=self.home / "destinations",
                 snapshots=self.home / "syncs",
                 store=self.notes,
-                facts=FACTS,
+                facts=self.facts,
                 caller=lambda sync: caller(sync, {"crm": TOKEN}, clock=self.clock, patience=Patience(deadline_seconds=20)),
             ),
         )
@@ -225,6 +226,25 @@ def test_what_was_taken_before_a_fault_is_not_sent_again(desk: Desk) -> None:
     assert len(desk.there.appended) == 8
     desk.there.fail = lambda _call, _after: None
     assert counts(desk.run(mode="append")) == (2, 0, 8, 0)
+    assert [row["id"] for row in desk.there.appended] == [str(number) for number in range(10)]
+
+
+def test_a_row_that_goes_back_to_what_it_was_is_no_repetition(desk: Desk) -> None:
+    desk.mart = desk.table({"1": "A"})
+    for plan in ("A", "B", "A", "B", "A"):
+        desk.mart = desk.table({"1": plan})
+        desk.run(mode="upsert")
+    assert len(desk.there.keys_seen) == 5
+
+
+def test_a_batch_whose_answer_was_lost_comes_again_with_its_key_whatever_the_run(desk: Desk) -> None:
+    fields = (Field("id", column="id"), Field("plan", column="plan"), Field("run", run="run_id"))
+    desk.there.fail = lambda call, after: 500 if call >= 2 and after else None
+    with pytest.raises(TransientError):
+        desk.run(mode="append", fields=fields)
+    desk.there.fail = lambda _call, _after: None
+    desk.facts = replace(FACTS, run_id=8)
+    desk.run(mode="append", fields=fields)
     assert [row["id"] for row in desk.there.appended] == [str(number) for number in range(10)]
 
 
@@ -376,6 +396,28 @@ def test_an_empty_source_deletes_nothing_even_where_somebody_approves(desk: Desk
         with pytest.raises(DataError, match="would delete all 10 sent before"):
             desk.run(approved=approved)
     assert len(desk.there.rows) == 10
+
+
+def test_a_source_that_cannot_be_read_sends_and_deletes_nothing(desk: Desk) -> None:
+    def fails(_mart: str) -> pa.Table:
+        raise DataError("the mart cannot be read")
+
+    desk.run()
+    engine = desk.engine()
+    engine._around = replace(engine._around, read=fails)
+    with pytest.raises(DataError, match="cannot be read"):
+        engine.run()
+    assert (len(desk.there.rows), len(desk.there.posts)) == (10, 3)
+
+
+def test_one_destination_that_fails_does_not_keep_the_others_from_being_served(desk: Desk) -> None:
+    other = replace(desk.sync, name="other", destination=Destination("csv", "other.csv"))
+    desk.there.fail = lambda _call, after: None if after else 500
+    engine = desk.engine()
+    engine._syncs = (desk.sync, other)
+    with pytest.raises(TransientError, match="answers 500"):
+        engine.run()
+    assert (desk.home / "destinations" / "other.csv").read_text().count("STANDARD") == 10
 
 
 def test_a_token_is_sent_and_never_told(desk: Desk) -> None:
