@@ -382,6 +382,8 @@ def test_an_approval_holds_for_the_plan_that_was_seen_and_no_other(desk: Desk) -
     desk.mart = desk.mart.slice(0, 4)
     seen = desk.plan().digest
     assert desk.plan().digest == seen
+    desk.mart = desk.table(dict.fromkeys("1234", "STANDARD"))  # as many of each kind, but others
+    assert (desk.plan().counts, desk.plan().digest != seen) == ({"same": 4, "delete": 6}, True)
     desk.mart = desk.table({"0": "STANDARD", "1": "STANDARD", "2": "STANDARD", "3": "METAL"})
     assert desk.plan().digest != seen
     with pytest.raises(DataError, match=f"is not {seen} any more"):
