@@ -93,9 +93,9 @@ class Comparison:
     @property
     def retains(self) -> bool:
         """Whether the destination keeps a row that is no valid row of the source, so that the source alone cannot make it."""
+        there = "select key from sent" + (" union select key from held" if self._held else "")
         [(rows,)] = self.connection.execute(
-            f"select count(*) from sent where key not in (select key from work where act in {_OURS}) "
-            f"and key not in (select key from work where act = '{DELETE}')"
+            f"select count(*) from ({there}) there where key not in (select key from work where act in {_MADE_OR_GONE})"
         ).fetchall()
         return bool(rows) or self.sync.mode in ("append", "create_only", "update_only")
 
@@ -118,11 +118,8 @@ class Comparison:
         rows = self.connection.execute("select key, position from outgoing where reason is null order by position").fetchall()
         return dict(rows)
 
-    def settle(self, *, undeleted: Sequence[str] = ()) -> str:
+    def settle(self) -> str:
         """Make the table of what was sent once everything was taken; returns its name."""
-        self.connection.execute("create or replace temp table untouched (key varchar)")
-        if undeleted:
-            self.connection.executemany("insert into untouched values ($1)", [[key] for key in undeleted])
         forgets = "true" if self.sync.mode in ("mirror", "replace") else "false"
         self.connection.execute(_SETTLED.format(forgets=forgets))
         return "settled"
@@ -202,6 +199,7 @@ def _name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+_MADE_OR_GONE = f"('{CREATE}', '{UPDATE}', '{SAME}', '{DELETE}')"
 _OURS = f"('{CREATE}', '{UPDATE}', '{SAME}')"
 
 # A row is known at the destination where it is held there; where nobody can look, where it was sent before.
@@ -281,5 +279,5 @@ _SETTLED = f"""
     union all
     select key, hash from sent
     where key not in (select key from work where act in {_OURS})
-        and (not {{forgets}} or key in (select key from outgoing) or key in (select key from untouched))
+        and (not {{forgets}} or key in (select key from outgoing))
 """

@@ -52,10 +52,17 @@ class WorkbookRows:
         """Whether nothing is lost when the file is made anew from these tabs: it is not there, or all of it is ours."""
         if not self.path.exists():
             return True
-        noted = {key: digest for key, digest in self._notes.items() if key.startswith(self._plain(""))}
-        return (
-            bool(noted) and all(self._left == digest for digest in noted.values()) and noted.keys() <= set(map(self._plain, tabs))
-        )
+        return self._is_ours and self._noted.keys() <= set(map(self._plain, tabs))
+
+    @property
+    def _noted(self) -> dict[str, str]:
+        """The tabs that we wrote into a file in which nobody had worked, each with that file's digest."""
+        return {key: digest for key, digest in self._notes.items() if key.startswith(self._plain(""))}
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether all of the file is ours."""
+        return self._left is None or set(self._noted.values()) == {self._left}
 
     def read(self, tab: str, columns: Sequence[str], key: str) -> Mapping[str, Row]:
         """Every row of a tab by key; see KeyedRows."""
@@ -72,8 +79,9 @@ class WorkbookRows:
         if self._workbook is not None and self._has_changed:
             workbook = self._workbook
             titles = [sheet.title for sheet in workbook.worksheets]
+            was_ours = self._is_ours
             self._replace(lambda beside: workbook.save(beside), self._rows_expected, titles)
-            self._note(plain=())
+            self._note(plain=titles if was_ours else ())
         elif not self.is_as_left:
             self._note(plain=())
 

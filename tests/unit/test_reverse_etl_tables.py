@@ -195,6 +195,14 @@ def test_a_lost_snapshot_deletes_nothing_and_begins_anew(desk: Desk) -> None:
     assert desk.run().notes == ()
 
 
+def test_a_lost_snapshot_deletes_nothing_where_other_rows_change_either(desk: Desk) -> None:
+    desk.run()
+    (desk.home / "syncs" / "customers.parquet").unlink()
+    desk.mart = desk.table({"1": "B", "5": "A"})
+    assert counts(desk.run()) == (1, 1, 0, 0, 0)
+    assert desk.there() == {"1": "B", "2": "A", "3": "A", "5": "A"}
+
+
 def test_the_keys_of_an_earlier_neopulse_are_taken_over(desk: Desk) -> None:
     desk.run()
     (desk.home / "syncs" / "customers.parquet").unlink()
@@ -301,13 +309,17 @@ def test_a_workbook_that_nobody_worked_in_is_never_opened(tmp_path: Path, monkey
     assert counts(desk.run()) == (1, 1, 1, 1, 0)
 
 
-def test_a_workbook_that_keeps_a_row_the_source_cannot_give_is_patched(tmp_path: Path) -> None:
+def test_a_workbook_that_keeps_a_row_the_source_cannot_give_is_patched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Desk(tmp_path, "workbook")
     desk.run()
     desk.mart = pa.table({"id": ["1", "2", "2"], "plan": ["B", "X", "Y"]})
     result = desk.run()
     assert (counts(result), result.invalid) == ((0, 1, 0, 1, 0), 2)
     assert desk.there() == {"1": "B", "2": "A"}
+    monkeypatch.setattr("pipeline.reverse_etl.workbook.load_workbook", lambda *_, **__: pytest.fail("the file was opened"))
+    desk.mart = desk.table({"1": "C", "2": "C"})
+    assert counts(desk.run()) == (0, 2, 0, 0, 0)  # it is still ours alone
+    assert desk.there() == {"1": "C", "2": "C"}
 
 
 def test_a_tab_of_a_sync_that_is_gone_stays(tmp_path: Path) -> None:
