@@ -267,8 +267,7 @@ _OUTGOING = f"""
     from judged
 """
 _SUMMARY = f"""
-    select act, count(*), min(key, {SAMPLE_ROWS}),
-        bit_xor(md5_number_lower(coalesce(key, '') || '|' || coalesce(cast(hash as varchar), '') || '|' || coalesce(position, 0)))
+    select act, count(*), min(key, {SAMPLE_ROWS}), bit_xor(hash(key, hash, position))
     from work
     group by act
 """

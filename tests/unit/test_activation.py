@@ -13,12 +13,12 @@ import duckdb
 import openpyxl
 import pytest
 from click.testing import CliRunner, Result
+from stand_ins.address.server import Destination as AddressStandIn
+from stand_ins.address.server import running as address_running
 from stand_ins.census.machine import Plan
 from stand_ins.census.server import PERSONAL_TOKEN, WORKSPACE_KEY
 from stand_ins.census.server import Census as CensusStandIn
 from stand_ins.census.server import running as census_running
-from stand_ins.destination import Destination as AddressStandIn
-from stand_ins.destination import running as address_running
 
 from pipeline import activation_checks, cli
 from pipeline.checks import settings_in_force

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stand_ins.destination import Destination as StandIn
-from stand_ins.destination import running
+from stand_ins.address.server import Destination as StandIn
+from stand_ins.address.server import running
 
 from pipeline.activation import caller
 from pipeline.clock import FixedClock
