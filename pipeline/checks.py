@@ -75,6 +75,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         "published version": _version,
         "notification": _notification,
         "facts": _facts,
+        "syncs": _syncs,
     }
     for subject, check in checks.items():
         try:
@@ -124,6 +125,12 @@ def _run_store(settings: Settings) -> str:
     store = RunStore.open(settings.run_store_url, clock=SystemClock())
     latest = store.latest()
     return "opens; no run yet" if latest is None else f"opens; the last run, {latest.id}, {latest.standing}"
+
+
+def _syncs(settings: Settings) -> str:
+    from pipeline import activation_checks
+
+    return activation_checks.found(settings, clock=SystemClock())
 
 
 def _port(settings: Settings) -> str:

@@ -19,6 +19,7 @@ from pipeline.addresses import is_loopback
 from pipeline.errors import ConfigurationError
 from pipeline.facts_settings import FactsSettings
 from pipeline.notify_settings import NotifySettings
+from pipeline.reverse_etl_settings import ReverseETLSettings
 from pipeline.sheets_settings import GoogleSheetsSettings
 
 __all__ = ["BANK_INITIATED_TYPES", "PREFIX", "PROJECT", "WINDOW_DAYS", "BigQuerySettings", "Settings", "is_loopback", "load"]
@@ -145,7 +146,7 @@ class BigQuerySettings(BaseSettings):
         return {name: str(getattr(self, f"bigquery_{name}")) for name in ("users", "devices", "notifications", "transactions")}
 
 
-class Settings(BigQuerySettings, GoogleSheetsSettings, NotifySettings, FactsSettings):
+class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -245,6 +246,12 @@ class Settings(BigQuerySettings, GoogleSheetsSettings, NotifySettings, FactsSett
                 raise ValueError(f"{PREFIX}WAREHOUSE=bigquery needs {PREFIX}{name.upper()}")
         if self.raw is not None:
             raise ValueError(f"{PREFIX}WAREHOUSE=bigquery reads {PREFIX}BIGQUERY_SOURCE: leave {PREFIX}RAW empty")
+        return self
+
+    @model_validator(mode="after")
+    def _census_is_told_what(self) -> Self:
+        if lacking := self.lacks_for_census():
+            raise ValueError(f"{PREFIX}REVERSE_ETL=census needs {' and '.join(PREFIX + name.upper() for name in lacking)}")
         return self
 
     @cached_property

@@ -40,14 +40,14 @@ def run_step(name: str, context: StepContext) -> StepResult:
 def planned_act(name: str, settings: Settings) -> str:
     """What a step would read and write, in one line."""
     home = settings.home
-    acts = {
-        "extract": f"{_extract_in_words(settings)} and {_facts_in_words(settings)}, landed in {home / 'landing'}",
-        "transform": f"build and test a candidate with {settings.warehouse}, then publish it in {_published_in(settings)}",
-        "sheet": _sheet_in_words(settings),
-        "activate": f"mirror the syncs into {_destination(settings)}",
-        "notify": f"{_carrier_in_words(settings)} to {', '.join(settings.mail_to)}",
+    acts: dict[str, Callable[[], str]] = {
+        "extract": lambda: f"{_extract_in_words(settings)} and {_facts_in_words(settings)}, landed in {home / 'landing'}",
+        "transform": lambda: f"build and test a candidate with {settings.warehouse}, publish it in {_published_in(settings)}",
+        "sheet": lambda: _sheet_in_words(settings),
+        "activate": lambda: _activate_in_words(settings),
+        "notify": lambda: f"{_carrier_in_words(settings)} to {', '.join(settings.mail_to)}",
     }
-    return acts[name]
+    return acts[name]()
 
 
 def planned_cost(settings: Settings) -> str:
@@ -146,17 +146,38 @@ def _sheet_of(context: StepContext) -> Sheet:
 
 
 def _activate(context: StepContext) -> StepResult:
+    from pipeline import activation
     from pipeline.context import StepResult
-    from pipeline.marts import reader
-    from pipeline.reverse_etl.embedded import SERVICE, EmbeddedReverseETL
-    from pipeline.reverse_etl.registry import read_syncs
 
-    destination = _destination(context.settings)
-    engine = EmbeddedReverseETL(destination, context.store, guard=context.guard)
+    arms = activation.Activation(
+        settings=context.settings,
+        store=context.store,
+        clock=context.clock,
+        version=_current(context),
+        run_id=context.run.id,
+        first_run_id=_first_run(context),
+        look=lambda: _look(context),
+        guard=context.guard,
+        progress=context.progress,
+    )
     context.progress(None, "comparing with what the destination has")
-    results = engine.run(read_syncs(), reader(_current(context)).relation)
-    detail = {"location": str(destination), "syncs": [result.to_json() for result in results]}
-    return StepResult(SERVICE, sum(result.rows_in for result in results), sum(result.rows_out for result in results), detail)
+    results = arms.arm().run()
+    detail = {"location": activation.location(context.settings), "syncs": [result.to_json() for result in results]}
+    return StepResult(arms.service, sum(result.rows_in for result in results), sum(result.rows_out for result in results), detail)
+
+
+def _look(context: StepContext) -> None:
+    """Raise InterruptedRunError once the run is to end; asks nobody as long as it is not."""
+    if context.cancelled():
+        context.guard()
+
+
+def _first_run(context: StepContext) -> int:
+    """The run that this one resumes, and that one, back to the first."""
+    run = context.run
+    while run.resumes is not None:
+        run = context.store.run(run.resumes)
+    return run.id
 
 
 def _notify(context: StepContext) -> StepResult:
@@ -301,6 +322,12 @@ def _facts_in_words(settings: Settings) -> str:
     return f"country facts from {countries} and exchange rates from Frankfurter"
 
 
+def _activate_in_words(settings: Settings) -> str:
+    from pipeline.activation import in_words
+
+    return in_words(settings)
+
+
 def _published_in(settings: Settings) -> str:
     home = str(settings.home / "versions")
     if settings.warehouse != "bigquery":
@@ -325,10 +352,6 @@ def _demo_folder(settings: Settings) -> Path:
 
 def _workbook(settings: Settings) -> Path:
     return settings.home / "sheet" / "neopulse.xlsx"
-
-
-def _destination(settings: Settings) -> Path:
-    return settings.home / "destinations" / "crm.xlsx"
 
 
 def announce_failure(context: StepContext, step: str, error: NeopulseError) -> None:
