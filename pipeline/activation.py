@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -36,7 +36,7 @@ Progress = Callable[[float | None, str], None]
 
 @dataclass(frozen=True)
 class Activation:
-    """What both arms need. `tabs` are those of a spreadsheet service; without it tabs are those of a workbook.
+    """What both arms need.
 
     `look` and `guard` raise InterruptedRunError once the run is to end; `first_run_id` is the run that this one resumes, or
     itself: what it triggered at Census is taken up instead of triggered again.
@@ -51,7 +51,6 @@ class Activation:
     look: Callable[[], None] = lambda: None
     guard: Callable[[], None] = lambda: None
     progress: Progress = lambda _fraction, _text: None
-    tabs: KeyedRows | None = field(default=None)
 
     @property
     def service(self) -> str:
@@ -74,12 +73,20 @@ class Activation:
                 store=self.store,
                 facts=RunFacts(self.run_id, version.name, version.as_of, version.published_at),
                 caller=lambda sync: caller(sync, self.settings.tokens_of_syncs, clock=self.clock, look=self.look),
-                tabs=self.tabs,
+                tabs=self._tabs(syncs),
                 guard=self.guard,
                 look=self.look,
                 progress=self.progress,
             ),
         )
+
+    def _tabs(self, syncs: Sequence[Sync]) -> KeyedRows | None:
+        """The tabs of the spreadsheet that the settings name; None where tabs are those of a workbook, or none is written to."""
+        if not self.settings.google_sheets_syncs_id or all(sync.destination.kind != "tab" for sync in syncs):
+            return None
+        from pipeline.sheets.google_rows import open_rows
+
+        return open_rows(self.settings, clock=self.clock, guard=self.guard)
 
     def _census(self) -> Census:
         settings = self.settings
@@ -186,6 +193,8 @@ def location(settings: Settings) -> str:
     if settings.reverse_etl == "census":
         return settings.census_address
     kinds = {sync.destination.kind for sync in declared(settings)}
+    if "tab" in kinds and settings.google_sheets_syncs_id:
+        return f"https://docs.google.com/spreadsheets/d/{settings.google_sheets_syncs_id}"
     return str(destinations(settings) / WORKBOOK if "tab" in kinds else destinations(settings))
 
 
@@ -201,5 +210,6 @@ def in_words(settings: Settings) -> str:
 def _place_in_words(sync: Sync, settings: Settings) -> str:
     kind, name = sync.destination.kind, sync.destination.name
     if kind == "tab":
-        return f"the tab {name} of {destinations(settings) / WORKBOOK}"
+        book = settings.google_sheets_syncs_id
+        return f"the tab {name} of " + (f"the Google spreadsheet {book}" if book else str(destinations(settings) / WORKBOOK))
     return str(destinations(settings) / name) if kind == "csv" else f"an address of {urlsplit(name).hostname}"

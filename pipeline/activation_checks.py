@@ -39,7 +39,17 @@ def _embedded(settings: Settings, clock: Clock) -> str:
     for sync in syncs:
         if not sync.destination.is_table:
             _knock(sync, settings, clock)
-    return f"{len(syncs)} in {settings.syncs or 'the syncs.yml that comes along'}: {', '.join(sync.name for sync in syncs)}"
+    names = ", ".join(sync.name for sync in syncs)
+    return f"{len(syncs)} in {settings.syncs or 'the syncs.yml that comes along'}: {names}{_spreadsheet(settings, clock)}"
+
+
+def _spreadsheet(settings: Settings, clock: Clock) -> str:
+    """What one read shows of the spreadsheet that the tabs are in, where they are in one."""
+    if not settings.google_sheets_syncs_id:
+        return ""
+    from pipeline.sheets.google_calls import look_at
+
+    return "; their tabs are in " + look_at(settings, clock=clock, spreadsheet=settings.google_sheets_syncs_id)
 
 
 def _knock(sync: Sync, settings: Settings, clock: Clock) -> None:

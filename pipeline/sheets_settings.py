@@ -25,6 +25,11 @@ class GoogleSheetsSettings(BaseSettings):
         default="",
         description="Google spreadsheet that the sheet is written to: its id, or its address; empty means the workbook on disk.",
     )
+    google_sheets_syncs_id: str = Field(
+        default="",
+        description="Google spreadsheet whose tabs the embedded reverse ETL keeps, one customer a row, so better not the one "
+        "that all may read; its id or address. Empty means the workbook on disk.",
+    )
     google_sheets_credentials: Path | None = Field(
         default=None, description="Key file of the service account; empty means the application default credentials."
     )
@@ -32,7 +37,7 @@ class GoogleSheetsSettings(BaseSettings):
         default="", description="Address of the Sheets API where it is not Google's: a loopback address, for tests."
     )
 
-    @field_validator("google_sheets_id")
+    @field_validator("google_sheets_id", "google_sheets_syncs_id")
     @classmethod
     def _google_sheets_is_a_spreadsheet(cls, value: str) -> str:
         found = _IN_ADDRESS.search(value)

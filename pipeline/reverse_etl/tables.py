@@ -17,5 +17,8 @@ class KeyedRows(Protocol):
         A tab that is not there has no rows.
         """
 
-    def write(self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Row], deleted: Collection[str]) -> None:
-        """Set the changed rows (a new one is appended) and delete the others; what is not ours stays. All of it or nothing."""
+    def write(self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Row], deleted: Collection[str]) -> object:
+        """Set the changed rows (a new one is appended) and delete the others; what is not ours stays.
+
+        Each row is written whole or not at all; whoever cannot write all of them raises.
+        """

@@ -172,16 +172,24 @@ class Calls:
             seconds -= LOOK_EVERY_SECONDS
 
 
-def connect(settings: Settings, *, clock: Clock, look: Callable[[], None] = lambda: None, patience: Patience = PATIENCE) -> Calls:
-    """The calls to the spreadsheet of the settings. Raises ConfigurationError where nobody can sign in."""
+def connect(
+    settings: Settings,
+    *,
+    clock: Clock,
+    spreadsheet: str = "",
+    look: Callable[[], None] = lambda: None,
+    patience: Patience = PATIENCE,
+) -> Calls:
+    """The calls to a spreadsheet, by its id, or to that of the sheet. Raises ConfigurationError where nobody can sign in."""
     account = sign_in(settings.google_sheets_credentials)
     endpoint = settings.google_sheets_endpoint
-    return Calls(settings.google_sheets_id, account, clock=clock, endpoint=endpoint, patience=patience, look=look)
+    book = spreadsheet or settings.google_sheets_id
+    return Calls(book, account, clock=clock, endpoint=endpoint, patience=patience, look=look)
 
 
-def look_at(settings: Settings, *, clock: Clock) -> str:
-    """What one harmless read shows of the spreadsheet, in a sentence that says with whom it has to be shared."""
-    calls = connect(settings, clock=clock, patience=ONE_LOOK)
+def look_at(settings: Settings, *, clock: Clock, spreadsheet: str = "") -> str:
+    """What one harmless read shows of a spreadsheet, in a sentence that says with whom it has to be shared."""
+    calls = connect(settings, clock=clock, spreadsheet=spreadsheet, patience=ONE_LOOK)
     state = calls.state()
     room = f"{state.cells:,} of {MOST_CELLS:,} cells used"
     return f"{state.title} ({state.address}) can be read, {room}; share it with {calls.account.address} as an editor"

@@ -5,7 +5,7 @@ The first row names the columns. A row is found by its key, wherever people move
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import count, groupby
@@ -88,7 +88,7 @@ class GoogleRows:
         return rows
 
     def write(
-        self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Row], deleted: Sequence[str] = ()
+        self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Row], deleted: Collection[str] = ()
     ) -> RowCounts:
         """Bring rows to the tab by key: rewrite those that are there, append the others, take away the deleted ones.
 
@@ -136,7 +136,7 @@ class GoogleRows:
         return _Found(int(sheet["properties"]["sheetId"]), int(grid["rowCount"]), int(grid["columnCount"]), header, numbers)
 
     def _apply(
-        self, tab: str, columns: Sequence[str], key: str, found: _Found, changed: Mapping[str, Row], deleted: Sequence[str]
+        self, tab: str, columns: Sequence[str], key: str, found: _Found, changed: Mapping[str, Row], deleted: Collection[str]
     ) -> None:
         places = _places(found, columns)
         updated = {name: row for name, row in changed.items() if name in found.numbers}
@@ -159,8 +159,9 @@ class GoogleRows:
 
 
 def open_rows(settings: Settings, *, clock: Clock, guard: Callable[[], None]) -> GoogleRows:
-    """The rows of the spreadsheet of the settings. Raises ConfigurationError where nobody can sign in."""
-    return GoogleRows(connect(settings, clock=clock, look=guard), guard=guard)
+    """The rows of the spreadsheet of the syncs. Raises ConfigurationError where nobody can sign in."""
+    calls = connect(settings, clock=clock, spreadsheet=settings.google_sheets_syncs_id, look=guard)
+    return GoogleRows(calls, guard=guard)
 
 
 def _quoted(tab: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import google_sheets_kit
 import openpyxl
 import pytest
 from click.testing import CliRunner, Result
@@ -143,6 +144,28 @@ def test_the_embedded_arm_mirrors_the_shipped_syncs_into_a_workbook(house: House
     ]
     assert openpyxl.load_workbook(told["location"]).sheetnames == ["Customers", "Lapsed customers"]
     assert "customer_status to the tab Customers of" in planned_act("activate", load(None))
+
+
+def test_the_tabs_of_the_syncs_are_those_of_a_google_spreadsheet_where_one_is_named(house: House) -> None:
+    with google_sheets_kit.world(house.home) as google:
+        spreadsheet = {
+            "google_sheets_syncs_id": google.book_id,
+            "google_sheets_credentials": google.key_file,
+            "google_sheets_endpoint": google.stand_in.url,
+        }
+        first = house.activate(**spreadsheet)
+        assert first.state is RunState.SUCCEEDED, first.error
+        detail = activate_step(first)
+        assert detail["location"].endswith(google.book_id)
+        assert [(sync["created"], sync["deleted"]) for sync in detail["syncs"]] == [(10, 0), (2, 0)]
+        titles = sorted(title for title in google.titles() if title != "Sheet1")
+        assert sorted(row[0] for row in google.rows(titles[0])[1:11]) == sorted(str(number) for number in range(10))
+        assert not (house.home / "destinations").exists()
+        house.publish(8)
+        second = house.activate(**spreadsheet)
+        assert [sync["deleted"] for sync in activate_step(second)["syncs"]] == [2, 0]
+        assert "Google spreadsheet" in planned_act("activate", load(None))
+        assert google.book_id in activation_checks.found(load(None), clock=house.clock)
 
 
 def test_census_serves_where_it_is_asked_to_and_the_run_says_so(house: House, census: CensusStandIn) -> None:
