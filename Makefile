@@ -7,13 +7,14 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-proof test-gspread
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-proof
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
 	@echo "make test    environment, test tools, every test"
 	@echo "make test-gspread GSPREAD=dir    gspread's own tests against the stand-in of Google Sheets; dir is its checkout"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
+	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
 	@echo "make bench   measure against the floor and the peers: BENCH_TRANSACTIONS=N, default 10000000"
@@ -37,7 +38,7 @@ test: .venv/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n"
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest -n 2 --dist loadgroup -m proof
@@ -54,6 +55,13 @@ bench-peers: .venv-bench/.installed
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
+
+# 3 GB from npm, once, outside the checkout.
+N8N_FOLDER ?= $(HOME)/.cache/neopulse/n8n
+
+test-n8n: .venv/.tested-with
+	integrations/n8n/install.sh "$(N8N_FOLDER)"
+	N8N_FOR_TESTS="$(N8N_FOLDER)" $(BIN)/pytest -rs -m n8n tests/integration/test_n8n_real.py
 
 # gspread's own tests, unmodified, against our stand-in of Google Sheets. GSPREAD is a checkout of burnash/gspread at the
 # release that is installed (git clone --branch v6.2.1): its source distribution has no tests. Then our answers beside those that

@@ -111,15 +111,15 @@ class Chain:
 
 def run(raw: Path, home: Path, job: Job, *arguments: str) -> Chain:
     """`neopulse run` on a folder of raw files; raises FailedError where it does not succeed."""
-    environment = {
-        "NEOPULSE_RAW": str(raw),
-        "NEOPULSE_HOME": str(home),
-        "NEOPULSE_THREADS": str(job.threads),
-        "NEOPULSE_MEMORY_LIMIT": job.memory_limit,
-    }
-    process = watch([sys.executable, "-m", "pipeline", "run", *arguments], environment=environment)
-    status = json.loads(watch([sys.executable, "-m", "pipeline", "status", "--json"], environment=environment).output)
+    settings = environment(home, job) | {"NEOPULSE_RAW": str(raw)}
+    process = watch([sys.executable, "-m", "pipeline", "run", *arguments], environment=settings)
+    status = json.loads(watch([sys.executable, "-m", "pipeline", "status", "--json"], environment=settings).output)
     return _read(process, status, home)
+
+
+def environment(home: Path, job: Job) -> dict[str, str]:
+    """The settings of a home and of what everybody who is measured may use."""
+    return {"NEOPULSE_HOME": str(home), "NEOPULSE_THREADS": str(job.threads), "NEOPULSE_MEMORY_LIMIT": job.memory_limit}
 
 
 def _read(process: Watched, status: Mapping[str, Any], home: Path) -> Chain:

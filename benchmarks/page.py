@@ -46,9 +46,9 @@ _MEANING = """
   cheapest correct way, activity rule applied, distinct customer-days counted, nothing written. No model of activity can do
   with less. The **plain floor** is the same with the timestamp parsed as one would write it. Both are passed again before,
   between and after everything else; ratios are over the median, and the spread below is the machine's noise.
-- **Full build**: from the first model's begin to the last one's end, staging to marts, without the time in which there were
-  only tests. While a test and a model are worked on at once, the time is the model's. dbt's own start comes before and is
-  told apart; it is in the run.
+- **Full build**: dbt builds every model, staging to marts, from the first one's begin to the last one's end, and no test.
+  The run tests each model as soon as it stands, beside the ones that come after it; how long that takes is told apart, and
+  so is dbt's own start, which comes before. Both are in the run.
 - **Processor time** is of all threads. On a machine with other work it is the better ratio of the two; the clock is what
   people wait for.
 - **Run**: the whole process `neopulse run`, extract to notify, without the time in which there were only tests.
@@ -128,13 +128,14 @@ def _sql(name: str, statement: str) -> list[str]:
 
 def _seconds(sizes: Mapping[str, Found]) -> str:
     lines: tuple[tuple[str, Any], ...] = (
-        ("full build (models)", lambda found: found["build"]["model_seconds"]),
+        ("full build (models alone)", lambda found: found["build"]["models_alone"]["seconds"]),
+        ("models with their tests beside them", lambda found: found["build"]["model_seconds"]),
         ("dbt's start before the first model", lambda found: found["build"]["dbt_start_seconds"]),
-        ("tests alone", lambda found: found["build"]["test_seconds"]),
+        ("tests with no model beside them", lambda found: found["build"]["test_seconds"]),
         ("whole run without tests", lambda found: found["build"]["run_seconds_without_tests"]),
         ("whole run", lambda found: found["build"]["run_seconds"]),
         ("floor, processor time", lambda found: statistics.median(one["cpu_seconds"] for one in found["floors"])),
-        ("full build (models), processor time", lambda found: found["build"]["model_cpu_seconds"]),
+        ("full build (models alone), processor time", lambda found: found["build"]["models_alone"]["cpu_seconds"]),
         ("whole run without tests, processor time", lambda found: found["build"]["cpu_seconds_without_tests"]),
         ("build before the new day", lambda found: found["increment"]["before"]["model_seconds"]),
         ("build of the new day", lambda found: found["increment"]["after"]["model_seconds"]),
@@ -214,7 +215,7 @@ def _percentiles(summary: Mapping[str, float] | None) -> list[str]:
 def _models(sizes: Mapping[str, Found]) -> str:
     parts = []
     for size, found in sizes.items():
-        longest = list(found["build"]["models"].items())[:MODELS_SHOWN]
+        longest = list(found["build"]["models_alone"]["models"].items())[:MODELS_SHOWN]
         told = ", ".join(f"`{name}` {_number(seconds)} s" for name, seconds in longest)
         parts.append(f"- {_transactions(size)}: {told}.")
     return "\n".join(

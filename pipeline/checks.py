@@ -73,6 +73,9 @@ def findings(settings: Settings) -> Iterator[Finding]:
         "sheet": _sheet,
         "app's port": _port,
         "published version": _version,
+        "notification": _notification,
+        "facts": _facts,
+        "syncs": _syncs,
     }
     for subject, check in checks.items():
         try:
@@ -121,7 +124,13 @@ def _run_store(settings: Settings) -> str:
 
     store = RunStore.open(settings.run_store_url, clock=SystemClock())
     latest = store.latest()
-    return "opens; no run yet" if latest is None else f"opens; the last run, {latest.id}, {latest.state}"
+    return "opens; no run yet" if latest is None else f"opens; the last run, {latest.id}, {latest.standing}"
+
+
+def _syncs(settings: Settings) -> str:
+    from pipeline import activation_checks
+
+    return activation_checks.found(settings, clock=SystemClock())
 
 
 def _port(settings: Settings) -> str:
@@ -134,6 +143,21 @@ def _port(settings: Settings) -> str:
             return f"an app answers at {address(settings)}"
         raise
     return f"{settings.address} port {settings.port} is free"
+
+
+def _notification(settings: Settings) -> str:
+    from pipeline.runs.store import RunStore
+    from pipeline.steps import check_carrier
+
+    waiting = RunStore.open(settings.run_store_url, clock=SystemClock()).waiting()
+    told = check_carrier(settings, SystemClock())
+    return told + (f"; {len(waiting)} waiting, which the worker delivers" if waiting else "")
+
+
+def _facts(settings: Settings) -> str:
+    from pipeline.extract.facts import check
+
+    return check(settings, SystemClock())
 
 
 def _version(settings: Settings) -> str:

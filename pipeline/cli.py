@@ -172,6 +172,44 @@ def rollback(version: str) -> None:
 
 
 @main.command()
+@click.argument("name", required=False)
+@click.option("--apply", "digest", metavar="DIGEST", help="Carry out the plan of that digest, past the guards.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def syncs(name: str | None, digest: str | None, as_json: bool) -> None:
+    """Show what the syncs would send now, all of them or one; carry out one plan.
+
+    A guard that stopped a sync in a run is passed by --apply, as long as the plan is still the one that was shown.
+    """
+    from pipeline import syncs_by_hand
+    from pipeline.clock import SystemClock
+
+    settings = _settings()
+    store, version, clock = _run_store(settings), _publications(settings).current(), SystemClock()
+    if digest is None:
+        found = syncs_by_hand.plans(settings, store, version, clock, name)
+        click.echo(syncs_by_hand.as_json(found) if as_json else syncs_by_hand.in_words(found))
+        return
+    if name is None:
+        raise click.UsageError("--apply needs the name of the sync")
+    with Stop() as stop:
+        result = syncs_by_hand.apply(
+            settings,
+            store,
+            version,
+            clock,
+            name=name,
+            digest=digest,
+            who=_user(),
+            holders=_holders(settings),
+            is_to_end=stop.is_wanted,
+        )
+    click.echo(
+        f"{name}: {result.created:,} created, {result.updated:,} updated, {result.unchanged:,} unchanged, "
+        f"{result.deleted:,} deleted, {result.rejected:,} rejected, {result.invalid:,} invalid"
+    )
+
+
+@main.command()
 def worker() -> None:
     """Run the chain on schedule and on request, until told to end."""
     from pipeline import serving
@@ -247,7 +285,9 @@ def _end_unless_done(ended: Run) -> None:
     from pipeline.runs.records import RunState
 
     if ended.state is RunState.SUCCEEDED:
-        click.echo(f"run {ended.id} succeeded" + (f": version {ended.version}, as of {ended.as_of}" if ended.version else ""))
+        click.echo(
+            f"run {ended.id} {ended.standing}" + (f": version {ended.version}, as of {ended.as_of}" if ended.version else "")
+        )
         return
     _say_error(ended.error or f"Run {ended.id} {ended.state}")
     sys.exit(WRONG_USAGE if ended.error_kind == ConfigurationError.kind else FAILED)

@@ -222,10 +222,10 @@ class Service:
         raise self._permanent(f"{self.name} refuses with {status}: {self.quote(words)}")
 
     def _read(self, request: _Request, status: int, body: bytes, words: str) -> Any:
-        if not words.strip():
+        if not words.removeprefix("\ufeff").strip():
             return None
         try:
-            return json.loads(body)
+            return json.loads(body)  # as bytes: it takes the byte order mark that some services put first
         except ValueError:
             what = f"{self.name} answers {status} with something that is no JSON: {self.quote(words)}"
             if not request.is_repeatable:

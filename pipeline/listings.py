@@ -81,7 +81,7 @@ def _version_row(version: Version, *, is_current: bool) -> dict[str, str]:
 
 
 def _run_in_full(run: Run) -> str:
-    head = f"run {run.id} {run.state}, {run.trigger} by {run.requested_by}, began {_moment(run.started_at)}" + _lasted(run)
+    head = f"run {run.id} {run.standing}, {run.trigger} by {run.requested_by}, began {_moment(run.started_at)}" + _lasted(run)
     lines = [head, *(f"  {line}" for line in columns([_step_row(step) for step in run.steps]))]
     return "\n".join(lines + ([f"  {line}" for line in run.error.splitlines()] if run.error else []))
 
@@ -89,7 +89,7 @@ def _run_in_full(run: Run) -> str:
 def _run_in_short(run: Run) -> dict[str, str]:
     return {
         "run": str(run.id),
-        "state": run.state,
+        "state": run.standing,
         "began": _moment(run.started_at),
         "seconds": _seconds(run.started_at, run.ended_at),
         "trigger": run.trigger,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import re
 from datetime import date, time
@@ -16,8 +15,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from pipeline.addresses import is_loopback
 from pipeline.errors import ConfigurationError
+from pipeline.facts_settings import FactsSettings
+from pipeline.notify_settings import NotifySettings
+from pipeline.reverse_etl_settings import ReverseETLSettings
 from pipeline.sheets_settings import GoogleSheetsSettings
+
+__all__ = ["BANK_INITIATED_TYPES", "PREFIX", "PROJECT", "WINDOW_DAYS", "BigQuerySettings", "Settings", "is_loopback", "load"]
 
 PREFIX = "NEOPULSE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -141,7 +146,7 @@ class BigQuerySettings(BaseSettings):
         return {name: str(getattr(self, f"bigquery_{name}")) for name in ("users", "devices", "notifications", "transactions")}
 
 
-class Settings(BigQuerySettings, GoogleSheetsSettings):
+class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -243,6 +248,12 @@ class Settings(BigQuerySettings, GoogleSheetsSettings):
             raise ValueError(f"{PREFIX}WAREHOUSE=bigquery reads {PREFIX}BIGQUERY_SOURCE: leave {PREFIX}RAW empty")
         return self
 
+    @model_validator(mode="after")
+    def _census_is_told_what(self) -> Self:
+        if lacking := self.lacks_for_census():
+            raise ValueError(f"{PREFIX}REVERSE_ETL=census needs {' and '.join(PREFIX + name.upper() for name in lacking)}")
+        return self
+
     @cached_property
     def zone(self) -> ZoneInfo:
         """The bank's time zone."""
@@ -267,15 +278,6 @@ class Settings(BigQuerySettings, GoogleSheetsSettings):
         excluded = ", ".join(self.activity_excluded_types)
         rule = f"{states} transactions" + (f", not {excluded}" if excluded else ", every type")
         return rule + (f", at least {self.activity_minimum_amount:g} USD" if self.activity_minimum_amount else "")
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address of the web can only be on this machine."""
-    host = urlsplit(address).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _split(value: Any) -> Any:

@@ -6,16 +6,21 @@ The arms are imported when their step begins: a command that runs nothing does n
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigurationError, NeopulseError
 
 if TYPE_CHECKING:
+    from pipeline.clock import Clock
     from pipeline.context import StepContext, StepResult
-    from pipeline.notify.event import Event
-    from pipeline.notify.outbox import Delivered
+    from pipeline.notify.delivery import Carrier, Delivered
+    from pipeline.notify.event import Event, Rows
+    from pipeline.runs.holders import Holders
+    from pipeline.runs.records import Step
+    from pipeline.runs.store import RunStore
     from pipeline.settings import Settings
     from pipeline.sheets.base import Sheet
     from pipeline.sources.landing import Landing
@@ -23,6 +28,8 @@ if TYPE_CHECKING:
 
 STEPS = ("extract", "transform", "sheet", "activate", "notify")
 ON_A_VERSION = STEPS[1:]  # these make or read a published version
+
+_log = logging.getLogger(__name__)
 
 
 def run_step(name: str, context: StepContext) -> StepResult:
@@ -33,14 +40,14 @@ def run_step(name: str, context: StepContext) -> StepResult:
 def planned_act(name: str, settings: Settings) -> str:
     """What a step would read and write, in one line."""
     home = settings.home
-    acts = {
-        "extract": f"{_extract_in_words(settings)} and land the shipped country facts in {home / 'landing'}",
-        "transform": f"build and test a candidate with {settings.warehouse}, then publish it in {_published_in(settings)}",
-        "sheet": _sheet_in_words(settings),
-        "activate": f"mirror the syncs into {_destination(settings)}",
-        "notify": f"put a mail to {', '.join(settings.mail_to)} into {home / 'outbox'}",
+    acts: dict[str, Callable[[], str]] = {
+        "extract": lambda: f"{_extract_in_words(settings)} and {_facts_in_words(settings)}, landed in {home / 'landing'}",
+        "transform": lambda: f"build and test a candidate with {settings.warehouse}, publish it in {_published_in(settings)}",
+        "sheet": lambda: _sheet_in_words(settings),
+        "activate": lambda: _activate_in_words(settings),
+        "notify": lambda: f"{_carrier_in_words(settings)} to {', '.join(settings.mail_to)}",
     }
-    return acts[name]
+    return acts[name]()
 
 
 def planned_cost(settings: Settings) -> str:
@@ -66,14 +73,13 @@ def demo_bank_is_there(settings: Settings) -> bool:
 
 def _extract(context: StepContext) -> StepResult:
     from pipeline.context import StepResult
-    from pipeline.extract.countries import land_country_facts
+    from pipeline.extract.facts import land_facts
 
     landing_folder = context.settings.home / "landing"
-    facts = land_country_facts(landing_folder)
+    facts = land_facts(landing_folder, context.settings, clock=context.clock, look=context.guard)
     landing = _landed(context, landing_folder)
     tables = {name: table.rows for name, table in landing.tables.items()}
-    countries = {"service": facts.service, "rows": facts.rows, "as_of": facts.as_of}
-    return StepResult(landing.source, landing.rows, landing.rows, {"tables": tables, "country_facts": countries})
+    return StepResult(landing.source, landing.rows, landing.rows, {"tables": tables, **facts})
 
 
 def _landed(context: StepContext, landing_folder: Path) -> Landing:
@@ -140,17 +146,38 @@ def _sheet_of(context: StepContext) -> Sheet:
 
 
 def _activate(context: StepContext) -> StepResult:
+    from pipeline import activation
     from pipeline.context import StepResult
-    from pipeline.marts import reader
-    from pipeline.reverse_etl.embedded import SERVICE, EmbeddedReverseETL
-    from pipeline.reverse_etl.registry import read_syncs
 
-    destination = _destination(context.settings)
-    engine = EmbeddedReverseETL(destination, context.store, guard=context.guard)
+    arms = activation.Activation(
+        settings=context.settings,
+        store=context.store,
+        clock=context.clock,
+        version=_current(context),
+        run_id=context.run.id,
+        first_run_id=_first_run(context),
+        look=lambda: _look(context),
+        guard=context.guard,
+        progress=context.progress,
+    )
     context.progress(None, "comparing with what the destination has")
-    results = engine.run(read_syncs(), reader(_current(context)).relation)
-    detail = {"location": str(destination), "syncs": [result.to_json() for result in results]}
-    return StepResult(SERVICE, sum(result.rows_in for result in results), sum(result.rows_out for result in results), detail)
+    results = arms.arm().run()
+    detail = {"location": activation.location(context.settings), "syncs": [result.to_json() for result in results]}
+    return StepResult(arms.service, sum(result.rows_in for result in results), sum(result.rows_out for result in results), detail)
+
+
+def _look(context: StepContext) -> None:
+    """Raise InterruptedRunError once the run is to end; asks nobody as long as it is not."""
+    if context.cancelled():
+        context.guard()
+
+
+def _first_run(context: StepContext) -> int:
+    """The run that this one resumes, and that one, back to the first."""
+    run = context.run
+    while run.resumes is not None:
+        run = context.store.run(run.resumes)
+    return run.id
 
 
 def _notify(context: StepContext) -> StepResult:
@@ -158,36 +185,104 @@ def _notify(context: StepContext) -> StepResult:
     from pipeline.marts import reader
     from pipeline.notify.event import SyncCounts, success
 
-    version, told = _current(context), _told_by_steps(context)
+    version, done = _current(context), _steps_done(context)
+    told = {name: step.detail for name, step in done.items()}
     event = success(
         version,
         reader(version).headline(),
         run_id=context.run.id,
         sheet=told.get("sheet", {}).get("location", ""),
         syncs=tuple(SyncCounts.of(counts) for counts in told.get("activate", {}).get("syncs", ())),
+        rows=_rows(done, version),
+        seconds=_seconds_so_far(context),
         links=_links(context.settings),
     )
     delivered = _deliver(context, event)
-    detail = {"location": delivered.location, "recipients": delivered.recipients, "sent_before": not delivered.is_new}
-    return StepResult(delivered.service, 1, int(delivered.is_new), detail)
+    detail = {"location": delivered.location, "recipients": delivered.recipients, "delivery": delivered.key}
+    if delivered.waits is None:
+        return StepResult(delivered.service, 1, int(delivered.is_new), {**detail, "sent_before": not delivered.is_new})
+    _log.warning("The message waits, the worker will deliver it: %s", delivered.waits)
+    return StepResult(delivered.service, 1, 0, {**detail, "waits_because": delivered.waits.what, "next": delivered.waits.next})
 
 
-def _told_by_steps(context: StepContext) -> dict[str, Mapping[str, Any]]:
-    """The details of the steps that were done for this run, in it or in the runs that it resumes."""
+def _steps_done(context: StepContext) -> dict[str, Step]:
+    """The steps that were done for this run and tell something, in it or in the runs that it resumes."""
     run = context.store.run(context.run.id)
-    told = {step.name: step.detail for step in run.steps if step.detail}
+    done = {step.name: step for step in run.steps if step.detail}
     while run.resumes is not None:
         run = context.store.run(run.resumes)
-        told = {step.name: step.detail for step in run.steps if step.detail} | told
-    return told
+        done = {step.name: step for step in run.steps if step.detail} | done
+    return done
+
+
+def _rows(done: Mapping[str, Step], version: Version) -> Rows:
+    """Rows in, out and rejected, as far as this run had to do with them."""
+    from pipeline.marts import reader
+    from pipeline.notify.event import Rows
+
+    read = done["extract"].rows_in if "extract" in done else None
+    written = done["sheet"].rows_out if "sheet" in done else None
+    if read is None:
+        return Rows(None, None, written)
+    problems = reader(version).data_quality().to_pylist()
+    rejected = sum(problem["rows_affected"] for problem in problems if problem["disposition"] == "rejected")
+    return Rows(read, rejected, written)
+
+
+def _seconds_so_far(context: StepContext) -> float:
+    return round((context.clock.now() - context.run.started_at).total_seconds(), 1)
 
 
 def _deliver(context: StepContext, event: Event) -> Delivered:
-    from pipeline.notify.outbox import Outbox
+    from pipeline.notify.delivery import deliver
+    from pipeline.notify.letter import Letter
 
     settings = context.settings
-    outbox = Outbox(settings.home / "outbox", context.store, guard=context.guard)
-    return outbox.deliver(event, sender=settings.mail_from, recipients=settings.mail_to, language=settings.language)
+    letter = Letter(event, settings.mail_from, settings.mail_to, settings.language)
+    carrier = _carrier(settings, context.clock, look=context.guard)
+    return deliver(letter, carrier=carrier, store=context.store, holders=_holders(settings), guard=context.guard)
+
+
+def _carrier(settings: Settings, clock: Clock, *, look: Callable[[], None], in_one_try: bool = False) -> Carrier:
+    """Who brings the messages, by the settings; `look` is asked before every attempt."""
+    if settings.n8n_url:
+        from pipeline.notify.n8n import ONE_TRY, PATIENCE, N8n
+
+        patience = ONE_TRY if in_one_try else PATIENCE
+        return N8n(settings.n8n_url, settings.n8n_secret, clock=clock, patience=patience, look=look)
+    if settings.mail_server is not None:
+        from pipeline.notify.smtp import Smtp
+
+        return Smtp(settings.mail_server)
+    from pipeline.notify.outbox import Outbox
+
+    return Outbox(settings.home / "outbox")
+
+
+def carrier_name(settings: Settings) -> str:
+    """What brings the messages: n8n, SMTP or the outbox."""
+    from pipeline.clock import SystemClock
+
+    return _carrier(settings, SystemClock(), look=lambda: None).service
+
+
+def check_carrier(settings: Settings, clock: Clock) -> str:
+    """Ask whoever brings the messages, harmlessly, whether it would; raises what is wrong."""
+    return _carrier(settings, clock, look=lambda: None, in_one_try=True).check()
+
+
+def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -> None:
+    """Try once to deliver a message that waits; raises what hinders it."""
+    from pipeline.notify.delivery import deliver_waiting
+
+    carrier = _carrier(settings, clock, look=lambda: None, in_one_try=True)
+    deliver_waiting(key, carrier=carrier, store=store, holders=_holders(settings))
+
+
+def _holders(settings: Settings) -> Holders:
+    from pipeline.runs.holders import Holders
+
+    return Holders(settings.home / "holders")
 
 
 def _links(settings: Settings) -> dict[str, str]:
@@ -210,6 +305,27 @@ def _extract_in_words(settings: Settings) -> str:
     if settings.warehouse == "bigquery":
         return f"look at the bank's tables in {settings.bigquery_source}"
     return f"land the bank's tables in {settings.raw}" if settings.raw else f"land {_demo_bank_in_words(settings)}"
+
+
+def _carrier_in_words(settings: Settings) -> str:
+    if settings.n8n_url:
+        return f"have n8n at {settings.n8n_url} send a mail"
+    if settings.mail_server is not None:
+        return f"send a mail by {settings.mail_server.address}"
+    return f"write a mail into {settings.home / 'outbox'}, addressed"
+
+
+def _facts_in_words(settings: Settings) -> str:
+    if not settings.facts_live:
+        return "the shipped country facts"
+    countries = "restcountries, else the World Bank" if settings.facts_restcountries_key.get_secret_value() else "the World Bank"
+    return f"country facts from {countries} and exchange rates from Frankfurter"
+
+
+def _activate_in_words(settings: Settings) -> str:
+    from pipeline.activation import in_words
+
+    return in_words(settings)
 
 
 def _published_in(settings: Settings) -> str:
@@ -238,18 +354,25 @@ def _workbook(settings: Settings) -> Path:
     return settings.home / "sheet" / "neopulse.xlsx"
 
 
-def _destination(settings: Settings) -> Path:
-    return settings.home / "destinations" / "crm.xlsx"
-
-
 def announce_failure(context: StepContext, step: str, error: NeopulseError) -> None:
     """Tell the recipients that a run failed at that step."""
     from pipeline.notify.event import failure
 
     source, version = context.settings.source_name, context.publications.current()
     links = _links(context.settings)
-    event = failure(step, error, run_id=context.run.id, at=context.clock.now(), source=source, version=version, links=links)
-    _deliver(context, event)
+    event = failure(
+        step,
+        error,
+        run_id=context.run.id,
+        at=context.clock.now(),
+        source=source,
+        version=version,
+        seconds=_seconds_so_far(context),
+        links=links,
+    )
+    delivered = _deliver(context, event)
+    if delivered.waits is not None:
+        _log.warning("The message of the failure waits, the worker will deliver it: %s", delivered.waits)
 
 
 _ARMS: Mapping[str, Callable[[StepContext], StepResult]] = {

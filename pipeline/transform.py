@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from pipeline import files, metrics
 from pipeline.clock import bank_day, offset_bounds
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, NeopulseError, PermanentError
-from pipeline.settings import PROJECT
+from pipeline.settings import PROJECT, Settings
 from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
 from pipeline.warehouse import choice
 from pipeline.warehouse.base import Warehouse
@@ -23,7 +24,8 @@ from pipeline.warehouse.dbt_build import Build, Event, NodeResult, build
 from pipeline.warehouse.publication import Candidate, Facts, TestSummary, UntestedError, Version
 
 DBT_PROJECT = PROJECT / "dbt_project"
-EXTERNAL_TABLES = ("external_countries",)
+EXTERNAL_TABLES = ("external_countries", "external_exchange_rates")
+FACTS = "external_facts.json"  # what served the external tables, as the extract tells it
 ROOM_TO_RECORD = 5_000_000  # bytes
 _BUILT = 0.9  # of the step's progress; copying and publishing are the rest
 _BROKEN_RULES = {
@@ -45,10 +47,10 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     landing_folder = context.settings.home / "landing"
     landing = read_landing(landing_folder)
     landing.verify()
-    external = _external(landing_folder)
+    external = external_tables(landing_folder)
     warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id)
     folder = _fresh_folder(context)
-    variables = _variables(context, landing)
+    variables = run_variables(context.settings, landing, now=context.clock.now())
     with _leaving_room(folder, warehouse, context):
         increment = warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
@@ -68,7 +70,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), detail)
 
 
-def _external(landing_folder: Path) -> dict[str, Path]:
+def external_tables(landing_folder: Path) -> dict[str, Path]:
     """The landed external facts by table name."""
     paths = {name: landing_folder / f"{name}.parquet" for name in EXTERNAL_TABLES}
     for name, path in paths.items():
@@ -104,10 +106,9 @@ def _leaving_room(folder: Path, warehouse: Warehouse, context: StepContext) -> I
         ) from error
 
 
-def _variables(context: StepContext, landing: Landing) -> dict[str, Any]:
-    """What dbt_project.yml declares under `vars`, as it is in this run."""
-    settings = context.settings
-    today = bank_day(context.clock.now(), settings.zone)
+def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dict[str, Any]:
+    """What dbt_project.yml declares under `vars`, as it is in a run at that moment."""
+    today = bank_day(now, settings.zone)
     return {
         "current_bank_day": today.isoformat(),
         "as_of": _pinned_day(settings.as_of, today),
@@ -219,6 +220,7 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
     rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))
     files.write_json(target / "metrics.json", metrics.write(metrics.from_manifest(built.manifest)))
     files.write_json(target / "models.json", _models(built.manifest))
+    files.write_json(target / FACTS, _who_served(context.settings.home / "landing"))
     files.write_json(target / "tests.json", [_test(result) for result in built.tests])
     files.write_json(target / "timings.json", [_timing(result) for result in built.results])
     facts = _facts(context, row, built, rows)
@@ -232,6 +234,14 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
     version = context.publications.publish(candidate, clock=context.clock, guard=context.guard)
     _log.info("Version %s is current: as of %s, %d tests held", version.name, version.as_of, version.tests.total)
     return version
+
+
+def _who_served(landing_folder: Path) -> Any:
+    """What served the facts from outside the bank; nothing where an older neopulse landed them."""
+    try:
+        return json.loads((landing_folder / FACTS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
 
 
 def _facts(context: StepContext, row: Mapping[str, Any], built: Build, rows: Mapping[str, int]) -> Facts:

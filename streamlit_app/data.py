@@ -130,6 +130,11 @@ def models() -> Mapping[str, Any]:
     return _read("models")
 
 
+def external_facts() -> Mapping[str, Any]:
+    """What served the facts from outside the bank for the current version; empty where it was not noted down."""
+    return _read("external_facts")
+
+
 def test_results() -> Any:
     """The tests of the current version, as its `tests.json` has them."""
     return _read("test_results")
@@ -176,7 +181,17 @@ def _read_models(version: Version) -> Mapping[str, Any]:
     return {model["name"]: model for model in json.loads((version.folder / "models.json").read_text(encoding="utf-8"))}
 
 
-FILES = {"registry": _read_registry, "models": _read_models, "test_results": _read_test_results}
+def _read_external_facts(version: Version) -> Mapping[str, Any]:
+    path = version.folder / "external_facts.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+FILES = {
+    "registry": _read_registry,
+    "models": _read_models,
+    "test_results": _read_test_results,
+    "external_facts": _read_external_facts,
+}
 
 
 @st.cache_resource(max_entries=2, show_spinner=False)

@@ -13,6 +13,7 @@ from stand_ins.bigquery.columns import Column
 from stand_ins.bigquery.reads import NotConstantError, literal_value, reads_of_query
 from stand_ins.bigquery.session import output_columns
 
+from pipeline.extract.exchange_rates import COLUMNS as RATES
 from pipeline.sources.schema import RAW_TABLES
 
 QUALIFIED = re.compile(r"`[^`]+`\.`[^`]+`\.`([^`]+)`")  # relations have one name each, whatever their dataset
@@ -27,9 +28,8 @@ def raw_tables(facts: Path) -> dict[str, Columns]:
     tables["parts"] = (Column("source_part", "INT64"), Column("rows_landed", "INT64"))
     tables["changed_parts"] = (Column("source_part", "INT64"),)
     kinds = {"int64": "INT64", "double": "FLOAT64", "date32[day]": "DATE"}
-    tables["external_countries"] = tuple(
-        Column(field.name, kinds.get(str(field.type), "STRING")) for field in pq.read_schema(facts)
-    )
+    for name, schema in (("external_countries", pq.read_schema(facts)), ("external_exchange_rates", RATES)):
+        tables[name] = tuple(Column(field.name, kinds.get(str(field.type), "STRING")) for field in schema)
     return tables
 
 

@@ -16,6 +16,7 @@ from pipeline.stop import Stop
 from pipeline.warehouse import choice
 from worker.health import Heart, Pulse, is_healthy, worker_name
 from worker.loop import Loop
+from worker.postman import postman
 
 FAULTS = "worker-faults.log"
 PROBE = "--healthy"
@@ -60,6 +61,7 @@ def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
             pulse=pulse,
             is_dead=holders.is_dead,
             is_to_end=stop.is_wanted,
+            postman=postman(settings, store, clock),
         )
         _log.info("the worker began: every day at %s in %s, and on request", settings.daily_at, settings.bank_timezone)
         loop.start(was_published=publications.current() is not None)

@@ -1,4 +1,4 @@
-"""The worker's loop: what is due by the schedule, then what was asked for, about once a second."""
+"""The worker's loop: what is due by the schedule and what waits to be delivered, then what was asked for."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import jobs
 from worker.health import Pulse
+from worker.postman import Postman
 
 TURN_SECONDS = 1.0
 REAP_SECONDS = 10
+POST_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +37,7 @@ class Loop:
         pulse: Pulse,
         is_dead: Callable[[str], bool],
         is_to_end: Callable[[], bool],
+        postman: Postman | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -43,6 +46,7 @@ class Loop:
         self._pulse = pulse
         self._is_dead = is_dead
         self._is_to_end = is_to_end
+        self._postman = postman
         self._schedule = schedule.Scheduler()
         self._waits_for: str | None = None
 
@@ -54,6 +58,8 @@ class Loop:
         daily_at = self._settings.daily_at.strftime("%H:%M:%S")
         self._schedule.every().day.at(daily_at, self._settings.bank_timezone).do(self._ask_for_slot).tag(jobs.DAILY)
         self._schedule.every(REAP_SECONDS).seconds.do(self._reap)
+        if self._postman is not None:
+            self._schedule.every(POST_SECONDS).seconds.do(self._post)
 
     def run(self) -> None:
         """Turn about once a second until told to end."""
@@ -73,6 +79,11 @@ class Loop:
 
     def _reap(self) -> None:
         self._safely(lambda: jobs.reap(self._store, self._is_dead))
+
+    def _post(self) -> None:
+        postman = self._postman
+        if postman is not None and not self._is_to_end():
+            self._safely(postman.deliver_next)
 
     def _serve_next(self) -> None:
         request = self._store.next_request()

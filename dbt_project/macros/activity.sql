@@ -36,28 +36,36 @@
     end
 {% endmacro %}
 
-{# The same of the raw text of a large table: nearly every row is `user_` and a number, and those need no trimming. #}
-{% macro customer_key_of_text(text) %}
+{# The same of the raw text of a large table, whose digits were converted to `number`: nearly every row is `user_` and a number, and
+   those need no trimming. #}
+{% macro customer_key_of_text(text, number) %}
     case
-        when starts_with({{ text }}, 'user_') and {{ neopulse.is_written_as_number('substr(' ~ text ~ ', 6)') }}
-            then {{ neopulse.try_convert('substr(' ~ text ~ ', 6)', dbt.type_bigint()) }}
+        when starts_with({{ text }}, 'user_') and {{ neopulse.is_written_as(number, neopulse.user_digits(text)) }} then {{ number }}
         else {{ neopulse.customer_key(neopulse.bare_user_id(text)) }}
     end
 {% endmacro %}
 
-{# The number of a transaction whose identifier is `transaction_` and a number, else a negative hash. #}
-{% macro transaction_key_of_text(text) %}
+{# The number of a transaction whose identifier is `transaction_` and a number, else a negative hash; `number` is that of its digits. #}
+{% macro transaction_key_of_text(text, number) %}
+    {%- set trimmed = neopulse.transaction_digits('trim(' ~ text ~ ')') %}
     case
-        when starts_with({{ text }}, 'transaction_') and {{ neopulse.is_written_as_number('substr(' ~ text ~ ', 13)') }}
-            then {{ neopulse.try_convert('substr(' ~ text ~ ', 13)', dbt.type_bigint()) }}
-        when starts_with(trim({{ text }}), 'transaction_') and {{ neopulse.is_written_as_number('substr(trim(' ~ text ~ '), 13)') }}
-            then {{ neopulse.try_convert('substr(trim(' ~ text ~ '), 13)', dbt.type_bigint()) }}
+        when starts_with({{ text }}, 'transaction_') and {{ neopulse.is_written_as(number, neopulse.transaction_digits(text)) }} then {{ number }}
+        when starts_with(trim({{ text }}), 'transaction_') and {{ neopulse.is_written_as_number(trimmed) }}
+            then {{ neopulse.try_convert(trimmed, dbt.type_bigint()) }}
         when nullif(trim({{ text }}), '') is not null then -1 - {{ neopulse.text_hash('trim(' ~ text ~ ')') }}
     end
 {% endmacro %}
 
+{% macro transaction_digits(text) %}{{ return('substr(' ~ text ~ ', 13)') }}{% endmacro %}
+
+{% macro user_digits(text) %}{{ return('substr(' ~ text ~ ', 6)') }}{% endmacro %}
+
 {% macro is_written_as_number(text) -%}
-    {%- set number = neopulse.try_convert(text, dbt.type_bigint()) -%}
+    {{ neopulse.is_written_as(neopulse.try_convert(text, dbt.type_bigint()), text) }}
+{%- endmacro %}
+
+{# Whether a text is what the number would be written as: no sign, no leading zero, no exponent. #}
+{% macro is_written_as(number, text) -%}
     {{ number }} >= 0 and cast({{ number }} as {{ dbt.type_string() }}) = {{ text }}
 {%- endmacro %}
 

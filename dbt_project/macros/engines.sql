@@ -19,23 +19,29 @@
 {%- endmacro %}
 {% macro duckdb__read_money(text) %}try_cast({{ text }} as decimal(18, 4)){% endmacro %}
 
-{# A UTC moment, without a zone, from any of the bank's spellings: `... UTC`, `+00:00`, or none, which is UTC. #}
-{% macro read_moment(text) %}{{ return(adapter.dispatch('read_moment', 'neopulse')(text)) }}{% endmacro %}
-{# BigQuery reads no blanks around a moment and no digits after the microseconds. #}
-{% macro default__read_moment(text) -%}
-    datetime(safe_cast(regexp_replace(trim({{ text }}), r'([.][0-9]{6})[0-9]+', r'\1') as timestamp))
-{%- endmacro %}
+{# A UTC moment, without a zone, from any of the bank's spellings: `... UTC`, `+00:00`, or none, which is UTC. `plain` is the
+   column that holds the text's read_plain_moment, where it was read before. #}
+{% macro read_moment(text, plain=none) %}{{ return(adapter.dispatch('read_moment', 'neopulse')(text, plain or neopulse.read_plain_moment(text))) }}{% endmacro %}
+{% macro default__read_moment(text, plain) %}{{ plain }}{% endmacro %}
 {# A plain cast reads a UTC spelling four times as fast, but would take any other zone for UTC. #}
-{% macro duckdb__read_moment(text) %}
+{% macro duckdb__read_moment(text, plain) %}
     case
-        when suffix({{ text }}, ' UTC') or suffix({{ text }}, '+00:00') then try_cast({{ text }} as timestamp)
+        when suffix({{ text }}, ' UTC') or suffix({{ text }}, '+00:00') then {{ plain }}
         when ascii(right({{ text }}, 1)) between 48 and 57
             and not contains(substr({{ text }}, 20), '+')
             and not contains(substr({{ text }}, 20), '-')
-            then try_cast({{ text }} as timestamp)
+            then {{ plain }}
         else timezone('UTC', try_cast({{ text }} as timestamp with time zone))
     end
 {% endmacro %}
+
+{# The moment that a text says if it is of UTC. #}
+{% macro read_plain_moment(text) %}{{ return(adapter.dispatch('read_plain_moment', 'neopulse')(text)) }}{% endmacro %}
+{# BigQuery reads the zone as well; no blanks around a moment, and no digits after the microseconds. #}
+{% macro default__read_plain_moment(text) -%}
+    datetime(safe_cast(regexp_replace(trim({{ text }}), r'([.][0-9]{6})[0-9]+', r'\1') as timestamp))
+{%- endmacro %}
+{% macro duckdb__read_plain_moment(text) %}try_cast({{ text }} as timestamp){% endmacro %}
 
 {# The bank's local date of such a moment. #}
 {% macro bank_day(moment) %}{{ return(adapter.dispatch('bank_day', 'neopulse')(moment)) }}{% endmacro %}

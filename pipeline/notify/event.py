@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pipeline.errors import NeopulseError
 from pipeline.marts import Headline
@@ -37,6 +37,31 @@ class Figure:
             name: getattr(headline, name) for name in ("value", "before", "low", "high", "n", "period", "until", "provisional")
         }
         return cls(label=headline.metric.label, unit=headline.metric.unit, **fields)
+
+    @property
+    def change(self) -> float | None:
+        """The difference to the period before, in the figure's own unit."""
+        return None if self.value is None or self.before is None else self.value - self.before
+
+    def to_json(self) -> dict[str, Any]:
+        """The figure in plain JSON values, its change with it."""
+        content: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return {**content, "change": self.change}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The figure out of its JSON values."""
+        fields = {each.name: content[each.name] for each in dataclasses.fields(cls)}
+        return cls(**{**fields, "until": date.fromisoformat(content["until"])})
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows that a run read from the bank, those of them that no figure uses, and rows that it wrote to the sheet."""
+
+    read: int | None
+    rejected: int | None
+    written: int | None
 
 
 @dataclass(frozen=True)
@@ -77,7 +102,8 @@ class Failure:
 class Event:
     """One message. `key` is the same however often the same thing is told, so that it is told once.
 
-    `at` is the moment of the publication or of the failure; `links` are addresses by name (`app`, `runs`).
+    `at` is the moment of the publication or of the failure, `seconds` how long the run took until then; `links` are
+    addresses by name (`app`, `runs`).
     """
 
     run_id: int
@@ -93,6 +119,8 @@ class Event:
     headline: tuple[Figure, ...] = ()
     sheet: str = ""
     syncs: tuple[SyncCounts, ...] = ()
+    rows: Rows | None = None
+    seconds: float | None = None
     failure: Failure | None = None
     links: Mapping[str, str] = field(default_factory=dict)
 
@@ -106,11 +134,23 @@ class Event:
     def to_json(self) -> dict[str, Any]:
         """The event in plain JSON values: what the run store keeps and another service is handed."""
         content: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return {"key": self.key, **content}
+        return {"key": self.key, **content, "headline": [figure.to_json() for figure in self.headline]}
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Self:
+        """The event out of its JSON values; raises KeyError, ValueError or TypeError where they are not an event's."""
+        fields = {each.name: content[each.name] for each in dataclasses.fields(cls)}
+        fields["at"] = datetime.fromisoformat(content["at"])
+        fields["as_of"] = content["as_of"] and date.fromisoformat(content["as_of"])
+        fields["headline"] = tuple(Figure.from_json(figure) for figure in content["headline"])
+        fields["syncs"] = tuple(SyncCounts(**counts) for counts in content["syncs"])
+        fields["rows"] = content["rows"] and Rows(**content["rows"])
+        fields["failure"] = content["failure"] and Failure(**content["failure"])
+        return cls(**fields)
 
 
 def success(version: Version, figures: tuple[Headline, ...], *, run_id: int, **more: Any) -> Event:
-    """A run that published `version` or sent it out; `more` are the sheet, the syncs and the links."""
+    """A run that published `version` or sent it out; `more` are the sheet, the syncs, the rows, the seconds and the links."""
     return Event(
         run_id=run_id,
         status="success",

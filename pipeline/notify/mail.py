@@ -18,7 +18,7 @@ from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import ConfigurationError
-from pipeline.notify.event import Event, Figure
+from pipeline.notify.event import Event, Figure, Rows
 from pipeline.notify.texts import TEXTS
 
 DEMO_BANK = "demo bank"
@@ -63,6 +63,8 @@ def render(event: Event, language: str) -> Mail:
         "title": words.title(event),
         "figures": [words.figure(figure) for figure in event.headline],
         "as_of": words.day(event.as_of),
+        "rows": words.rows(event.rows),
+        "duration": words.duration(event.seconds),
         "word": words.word,
         "number": words.number,
     }
@@ -84,12 +86,17 @@ def compose(event: Event, *, sender: str, recipients: Sequence[str], language: s
     message["From"] = _addresses([sender], "NEOPULSE_MAIL_FROM")
     message["To"] = _addresses(recipients, "NEOPULSE_MAIL_TO")
     message["Date"] = format_datetime(event.at)
-    message["Message-ID"] = f"<{event.key}.{_digest(event)[:8]}@{message['From'].addresses[0].domain}>"
+    message["Message-ID"] = f"<{worldwide_key(event)}@{message['From'].addresses[0].domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(mail.text)
     message.add_alternative(mail.html, subtype="html")
     message.set_boundary(f"=_neopulse_{_digest(event)}")
     return message.as_bytes()
+
+
+def worldwide_key(event: Event) -> str:
+    """The event's key, set apart from that of another installation whose runs have the same numbers."""
+    return f"{event.key}.{_digest(event)[:8]}"
 
 
 def _digest(event: Event) -> str:
@@ -131,6 +138,20 @@ class _Words:
 
     def day(self, day: date | None) -> str:
         return "" if day is None else str(format_date(day, "long", locale=self._locale))
+
+    def rows(self, rows: Rows | None) -> str:
+        """What is known of the rows, in one line."""
+        known = [] if rows is None else [(name, getattr(rows, name)) for name in ("read", "rejected", "written")]
+        return ", ".join(self.word(f"rows.{name}", n=self.number(count)) for name, count in known if count is not None)
+
+    def duration(self, seconds: float | None) -> str:
+        """How long a run took; nothing where nobody measured it."""
+        if seconds is None:
+            return ""
+        minutes, rest = divmod(round(seconds), 60)
+        if minutes:
+            return self.word("minutes", minutes=self.number(minutes), seconds=rest)
+        return self.word("seconds", n=format_decimal(seconds, "#,##0.0", locale=self._locale))
 
     def title(self, event: Event) -> str:
         step = event.failure.step if event.failure else ""

@@ -1,38 +1,17 @@
-"""What a sync is and what it did, whoever carries it out: the embedded engine or a service."""
+"""What a sync did, whoever carried it out: the embedded engine or a service."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import pyarrow as pa
-
 REJECTS_SHOWN = 20
-
-ReadMart = Callable[[str], pa.Table]
-
-
-@dataclass(frozen=True)
-class Sync:
-    """One feed: which mart goes to which tab, by which key. `mirror` makes the tab hold what the mart holds.
-
-    `may_be_empty` is for lists that are now and then rightly empty; any other mart without a row is taken for a fault.
-    """
-
-    name: str
-    mart: str
-    key: str
-    tab: str
-    mode: str
-    owner: str
-    description: str
-    may_be_empty: bool = False
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that was not sent, and why; the key is empty where the row has none."""
+    """A row that was not taken, and why; the key is empty where the row has none."""
 
     key: str
     reason: str
@@ -40,7 +19,13 @@ class Reject:
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What one sync did: rows in = created + updated + unchanged + rejected, always; deleted rows come on top."""
+    """What one sync did: rows in = sent (created + updated) + unchanged + rejected + invalid, always.
+
+    `invalid` rows of the source were not sent (no key, a key twice), `rejected` ones were refused by the destination and
+    are tried again next time; `skipped` ones are those of the unchanged that the mode leaves as they are there. Rows
+    `deleted` at the destination, and those that it would not delete (`undeleted`), come on top. `link` leads to the run at
+    the service, `notes` are what a person should know although the sync was carried out.
+    """
 
     sync: str
     service: str
@@ -49,27 +34,53 @@ class SyncResult:
     unchanged: int = 0
     deleted: int = 0
     rejected: int = 0
+    invalid: int = 0
+    skipped: int = 0
+    undeleted: int = 0
     rejects: tuple[Reject, ...] = field(default=(), repr=False)
+    notes: tuple[str, ...] = ()
+    link: str = ""
+
+    @property
+    def sent(self) -> int:
+        """Rows that the destination took in this run."""
+        return self.created + self.updated
 
     @property
     def rows_in(self) -> int:
-        """Rows of the mart."""
-        return self.rows_out + self.rejected
+        """Rows of the source."""
+        return self.sent + self.unchanged + self.rejected + self.invalid
 
     @property
     def rows_out(self) -> int:
-        """Rows of the mart that the destination now holds."""
-        return self.created + self.updated + self.unchanged
+        """Rows of the source that the destination now holds as they are."""
+        return self.sent + self.unchanged - self.skipped
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the destination refused something."""
+        return self.rejected > 0 or self.undeleted > 0
 
     def to_json(self) -> Mapping[str, Any]:
         """The counts and the first rejects, for the run store and the screen."""
-        counts = {name: getattr(self, name) for name in ("created", "updated", "unchanged", "deleted", "rejected")}
         shown = [{"key": reject.key, "reason": reject.reason} for reject in self.rejects[:REJECTS_SHOWN]]
-        return {"sync": self.sync, "service": self.service, **counts, "rejects": shown}
+        return {
+            "sync": self.sync,
+            "service": self.service,
+            **{name: getattr(self, name) for name in COUNTS},
+            "sent": self.sent,
+            "partial": self.is_partial,
+            "rejects": shown,
+            "notes": list(self.notes),
+            **({"link": self.link} if self.link else {}),
+        }
+
+
+COUNTS = ("created", "updated", "unchanged", "deleted", "rejected", "invalid", "skipped", "undeleted")
 
 
 class ReverseETL(Protocol):
     """Something that brings marts to a system outside."""
 
-    def run(self, syncs: Sequence[Sync], read: ReadMart) -> tuple[SyncResult, ...]:
-        """Carry out the syncs, all or none; `read` gives the mart of a name."""
+    def run(self) -> tuple[SyncResult, ...]:
+        """Carry out every sync; raises where one failed, and says what the others did."""

@@ -1,230 +1,337 @@
-"""The embedded reverse ETL: mirrors marts by key into the tabs of one workbook that people may work in too.
+"""The embedded reverse ETL: plans every sync, refuses what should not be done, then brings rows to tabs, files and addresses.
 
-It touches its own columns of its own rows only: rows, columns and tabs of other people stay. The file is replaced whole,
-and what was sent is noted down after that: a crash in between leaves a file that the next run finds to be right.
+What was sent is noted down only after the destination took it, so that a kill at any moment costs a comparison, not a row.
 """
 
 from __future__ import annotations
 
-import hashlib
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import contextlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from openpyxl import Workbook, load_workbook
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
-from openpyxl.utils.exceptions import InvalidFileException
-from openpyxl.worksheet.worksheet import Worksheet
+import pyarrow as pa
 
-from pipeline import files, spreadsheets
-from pipeline.errors import DataError, PermanentError
-from pipeline.reverse_etl.base import ReadMart, Sync, SyncResult
-from pipeline.reverse_etl.plan import Plan, Source, changes, mirror, read_source, refuse_emptying
+from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError
+from pipeline.reverse_etl import csv_file, http_batches
+from pipeline.reverse_etl.base import Reject, SyncResult
+from pipeline.reverse_etl.comparison import Comparison, values
+from pipeline.reverse_etl.http_batches import Batches, Caller
+from pipeline.reverse_etl.plain_workbook import PlainTab
+from pipeline.reverse_etl.plan import CREATE, DELETE, INVALID, REJECT, SAME, SKIP, UPDATE, Plan, refuse, refused
+from pipeline.reverse_etl.snapshots import SentRows, Snapshots
+from pipeline.reverse_etl.syncs import ReadMart, RunFacts, Sync, key_field
+from pipeline.reverse_etl.tables import KeyedRows, Row
+from pipeline.reverse_etl.workbook import WorkbookRows
+from pipeline.spreadsheets import same, storable
 
 SERVICE = "embedded reverse ETL"
-FILES = "files of the embedded reverse ETL"  # beside the syncs in the run store: file name to digest
-COLUMN_WIDTH = 18
+WORKBOOK = "crm.xlsx"
+ROWS_AT_A_TIME = 20_000
+KNOWN_BY_SNAPSHOT = ("mirror", "upsert", "replace")  # the other modes heed rows that somebody else put there
 
-Sent = Mapping[str, str]
-
-
-class SentRows(Protocol):
-    """Where what was sent is noted down; the run store does."""
-
-    def sent_rows(self, sync: str) -> dict[str, str]:
-        """The rows that a sync has at its destination: key to hash."""
-
-    def replace_sent_rows(self, sync: str, changes: Mapping[str, str | None]) -> None:
-        """Note down rows that were taken (key to hash) or dropped (key to None)."""
-
-
-class EmbeddedReverseETL:
-    """Mirrors marts into the workbook at a path; `guard` is asked right before the file is replaced."""
-
-    def __init__(self, path: Path, store: SentRows, *, guard: Callable[[], None] = lambda: None) -> None:
-        self._path = path
-        self._store = store
-        self._guard = guard
-
-    def run(self, syncs: Sequence[Sync], read: ReadMart) -> tuple[SyncResult, ...]:
-        """Carry out the syncs, all or none. Raises DataError where a mart or the file cannot be used."""
-        sources = [read_source(sync, read(sync.mart)) for sync in syncs]
-        sent = {sync.name: self._store.sent_rows(sync.name) for sync in syncs}
-        plans = self._idle(sources, sent) or self._mirror(sources, sent)
-        self._note_down(sources, sent)
-        return tuple(plan.result(SERVICE) for plan in plans)
-
-    def _idle(self, sources: Sequence[Source], sent: Mapping[str, Sent]) -> list[Plan]:
-        """Plans without work where no row changed, and the file is the one that was left; else none, and it is read."""
-        left = self._store.sent_rows(FILES).get(self._path.name)
-        if left is None or left != self._digest() or any(changes(source, sent[source.sync.name]) for source in sources):
-            return []
-        return [mirror(source, held=dict.fromkeys(source.rows, True), sent=()) for source in sources]
-
-    def _mirror(self, sources: Sequence[Source], sent: Mapping[str, Sent]) -> list[Plan]:
-        workbook = self._open()
-        tabs = [_Tab(workbook, source, self._path) for source in sources]
-        plans = [mirror(tab.source, held=tab.held(), sent=sent[tab.source.sync.name]) for tab in tabs]
-        for plan in plans:
-            refuse_emptying(plan)
-        work = [(tab, plan) for tab, plan in zip(tabs, plans, strict=True) if tab.lacks_header or not plan.is_idle]
-        for tab, plan in work:
-            tab.apply(plan)
-        if work:
-            self._replace(workbook, tabs)
-        return plans
-
-    def _open(self) -> Workbook:
-        if not self._path.exists():
-            workbook = Workbook()
-            workbook.remove(workbook.worksheets[0])
-            return workbook
-        try:
-            return load_workbook(self._path, rich_text=True)
-        except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
-            raise _unusable(self._path, f"cannot be read as a workbook: {error}") from error
-
-    def _replace(self, workbook: Workbook, tabs: Sequence[_Tab]) -> None:
-        files.make_folder(self._path.parent)
-        with files.beside(self._path) as beside:
-            workbook.save(beside)
-            counts = dict(zip((sheet.title for sheet in workbook.worksheets), spreadsheets.row_counts(beside), strict=True))
-            for tab in tabs:
-                tab.verify(counts[tab.source.sync.tab])
-            self._guard()
-
-    def _note_down(self, sources: Sequence[Source], sent: Mapping[str, Sent]) -> None:
-        for source in sources:
-            if learned := changes(source, sent[source.sync.name]):
-                self._store.replace_sent_rows(source.sync.name, learned)
-        digest = self._digest()
-        if self._store.sent_rows(FILES).get(self._path.name) != digest:
-            self._store.replace_sent_rows(FILES, {self._path.name: digest})
-
-    def _digest(self) -> str | None:
-        if not self._path.exists():
-            return None
-        with self._path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class _Held:
-    """A row of a tab: its number, and what stands in the columns of the mart (None where a column has no place)."""
+class Surroundings:
+    """What the engine works with: where marts come from, where files and snapshots lie, who carries requests, whom it asks.
 
-    number: int
-    values: Sequence[Any]
+    `tabs` are those of a spreadsheet service; without it tabs are those of a workbook in `folder`. `caller` gives, for a
+    sync, what carries requests to its address, and the path behind it. `guard` is asked right before anything is changed,
+    `look` between batches; both raise InterruptedRunError once the run is to end.
+    """
+
+    read: ReadMart
+    folder: Path
+    snapshots: Path
+    store: SentRows
+    facts: RunFacts
+    caller: Callable[[Sync], tuple[Caller, str]]
+    tabs: KeyedRows | None = None
+    guard: Callable[[], None] = lambda: None
+    look: Callable[[], None] = lambda: None
+    progress: Callable[[float | None, str], None] = lambda _fraction, _text: None
 
 
-class _Tab:
-    """One sync's tab: where its columns and its rows stand among those of other people."""
+@dataclass
+class _Work:
+    """One sync on its way: its comparison, its plan, and what became of its rows so far."""
 
-    def __init__(self, workbook: Workbook, source: Source, path: Path) -> None:
-        name = source.sync.tab
-        self.source = source
-        self._path = path
-        self._sheet: Worksheet = workbook[name] if name in workbook.sheetnames else workbook.create_sheet(name)
-        self._columns = self._find_columns()
-        self._rows, self._last_row = self._find_rows()
+    sync: Sync
+    comparison: Comparison
+    plan: Plan
+    created: int = 0
+    updated: int = 0
+    deleted: int = 0
+    rejects: list[Reject] = field(default_factory=list)
+    undeleted: list[str] = field(default_factory=list)
 
     @property
-    def lacks_header(self) -> bool:
-        """Whether a column of the mart has no place in the tab yet."""
-        return len(self._columns) < len(self.source.columns)
+    def columns(self) -> list[str]:
+        return [each.name for each in self.comparison.fields]
 
-    def held(self) -> dict[str, bool]:
-        """Every key of the tab, and whether its row equals the source's."""
-        rows = self.source.rows
-        return {key: key in rows and all(map(spreadsheets.same, rows[key], held.values)) for key, held in self._rows.items()}
+    @property
+    def key(self) -> str:
+        return key_field(self.comparison.fields, self.sync.key)
 
-    def apply(self, plan: Plan) -> None:
-        """Write the header where it lacks, then update, delete and append."""
-        self._complete_header()
-        for key in plan.updated:
-            self._update(key)
-        self._delete(sorted(self._rows[key].number for key in plan.deleted))
-        for number, key in enumerate(plan.created, start=self._last_row + 1):
-            self._append(number, key)
-
-    def verify(self, rows_written: int) -> None:
-        """Raise PermanentError where the file has fewer rows than the header and the source's rows."""
-        expected = 1 + len(self.source.rows)
-        if rows_written < expected:
-            raise PermanentError(
-                f"The tab {self.source.sync.tab} was not written whole: {rows_written:,} rows instead of {expected:,}",
-                where=str(self._path),
-                safe="The destination is untouched",
-                next="see whether the disk is full, then neopulse run --from activate",
+    def result(self) -> SyncResult:
+        """What became of the rows."""
+        refused = self.plan.count(REJECT) + len(self.rejects)
+        notes = self.plan.notes
+        if refused or self.undeleted:
+            told = f"partial: the destination refused {refused:,} rows" + (
+                f" and to delete {len(self.undeleted):,}" if self.undeleted else ""
             )
-
-    def _find_columns(self) -> dict[str, int]:
-        header = [cell.value for cell in self._sheet[1]]
-        columns = {name: header.index(name) + 1 for name in self.source.columns if name in header}
-        key = self.source.sync.key
-        if key not in columns and any(value is not None for row in self._sheet.iter_rows(values_only=True) for value in row):
-            raise _unusable(self._path, f"has a tab {self._sheet.title} without the column {key} in its first row")
-        if self._sheet.merged_cells.ranges:
-            raise _unusable(self._path, f"has merged cells in the tab {self._sheet.title}")
-        return columns
-
-    def _find_rows(self) -> tuple[dict[str, _Held], int]:
-        """The tab's rows by key, the first of each, and the last row that holds anything at all."""
-        rows: dict[str, _Held] = {}
-        last_row = 1
-        key_column = self._columns.get(self.source.sync.key, 1)
-        places = [self._columns.get(name, 0) for name in self.source.columns]
-        for number, row in enumerate(self._sheet.iter_rows(min_row=2, values_only=True), start=2):
-            if any(value is not None for value in row):
-                last_row = number
-            if (key := row[key_column - 1]) is not None:
-                rows.setdefault(str(key), _Held(number, [row[place - 1] if place else None for place in places]))
-        return rows, last_row
-
-    def _complete_header(self) -> None:
-        is_new = not self._columns
-        for name in self.source.columns:
-            if name not in self._columns:
-                self._columns[name] = 1 if is_new and not self._columns else self._sheet.max_column + 1
-                spreadsheets.put(self._sheet, 1, self._columns[name], name).font = Font(bold=True)
-                self._sheet.column_dimensions[get_column_letter(self._columns[name])].width = COLUMN_WIDTH
-        if is_new:
-            self._sheet.freeze_panes = "A2"
-
-    def _update(self, key: str) -> None:
-        held = self._rows[key]
-        for name, value, found in zip(self.source.columns, self.source.rows[key], held.values, strict=True):
-            if not spreadsheets.same(value, found):
-                spreadsheets.put(self._sheet, held.number, self._columns[name], value)
-
-    def _append(self, number: int, key: str) -> None:
-        for name, value in zip(self.source.columns, self.source.rows[key], strict=True):
-            spreadsheets.put(self._sheet, number, self._columns[name], value)
-
-    def _delete(self, doomed: Sequence[int]) -> None:
-        """Close the gaps from top to bottom; formulas of other people move along with their rows."""
-        width = self._sheet.max_column
-        for gaps, (row, following) in enumerate(zip(doomed, [*doomed[1:], self._last_row + 1], strict=False), start=1):
-            for column in range(1, width + 1):
-                self._empty(row, column)
-            if following > row + 1:
-                kept = f"A{row + 1}:{get_column_letter(width)}{following - 1}"
-                self._sheet.move_range(kept, rows=-gaps, translate=True)
-        self._last_row -= len(doomed)
-        if doomed:
-            self._sheet.delete_rows(self._last_row + 1, len(doomed))
-
-    def _empty(self, row: int, column: int) -> None:
-        cell = self._sheet.cell(row, column)
-        cell.value, cell.comment, cell.hyperlink = None, None, None
+            notes = (told, *notes)
+        return SyncResult(
+            sync=self.sync.name,
+            service=SERVICE,
+            created=self.created,
+            updated=self.updated,
+            unchanged=self.plan.count(SAME) + self.plan.count(SKIP),
+            deleted=self.deleted,
+            rejected=refused,
+            invalid=self.plan.count(INVALID),
+            skipped=self.plan.count(SKIP),
+            undeleted=len(self.undeleted),
+            rejects=(*self.plan.rejects, *self.rejects),
+            notes=notes,
+        )
 
 
-def _unusable(path: Path, what: str) -> DataError:
-    return DataError(
-        f"The destination {path.name} {what}",
-        where=str(path),
-        safe="The destination is untouched; the new version is published",
-        next="mend the file or move it away (it is made anew), then neopulse run --from activate",
+class EmbeddedReverseETL:
+    """Carries out syncs: all are planned before the first is sent, and a plan that a guard stops keeps all of them back."""
+
+    def __init__(self, syncs: Sequence[Sync], surroundings: Surroundings) -> None:
+        self._syncs = syncs
+        self._around = surroundings
+        self._snapshots = Snapshots(surroundings.snapshots, surroundings.store)
+
+    def plans(self) -> tuple[Plan, ...]:
+        """What a run would do now; nothing is changed."""
+        with self._planned() as (work, _):
+            return tuple(each.plan for each in work)
+
+    def run(self, *, approved: str | None = None) -> tuple[SyncResult, ...]:
+        """Carry out every sync; `approved` is the digest of the one plan that a person has seen.
+
+        Raises DataError where a source, a file or a guard forbids it: nothing was sent then. Where a destination fails the
+        other syncs are carried out all the same, and its error is raised at the end.
+        """
+        with self._planned() as (work, workbook):
+            for each in work:
+                refuse(each.plan, approved=approved)
+            failures = self._carry_out(work, workbook)
+            if failures:
+                raise failures[0]
+            return tuple(each.result() for each in work)
+
+    @contextlib.contextmanager
+    def _planned(self) -> Iterator[tuple[list[_Work], WorkbookRows]]:
+        around = self._around
+        workbook = WorkbookRows(around.folder / WORKBOOK, around.store, guard=around.guard)
+        with contextlib.ExitStack() as stack:
+            work = [self._plan(stack, sync, workbook) for sync in self._syncs]
+            yield work, workbook
+
+    def _plan(self, stack: contextlib.ExitStack, sync: Sync, workbook: WorkbookRows) -> _Work:
+        self._around.look()
+        comparison = stack.enter_context(Comparison(sync, self._source(sync, workbook)))
+        comparison.known = self._snapshots.load(comparison.connection, sync.name, sync.place)
+        table, is_as_left = self._table(sync, workbook)
+        knows = comparison.known.is_whole and sync.mode in KNOWN_BY_SNAPSHOT
+        if table is not None and not (is_as_left and knows):
+            comparison.hold(_held(comparison, table, self._stamps()))
+        return _Work(sync, comparison, comparison.plan())
+
+    def _source(self, sync: Sync, workbook: WorkbookRows) -> pa.Table:
+        """The rows to send: a mart, or what people keep in a tab."""
+        if not sync.from_tab:
+            return self._around.read(sync.source)
+        columns = list(dict.fromkeys([sync.key, *(each.column for each in sync.fields if each.column)]))
+        tabs = self._around.tabs or workbook
+        rows = list(tabs.read(sync.source, columns, sync.key).values())
+        if not rows and not sync.may_be_empty:
+            raise refused(sync, f"the tab {sync.source} is not there or has no row with a {sync.key}")
+        return pa.table({name: _one_type([row[place] for row in rows]) for place, name in enumerate(columns)})
+
+    def _table(self, sync: Sync, workbook: WorkbookRows) -> tuple[KeyedRows | None, bool]:
+        """The destination where it can be read back, and whether it certainly is as we left it."""
+        if sync.destination.kind == "csv":
+            rows = csv_file.CsvRows(self._around.folder / sync.destination.name, self._around.store, guard=self._around.guard)
+            return rows, rows.is_as_left
+        if sync.destination.kind == "tab":
+            return (workbook, workbook.is_as_left) if self._around.tabs is None else (self._around.tabs, False)
+        return None, False
+
+    def _carry_out(self, work: Sequence[_Work], workbook: WorkbookRows) -> list[NeopulseError]:
+        """Tabs of the workbook first, all at once; then the others, each by itself."""
+        own = [each for each in work if each.sync.destination.kind == "tab" and self._around.tabs is None]
+        failures: list[NeopulseError] = []
+        acts: list[tuple[str, Callable[[], None]]] = [("workbook", lambda: self._fill(own, workbook))] if own else []
+        acts += [(each.sync.name, self._act(each, workbook)) for each in work if each not in own]
+        for name, act in acts:
+            try:
+                act()
+            except InterruptedRunError:
+                raise
+            except NeopulseError as error:
+                _log.error("%s: %s", name, error)
+                failures.append(error)
+        return failures
+
+    def _act(self, work: _Work, workbook: WorkbookRows) -> Callable[[], None]:
+        table, _ = self._table(work.sync, workbook)
+        return (lambda: self._write(work, table)) if table is not None else (lambda: self._send(work))
+
+    def _fill(self, work: Sequence[_Work], workbook: WorkbookRows) -> None:
+        tabs = [each.sync.destination.name for each in work]
+        is_idle = all(each.plan.is_idle for each in work)
+        if not (is_idle and workbook.is_as_left):
+            if workbook.is_plain(tabs) and not any(each.comparison.retains for each in work):
+                self._rewrite(work, workbook)
+            else:
+                for each in work:
+                    self._change(each, workbook)
+                workbook.commit()
+        for each in work:
+            self._took_all(each)
+
+    def _rewrite(self, work: Sequence[_Work], workbook: WorkbookRows) -> None:
+        self._around.progress(None, "writing the workbook anew")
+        plain = [PlainTab(each.sync.destination.name, each.columns, self._rows(each, CREATE, UPDATE, SAME)) for each in work]
+        counts = {each.sync.destination.name: sum(each.plan.count(act) for act in (CREATE, UPDATE, SAME)) for each in work}
+        workbook.rewrite(plain, counts)
+
+    def _rows(self, work: _Work, *acts: str) -> Iterator[Row]:
+        for batch in work.comparison.batches(*acts, rows=ROWS_AT_A_TIME):
+            self._around.look()
+            yield from values(work.comparison.fields, batch.rows, self._stamps())
+
+    def _change(self, work: _Work, table: KeyedRows) -> None:
+        convert = _conversion(work.sync)
+        changed: dict[str, Row] = {}
+        for batch in work.comparison.batches(CREATE, UPDATE, rows=ROWS_AT_A_TIME):
+            rows = values(work.comparison.fields, batch.rows, self._stamps())
+            changed |= {key: [convert(value) for value in row] for key, row in zip(batch.keys, rows, strict=True)}
+        deleted = work.comparison.keys(DELETE)
+        table.write(work.sync.destination.name, work.columns, work.key, changed, deleted)
+
+    def _write(self, work: _Work, table: KeyedRows) -> None:
+        if not work.plan.is_idle:
+            self._around.guard()
+            self._change(work, table)
+        if isinstance(table, csv_file.CsvRows):
+            table.commit()
+        self._took_all(work)
+
+    def _took_all(self, work: _Work) -> None:
+        """Note down that the destination has all that it should."""
+        comparison, plan = work.comparison, work.plan
+        settled = comparison.settle()
+        if not (comparison.has_settled and comparison.known.is_whole):
+            self._snapshots.advance(comparison.connection, work.sync.name, work.sync.place, comparison.known, settled)
+        work.created, work.updated, work.deleted = plan.count(CREATE), plan.count(UPDATE), plan.count(DELETE)
+
+    def _send(self, work: _Work) -> None:
+        """Send to an address batch by batch; what was taken is noted down before the next batch goes."""
+        if work.plan.is_idle:
+            return
+        comparison, sync = work.comparison, work.sync
+        self._around.guard()
+        known = self._snapshots.advance(comparison.connection, sync.name, sync.place, comparison.known)
+        with contextlib.closing(self._snapshots.journal(sync.name, known)) as journal:
+            caller, path = self._around.caller(sync)
+            batches = Batches(sync, caller, path=path, key=work.key, sends=self._snapshots.sends(sync.name))
+            self._send_rows(work, batches, journal.took)
+            self._send_deletions(work, batches, journal.took)
+        known = self._snapshots.load(comparison.connection, sync.name, sync.place)
+        self._snapshots.advance(comparison.connection, sync.name, sync.place, known)
+        self._snapshots.sent(sync.name)
+
+    def _send_rows(self, work: _Work, batches: Batches, took: Callable[[Mapping[str, int]], None]) -> None:
+        operation = http_batches.OPERATIONS[work.sync.mode]
+        total = work.plan.count(CREATE) + work.plan.count(UPDATE)
+        for act in (CREATE, UPDATE):
+            for batch in work.comparison.batches(act, rows=work.sync.destination.batch_rows):
+                self._around.look()
+                rows = values(work.comparison.fields, batch.rows, self._stamps())
+                records = [dict(zip(work.columns, map(http_batches.plain, row), strict=True)) for row in rows]
+                hashes = dict(zip(batch.keys, batch.hashes, strict=True))
+                for outcome in batches.send(operation, hashes, records):
+                    took({key: hashes[key] for key in outcome.taken})
+                    self._count(work, act, len(outcome.taken))
+                    work.rejects += outcome.rejects
+                done = work.created + work.updated + len(work.rejects)
+                self._around.progress(done / total, f"{work.sync.name}: {done:,} of {total:,} rows")
+
+    def _count(self, work: _Work, act: str, taken: int) -> None:
+        if act == CREATE:
+            work.created += taken
+        else:
+            work.updated += taken
+
+    def _send_deletions(self, work: _Work, batches: Batches, took: Callable[..., None]) -> None:
+        keys, rows = work.comparison.keys(DELETE), work.sync.destination.batch_rows
+        for start in range(0, len(keys), rows):
+            self._around.look()
+            doomed = keys[start : start + rows]
+            for outcome in batches.send(DELETE, dict.fromkeys(doomed, 0), [{work.key: key} for key in doomed]):
+                took({}, outcome.taken)
+                work.deleted += len(outcome.taken)
+                work.undeleted += [reject.key for reject in outcome.rejects]
+
+    def _stamps(self) -> Mapping[str, Any]:
+        facts = self._around.facts
+        return {
+            "run_id": facts.run_id,
+            "version": facts.version,
+            "as_of": facts.as_of,
+            "published_at": facts.published_at,
+        }
+
+
+def _held(comparison: Comparison, table: KeyedRows, stamps: Mapping[str, Any]) -> dict[str, bool]:
+    """Every key at the destination, and whether its row equals the source's; facts of the run are not compared."""
+    sync, fields = comparison.sync, comparison.fields
+    names = [each.name for each in fields]
+    found = table.read(sync.destination.name, names, key_field(fields, sync.key))
+    compared = [place for place, each in enumerate(fields) if not each.run]
+    convert = _conversion(sync)
+    equal = dict.fromkeys(found, False)
+    shared = [(key, position) for key, position in comparison.positions().items() if key in found]
+    for start in range(0, len(shared), ROWS_AT_A_TIME):
+        part = shared[start : start + ROWS_AT_A_TIME]
+        rows = values(fields, comparison.source.take([position for _, position in part]), stamps)
+        for (key, _), row in zip(part, rows, strict=True):
+            there = found[key]
+            equal[key] = all(same(convert(row[place]), there[place]) for place in compared)
+    return equal
+
+
+def _conversion(sync: Sync) -> Callable[[Any], Any]:
+    return csv_file.cell if sync.destination.kind == "csv" else storable
+
+
+def _one_type(cells: Sequence[Any]) -> pa.Array:
+    """A column of a tab; where people typed values of several kinds it is text."""
+    kinds = {type(cell) for cell in cells if cell is not None}
+    if len(kinds) > 1 or not kinds:
+        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+    try:
+        return pa.array(cells)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([None if cell is None else str(cell) for cell in cells], pa.string())
+
+
+def choose(syncs: Sequence[Sync], name: str) -> Sync:
+    """The sync of that name; raises ConfigurationError where there is none."""
+    for sync in syncs:
+        if sync.name == name:
+            return sync
+    raise ConfigurationError(
+        f"There is no sync {name}; there are {', '.join(sync.name for sync in syncs)}", where="syncs.yml", next="neopulse syncs"
     )

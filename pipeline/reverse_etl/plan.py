@@ -1,136 +1,116 @@
-"""What a mirror would do: rows by key against what the destination holds and what was sent before."""
+"""What a sync would do, before it does it: counts, samples, what stops it, and the digest that binds the doing to it."""
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-
-import pyarrow as pa
+from typing import Any
 
 from pipeline.errors import DataError
-from pipeline.reverse_etl.base import Reject, Sync, SyncResult
-from pipeline.spreadsheets import LONGEST_TEXT, MOST_ROWS, Storable, storable
+from pipeline.reverse_etl.base import Reject
+from pipeline.reverse_etl.syncs import Sync
 
-LONGEST_KEY = 200  # characters; what the run store keeps
-Row = tuple[Storable, ...]
-
-
-@dataclass(frozen=True)
-class Source:
-    """The rows of a mart as they can be sent, by key, and those that cannot."""
-
-    sync: Sync
-    columns: tuple[str, ...]
-    rows: Mapping[str, Row]
-    rejects: tuple[Reject, ...]
-
-    @cached_property
-    def keys(self) -> frozenset[str]:
-        """Every key of the mart, the rejected ones too: a faulty row is no reason to delete the one sent before."""
-        return frozenset(self.rows) | {reject.key for reject in self.rejects}
-
-    @cached_property
-    def hashes(self) -> Mapping[str, str]:
-        """What the run store remembers of each row."""
-        return {key: _hash(self.columns, row) for key, row in self.rows.items()}
-
-
-def read_source(sync: Sync, mart: pa.Table) -> Source:
-    """The rows of a mart; raises DataError where the mart lacks the key or is too large for a tab."""
-    columns = tuple(mart.column_names)
-    if sync.key not in columns:
-        raise _refused(sync, f"the mart {sync.mart} has no column {sync.key}")
-    if mart.num_rows >= MOST_ROWS:
-        raise _refused(sync, f"the mart {sync.mart} has {mart.num_rows:,} rows, more than a tab can hold")
-    rows = [tuple(storable(value) for value in row) for row in zip(*(mart[name].to_pylist() for name in columns), strict=True)]
-    keys = ["" if (key := row[columns.index(sync.key)]) is None else str(key) for row in rows]
-    times = Counter(keys)
-    rejects: list[Reject] = []
-    sendable: dict[str, Row] = {}
-    for key, row in zip(keys, rows, strict=True):
-        if reason := _unfit(key, row, times[key], sync):
-            rejects.append(Reject(key, reason))
-        else:
-            sendable[key] = row
-    return Source(sync, columns, sendable, tuple(rejects))
-
-
-def _unfit(key: str, row: Row, times: int, sync: Sync) -> str:
-    if not key:
-        return f"{sync.key} is empty"
-    if times > 1:
-        return f"{sync.key} is there {times} times"
-    if len(key) > LONGEST_KEY:
-        return f"{sync.key} has more than {LONGEST_KEY} characters"
-    if any(isinstance(value, str) and len(value) > LONGEST_TEXT for value in row):
-        return f"a text has more than {LONGEST_TEXT:,} characters"
-    return ""
+CREATE, UPDATE, DELETE = "create", "update", "delete"
+SAME, SKIP, REJECT, INVALID = "same", "skip", "reject", "invalid"
+SAMPLE_ROWS = 5
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done, by key, to make the destination hold the source's rows."""
+    """How many rows each act concerns, the first keys of each, and `held`: the rows at the destination that may be deleted.
 
-    source: Source
-    created: tuple[str, ...]
-    updated: tuple[str, ...]
-    unchanged: tuple[str, ...]
-    deleted: tuple[str, ...]
+    `digest` is that of everything the plan rests on: the sync, the source's rows, what was sent, what the destination holds.
+    """
+
+    sync: Sync
+    counts: Mapping[str, int]
+    samples: Mapping[str, tuple[str, ...]]
+    rejects: tuple[Reject, ...]
+    held: int
+    digest: str
+    notes: tuple[str, ...] = ()
+    is_blind: bool = False
+    """Whether nobody knows what the destination has: the snapshot is lost, and the destination cannot be read."""
+
+    def count(self, act: str) -> int:
+        """The rows that an act concerns."""
+        return self.counts.get(act, 0)
 
     @property
     def is_idle(self) -> bool:
         """Whether the destination already holds it all."""
-        return not (self.created or self.updated or self.deleted)
+        return not (self.count(CREATE) or self.count(UPDATE) or self.count(DELETE))
 
-    def result(self, service: str) -> SyncResult:
-        """The counts of the plan, once it has been carried out."""
-        return SyncResult(
-            sync=self.source.sync.name,
-            service=service,
-            created=len(self.created),
-            updated=len(self.updated),
-            unchanged=len(self.unchanged),
-            deleted=len(self.deleted),
-            rejected=len(self.source.rejects),
-            rejects=self.source.rejects,
+    @property
+    def tripped(self) -> tuple[str, ...]:
+        """The guards that stop the plan, each in words."""
+        guards, deletes, creates = self.sync.guards, self.count(DELETE), self.count(CREATE)
+        percent = 100 * deletes / self.held if self.held else 0.0
+        told = []
+        if guards.max_deletes is not None and deletes > guards.max_deletes:
+            told.append(f"would delete {deletes:,} rows, more than max_deletes = {guards.max_deletes:,} allows")
+        if guards.max_delete_percent is not None and percent > guards.max_delete_percent:
+            limit = f"max_delete_percent = {guards.max_delete_percent:g}"
+            told.append(f"would delete {deletes:,} of {self.held:,} rows ({percent:.1f} %), more than {limit} allows")
+        if guards.max_creates is not None and creates > guards.max_creates:
+            told.append(f"would create {creates:,} rows, more than max_creates = {guards.max_creates:,} allows")
+        if self.is_blind and self.sync.mode == "append" and creates:
+            told.append(f"would append {creates:,} rows that may be there already: what was sent is not known any more")
+        return tuple(told)
+
+    @property
+    def empties(self) -> bool:
+        """Whether a source that should not be empty has no row to send, so that only deletions are left."""
+        sendable = self.count(CREATE) + self.count(UPDATE) + self.count(SAME) + self.count(SKIP)
+        faulty = self.count(INVALID) + self.count(REJECT)
+        return bool(self.count(DELETE)) and not sendable and not (self.sync.may_be_empty and not faulty)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """The plan for a screen or a program."""
+        return {
+            "sync": self.sync.name,
+            "destination": self.sync.place,
+            "mode": self.sync.mode,
+            "counts": {act: self.count(act) for act in ACTS},
+            "samples": {act: list(keys) for act, keys in self.samples.items()},
+            "rejects": [{"key": reject.key, "reason": reject.reason} for reject in self.rejects[:SAMPLE_ROWS]],
+            "held": self.held,
+            "stopped_by": list(self.tripped),
+            "notes": list(self.notes),
+            "digest": self.digest,
+        }
+
+
+ACTS = (CREATE, UPDATE, DELETE, SAME, SKIP, REJECT, INVALID)
+
+
+def refuse(plan: Plan, *, approved: str | None = None) -> None:
+    """Raise DataError where a plan must not be carried out; `approved` is the digest of the plan that a person has seen.
+
+    A source without a row is refused whatever was approved.
+    """
+    sync = plan.sync
+    if plan.empties:
+        what = f"the source {sync.source} has no row to send, which would delete all {plan.count(DELETE):,} sent before"
+        raise refused(sync, what)
+    if approved is not None and approved != plan.digest:
+        raise DataError(
+            f"The plan of {sync.name} is not {approved} any more, it is {plan.digest}: the source or the destination changed",
+            where=f"syncs.yml: {sync.name}",
+            safe="Nothing was sent",
+            next=f"neopulse syncs {sync.name} shows what would be done now",
+        )
+    if plan.tripped and approved is None:
+        raise DataError(
+            f"The sync {sync.name} was stopped: it {' and '.join(plan.tripped)}",
+            where=f"syncs.yml: {sync.name}: guards",
+            safe="Nothing was sent by any sync; the new version is published",
+            next=f"neopulse syncs {sync.name} shows the plan; if it is right, neopulse syncs {sync.name} --apply {plan.digest}",
         )
 
 
-def refuse_emptying(plan: Plan) -> None:
-    """Raise DataError where a mart that should not be empty has no row to send, which would delete what was sent before."""
-    sync = plan.source.sync
-    if plan.deleted and not plan.source.rows and not (sync.may_be_empty and not plan.source.rejects):
-        raise _refused(sync, f"the mart {sync.mart} has no row to send, which would delete all {len(plan.deleted):,} sent before")
-
-
-def mirror(source: Source, *, held: Mapping[str, bool], sent: Sequence[str] | Mapping[str, str]) -> Plan:
-    """The plan of a mirror: `held` says of each key at the destination whether its row equals the source's.
-
-    Only what was sent before is ever deleted.
-    """
-    return Plan(
-        source,
-        created=tuple(key for key in source.rows if key not in held),
-        updated=tuple(key for key in source.rows if held.get(key) is False),
-        unchanged=tuple(key for key in source.rows if held.get(key)),
-        deleted=tuple(key for key in sent if key in held and key not in source.keys),
-    )
-
-
-def changes(source: Source, sent: Mapping[str, str]) -> dict[str, str | None]:
-    """What the run store has to learn after the destination took the rows: new hashes, and keys that are gone."""
-    learned: dict[str, str | None] = {key: value for key, value in source.hashes.items() if sent.get(key) != value}
-    return learned | {key: None for key in sent if key not in source.keys}
-
-
-def _hash(columns: Sequence[str], row: Row) -> str:
-    return hashlib.sha256(repr((columns, row)).encode()).hexdigest()[:32]
-
-
-def _refused(sync: Sync, what: str) -> DataError:
+def refused(sync: Sync, what: str) -> DataError:
+    """A sync whose source cannot be used."""
     return DataError(
         f"The sync {sync.name} was stopped: {what}",
         where=f"syncs.yml: {sync.name}",

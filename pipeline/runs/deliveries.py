@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from pipeline.runs.database import Database
 from pipeline.runs.records import Delivery
-from pipeline.runs.schema import deliveries, sent_rows
+from pipeline.runs.schema import deliveries, leases, sent_rows
 
 WAITING, DELIVERED = "waiting", "delivered"
 ROWS_A_STATEMENT = 500
+DELIVERY_LEASE = "delivery"
 
 Item = TypeVar("Item")
 
@@ -52,6 +56,31 @@ class DeliveryStore(Database):
         query = select(deliveries).where(deliveries.c.state == WAITING).order_by(deliveries.c.reserved_at)
         with self._read() as connection:
             return [_delivery(row) for row in connection.execute(query)]
+
+    def take_turn(self, holder: str, *, seconds: float, is_dead: Callable[[str], bool] = lambda _holder: False) -> bool:
+        """Become the one process that delivers, for that many seconds; False where another, living one does."""
+        now = self._clock.now()
+        values = {"holder": holder, "taken_at": now, "expires_at": now + timedelta(seconds=seconds)}
+        # Where two take the very first turn at once, the database refuses one of them.
+        with suppress(IntegrityError), self._write() as connection:
+            held = connection.execute(select(leases).where(leases.c.name == DELIVERY_LEASE).with_for_update()).one_or_none()
+            if held is None:
+                connection.execute(insert(leases).values(name=DELIVERY_LEASE, token=1, **values))
+                return True
+            if held.holder is not None and held.expires_at > now and not is_dead(held.holder):
+                return False
+            connection.execute(update(leases).where(leases.c.name == DELIVERY_LEASE).values(token=leases.c.token + 1, **values))
+            return True
+        return False
+
+    def end_turn(self, holder: str) -> None:
+        """Let others deliver; does nothing where the turn was over already."""
+        with self._write() as connection:
+            connection.execute(
+                update(leases)
+                .where(leases.c.name == DELIVERY_LEASE, leases.c.holder == holder)
+                .values(holder=None, expires_at=None)
+            )
 
     def sent_rows(self, sync: str) -> dict[str, str]:
         """The rows that a sync has at its destination: key to hash."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -11,10 +11,12 @@ from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from pipeline.errors import PermanentError
 from pipeline.runs.database import Database
+from pipeline.runs.deliveries import WAITING
 from pipeline.runs.leases import lost, take_away
 from pipeline.runs.records import Event, Lease, RequestState, Run, RunState, Step, StepState
-from pipeline.runs.schema import RUN_LEASE, events, leases, requests, runs, steps
+from pipeline.runs.schema import RUN_LEASE, deliveries, events, leases, requests, runs, steps
 
+DELIVERY_KEY = "delivery"  # in a step's detail: the key of the delivery that it made or left waiting
 UNFINISHED = (StepState.PENDING, StepState.RUNNING)
 
 
@@ -224,16 +226,18 @@ def _interrupt(connection: Connection, run_id: int, now: Any) -> None:
 
 
 def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
-    """Runs with their steps, in two queries however many there are."""
+    """Runs with their steps and whether their message waits, in three queries however many there are."""
     ids = [row.id for row in rows]
     found = connection.execute(select(steps).where(steps.c.run_id.in_(ids)).order_by(steps.c.run_id, steps.c.position)).all()
     steps_by_run = {run_id: tuple(_step(row) for row in own) for run_id, own in groupby(found, key=lambda row: row.run_id)}
-    return [_run(row, steps_by_run.get(row.id, ())) for row in rows]
+    waiting = set(connection.execute(select(deliveries.c.key).where(deliveries.c.state == WAITING)).scalars())
+    return [_run(row, steps_by_run.get(row.id, ()), waiting) for row in rows]
 
 
-def _run(row: Row[Any], own_steps: Iterable[Step]) -> Run:
+def _run(row: Row[Any], own_steps: Sequence[Step], waiting: Set[str]) -> Run:
     fields = {name: value for name, value in row._mapping.items() if name != "state"}
-    return Run(**fields, state=RunState(row.state), steps=tuple(own_steps))
+    pending = any(step.detail.get(DELIVERY_KEY) in waiting for step in own_steps)
+    return Run(**fields, state=RunState(row.state), steps=tuple(own_steps), notification_pending=pending)
 
 
 def _step(row: Row[Any]) -> Step:

@@ -67,7 +67,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the chain; `version` is the published version that it made or used, `lease_token` its fencing token."""
+    """One run of the chain; `version` is the published version that it made or used, `lease_token` its fencing token.
+
+    `notification_pending` is true while the message that the run made still waits to be delivered.
+    """
 
     id: int
     state: RunState
@@ -85,6 +88,14 @@ class Run:
     error: str | None
     lease_token: int
     steps: tuple[Step, ...]
+    notification_pending: bool = False
+
+    @property
+    def standing(self) -> str:
+        """The state in words; a run whose work is done and whose message waits says so."""
+        if self.state is RunState.SUCCEEDED and self.notification_pending:
+            return "completed, notification pending"
+        return str(self.state)
 
     @property
     def is_resumable(self) -> bool:

@@ -21,6 +21,7 @@ from pipeline.settings import PROJECT
 TICK_SECONDS = 0.25
 _OUTCOMES = ("LogModelResult", "LogTestResult", "LogSeedResult", "SkippingDetails")
 _BEGIN = "LogStartLine"
+NOT_BUILT = ("unit_test",)  # they test the code; `make test` runs them
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def build(
     environment: Mapping[str, str],
     watch: Callable[[Sequence[Event]], None],
     full_refresh: bool = False,
+    left_out: Sequence[str] = NOT_BUILT,
 ) -> Build:
     """Build and test every model of a dbt project; dbt's own files go into `folder`. Both are absolute paths.
 
@@ -85,7 +87,8 @@ def build(
     once. Raises PermanentError where dbt could not read the project, TransientError where something ended the child.
     """
     last_words: list[str] = []
-    with _child(_command(project, folder, variables=variables, full_refresh=full_refresh), environment) as child:
+    command = _command(project, folder, variables=variables, full_refresh=full_refresh, left_out=left_out)
+    with _child(command, environment) as child:
         for lines in _batches(child):
             events = [_event(line) for line in lines]
             last_words += [event.text for event in events if event.level == "error"]
@@ -96,14 +99,16 @@ def build(
     return _read(folder, "\n".join(last_words[-3:]))
 
 
-def _command(project: Path, folder: Path, *, variables: Mapping[str, Any], full_refresh: bool) -> list[str]:
+def _command(
+    project: Path, folder: Path, *, variables: Mapping[str, Any], full_refresh: bool, left_out: Sequence[str] = NOT_BUILT
+) -> list[str]:
     return [
         *(sys.executable, "-m", "pipeline.warehouse.dbt_child", "build"),
         *("--project-dir", str(project), "--profiles-dir", str(project)),
         *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
         *("--log-format", "json", "--log-level-file", "none", "--no-use-colors", "--no-version-check"),
         "--no-send-anonymous-usage-stats",
-        *("--exclude-resource-type", "unit_test"),  # they test the code; `make test` runs them
+        *(word for kind in left_out for word in ("--exclude-resource-type", kind)),
         *("--vars", json.dumps(dict(variables))),
         *(["--full-refresh"] if full_refresh else []),
     ]

@@ -18,6 +18,7 @@ COLOURS: Mapping[str, Colour] = {
     "pending": "gray",
     "running": "primary",
     "succeeded": "green",
+    "notification_pending": "orange",
     "failed": "red",
     "interrupted": "orange",
     "skipped": "gray",
@@ -27,6 +28,7 @@ ICONS: Mapping[str, str] = {
     "pending": ":material/hourglass_empty:",
     "running": ":material/play_circle:",
     "succeeded": ":material/check_circle:",
+    "notification_pending": ":material/outgoing_mail:",
     "failed": ":material/error:",
     "interrupted": ":material/stop_circle:",
     "skipped": ":material/skip_next:",
@@ -41,7 +43,7 @@ def show(runs: Sequence[Run], *, chosen: int | None, zone: str, choose: Callable
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 icon = ":material/arrow_forward:" if run.id == chosen else None
                 st.button(name(run), key=f"run_{run.id}", icon=icon, icon_position="right", on_click=choose, args=(run.id,))
-                badge(run.state)
+                badge(run)
             if run.state is not RunState.RUNNING:  # the card above shows those, and keeps up
                 st.markdown(" ".join(step_mark(step, run) for step in run.steps))
             st.caption(facts(run, zone=zone, now=None))
@@ -52,9 +54,10 @@ def name(run: Run) -> str:
     return t("ops_runs.run", run=run.id)
 
 
-def badge(state: RunState) -> None:
-    """A run's state as a coloured word."""
-    st.badge(t(f"ops_runs.states.{state}"), icon=ICONS[state], color=COLOURS[state])
+def badge(run: Run) -> None:
+    """A run's state as a coloured word; one whose work is done and whose message waits says so."""
+    standing = "notification_pending" if run.state is RunState.SUCCEEDED and run.notification_pending else str(run.state)
+    st.badge(t(f"ops_runs.states.{standing}"), icon=ICONS[standing], color=COLOURS[standing])
 
 
 def step_mark(step: Step, run: Run) -> str:
@@ -128,6 +131,14 @@ def progress(step: Step) -> None:
         st.progress(min(step.progress or 0.0, 1.0), text=label + (f" · {step.progress_text}" if step.progress_text else ""))
     else:
         st.markdown(label + (f" · {step.service}" if step.service else ""))
+
+
+def told(step: Step, run: Run) -> Mapping[str, Any]:
+    """A step's details; of a message that waited and was delivered since, no longer why it waited."""
+    if run.notification_pending or "waits_because" not in step.detail:
+        return step.detail
+    kept = {key: value for key, value in step.detail.items() if key not in ("waits_because", "next", "location")}
+    return {**kept, "delivered_later": True}
 
 
 def details(detail: Mapping[str, Any]) -> None:

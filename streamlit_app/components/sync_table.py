@@ -14,7 +14,7 @@ from streamlit_app.messages import t
 
 NAMES = "ops_runs.sync_columns"
 OUTWARD_STEPS = ("sheet", "activate", "notify")
-COUNTS = ("created", "updated", "unchanged", "deleted", "rejected")
+COUNTS = ("created", "updated", "unchanged", "deleted", "rejected", "invalid")
 
 
 def show(zone: str) -> None:
@@ -34,11 +34,21 @@ def _syncs(zone: str) -> None:
     syncs = step.detail.get("syncs", [])
     st.caption(t("ops_runs.done_by", run=run_table.name(run), ended=formats.moment(step.ended_at, zone)))
     table.show(({"sync": sync["sync"], "service": sync["service"], **_counts(sync)} for sync in syncs), names=NAMES)
+    _notes(syncs)
     _rejects(syncs)
 
 
+def _notes(syncs: Sequence[Mapping[str, Any]]) -> None:
+    """What a person should know although the syncs were carried out, and where the service shows its run."""
+    for sync in syncs:
+        for note in sync.get("notes", ()):
+            st.warning(f"{sync['sync']}: {note}", icon=":material/info:")
+        if link := sync.get("link"):
+            st.markdown(f"[{t('ops_runs.sync_link', sync=sync['sync'], service=sync['service'])}]({link})")
+
+
 def _counts(sync: Mapping[str, Any]) -> dict[str, str]:
-    return {name: formats.number(sync[name]) for name in COUNTS}
+    return {name: formats.number(sync.get(name, 0)) for name in COUNTS}
 
 
 def _rejects(syncs: Sequence[Mapping[str, Any]]) -> None:
@@ -46,7 +56,7 @@ def _rejects(syncs: Sequence[Mapping[str, Any]]) -> None:
     if not shown:
         st.caption(t("ops_runs.rejects_none"))
         return
-    total = sum(sync["rejected"] for sync in syncs)
+    total = sum(sync["rejected"] + sync.get("invalid", 0) for sync in syncs)
     st.markdown(f"**{t('ops_runs.rejects', shown=formats.number(len(shown)), total=formats.number(total))}**")
     table.show(shown, names=NAMES)
 

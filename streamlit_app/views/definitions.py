@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 import streamlit as st
@@ -142,7 +143,18 @@ def _countries() -> None:
     """The facts about countries that do not come from the bank: whose they are, and of which day."""
     rows = [row for row in data.relation("mart_customers_by_country").to_pylist() if row["country"] != "unknown"]
     st.caption(t("definitions.countries_explained"))
+    _who_served()
     table.show((_country(row) for row in sorted(rows, key=lambda row: -row["customers"])), names=NAMES)
+
+
+def _who_served() -> None:
+    """What served the facts from outside, and which service did not answer well."""
+    for kind, facts in data.external_facts().items():
+        as_of = date.fromisoformat(facts["as_of"]) if facts["as_of"] else None
+        known = {"service": facts["service"], "rows": formats.number(facts["rows"]), "as_of": formats.day(as_of)}
+        st.markdown(t(f"definitions.served.{kind}", **known))
+        if facts.get("is_fallback"):
+            st.warning(t("definitions.fallback", why=facts["why"]), icon=":material/cloud_off:")
 
 
 def _country(row: Mapping[str, Any]) -> dict[str, str]:

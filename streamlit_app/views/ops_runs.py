@@ -48,7 +48,7 @@ def _runs(zone: str) -> None:
 def _one_run(run: Run, zone: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(run_table.name(run), width="content")
-        run_table.badge(run.state)
+        run_table.badge(run)
     st.caption(run_table.facts(run, zone=zone, now=None))
     if run.state is RunState.RUNNING:
         st.markdown(t("ops_runs.see_above"))
@@ -61,7 +61,7 @@ def _one_run(run: Run, zone: str) -> None:
     for step in run.steps:
         if step.detail:
             with st.expander(t("ops_runs.details_of", step=t(f"common.steps.{step.name}")), icon=":material/list_alt:"):
-                run_table.details(step.detail)
+                run_table.details(run_table.told(step, run))
     _log(run, zone)
 
 

@@ -26,7 +26,7 @@ from pipeline.bigquery import connect  # noqa: E402
 from pipeline.clock import FixedClock  # noqa: E402
 from pipeline.context import StepContext, StepResult  # noqa: E402
 from pipeline.errors import ConfigurationError, DataError, NeopulseError, TransientError  # noqa: E402
-from pipeline.extract.countries import land_country_facts  # noqa: E402
+from pipeline.extract.facts import land_facts  # noqa: E402
 from pipeline.runs.records import StepState  # noqa: E402
 from pipeline.runs.store import RunStore  # noqa: E402
 from pipeline.settings import Settings  # noqa: E402
@@ -120,7 +120,7 @@ class House:
             lambda: store.assert_held(lease),
         )
         try:
-            land_country_facts(settings.home / "landing")
+            land_facts(settings.home / "landing", settings, clock=FixedClock(NOW))
             look(connect(settings), settings, settings.home / "landing", clock=FixedClock(NOW))
             return transform(context, project=self.project)
         finally:

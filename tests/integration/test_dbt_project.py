@@ -16,10 +16,11 @@ import pytest
 
 from pipeline import metrics
 from pipeline.clock import SystemClock
-from pipeline.extract.countries import land_country_facts
+from pipeline.extract.facts import land_facts
 from pipeline.marts import METRICS
+from pipeline.settings import Settings
 from pipeline.sources.files import land
-from pipeline.transform import DBT_PROJECT
+from pipeline.transform import DBT_PROJECT, EXTERNAL_TABLES
 from pipeline.warehouse.duckdb import DuckDBWarehouse
 
 HARD_LOGIC = {
@@ -40,10 +41,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bank = histories.random_bank(7, customers=40, first_day=date(2018, 1, 1), last_day=date(2019, 3, 31))
     histories.write_csv(folder, bank.tables())
     landing = land(folder, candidate / "landing", clock=SystemClock(), progress=lambda _fraction, _text: None)
-    facts = land_country_facts(candidate / "landing")
+    land_facts(candidate / "landing", Settings(home=candidate, _env_file=None), clock=SystemClock())
+    external = {name: candidate / "landing" / f"{name}.parquet" for name in EXTERNAL_TABLES}
     warehouse = DuckDBWarehouse(candidate, project=DBT_PROJECT, memory_limit="1GB", threads=2)
     variables = {"current_bank_day": "2019-04-01", "inactivity_days": 90}
-    warehouse.prepare(landing, external={"external_countries": facts.path}, variables=variables, full_refresh=True)
+    warehouse.prepare(landing, external=external, variables=variables, full_refresh=True)
     command = [
         *(sys.executable, "-m", "dbt.cli.main", "build", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(candidate / "target"), "--log-path", str(candidate / "logs"), "--no-use-colors"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+import builds
 import pytest
 from chain import Asking, Replayed, publish
 from histories import History, write_csv
@@ -179,7 +180,8 @@ def oracle() -> Asking:
 @pytest.fixture(scope="module")
 def pinned_chain(tmp_path_factory: pytest.TempPathFactory) -> Asking:
     folder = write_csv(tmp_path_factory.mktemp("pinned") / "raw", hand_made_bank().tables())
-    return publish(folder, tmp_path_factory.mktemp("home"), inactivity_days=N, as_of=PIN)
+    with builds.building(builds.direct):
+        return publish(folder, tmp_path_factory.mktemp("home"), inactivity_days=N, as_of=PIN)
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import builds
 import oracle
 import pytest
 from chain import Published, Replayed, publish
@@ -61,16 +62,17 @@ def twice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         published = publish(write_csv(folder, tables), home, now=IN_THE_MIDDLE_OF_A_DAY, inactivity_days=30)
         return Twice(published, Replayed(tables, window=30, now=IN_THE_MIDDLE_OF_A_DAY))
     tables = awkward_bank(20190516).tables()
-    published = publish(
-        write_parquet(folder, tables),
-        home,
-        inactivity_days=90,
-        as_of=date(2020, 9, 11),
-        bank_timezone="America/New_York",
-        activity_states="COMPLETED,PENDING",
-        activity_excluded_types="FEE,TAX",
-        activity_minimum_amount=0.01,
-    )
+    with builds.building(builds.direct):
+        published = publish(
+            write_parquet(folder, tables),
+            home,
+            inactivity_days=90,
+            as_of=date(2020, 9, 11),
+            bank_timezone="America/New_York",
+            activity_states="COMPLETED,PENDING",
+            activity_excluded_types="FEE,TAX",
+            activity_minimum_amount=0.01,
+        )
     rule = oracle.Rule(frozenset({"COMPLETED", "PENDING"}), frozenset({"FEE", "TAX"}), Decimal("0.01"))
     return Twice(published, Replayed(tables, window=90, rule=rule, zone="America/New_York", as_of=date(2020, 9, 11)))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import fmean, pvariance
 from typing import Any
 
+import builds
 import duckdb
 import pyarrow as pa
 import pytest
@@ -49,7 +50,8 @@ def bank() -> dict[str, list[dict[str, str]]]:
 
 @pytest.fixture(scope="module")
 def published(bank: dict[str, list[dict[str, str]]], tmp_path_factory: pytest.TempPathFactory) -> Published:
-    return publish(write_csv(tmp_path_factory.mktemp("bank"), bank), tmp_path_factory.mktemp("home"), inactivity_days=N)
+    with builds.building(builds.direct):
+        return publish(write_csv(tmp_path_factory.mktemp("bank"), bank), tmp_path_factory.mktemp("home"), inactivity_days=N)
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +213,8 @@ def test_the_back_test_expects_what_a_version_of_that_day_would_have_said(
     published: Published, bank: dict[str, list[dict[str, str]]], tmp_path: Path
 ) -> None:
     folder = write_csv(tmp_path / "bank", bank)
-    that_day = publish(folder, tmp_path / "home", inactivity_days=N, as_of=CUT)
+    with builds.building(builds.direct):
+        that_day = publish(folder, tmp_path / "home", inactivity_days=N, as_of=CUT)
     assert expected_by_tenth(that_day) == pytest.approx(back_tested(published))
 
 

@@ -86,7 +86,7 @@ def use_steps(monkeypatch: pytest.MonkeyPatch, act: dict[str, NeopulseError | Ex
 
 def test_help_names_every_command_of_the_contract() -> None:
     shown = said(neopulse("--help"))
-    for command in ("demo", "run", "metric", "status", "versions", "rollback", "worker", "app", "check", "generate"):
+    for command in ("demo", "run", "metric", "status", "versions", "rollback", "syncs", "worker", "app", "check", "generate"):
         assert f"\n  {command} " in shown
 
 

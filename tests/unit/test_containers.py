@@ -25,10 +25,32 @@ def test_a_service_runs_without_rights_and_comes_back_by_itself(name: str) -> No
     assert "state:/data" in service["volumes"]
 
 
-def test_the_only_published_port_is_on_the_loopback_address() -> None:
-    ports = [port for service in SERVICES.values() for port in service.get("ports", ())]
-    assert len(ports) == 1
-    assert ports[0].startswith("127.0.0.1:")
+def test_every_published_port_is_on_the_loopback_address_and_n8n_has_none() -> None:
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert set(ports) == {"app", "mailpit"}
+    assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
+
+
+@pytest.mark.parametrize(("name", "profile"), [("n8n", "n8n"), ("mailpit", "demo")])
+def test_what_only_some_want_waits_for_its_profile_and_has_few_rights(name: str, profile: str) -> None:
+    service = SERVICES[name]
+    assert service["profiles"] == [profile]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["healthcheck"]
+    assert service["logging"]["options"]["max-size"]
+    assert ":latest" not in service["image"]
+
+
+def test_n8n_keeps_its_key_and_its_memory_of_sent_mails_on_a_volume() -> None:
+    volumes = SERVICES["n8n"]["volumes"]
+    assert volumes[0] == "n8n:/home/node/.n8n"
+    assert SERVICES["n8n"]["environment"]["N8N_USER_FOLDER"] == "/home/node"  # start.sh keeps the key in .n8n there
+    mounted = PROJECT / volumes[1].split(":")[0]
+    for used in (*SERVICES["n8n"]["entrypoint"], *SERVICES["n8n"]["healthcheck"]["test"]):
+        if used.startswith("/neopulse/"):
+            assert (mounted / used.removeprefix("/neopulse/")).exists()
 
 
 def test_the_image_runs_as_a_numbered_user_and_holds_no_secret() -> None:

@@ -27,6 +27,7 @@ SECRET = 'pat-5f"é/+ 42'  # a quotation mark, a letter beyond ASCII, and what a
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silent."""

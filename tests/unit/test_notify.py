@@ -17,10 +17,13 @@ from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError
 from pipeline.marts import Headline
 from pipeline.metrics import Metric
-from pipeline.notify.event import Event, SyncCounts, failure, success
+from pipeline.notify.delivery import deliver as deliver_letter
+from pipeline.notify.event import Event, Rows, SyncCounts, failure, success
+from pipeline.notify.letter import Letter
 from pipeline.notify.mail import compose, render
 from pipeline.notify.outbox import Outbox
 from pipeline.notify.texts import TEXTS
+from pipeline.runs.holders import Holders
 from pipeline.runs.store import RunStore
 from pipeline.warehouse.publication import TestSummary, Version
 
@@ -67,7 +70,14 @@ HEADLINES = (
 )
 SYNC = SyncCounts("customer_status", "embedded reverse ETL", created=4, updated=3, unchanged=19_422, deleted=2, rejected=1)
 SUCCESS = success(
-    VERSION, HEADLINES, run_id=12, sheet="sheet/neopulse.xlsx", syncs=(SYNC,), links={"app": "http://localhost:8501"}
+    VERSION,
+    HEADLINES,
+    run_id=12,
+    sheet="sheet/neopulse.xlsx",
+    syncs=(SYNC,),
+    rows=Rows(read=2_740_075, rejected=31, written=512),
+    seconds=83.4,
+    links={"app": "http://localhost:8501"},
 )
 ERROR = DataError(
     "2 of 120 tests failed", where="mart_<churn>", safe="Readers still see v0007", next="neopulse run --from transform"
@@ -88,8 +98,9 @@ def store(tmp_path: Path) -> RunStore:
 
 
 def deliver(folder: Path, store: Any, event: Event = SUCCESS, **more: Any) -> Any:
-    outbox = Outbox(folder / "outbox", store, **more)
-    return outbox.deliver(event, sender="np@bank.example", recipients=("a@bank.example", "b@bank.example"), language="en")
+    letter = Letter(event, "np@bank.example", ("a@bank.example", "b@bank.example"), "en")
+    carrier, holders = Outbox(folder / "outbox"), Holders(folder / "holders")
+    return deliver_letter(letter, carrier=carrier, store=store, holders=holders, **more)
 
 
 def test_the_mail_links_to_a_spreadsheet_and_names_a_workbook_by_its_path() -> None:
@@ -125,10 +136,18 @@ def test_both_parts_tell_what_the_figures_rest_on_where_they_went_and_that_they_
         "Version v0007 of run 12. Inactive after 90 days; counted: COMPLETED transactions, not FEE. 118 of 120 tests passed.",
         "sheet/neopulse.xlsx",
         "customer_status (embedded reverse ETL): 4 created, 3 updated, 19,422 unchanged, 2 deleted, 1 rejected",
+        "Rows: 2,740,075 read from the bank, 31 rejected, 512 written to the sheet",
+        "Duration: 1 min 23 s",
         "http://localhost:8501",
     ):
         assert told in mail.text
         assert told in mail.html
+
+
+def test_a_sheet_on_the_web_is_a_link_and_a_file_is_not() -> None:
+    address = "https://docs.google.com/spreadsheets/d/abc"
+    assert f'<a href="{address}">' in render(dataclasses.replace(SUCCESS, sheet=address), "en").html
+    assert 'href="sheet' not in render(SUCCESS, "en").html
 
 
 def test_the_banks_own_figures_are_not_called_a_demo() -> None:
@@ -141,6 +160,7 @@ def test_a_failure_says_what_where_what_is_safe_and_what_to_do() -> None:
     assert mail.subject == "neopulse: run 12 failed at transform"
     for told in (
         "2 of 120 tests failed",
+        "transform",
         "Readers still see v0007",
         "neopulse run --from transform",
         "Readers still see version v0007",
@@ -219,19 +239,21 @@ def test_a_failure_is_told_once_a_run_and_step(tmp_path: Path, store: RunStore) 
     ).is_new
 
 
-def test_a_crash_before_the_mail_was_noted_down_writes_the_same_mail_again(tmp_path: Path, store: RunStore) -> None:
-    class Crashing:
-        reserve = store.reserve
+def test_a_crash_before_the_mail_was_noted_down_writes_the_same_mail_again(
+    tmp_path: Path, store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
 
-        def delivered(self, *_: object, **__: object) -> None:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        deliver(tmp_path, Crashing())
+    with monkeypatch.context() as crashing:
+        crashing.setattr(store, "delivered", crash)
+        with pytest.raises(KeyboardInterrupt):
+            deliver(tmp_path, store)
     (path,) = (tmp_path / "outbox").iterdir()
     before = path.read_bytes()
     assert [delivery.key for delivery in store.waiting()] == [path.stem]
-    assert deliver(tmp_path, store).is_new
+    later = dataclasses.replace(SUCCESS, run_id=13, seconds=999.0)  # the run that takes up the work tells it as it was noted down
+    assert deliver(tmp_path, store, later).is_new
     assert path.read_bytes() == before
     assert store.waiting() == []
 
@@ -250,7 +272,14 @@ def test_the_event_is_plain_json_for_another_service() -> None:
     content = json.loads(json.dumps(SUCCESS.to_json()))
     assert (content["key"], content["status"], content["as_of"]) == ("v0007-20190517T041230Z", "success", "2019-05-15")
     assert content["headline"][3]["low"] == 0.0472
+    assert [figure["change"] for figure in content["headline"]] == [345.0, None, None, pytest.approx(-0.0038)]
+    assert (content["rows"], content["seconds"]) == ({"read": 2_740_075, "rejected": 31, "written": 512}, 83.4)
     assert json.loads(json.dumps(FAILURE.to_json()))["failure"]["next"] == "neopulse run --from transform"
+
+
+@pytest.mark.parametrize("event", [SUCCESS, FAILURE], ids=["success", "failure"])
+def test_an_event_comes_back_out_of_its_json_as_it_was(event: Event) -> None:
+    assert Event.from_json(json.loads(json.dumps(event.to_json()))) == event
 
 
 def test_sync_counts_are_taken_out_of_a_steps_details() -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import builds
 import chain
 import pyarrow as pa
 import pytest
@@ -36,7 +37,8 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A NEOPULSE_HOME with one published version of a small demo bank."""
     folder = tmp_path_factory.mktemp("bank")
     generate(folder / "raw", transactions=20_000, seed=7)
-    chain.publish(folder / "raw", folder / "home", as_of=LAST_DAY)
+    with builds.building(builds.direct):
+        chain.publish(folder / "raw", folder / "home", as_of=LAST_DAY)
     return folder / "home"
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import openpyxl
 import pyarrow as pa
 import pytest
@@ -16,16 +17,32 @@ from hypothesis import strategies as st
 
 from pipeline import spreadsheets
 from pipeline.clock import FixedClock
-from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
-from pipeline.reverse_etl.base import Sync, SyncResult
-from pipeline.reverse_etl.embedded import EmbeddedReverseETL
-from pipeline.reverse_etl.registry import read_syncs
+from pipeline.errors import DataError, InterruptedRunError, PermanentError
+from pipeline.reverse_etl.base import SyncResult
+from pipeline.reverse_etl.embedded import EmbeddedReverseETL, Surroundings
+from pipeline.reverse_etl.plan import Plan
+from pipeline.reverse_etl.snapshots import Snapshots
+from pipeline.reverse_etl.syncs import Destination, RunFacts, Sync
 from pipeline.runs.store import RunStore
 
 SCHEMA = pa.schema([("user_id", pa.string()), ("plan", pa.string()), ("lapses", pa.int64()), ("since", pa.date32())])
-CUSTOMERS = Sync("customers", "sync_customers", "user_id", "Customers", "mirror", "someone", "what it is for")
-LAPSED = Sync("lapsed", "sync_lapsed", "user_id", "Lapsed", "mirror", "someone", "what it is for")
+CUSTOMERS = Sync(
+    name="customers",
+    source="sync_customers",
+    key="user_id",
+    destination=Destination("tab", "Customers"),
+    mode="mirror",
+    owner="someone",
+    description="what it is for",
+)
+LAPSED = replace(CUSTOMERS, name="lapsed", source="sync_lapsed", destination=Destination("tab", "Lapsed"))
 DAY = date(2019, 5, 1)
+FACTS = RunFacts(7, "v0003", date(2019, 5, 16), datetime(2019, 5, 17, 6, tzinfo=UTC))
+
+
+def no_caller(sync: Sync) -> Any:
+    pytest.fail(f"{sync.name} called an address")
+
 
 Row = tuple[Any, ...]
 
@@ -45,11 +62,26 @@ class Bank:
     def read(self, mart: str) -> pa.Table:
         return pa.Table.from_pylist([dict(zip(SCHEMA.names, values, strict=True)) for values in self.marts[mart]], SCHEMA)
 
-    def run(self, *, guard: Callable[[], None] = lambda: None, store: Any = None) -> tuple[SyncResult, ...]:
-        results = EmbeddedReverseETL(self.path, store or self.store, guard=guard).run((CUSTOMERS, LAPSED), self.read)
-        for result, mart in zip(results, ("sync_customers", "sync_lapsed"), strict=True):
-            assert result.rows_in == len(self.marts[mart])
+    def engine(self, *syncs: Sync, store: Any = None, **more: Any) -> EmbeddedReverseETL:
+        folder, store = self.path.parent, store or self.store
+        around = {"read": self.read, "folder": folder, "snapshots": folder.parent / "syncs", "store": store, **more}
+        return EmbeddedReverseETL(syncs, Surroundings(facts=FACTS, **{"caller": no_caller, **around}))
+
+    def run(self, *syncs: Sync, approved: str | None = None, **more: Any) -> tuple[SyncResult, ...]:
+        syncs = syncs or (CUSTOMERS, LAPSED)
+        results = self.engine(*syncs, **more).run(approved=approved)
+        for sync, result in zip(syncs, results, strict=True):
+            assert result.rows_in == len(self.marts[sync.source])
         return results
+
+    def plan(self, sync: Sync = CUSTOMERS, **more: Any) -> Plan:
+        return self.engine(sync, **more).plans()[0]
+
+    def known(self, sync: str = "customers") -> set[str]:
+        """The keys of which the next run will know that they were sent."""
+        connection = duckdb.connect()
+        Snapshots(self.path.parent.parent / "syncs", self.store).load(connection, sync, f"tab:{sync.capitalize()}")
+        return {key for (key,) in connection.execute("select key from sent").fetchall()}
 
     def tab(self, name: str = "Customers") -> list[Row]:
         return list(openpyxl.load_workbook(self.path)[name].iter_rows(values_only=True))
@@ -85,7 +117,7 @@ class Notes:
 
 
 def counts(result: SyncResult) -> tuple[int, int, int, int, int]:
-    return (result.created, result.updated, result.unchanged, result.deleted, result.rejected)
+    return (result.created, result.updated, result.unchanged, result.deleted, result.rejected + result.invalid)
 
 
 def test_the_first_run_creates_every_row_in_a_tab_of_its_own(bank: Bank) -> None:
@@ -111,7 +143,7 @@ def test_the_second_run_changes_nothing_and_leaves_the_file_alone(bank: Bank) ->
 
 def test_an_unchanged_run_does_not_even_read_the_file(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     bank.run()
-    monkeypatch.setattr("pipeline.reverse_etl.embedded.load_workbook", lambda *_, **__: pytest.fail("the file was read"))
+    monkeypatch.setattr("pipeline.reverse_etl.workbook.load_workbook", lambda *_, **__: pytest.fail("the file was read"))
     assert counts(bank.run()[0]) == (0, 0, 3, 0, 0)
 
 
@@ -119,8 +151,8 @@ def test_rows_are_created_updated_left_and_deleted_by_key(bank: Bank) -> None:
     bank.run()
     bank.marts["sync_customers"] = [row("4"), row("3"), row("2", "PREMIUM", 1)]
     assert counts(bank.run()[0]) == (1, 1, 1, 1, 0)
-    assert [values[:3] for values in bank.tab()[1:]] == [("2", "PREMIUM", 1), ("3", "STANDARD", 0), ("4", "STANDARD", 0)]
-    assert bank.store.sent_rows("customers").keys() == {"2", "3", "4"}
+    assert {values[:3] for values in bank.tab()[1:]} == {("2", "PREMIUM", 1), ("3", "STANDARD", 0), ("4", "STANDARD", 0)}
+    assert bank.known() == {"2", "3", "4"}
 
 
 def test_rows_columns_and_tabs_of_other_people_stay(bank: Bank) -> None:
@@ -231,19 +263,18 @@ def test_a_mart_without_one_row_to_send_deletes_nothing(bank: Bank, rows: list[R
     with pytest.raises(DataError, match=f"would delete all {doomed} sent before"):
         bank.run()
     assert bank.path.read_bytes() == before
-    assert len(bank.store.sent_rows("customers")) == 3
+    assert len(bank.known()) == 3
 
 
 def test_a_list_that_may_be_empty_is_emptied_of_what_was_sent_but_not_by_faulty_rows(bank: Bank) -> None:
     bank.run()
     bank.edit(lambda workbook: workbook["Lapsed"].append(["77", "their own"]))
-    engine = EmbeddedReverseETL(bank.path, bank.store)
     winback = replace(LAPSED, may_be_empty=True)
     bank.marts["sync_lapsed"] = [row(None)]
     with pytest.raises(DataError, match="would delete all 1 sent before"):
-        engine.run((winback,), bank.read)
+        bank.run(winback)
     bank.marts["sync_lapsed"] = []
-    assert counts(engine.run((winback,), bank.read)[0]) == (0, 0, 0, 1, 0)
+    assert counts(bank.run(winback)[0]) == (0, 0, 0, 1, 0)
     assert [values[0] for values in bank.tab("Lapsed")] == ["user_id", "77"]
 
 
@@ -265,9 +296,9 @@ def test_a_crash_between_the_file_and_the_note_repairs_itself(bank: Bank) -> Non
     with pytest.raises(KeyboardInterrupt):
         bank.run(store=Crashing())
     assert bank.keys_in_tab() == ["1", "4"]
-    assert bank.store.sent_rows("customers").keys() == {"1", "2", "3"}
+    assert bank.known() == {"1", "2", "3"}
     assert counts(bank.run()[0]) == (0, 0, 2, 0, 0)
-    assert bank.store.sent_rows("customers").keys() == {"1", "4"}
+    assert bank.known() == {"1", "4"}
     bank.marts["sync_customers"] = [row("4")]
     assert counts(bank.run()[0]) == (0, 0, 1, 1, 0)
 
@@ -277,11 +308,11 @@ def test_a_run_that_lost_its_lease_leaves_file_and_notes_as_they_were(bank: Bank
         raise InterruptedRunError("lost")
 
     bank.run()
-    before, sent = bank.path.read_bytes(), bank.store.sent_rows("customers")
+    before, sent = bank.path.read_bytes(), bank.known()
     bank.marts["sync_customers"] = [row("5")]
     with pytest.raises(InterruptedRunError):
         bank.run(guard=lost)
-    assert (bank.path.read_bytes(), bank.store.sent_rows("customers")) == (before, sent)
+    assert (bank.path.read_bytes(), bank.known()) == (before, sent)
     assert [path.name for path in bank.path.parent.iterdir()] == ["crm.xlsx"]
 
 
@@ -290,7 +321,7 @@ def test_a_file_that_lost_rows_on_the_way_is_not_put_in_place(bank: Bank, monkey
     with pytest.raises(PermanentError, match="Customers was not written whole: 3 rows instead of 4"):
         bank.run()
     assert list(bank.path.parent.iterdir()) == []
-    assert bank.store.sent_rows("customers") == {}
+    assert bank.known() == set()
 
 
 def test_a_file_that_is_no_workbook_is_named_and_left(bank: Bank) -> None:
@@ -321,9 +352,8 @@ def test_a_text_that_looks_like_a_formula_is_sent_as_text(bank: Bank) -> None:
 
 
 def test_a_mart_without_the_key_is_refused(bank: Bank) -> None:
-    no_key = Sync("customers", "sync_customers", "id", "Customers", "mirror", "someone", "what it is for")
     with pytest.raises(DataError, match="has no column id"):
-        EmbeddedReverseETL(bank.path, bank.store).run((no_key,), bank.read)
+        bank.run(replace(CUSTOMERS, key="id"))
 
 
 KEYS = st.sampled_from([None, "1", "2", "3", "4", "5", "6", "7", "8"])
@@ -348,7 +378,7 @@ def test_after_any_history_the_tab_holds_the_mart_and_the_rows_of_other_people(
             continue
         result = bank.run()[0]
         expected = {key: values for key, values in expected.items() if key in keys} | sendable
-        assert result.rejected == len(rows) - len(sendable)
+        assert (result.invalid, result.rejected) == (len(rows) - len(sendable), 0)
         assert counts(bank.run()[0])[:2] == (0, 0)
         found = {values[0]: values[1:3] for values in bank.tab()[1:] if values[0] is not None and "their" not in values[0]}
         assert found == {key: (values[1].replace("\r", "\n"), values[2]) for key, values in expected.items()}
@@ -357,36 +387,3 @@ def test_after_any_history_the_tab_holds_the_mart_and_the_rows_of_other_people(
             bank.edit(lambda workbook: workbook["Customers"].insert_rows(2))
             bank.edit(lambda workbook, number=theirs: workbook["Customers"].__setitem__("A2", f"their {number}"))
             theirs += 1
-
-
-def test_the_shipped_syncs_are_two_mirrors_with_an_owner() -> None:
-    syncs = {sync.name: sync for sync in read_syncs()}
-    assert {name: (sync.mart, sync.key, sync.mode, sync.may_be_empty) for name, sync in syncs.items()} == {
-        "customer_status": ("sync_customer_status", "user_id", "mirror", False),
-        "lapsed_customers": ("sync_lapsed_customers", "user_id", "mirror", True),
-    }
-    assert all(sync.owner and sync.description for sync in syncs.values())
-
-
-GOOD = "{mart: sync_a, key: id, tab: A, mode: mirror, owner: o, description: d}"
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("", "cannot be read"),
-        ("syncs: [", "cannot be read"),
-        (f"syncs: {{a: {GOOD.replace('key: id', 'keys: id')}}}", "a has the entry keys, which means nothing"),
-        (f"syncs: {{a: {GOOD.replace('owner: o, ', '')}}}", "a lacks the entry owner"),
-        (f"syncs: {{a: {GOOD.replace('mirror', 'append')}}}", "a has the mode append"),
-        (f"syncs: {{a: {GOOD.replace('owner', 'may_be_empty: perhaps, owner')}}}", "neither true nor false"),
-        (f"syncs: {{a: {GOOD.replace('tab: A', 'tab: A/B')}}}", "a tab name that a workbook cannot have: A/B"),
-        (f"syncs: {{a: {GOOD}, b: {GOOD}}}", "a and b have the same tab"),
-    ],
-)
-def test_a_faulty_list_of_syncs_names_the_entry_to_mend(tmp_path: Path, text: str, told: str) -> None:
-    path = tmp_path / "syncs.yml"
-    path.write_text(text)
-    with pytest.raises(ConfigurationError, match=r"syncs\.yml") as caught:
-        read_syncs(path)
-    assert told in str(caught.value)

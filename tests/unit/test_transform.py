@@ -21,6 +21,7 @@ from pipeline import files, metrics
 from pipeline.clock import FixedClock
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
+from pipeline.extract.exchange_rates import COLUMNS as RATES
 from pipeline.runs.records import StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -31,6 +32,7 @@ from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Publications, UntestedError
 
 NOW = datetime(2019, 5, 16, 22, 30, tzinfo=UTC)  # 17 May in Paris
+FACTS = {"country_facts": {"service": "shipped snapshot", "rows": 1, "as_of": "2026-07-21"}}
 PROJECT_FILE = """
 name: neopulse
 version: "1.0.0"
@@ -109,6 +111,8 @@ class House:
         }
         pa.parquet.write_table(pa.table(columns), landing / "users.parquet")
         pa.parquet.write_table(pa.table({"alpha_2": ["FR"], "population": [68]}), landing / "external_countries.parquet")
+        (landing / "external_facts.json").write_text(json.dumps(FACTS))
+        pa.parquet.write_table(RATES.empty_table(), landing / "external_exchange_rates.parquet")
         table = LandedTable("users", (Fingerprint.of(landing / "users.parquet"),), len(users), tuple(columns))
         Landing("files", NOW, {"users": table}).write(landing)
 
@@ -165,8 +169,9 @@ def test_a_build_whose_tests_hold_becomes_a_version_with_all_it_needs(house: Hou
     assert (version.tests.passed, version.tests.warned, version.tests.total) == (2, 1, 3)
     assert (result.service, result.rows_in, result.rows_out) == ("duckdb", 3, 4)
     assert sorted(path.name for path in version.folder.iterdir()) == [
-        *("metrics.json", "models.json", "published.duckdb", "tests.json", "timings.json", "version.json")
+        *("external_facts.json", "metrics.json", "models.json", "published.duckdb", "tests.json", "timings.json", "version.json")
     ]
+    assert json.loads((version.folder / "external_facts.json").read_text()) == FACTS
     assert list((house.home / "candidates").iterdir()) == []
     _holds_what_readers_may_see(version.database)
     _tells_about_tests_models_and_metrics(version.folder)

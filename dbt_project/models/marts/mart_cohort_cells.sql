@@ -7,15 +7,13 @@
     ) }}",
 ) }}
 
-with customer_days as (select * from {{ ref('fct_customer_days') }}),
-
-customers as (select * from {{ ref('dim_customers') }}),
+with customers as (select * from {{ ref('dim_customers') }}),
 
 active_periods as (
     {%- for grain in ['month', 'week'] %}
     {%- set period = month_start if grain == 'month' else week_start %}
     select distinct customer_key, '{{ grain }}' as grain, {{ period('activity_date') }} as period_start
-    from customer_days
+    from {{ ref('fct_customer_days') }}
     where activity_date >= {{ period(cubes_changed_from()) }}
     {{ 'union all' if not loop.last }}
     {%- endfor %}

@@ -1,23 +1,33 @@
 -- grain: one row per row of the bank's transactions that this run reads, usable or not
 with source as (select * from {{ source('bank', 'transactions') }}),
 
-parsed as (
+-- each text is converted once here: DuckDB would do it again in every branch of a case
+converted as (
     select
         source.*,
-        {{ transaction_key_of_text('transaction_id') }} as transaction_key,
-        {{ customer_key_of_text('user_id') }} as customer_key,
+        {{ try_convert(transaction_digits('transaction_id'), dbt.type_bigint()) }} as transaction_number,
+        {{ try_convert(user_digits('user_id'), dbt.type_bigint()) }} as user_number,
         nullif(upper(trim(transactions_type)), '') as transaction_type,
         nullif(upper(trim(transactions_state)), '') as transaction_state,
-        {{ read_moment('created_date') }} as created_at,
+        {{ read_plain_moment('created_date') }} as plain_moment,
         {{ read_money('amount_usd') }} as money,
     from source
+),
+
+identified as (
+    select
+        *,
+        {{ transaction_key_of_text('transaction_id', 'transaction_number') }} as transaction_key,
+        {{ customer_key_of_text('user_id', 'user_number') }} as customer_key,
+        {{ read_moment('created_date', 'plain_moment') }} as created_at,
+    from converted
 ),
 
 dated as (
     select
         *,
         {{ bank_day('created_at') }} as transaction_date,
-    from parsed
+    from identified
 ),
 
 judged as (

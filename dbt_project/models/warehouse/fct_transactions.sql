@@ -1,27 +1,23 @@
 -- grain: one row per transaction_id that can be used, whatever its state
 {{ config(materialized='view') }}
 
-with transactions as (
-    select * {{ without('rejection_reason', 'rejected_row') }}
-    from {{ ref('typed_transactions') }}
-    where rejection_reason is null
-),
-
-repeated as (select * from {{ ref('repeated_transactions') }}),
+-- the large table is named wherever it is read: DuckDB would keep all of a CTE that is read twice
+with repeated as (select * from {{ ref('repeated_transactions') }}),
 
 single as (
-    select *
-    from transactions
-    where transaction_key not in (select transaction_key from repeated)
+    select * {{ without('rejection_reason', 'rejected_row') }}
+    from {{ ref('typed_transactions') }}
+    where rejection_reason is null and transaction_key not in (select transaction_key from repeated)
 ),
 
 -- of identifiers that share a hash with a repeated one
 mistaken as (
-    select transactions.*
-    from transactions
-    where transactions.transaction_key < 0
-        and transactions.transaction_key in (select transaction_key from repeated)
-        and transactions.transaction_id_text not in (select transaction_id from repeated)
+    select * {{ without('rejection_reason', 'rejected_row') }}
+    from {{ ref('typed_transactions') }}
+    where rejection_reason is null
+        and transaction_key < 0
+        and transaction_key in (select transaction_key from repeated)
+        and transaction_id_text not in (select transaction_id from repeated)
 ),
 
 first_copies as (

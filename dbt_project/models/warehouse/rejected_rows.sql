@@ -3,8 +3,6 @@ with transactions as (select * from {{ ref('typed_transactions') }} where reject
 
 repeated as (select * from {{ ref('repeated_transactions') }} where rejection_reason is not null),
 
-usable as (select * from {{ ref('fct_transactions') }}),
-
 customers as (select * from {{ ref('dim_customers') }}),
 
 accounts as (select * from {{ ref('customer_accounts') }}),
@@ -23,7 +21,9 @@ customers_in_doubt as (
 ),
 
 doubtful as (
-    select {{ transaction_id('usable') }} as transaction_id, doubt as reason from usable where doubt is not null
+    select {{ transaction_id('usable') }} as transaction_id, doubt as reason
+    from {{ ref('fct_transactions') }} as usable
+    where doubt is not null
     union all
     select
         {{ transaction_id('usable') }},
@@ -31,7 +31,7 @@ doubtful as (
             when not customers_in_doubt.has_user_row then 'customer_without_user_row'
             when usable.transaction_date < customers_in_doubt.declared_opening_date then 'before_account_opening'
         end,
-    from usable
+    from {{ ref('fct_transactions') }} as usable
     inner join customers_in_doubt on usable.customer_key = customers_in_doubt.customer_key
     where usable.doubt is null
 ),

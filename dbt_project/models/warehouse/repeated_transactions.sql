@@ -1,33 +1,33 @@
 -- grain: one row per row whose transaction_id stands more than once; copy 1 is the one that counts
 {{ config(pre_hook="{{ neopulse.remember('repeated_transactions', 'transaction_key, transaction_date, copy_number') }}") }}
 
-with transactions as (
-    select * {{ without('rejection_reason', 'rejected_row') }}
+-- the large table is named wherever it is read: DuckDB would keep all of a CTE that is read twice
+-- few of 32 neighbouring numbers are looked at one by one: those of which fewer are different than there are
+with crowded as (
+    select {{ bucket('transaction_key') }} as bucket
     from {{ ref('typed_transactions') }}
     where rejection_reason is null
-),
-
--- few of 32 neighbouring numbers are looked at one by one: those of which fewer are different than there are
-crowded as (
-    select {{ bucket('transaction_key') }} as bucket
-    from transactions
     group by {{ bucket('transaction_key') }}
     having count(*) > bit_count(bit_or({{ bit_in_bucket('transaction_key') }}))
 ),
 
 repeated_keys as (
     select transaction_key
-    from transactions
+    from {{ ref('typed_transactions') }}
+    where rejection_reason is null
     {%- if builds_on_the_last_run() %}
     -- what was not repeated and has no row in a changed part is not repeated now
-    where transaction_key in (
-        select transactions.transaction_key
-        from transactions
-        inner join {{ source('bank', 'changed_parts') }} as changed_parts on transactions.source_part = changed_parts.source_part
-    )
-        or transaction_key in (select transaction_key from {{ before('repeated_transactions') }})
+        and (
+            transaction_key in (
+                select typed.transaction_key
+                from {{ ref('typed_transactions') }} as typed
+                inner join {{ source('bank', 'changed_parts') }} as changed_parts on typed.source_part = changed_parts.source_part
+                where typed.rejection_reason is null
+            )
+            or transaction_key in (select transaction_key from {{ before('repeated_transactions') }})
+        )
     {%- else %}
-    where {{ bucket('transaction_key') }} in (select bucket from crowded)
+        and {{ bucket('transaction_key') }} in (select bucket from crowded)
     {%- endif %}
     group by transaction_key
     having count(*) > 1
@@ -35,10 +35,11 @@ repeated_keys as (
 
 described as (
     select
-        transactions.*,
-        {{ transaction_id('transactions') }} as transaction_id,
-    from transactions
-    inner join repeated_keys on transactions.transaction_key = repeated_keys.transaction_key
+        typed.* {{ without('rejection_reason', 'rejected_row') }},
+        {{ transaction_id('typed') }} as transaction_id,
+    from {{ ref('typed_transactions') }} as typed
+    inner join repeated_keys on typed.transaction_key = repeated_keys.transaction_key
+    where typed.rejection_reason is null
 ),
 
 -- copies that agree in all that a figure is made of are exact

@@ -1,0 +1,205 @@
+"""Step 4 put together: the arm that the settings ask for, with what it needs from the run, the store and the version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pipeline.clock import Clock
+from pipeline.errors import ConfigurationError
+from pipeline.http import Explain, Patience, Service
+from pipeline.marts import reader
+from pipeline.reverse_etl import http_batches
+from pipeline.reverse_etl.census import SERVICE as CENSUS
+from pipeline.reverse_etl.census import Census, CensusSync
+from pipeline.reverse_etl.census_api import CensusAPI
+from pipeline.reverse_etl.embedded import SERVICE as EMBEDDED
+from pipeline.reverse_etl.embedded import WORKBOOK, EmbeddedReverseETL, Surroundings
+from pipeline.reverse_etl.registry import SYNCS, read_syncs
+from pipeline.reverse_etl.syncs import RunFacts, Sync
+from pipeline.reverse_etl.tables import KeyedRows
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
+from pipeline.warehouse.publication import Version
+
+if TYPE_CHECKING:
+    from pipeline.reverse_etl.base import ReverseETL
+
+TARGET = "Census sync run"  # of the deliveries that remember what was triggered
+CANCEL_SECONDS = 30.0
+
+Progress = Callable[[float | None, str], None]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """What both arms need. `tabs` are those of a spreadsheet service; without it tabs are those of a workbook.
+
+    `look` and `guard` raise InterruptedRunError once the run is to end; `first_run_id` is the run that this one resumes, or
+    itself: what it triggered at Census is taken up instead of triggered again.
+    """
+
+    settings: Settings
+    store: RunStore
+    clock: Clock
+    version: Version
+    run_id: int = 0
+    first_run_id: int = 0
+    look: Callable[[], None] = lambda: None
+    guard: Callable[[], None] = lambda: None
+    progress: Progress = lambda _fraction, _text: None
+    tabs: KeyedRows | None = field(default=None)
+
+    @property
+    def service(self) -> str:
+        """Which arm serves."""
+        return CENSUS if self.settings.reverse_etl == "census" else EMBEDDED
+
+    def arm(self) -> ReverseETL:
+        """The arm that the settings ask for."""
+        return self._census() if self.settings.reverse_etl == "census" else self.embedded(declared(self.settings))
+
+    def embedded(self, syncs: Sequence[Sync]) -> EmbeddedReverseETL:
+        """The embedded engine, for some syncs."""
+        home, version = self.settings.home, self.version
+        return EmbeddedReverseETL(
+            syncs,
+            Surroundings(
+                read=reader(version).relation,
+                folder=destinations(self.settings),
+                snapshots=home / "syncs",
+                store=self.store,
+                facts=RunFacts(self.run_id, version.name, version.as_of, version.published_at),
+                caller=lambda sync: caller(sync, self.settings.tokens_of_syncs, clock=self.clock, look=self.look),
+                tabs=self.tabs,
+                guard=self.guard,
+                look=self.look,
+                progress=self.progress,
+            ),
+        )
+
+    def _census(self) -> Census:
+        settings = self.settings
+        return Census(
+            census_syncs(settings),
+            census_api(settings, self.clock, look=self.look),
+            cancelling=census_api(settings, self.clock, patience=Patience(deadline_seconds=CANCEL_SECONDS)),
+            memory=Triggered(self.store, self.first_run_id),
+            clock=self.clock,
+            look=self.look,
+            progress=self.progress,
+            deadline_seconds=settings.census_deadline_seconds,
+            full=settings.census_full_sync,
+        )
+
+
+class Triggered:
+    """What a run of the chain triggered at Census, kept in the run store."""
+
+    def __init__(self, store: RunStore, run_id: int) -> None:
+        self._store = store
+        self._run_id = run_id
+
+    def recall(self, sync: CensusSync) -> str | None:
+        """The run at Census that an earlier attempt triggered."""
+        known = self._store.delivery(self._key(sync))
+        return known.location if known is not None and known.location else None
+
+    def note(self, sync: CensusSync, run: str) -> None:
+        """Remember a run at Census."""
+        self._store.reserve(self._key(sync), TARGET, {"sync": sync.name})
+        self._store.delivered(self._key(sync), location=run)
+
+    def _key(self, sync: CensusSync) -> str:
+        return f"census-{sync.id}-run-{self._run_id}"
+
+
+def declared(settings: Settings) -> tuple[Sync, ...]:
+    """The syncs of the file that the settings name; raises ConfigurationError where a token that one names is not set."""
+    syncs = read_syncs(settings.syncs or SYNCS)
+    for sync in syncs:
+        if sync.destination.token and sync.destination.token not in settings.tokens_of_syncs:
+            raise ConfigurationError(
+                f"The sync {sync.name} names the token {sync.destination.token}, which NEOPULSE_SYNC_TOKENS does not have",
+                where=f"{settings.syncs or SYNCS}: {sync.name}: {sync.destination.kind}.token",
+                safe="Nothing was sent",
+                next="add it to NEOPULSE_SYNC_TOKENS, then neopulse check",
+            )
+    return syncs
+
+
+def census_syncs(settings: Settings) -> tuple[CensusSync, ...]:
+    """The syncs to run at Census; one without a name is called by its id."""
+    parts = (each.rpartition("=") for each in settings.census_syncs)
+    return tuple(CensusSync(name or number, number) for name, _, number in parts)
+
+
+def census_api(
+    settings: Settings, clock: Clock, *, look: Callable[[], None] = lambda: None, patience: Patience | None = None
+) -> CensusAPI:
+    """Census as the settings describe it."""
+    return CensusAPI(
+        settings.census_token.get_secret_value(),
+        address=settings.census_address,
+        version=settings.census_api,
+        clock=clock,
+        look=look,
+        patience=patience,
+    )
+
+
+def caller(
+    sync: Sync,
+    tokens: Mapping[str, str],
+    *,
+    clock: Clock,
+    look: Callable[[], None] = lambda: None,
+    patience: Patience | None = None,
+    explain: Explain | None = None,
+) -> tuple[Service, str]:
+    """What carries requests to a sync's address, and the path behind its host."""
+    parts = urlsplit(sync.destination.name)
+    token = tokens.get(sync.destination.token, "")
+    service = Service(
+        f"The destination of {sync.name}",
+        f"{parts.scheme}://{parts.netloc}",
+        clock=clock,
+        headers={"Authorization": f"Bearer {token}"} if token else None,
+        secrets=(token,),
+        patience=patience,
+        explain=explain or http_batches.explain(sync),
+        look=look,
+    )
+    return service, sync.destination.name.partition(parts.netloc)[2] or "/"
+
+
+def destinations(settings: Settings) -> Path:
+    """The folder of the workbook and the CSV files."""
+    return settings.home / "destinations"
+
+
+def location(settings: Settings) -> str:
+    """Where the rows went, in a few words."""
+    if settings.reverse_etl == "census":
+        return settings.census_address
+    kinds = {sync.destination.kind for sync in declared(settings)}
+    return str(destinations(settings) / WORKBOOK if "tab" in kinds else destinations(settings))
+
+
+def in_words(settings: Settings) -> str:
+    """What step 4 would do, in one line; reads no service."""
+    if settings.reverse_etl == "census":
+        names = ", ".join(sync.name for sync in census_syncs(settings))
+        return f"run {names} at {settings.census_address} (API {settings.census_api})"
+    parts = [f"{sync.name} to {_place_in_words(sync, settings)} ({sync.mode})" for sync in declared(settings)]
+    return "bring " + ", ".join(parts)
+
+
+def _place_in_words(sync: Sync, settings: Settings) -> str:
+    kind, name = sync.destination.kind, sync.destination.name
+    if kind == "tab":
+        return f"the tab {name} of {destinations(settings) / WORKBOOK}"
+    return str(destinations(settings) / name) if kind == "csv" else f"an address of {urlsplit(name).hostname}"

@@ -1,0 +1,299 @@
+"""Step 4 as a run does it, as a person does it by hand, and as `neopulse check` sees it: either arm, on a published version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import openpyxl
+import pytest
+from click.testing import CliRunner, Result
+from stand_ins.address.server import Destination as AddressStandIn
+from stand_ins.address.server import running as address_running
+from stand_ins.census.machine import Plan
+from stand_ins.census.server import PERSONAL_TOKEN, WORKSPACE_KEY
+from stand_ins.census.server import Census as CensusStandIn
+from stand_ins.census.server import running as census_running
+
+from pipeline import activation_checks, cli
+from pipeline.checks import settings_in_force
+from pipeline.clock import FixedClock
+from pipeline.errors import ConfigurationError
+from pipeline.runner import Order, Runner
+from pipeline.runs.holders import Holders
+from pipeline.runs.records import Run, RunState
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings, load
+from pipeline.steps import planned_act
+from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary, Version
+
+NOW = datetime(2026, 11, 25, 6, tzinfo=UTC)
+TOKEN = "crm-s3cr3t-token"
+
+
+@dataclass
+class House:
+    """One home with a published version of some customers, and what a run needs."""
+
+    home: Path
+    clock: FixedClock
+    monkeypatch: pytest.MonkeyPatch
+    runs: int = 0
+
+    @property
+    def store(self) -> RunStore:
+        return RunStore.open(f"sqlite:///{self.home / 'run_store.db'}", clock=FixedClock(NOW))
+
+    def set(self, **settings: object) -> Settings:
+        for name, value in settings.items():
+            self.monkeypatch.setenv(f"NEOPULSE_{name.upper()}", str(value))
+        return load(None)
+
+    def publish(self, customers: int) -> Version:
+        """A version whose customers are numbered."""
+        self.runs += 1
+        folder = self.home / "candidates" / str(self.runs)
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text("[]")
+        with duckdb.connect(folder / "published.duckdb") as connection:
+            connection.execute("create schema marts")
+            rows = f"select i::varchar as user_id, 'FR' as country from range({customers}) t(i)"
+            connection.execute(f"create table marts.sync_customer_status as {rows}")
+            connection.execute(f"create table marts.sync_lapsed_customers as {rows} limit 2")
+        facts = Facts(
+            run_id=self.runs,
+            as_of=date(2019, 5, 15),
+            source="demo bank",
+            inactivity_days=90,
+            activity_rule="all",
+            bank_timezone="Europe/Paris",
+            tests=TestSummary(1, 0, 0, 1),
+            rows={},
+        )
+        candidate = Candidate(folder, facts, lease_token=self.runs, started_at=NOW)
+        return Publications(self.home, keep=5).publish(candidate, clock=self.clock, guard=lambda: None)
+
+    def activate(self, *, resumes: int | None = None, cancelled: Any = lambda: False, **settings: object) -> Run:
+        runner = Runner(
+            settings=self.set(**settings),
+            store=self.store,
+            publications=Publications(self.home, keep=5),
+            clock=self.clock,
+            holders=Holders(self.home / "holders"),
+            announce_failure=lambda *_: None,
+        )
+        order = Order("cli", "anna", first_step="activate", only_step=True, resumes=resumes)
+        return runner.execute(order, cancelled=cancelled)
+
+    def syncs_yml(self, text: str) -> Path:
+        path = self.home / "syncs.yml"
+        path.write_text(text)
+        self.set(syncs=path)
+        return path
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
+    made = House(tmp_path, FixedClock(NOW), monkeypatch)
+    made.publish(10)
+    return made
+
+
+@pytest.fixture
+def census(house: House) -> Iterator[CensusStandIn]:
+    with census_running(house.clock) as stand_in:
+        stand_in.workspace.add(
+            41, Plan(source_records=100, updated=7, failed=[("5", "no such contact")]), label="Customer status"
+        )
+        house.set(reverse_etl="census", census_token=PERSONAL_TOKEN, census_syncs="status=41", census_address=stand_in.url)
+        yield stand_in
+
+
+@pytest.fixture
+def address() -> Iterator[AddressStandIn]:
+    with address_running() as stand_in:
+        yield stand_in
+
+
+def activate_step(run: Run) -> Mapping[str, Any]:
+    [step] = [step for step in run.steps if step.name == "activate"]
+    return {"service": step.service, "rows_in": step.rows_in, "rows_out": step.rows_out, **step.detail}
+
+
+def neopulse(*arguments: str) -> Result:
+    result = CliRunner().invoke(cli.main, arguments)
+    assert "Traceback" not in result.output
+    return result
+
+
+def test_the_embedded_arm_mirrors_the_shipped_syncs_into_a_workbook(house: House) -> None:
+    told = activate_step(house.activate())
+    assert (told["service"], told["rows_in"], told["rows_out"]) == ("embedded reverse ETL", 12, 12)
+    assert told["location"] == str(house.home / "destinations" / "crm.xlsx")
+    assert [(sync["sync"], sync["created"], sync["invalid"], sync["partial"]) for sync in told["syncs"]] == [
+        ("customer_status", 10, 0, False),
+        ("lapsed_customers", 2, 0, False),
+    ]
+    assert openpyxl.load_workbook(told["location"]).sheetnames == ["Customers", "Lapsed customers"]
+    assert "customer_status to the tab Customers of" in planned_act("activate", load(None))
+
+
+def test_census_serves_where_it_is_asked_to_and_the_run_says_so(house: House, census: CensusStandIn) -> None:
+    told = activate_step(house.activate())
+    assert (told["service"], told["rows_in"], told["rows_out"], told["location"]) == ("Census", 100, 99, census.url)
+    [sync] = told["syncs"]
+    assert (sync["sync"], sync["service"], sync["rejected"], sync["partial"]) == ("status", "Census API v2", 1, True)
+    assert sync["rejects"] == [{"key": "5", "reason": "no such contact"}]
+    assert sync["link"] == f"{census.url}/syncs/41/sync-history"
+    assert planned_act("activate", load(None)) == f"run status at {census.url} (API v2)"
+    assert not (house.home / "destinations").exists()
+
+
+def test_a_resumed_run_takes_up_what_the_first_one_triggered(house: House, census: CensusStandIn) -> None:
+    census.workspace.add(41, Plan(stuck=True))
+    failed = house.activate(census_deadline_seconds=60)
+    assert (failed.state, failed.error_kind) == (RunState.FAILED, "permanent")
+    assert "did not end within 60 s" in (failed.error or "")
+    census.workspace.runs[0].plan = Plan(source_records=100, updated=3)
+    again = house.activate(resumes=failed.id)
+    assert activate_step(again)["syncs"][0]["updated"] == 3
+    assert len(census.workspace.runs) == 1
+    assert house.store.waiting() == []
+
+
+def test_a_run_that_is_cancelled_cancels_at_census(house: House, census: CensusStandIn) -> None:
+    census.workspace.add(41, Plan(stuck=True))
+    run = house.activate(cancelled=lambda: (house.clock.now() - NOW).total_seconds() > 20)
+    assert run.state is RunState.INTERRUPTED
+    assert census.workspace.runs[0].cancelled_at is not None
+
+
+@pytest.mark.parametrize("missing", ["census_token", "census_syncs"])
+def test_census_without_what_it_needs_is_a_setting_to_mend(house: House, census: CensusStandIn, missing: str) -> None:
+    del census
+    with pytest.raises(ConfigurationError, match=f"NEOPULSE_REVERSE_ETL=census needs NEOPULSE_{missing.upper()}"):
+        house.set(**{missing: ""})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("census_address", "http://census.example", "has to be https:// beyond this machine"),
+        ("census_address", "https://u:p@census.example", "is not an address"),
+        ("census_syncs", "status=4/1", "takes id or name=id"),
+        ("sync_tokens", "justatoken", "takes name=token"),
+        ("census_api", "v3", "'v2' or 'v1'"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_without_its_value(house: House, name: str, value: str, told: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"NEOPULSE_{name.upper()}") as caught:
+        house.set(**{name: value})
+    assert told in str(caught.value)
+    assert value not in str(caught.value)
+
+
+def test_no_token_is_shown_by_check(house: House, census: CensusStandIn) -> None:
+    del census
+    shown = str([setting.value for setting in settings_in_force(house.set(sync_tokens=f"crm={TOKEN}"))])
+    assert TOKEN not in shown
+    assert PERSONAL_TOKEN not in shown
+    assert TOKEN not in repr(load(None))
+
+
+def test_check_asks_census_for_each_sync_and_triggers_none(house: House, census: CensusStandIn) -> None:
+    found = activation_checks.found(load(None), clock=house.clock)
+    assert found.startswith("Census API v2 answers: status is Customer status")
+    assert census.workspace.runs == []
+    v1 = house.set(census_api="v1", census_token=WORKSPACE_KEY)
+    assert "retires API v1 on 2027-01-15" in activation_checks.found(v1, clock=house.clock)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [({"census_token": "wrong"}, "refuses with 401"), ({"census_syncs": "status=99"}, "refuses with 404")],
+)
+def test_check_says_what_is_wrong_at_census(house: House, census: CensusStandIn, settings: dict[str, str], told: str) -> None:
+    del census
+    with pytest.raises(ConfigurationError, match=told):
+        activation_checks.found(house.set(**settings), clock=house.clock)
+
+
+SYNCS = """
+syncs:
+  to_crm:
+    mart: sync_customer_status
+    key: user_id
+    http: {{address: "{url}/rows", batch_rows: 4, token: crm}}
+    mode: mirror
+    owner: someone
+    description: to the customer system
+"""
+
+
+def test_check_knocks_at_every_address_and_sends_nothing(house: House, address: AddressStandIn) -> None:
+    path = house.syncs_yml(SYNCS.format(url=address.url))
+    address.token = TOKEN
+    with pytest.raises(ConfigurationError, match="names the token crm, which NEOPULSE_SYNC_TOKENS does not have"):
+        activation_checks.found(load(None), clock=house.clock)
+    with pytest.raises(ConfigurationError, match="The destination of to_crm refuses with 401"):
+        activation_checks.found(house.set(sync_tokens="crm=wrong"), clock=house.clock)
+    assert activation_checks.found(house.set(sync_tokens=f"crm={TOKEN}"), clock=house.clock) == f"1 in {path}: to_crm"
+    assert address.rows == {}
+
+
+def test_a_run_brings_rows_to_an_address_with_its_token(house: House, address: AddressStandIn) -> None:
+    house.syncs_yml(SYNCS.format(url=address.url))
+    address.token = TOKEN
+    told = activate_step(house.activate(sync_tokens=f"other=x,crm={TOKEN}"))
+    assert (told["syncs"][0]["created"], len(address.rows)) == (10, 10)
+    house.publish(12)
+    assert activate_step(house.activate())["syncs"][0]["unchanged"] == 10
+    assert len(address.rows) == 12
+
+
+def test_a_plan_that_would_delete_60_percent_stops_the_run_and_a_person_carries_it_out(house: House) -> None:
+    house.activate()
+    house.publish(4)
+    run = house.activate()
+    assert (run.state, run.error_kind) == (RunState.FAILED, "data")
+    assert "would delete 6 of 10 rows (60.0 %), more than max_delete_percent = 20 allows" in (run.error or "")
+    plan = json.loads(neopulse("syncs", "customer_status", "--json").output)[0]
+    assert plan["counts"]["delete"] == 6
+    assert f"neopulse syncs customer_status --apply {plan['digest']}" in (run.error or "")
+    shown = neopulse("syncs", "customer_status").output
+    assert "delete, for example: 4, 5, 6, 7, 8" in shown
+    assert "stopped by a guard: it would delete 6 of 10 rows" in shown
+    wrong = neopulse("syncs", "customer_status", "--apply", "0" * 16)
+    assert (wrong.exit_code, "is not 0000000000000000 any more" in wrong.output) == (1, True)
+    done = neopulse("syncs", "customer_status", "--apply", plan["digest"])
+    assert (done.exit_code, "6 deleted" in done.output) == (0, True)
+    [audited] = house.store.audit_rows()
+    assert (audited.action, audited.what, audited.before) == ("apply sync plan", "customer_status", {"digest": plan["digest"]})
+    assert house.activate().state is RunState.SUCCEEDED
+    sheet = openpyxl.load_workbook(house.home / "destinations" / "crm.xlsx")["Customers"]
+    assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == ["0", "1", "2", "3"]
+
+
+def test_all_plans_are_shown_and_nothing_is_changed(house: House) -> None:
+    shown = neopulse("syncs").output
+    assert "customer_status: mirror of sync_customer_status to tab Customers" in shown
+    assert "lapsed_customers: mirror of sync_lapsed_customers to tab Lapsed customers" in shown
+    assert not (house.home / "destinations").exists()
+    assert not (house.home / "syncs").exists()
+
+
+def test_wrong_use_of_syncs_is_told(house: House, census: CensusStandIn) -> None:
+    del census
+    asked_of_census = neopulse("syncs")
+    assert (asked_of_census.exit_code, "Census carries out the syncs" in asked_of_census.output) == (2, True)
+    house.set(reverse_etl="embedded")
+    nobody = neopulse("syncs", "nobody")
+    assert (nobody.exit_code, "There is no sync nobody; there are customer_status, lapsed" in nobody.output) == (2, True)
+    assert neopulse("syncs", "--apply", "abc").exit_code == 2

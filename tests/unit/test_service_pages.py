@@ -1,0 +1,86 @@
+"""What the pages Runs and Definitions tell of services: a message that waits, one delivered later, facts that fell back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from letters import SECRET, LastStep, version
+from stand_ins.n8n import N8nStandIn
+from stand_ins.smtp import MailServer
+from streamlit.testing.v1 import AppTest
+
+from pipeline.clock import SystemClock
+from streamlit_app import auth, data
+from streamlit_app.messages import text
+from worker.postman import postman
+
+
+def draw() -> None:
+    from streamlit_app.views import ops_runs
+
+    ops_runs.show()
+
+
+def draw_definitions() -> None:
+    from streamlit_app.views import definitions
+
+    definitions.show()
+
+
+def shown(language: str, draws: Callable[[], None] = draw, **parameters: str) -> str:
+    page = AppTest.from_function(draws, default_timeout=60)
+    page.query_params.update({"lang": language, **parameters})
+    page.run()
+    assert [error.message for error in page.exception] == []
+    return "\n".join(str(element.value) for kind in ("markdown", "caption", "warning", "error") for element in page.get(kind))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_message_that_waits_is_shown_until_it_is_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
+    monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
+    data.in_force.cache_clear()
+    auth._behind_loopback.cache_clear()
+    with MailServer() as server, N8nStandIn(tmp_path, SECRET, server.port) as n8n:
+        house = LastStep(tmp_path, monkeypatch, SystemClock(), n8n_url=n8n.url, n8n_secret=SECRET)
+        n8n.is_published = False
+        house.run()
+        waiting = shown(language)
+        assert text("ops_runs.states.notification_pending", language) in waiting
+        assert text("ops_runs.details.waits_because", language) in waiting
+        n8n.is_published = True
+        postman(house.settings, house.store, house.clock).deliver_next()
+        delivered = shown(language)
+        assert text("ops_runs.states.notification_pending", language) not in delivered
+        assert text("ops_runs.details.waits_because", language) not in delivered
+        assert text("ops_runs.details.delivered_later", language) in delivered
+
+
+COUNTRY = {"country": "FR", "name_en": "France", "name_fr": "France", "customers": 3, "population": 68, "currency": "EUR"}
+FACTS = {
+    "country_facts": {"service": "World Bank, last good answer of 2026-11-20", "rows": 248, "as_of": "2026-11-20"}
+    | {"is_fallback": True, "why": "World Bank answers 503"},
+    "exchange_rates": {"service": "none", "rows": 0, "as_of": None, "new": 0},
+}
+
+
+@pytest.mark.parametrize(("language", "day"), [("en", "20 Nov 2026"), ("fr", "20 nov. 2026")])
+def test_the_definitions_name_what_served_and_which_service_did_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, day: str
+) -> None:
+    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
+    rows = pa.Table.from_pylist([{**COUNTRY, "facts_source": "World Bank", "facts_as_of": version().as_of}])
+    monkeypatch.setattr(data, "published", version)
+    monkeypatch.setattr(data, "relation", lambda _name: rows)
+    monkeypatch.setattr(data, "external_facts", lambda: FACTS)
+    told = shown(language, draw_definitions, section="countries").replace("\u202f", " ").replace("\xa0", " ")
+    assert (
+        f"**World Bank, last good answer of 2026-11-20**, 248 {'countries, as of' if language == 'en' else 'pays, au'} {day}"
+        in told
+    )
+    assert "World Bank answers 503" in told

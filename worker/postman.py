@@ -1,0 +1,76 @@
+"""The worker delivers what waits: one message at a time, after pauses that grow, and seldom where a person has to act."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pipeline import steps
+from pipeline.clock import Clock
+from pipeline.errors import NeopulseError, TransientError
+from pipeline.runs.records import Delivery
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
+
+PAUSES_SECONDS = (5, 15, 45, 120, 300)
+REFUSED_SECONDS = 3600  # what was refused is not worth another try before somebody has mended something
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """How often a message was tried in vain, and when it is tried again."""
+
+    attempts: int
+    again_at: datetime
+
+
+class Postman:
+    """Delivers the waiting messages of one service; forgets its pauses with the process, never the messages."""
+
+    def __init__(self, store: RunStore, clock: Clock, *, service: str, deliver: Callable[[str], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._service = service
+        self._deliver = deliver
+        self._failed: dict[str, _Failed] = {}
+
+    def deliver_next(self) -> None:
+        """Try the message that has waited longest among those whose pause is over; one a call, so that the loop turns."""
+        if self._store.lease() is not None:
+            return  # the run that is going on delivers its own message
+        waiting = [message for message in self._store.waiting() if message.target == self._service]
+        self._failed = {message.key: self._failed[message.key] for message in waiting if message.key in self._failed}
+        message = next((message for message in waiting if self._is_due(message)), None)
+        if message is None:
+            return
+        try:
+            self._deliver(message.key)
+        except NeopulseError as error:
+            self._put_off(message.key, error)
+        else:
+            _log.info("the message %s, which had waited since %s, is delivered", message.key, message.reserved_at.isoformat())
+
+    def _is_due(self, message: Delivery) -> bool:
+        failed = self._failed.get(message.key)
+        return failed is None or failed.again_at <= self._clock.now()
+
+    def _put_off(self, key: str, error: NeopulseError) -> None:
+        before = self._failed[key].attempts if key in self._failed else 0
+        pause = REFUSED_SECONDS
+        if isinstance(error, TransientError):
+            pause = PAUSES_SECONDS[min(before, len(PAUSES_SECONDS) - 1)]
+        self._failed[key] = _Failed(before + 1, self._clock.now() + timedelta(seconds=pause))
+        _log.warning("the message %s waits for another %d s: %s", key, pause, error)
+
+
+def postman(settings: Settings, store: RunStore, clock: Clock) -> Postman:
+    """The postman of the service in force."""
+
+    def deliver(key: str) -> None:
+        steps.deliver_again(key, settings, store, clock)
+
+    return Postman(store, clock, service=steps.carrier_name(settings), deliver=deliver)
