@@ -39,7 +39,7 @@ class FactsSettings(BaseSettings):
 
     @field_validator("facts_world_bank", "facts_restcountries", "facts_frankfurter")
     @classmethod
-    def _is_an_address(cls, value: str) -> str:
+    def _facts_are_at_an_address(cls, value: str) -> str:
         return web_address(value, example="https://api.frankfurter.dev/v2")
 
     @field_validator("facts_currencies", mode="before")

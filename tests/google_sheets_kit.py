@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +11,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from stand_ins.google_sheets.grid import Book, Formula
 from stand_ins.google_sheets.server import StandIn, running
 
 from pipeline.clock import FixedClock
 from pipeline.http import Patience
+from pipeline.sheets import google, google_staging
 from pipeline.sheets.base import Format, SheetResult, Tab
 from pipeline.sheets.google import GoogleSheet
 from pipeline.sheets.google_calls import Calls
+from pipeline.sheets.google_cells import draft
 from pipeline.sheets.google_changes import Snapshots
 from pipeline.sheets.google_sign_in import Account, sign_in
 
@@ -111,3 +115,29 @@ def tab(
     """A small tab."""
     widths = tuple(12 for _ in header)
     return Tab(name, note, tuple(header), tuple(formats), widths, tuple(tuple(row) for row in rows), keys)
+
+
+def large(version: int = 1, rows: int = 60, name: str = "Cohorts") -> Tab:
+    """A table that is large where parts are small."""
+    body = [(f"row {number:03d}", number + version / 10, f"of version {version}") for number in range(rows)]
+    return tab(name, body, header=("Key", "Value", "Word"), formats=("text", "ratio", "text"), note=f"version {version}", keys=1)
+
+
+def whole(content: Tab) -> list[list[Any]]:
+    """The cells that a tab should have."""
+    return [list(row) for row in draft(content).rows]
+
+
+def hardly_changed() -> Tab:
+    """The large tab with one row rewritten, one gone and one come in between."""
+    rows = list(large(rows=100).rows)
+    rows[7] = ("row 007", 99.5, "another word")
+    del rows[40]  # as many rows as before: a batch sent twice would fit, and be wrong
+    rows.insert(60, ("row 060b", 1.0, "came in between"))
+    return dataclasses.replace(large(rows=100), rows=tuple(rows), note="version 1, a day later")
+
+
+def with_small_parts(patch: pytest.MonkeyPatch) -> None:
+    """Bodies of 4,000 bytes in parts of 1,000, so that a table of sixty rows is a large one."""
+    patch.setattr(google, "MOST_BYTES", 4_000)
+    patch.setattr(google_staging, "PART_BYTES", 1_000)

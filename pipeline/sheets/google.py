@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from pipeline.errors import PermanentError
 from pipeline.sheets.base import SheetResult, Tab
-from pipeline.sheets.google_calls import SERVICE, Calls, OutdatedError, Place, State, UnclearError
+from pipeline.sheets.google_calls import Calls, Place, State
 from pipeline.sheets.google_cells import MOST_CELLS, Draft, draft, unfit
 from pipeline.sheets.google_changes import Changes, Snapshots, Written, changes, holds
+from pipeline.sheets.google_refusals import SERVICE, OutdatedError, UnclearError
 from pipeline.sheets.google_requests import (
     Answered,
     DifferentError,

@@ -5,26 +5,22 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import requests
-from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
-from gspread.exceptions import APIError
 from gspread.http_client import HTTPClient
 from gspread.urls import SPREADSHEET_BATCH_UPDATE_URL
 
 from pipeline.clock import Clock
-from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
-from pipeline.http import LONGEST_QUOTE, LOOK_EVERY_SECONDS, LostAnswerError, Patience, asked_pause, is_worth_another_try
+from pipeline.http import LOOK_EVERY_SECONDS, Patience
 from pipeline.settings import Settings
 from pipeline.sheets.google_cells import MOST_CELLS
+from pipeline.sheets.google_refusals import PutOffError, Refusals, UnclearError, json_answer
 from pipeline.sheets.google_sign_in import Account, sign_in
 
-SERVICE = "Google Sheets"
 GOOGLE = ("https://sheets.googleapis.com", "https://www.googleapis.com")
 PATIENCE = Patience(connect_seconds=10.0, answer_seconds=180.0, deadline_seconds=900.0)
 ONE_LOOK = Patience(connect_seconds=10.0, answer_seconds=30.0, deadline_seconds=30.0)
@@ -35,17 +31,6 @@ _FORMATTED = (
     "sheets(properties(sheetId,title,gridProperties),merges,"
     "data(startRow,startColumn,rowData.values(userEnteredValue,userEnteredFormat.numberFormat)))"
 )
-_OUTDATED = ("already exists", "No grid with id", "No sheet with id", "Unable to parse range", "exceeds grid limits")
-
-
-class UnclearError(LostAnswerError):
-    """The call may have been carried out; `asked_pause` is the least pause in seconds that the service asks for."""
-
-    asked_pause = 0.0
-
-
-class OutdatedError(UnclearError):
-    """What is asked for does not fit the spreadsheet any more: an answer was lost, or somebody changed its tabs."""
 
 
 @dataclass(frozen=True)
@@ -223,6 +208,7 @@ class _PatientClient(HTTPClient):
         super().__init__(calls.account.credentials)
         self._calls = calls
         self._endpoint = endpoint
+        self._refusals = Refusals(calls.account, calls.spreadsheet_id, calls.clock)
         self._reads, self._writes = _Minute(CALLS_A_MINUTE), _Minute(CALLS_A_MINUTE)
         self.set_timeout((calls.patience.connect_seconds, calls.patience.answer_seconds))
 
@@ -242,9 +228,9 @@ class _PatientClient(HTTPClient):
             self._take_turn(is_read=method.upper() == "GET")
             calls.look()
             try:
-                with self._in_words(is_repeatable):
-                    return _json(super().request(method, self._redirected(endpoint), *args, **kwargs), is_repeatable)
-            except _PutOffError as put_off:
+                with self._refusals.in_words(is_repeatable):
+                    return json_answer(super().request(method, self._redirected(endpoint), *args, **kwargs), is_repeatable)
+            except PutOffError as put_off:
                 pause = max(put_off.asked_pause, calls.patience.pause(attempt, calls.jitter()))
                 if calls.clock.now() + timedelta(seconds=pause) > until:
                     raise put_off.why from None
@@ -261,116 +247,3 @@ class _PatientClient(HTTPClient):
             if self._endpoint and address.startswith(host):
                 return self._endpoint + address.removeprefix(host)
         return address
-
-    @contextmanager
-    def _in_words(self, is_repeatable: bool) -> Iterator[None]:
-        """Turn whatever may go wrong into what a person, or the loop above, can act on."""
-        try:
-            yield
-        except APIError as error:
-            raise self._refused(error.response, is_repeatable) from None
-        except RefreshError as error:
-            if error.retryable:
-                raise _PutOffError(_unreached(error)) from None
-            raise self._no_sign_in(error) from None
-        except (TransportError, requests.ConnectTimeout) as error:
-            raise _PutOffError(_unreached(error)) from None  # the call itself was never sent
-        except GoogleAuthError as error:
-            raise self._no_sign_in(error) from None
-        except requests.RequestException as error:
-            why = _unreached(error)
-            raise _PutOffError(why) if is_repeatable else _unclear(why) from None
-
-    def _refused(self, response: requests.Response, is_repeatable: bool) -> Exception:
-        status, words = response.status_code, _message(response)
-        pause = asked_pause(response.headers.get("Retry-After", ""), self._calls.clock.now())
-        if status == 429 or (status == 403 and "usageLimits" in response.text):
-            return _PutOffError(_answered(status, words), pause)
-        if is_worth_another_try(status):
-            return _PutOffError(_answered(status, words), pause) if is_repeatable else _unclear(_answered(status, words), pause)
-        return self._explained(status, words)
-
-    def _explained(self, status: int, words: str) -> NeopulseError:
-        account, where = self._calls.account.address, f"spreadsheet {self._calls.spreadsheet_id}"
-        if status == 401:
-            return ConfigurationError(
-                f"{SERVICE} does not accept the sign-in of {account}: {words}", where=where, next="neopulse check"
-            )
-        if status == 403 and ("has not been used" in words or "disabled" in words):
-            return ConfigurationError(
-                f"The Google Sheets API is not switched on in the project of {account}: {words}",
-                where=where,
-                next="switch on the Google Sheets API in the project's API library, then neopulse check",
-            )
-        if status in (403, 404):
-            what = "may not use the spreadsheet" if status == 403 else "finds no such spreadsheet"
-            return ConfigurationError(
-                f"{account} {what}: {words}",
-                where=where,
-                safe="Nothing was written",
-                next=f"see whether NEOPULSE_GOOGLE_SHEETS_ID is right, share the spreadsheet with {account} as an editor, "
-                "then neopulse check",
-            )
-        if status == 400 and "protected" in words:
-            return ConfigurationError(
-                f"{account} may not edit a range that somebody has protected: {words}",
-                where=where,
-                safe="Nothing was written",
-                next=f"add {account} to the editors of that protection, or lift it, then neopulse run --from sheet",
-            )
-        if status == 400 and any(word in words for word in _OUTDATED):
-            return OutdatedError(f"{SERVICE} answers 400: {words}", where=where, next="neopulse run --from sheet")
-        return PermanentError(f"{SERVICE} refuses with {status}: {words}", where=where, next="neopulse check")
-
-    def _no_sign_in(self, error: Exception) -> ConfigurationError:
-        return ConfigurationError(
-            f"Google does not let {self._calls.account.address} sign in: {_quoted(str(error.args[0] if error.args else error))}",
-            where=self._calls.account.source,
-            safe="Nothing was written",
-            next="see whether the key is still valid and the machine's clock is right, then neopulse check",
-        )
-
-
-class _PutOffError(Exception):
-    """Not now: why, and the least pause in seconds that the service asks for."""
-
-    def __init__(self, why: TransientError, asked_pause: float = 0.0) -> None:
-        super().__init__(why.what)
-        self.why = why
-        self.asked_pause = asked_pause
-
-
-def _unclear(why: TransientError, pause: float = 0.0) -> UnclearError:
-    unclear = UnclearError(why.what, where=why.where, next=why.next)
-    unclear.asked_pause = pause
-    return unclear
-
-
-def _unreached(error: Exception) -> TransientError:
-    return TransientError(f"{SERVICE} cannot be reached: {type(error).__name__}", where=SERVICE, next="neopulse check")
-
-
-def _answered(status: int, words: str) -> TransientError:
-    return TransientError(f"{SERVICE} answers {status}: {words}", where=SERVICE, next="neopulse check")
-
-
-def _json(response: requests.Response, is_repeatable: bool) -> requests.Response:
-    """The answer, if it is one: a sign-in page of some proxy answers 200 too."""
-    if "json" in response.headers.get("Content-Type", ""):
-        return response
-    what = f"{SERVICE} answers {response.status_code} with something that is no JSON: {_quoted(response.text)}"
-    next_step = "see whether a proxy or a sign-in page stands before the service, then neopulse check"
-    raise (PermanentError if is_repeatable else UnclearError)(what, where=SERVICE, next=next_step)
-
-
-def _message(response: requests.Response) -> str:
-    """What the service says, in one line; its HTML page where it says no more."""
-    try:
-        return _quoted(str(response.json()["error"]["message"]))
-    except (ValueError, KeyError, TypeError):
-        return _quoted(response.text)
-
-
-def _quoted(words: str) -> str:
-    line = " ".join(words.split())
-    return line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + " ..."

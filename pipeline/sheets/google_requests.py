@@ -8,8 +8,9 @@ from typing import Any
 
 from pipeline.errors import PermanentError
 from pipeline.sheets.base import Format
-from pipeline.sheets.google_calls import SERVICE, Place
+from pipeline.sheets.google_calls import Place
 from pipeline.sheets.google_cells import NUMBER_FORMATS, Draft, Plain, PlainRow, encoded, is_same, read_back
+from pipeline.sheets.google_refusals import SERVICE
 
 Request = dict[str, Any]
 PIXELS_A_CHARACTER = 7

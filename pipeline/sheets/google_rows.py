@@ -14,7 +14,7 @@ from typing import Any
 from pipeline.clock import Clock
 from pipeline.errors import DataError, PermanentError
 from pipeline.settings import Settings
-from pipeline.sheets.google_calls import SERVICE, Calls, OutdatedError, UnclearError, connect
+from pipeline.sheets.google_calls import Calls, connect
 from pipeline.sheets.google_cells import (
     EPOCH,
     LONGEST_TEXT,
@@ -26,6 +26,7 @@ from pipeline.sheets.google_cells import (
     plain,
     read_back,
 )
+from pipeline.sheets.google_refusals import SERVICE, OutdatedError, UnclearError
 from pipeline.sheets.google_requests import Request, a1, area, letters, size
 from pipeline.sheets.google_staging import PART_BYTES, free_id
 from pipeline.spreadsheets import Storable

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pipeline.errors import PermanentError
-from pipeline.sheets.google_calls import SERVICE, Calls, Place, State
+from pipeline.sheets.google_calls import Calls, Place, State
 from pipeline.sheets.google_cells import Draft, Plain, PlainRow, encoded
+from pipeline.sheets.google_refusals import SERVICE
 from pipeline.sheets.google_requests import Request, a1, area, finished, grown, some_rows, whole_grid
 from pipeline.spreadsheets import FORMULA_STARTS
 

@@ -177,6 +177,9 @@ def test_the_key_is_in_no_setting_that_is_shown(here: World) -> None:
 def test_no_two_groups_of_settings_have_a_validator_of_the_same_name() -> None:
     """Of two, only one would be in force, and the other group's settings would go unchecked."""
     groups = [group for group in Settings.__mro__ if issubclass(group, BaseSettings) and group is not BaseSettings]
-    own = [name for group in groups for name in group.__pydantic_decorators__.field_validators if name in vars(group)]
+    declared = [(group, group.__pydantic_decorators__) for group in groups]
+    own = [
+        name for group, found in declared for name in (*found.field_validators, *found.model_validators) if name in vars(group)
+    ]
     assert sorted(own) == sorted(set(own))
     assert "_google_sheets_is_a_spreadsheet" in own
