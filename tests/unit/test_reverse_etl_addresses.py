@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -288,6 +289,37 @@ def test_a_kill_around_any_note_costs_no_row_and_doubles_none(
         assert desk.plan(mode="append").count("same") == len(desk.there.appended) * is_noted
     desk.run(mode="append")
     assert [row["id"] for row in desk.there.appended] == [str(number) for number in range(10)]
+
+
+@pytest.mark.parametrize("killed_at", range(4))
+@pytest.mark.parametrize("act", ["rename", "note", "unlink"])
+def test_a_kill_around_any_act_on_the_snapshot_costs_no_row_and_doubles_none(
+    desk: Desk, act: str, killed_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: dict[str, tuple[Any, str]] = {
+        "rename": (Path, "replace"),
+        "note": (Notes, "replace_sent_rows"),
+        "unlink": (Path, "unlink"),
+    }
+    owner, name = places[act]
+    real, calls = getattr(owner, name), iter(range(100))
+
+    def dies(*given: Any, **more: Any) -> Any:
+        number = next(calls)
+        if number == killed_at and act == "unlink":
+            raise KilledError
+        done = real(*given, **more)
+        if number == killed_at:
+            raise KilledError
+        return done
+
+    monkeypatch.setattr(owner, name, dies)
+    with contextlib.suppress(KilledError):
+        desk.run(mode="append")
+    monkeypatch.undo()
+    desk.run(mode="append")
+    assert [row["id"] for row in desk.there.appended] == [str(number) for number in range(10)]
+    assert counts(desk.run(mode="append")) == (0, 0, 10, 0)
 
 
 def test_a_torn_line_of_the_journal_is_a_batch_that_is_sent_again(desk: Desk) -> None:
