@@ -53,6 +53,7 @@ class Desk:
         self.home = home
         self.there = there
         self.facts = FACTS
+        self.bank = "files"
         self.notes = Notes()
         self.clock = FixedClock(datetime(2026, 11, 25, tzinfo=UTC))
         self.sync = Sync(
@@ -80,6 +81,7 @@ class Desk:
                 snapshots=self.home / "syncs",
                 store=self.notes,
                 facts=self.facts,
+                bank=self.bank,
                 caller=lambda sync: caller(sync, {"crm": TOKEN}, clock=self.clock, patience=Patience(deadline_seconds=20)),
             ),
         )
@@ -390,6 +392,31 @@ def test_a_plan_that_would_delete_60_percent_is_stopped_and_explained(desk: Desk
     assert len(desk.there.posts) == calls
     assert (plan.counts, plan.samples["delete"]) == ({"same": 4, "delete": 6}, ("4", "5", "6", "7", "8"))
     assert counts(desk.run(guards=Guards(max_delete_percent=50), approved=plan.digest)) == (0, 0, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stops"),
+    [
+        ("demo bank 1000/1", "demo bank 1000/1", True),
+        ("demo bank 1000/1", "demo bank 1000/2", False),
+        ("demo bank 1000/1", "files", False),
+        ("files", "BigQuery", True),
+        ("files", "demo bank 1000/1", True),
+    ],
+)
+def test_customers_of_a_demo_bank_that_is_gone_are_not_guarded(desk: Desk, before: str, after: str, stops: bool) -> None:
+    desk.bank = before
+    desk.run()
+    desk.bank = after
+    desk.mart = desk.table(dict.fromkeys(("a", "b", "c"), "STANDARD"))
+    if stops:
+        with pytest.raises(DataError, match="would delete 10 of 10 rows"):
+            desk.run(guards=Guards(max_delete_percent=50))
+        return
+    assert counts(desk.run(guards=Guards(max_delete_percent=50))) == (3, 0, 0, 10)
+    desk.mart = desk.mart.slice(0, 1)
+    with pytest.raises(DataError, match="would delete 2 of 3 rows"):
+        desk.run(guards=Guards(max_delete_percent=50))
 
 
 @pytest.mark.parametrize(
