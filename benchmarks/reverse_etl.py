@@ -165,8 +165,9 @@ def main(customers: int, changed: float, part: str | None, folder: Path | None) 
             found = measured(name, place)
             seconds = found.outcome["seconds"]
             bare = bare or seconds
+            ratio, cpu, peak = seconds / bare, found.cpu_seconds, found.peak_mb
             click.echo(
-                f"{name:<10} {seconds:6.2f} s  {seconds / bare:5.1f} x floor  peak {found.peak_mb:,.0f} MB  {found.outcome}"
+                f"{name:<10} {seconds:6.2f} s  {ratio:5.1f} x floor  cpu {cpu:.1f} s  peak {peak:,.0f} MB  {found.outcome}"
             )
 
 

@@ -73,6 +73,7 @@ class Activation:
                 store=self.store,
                 facts=RunFacts(self.run_id, version.name, version.as_of, version.published_at),
                 caller=lambda sync: caller(sync, self.settings.tokens_of_syncs, clock=self.clock, look=self.look),
+                bank=_bank(self.settings),
                 tabs=self._tabs(syncs),
                 guard=self.guard,
                 look=self.look,
@@ -122,6 +123,12 @@ class Triggered:
 
     def _key(self, sync: CensusSync) -> str:
         return f"census-{sync.id}-run-{self._run_id}"
+
+
+def _bank(settings: Settings) -> str:
+    """Whose customers are sent; a demo bank of another size or seed is another bank."""
+    name = settings.source_name
+    return f"{name} {settings.demo_transactions}/{settings.demo_seed}" if name == "demo bank" else name
 
 
 def declared(settings: Settings) -> tuple[Sync, ...]:

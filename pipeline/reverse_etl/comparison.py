@@ -28,6 +28,7 @@ from pipeline.spreadsheets import LONGEST_TEXT, MOST_ROWS
 LONGEST_KEY = 200  # characters
 MEMORY = "512MB"
 REJECTS_KEPT = 1000
+DEMO_BANK = "demo bank"  # begins the name of each, whatever its size and seed
 _POSITION = "neopulse position"
 
 
@@ -71,8 +72,8 @@ class Comparison:
         self.connection.execute("create or replace temp table held as select * from arriving")
         self.connection.unregister("arriving")
 
-    def plan(self) -> Plan:
-        """Decide what each row needs; `sent` (see Snapshots.load) has to be there."""
+    def plan(self, *, bank: str = "") -> Plan:
+        """Decide what each row needs; `sent` (see Snapshots.load) has to be there. `bank` is the one that is sent now."""
         self.connection.execute(f"create or replace temp table work as {_work(self.sync.mode, held=self._held)}")
         found = self.connection.execute(_SUMMARY).fetchall()
         counts = {act: int(rows) for act, rows, _, _ in found}
@@ -87,6 +88,7 @@ class Comparison:
             held=held,
             digest=fingerprint([repr(self.sync), self._salt, facts, held]),
             notes=(self.known.note,) if self.known.note else (),
+            replaces_demo=self.known.bank.startswith(DEMO_BANK) and self.known.bank != bank,
             is_blind=self.known.is_lost and not self._held,
         )
 

@@ -40,8 +40,9 @@ class Surroundings:
     """What the engine works with: where marts come from, where files and snapshots lie, who carries requests, whom it asks.
 
     `tabs` are those of a spreadsheet service; without it tabs are those of a workbook in `folder`. `caller` gives, for a
-    sync, what carries requests to its address, and the path behind it. `guard` is asked right before anything is changed,
-    `look` between batches; both raise InterruptedRunError once the run is to end.
+    sync, what carries requests to its address, and the path behind it. `bank` names the bank whose customers are sent.
+    `guard` is asked right before anything is changed, `look` between batches; both raise InterruptedRunError once the run
+    is to end.
     """
 
     read: ReadMart
@@ -50,6 +51,7 @@ class Surroundings:
     store: SentRows
     facts: RunFacts
     caller: Callable[[Sync], tuple[Caller, str]]
+    bank: str = ""
     tabs: KeyedRows | None = None
     guard: Callable[[], None] = lambda: None
     look: Callable[[], None] = lambda: None
@@ -145,7 +147,7 @@ class EmbeddedReverseETL:
         knows = comparison.known.is_whole and sync.mode in KNOWN_BY_SNAPSHOT
         if table is not None and not (is_as_left and knows):
             comparison.hold(_held(comparison, table, self._stamps()))
-        return _Work(sync, comparison, comparison.plan())
+        return _Work(sync, comparison, comparison.plan(bank=self._around.bank))
 
     def _source(self, sync: Sync, workbook: WorkbookRows) -> pa.Table:
         """The rows to send: a mart, or what people keep in a tab."""
@@ -232,8 +234,9 @@ class EmbeddedReverseETL:
         """Note down that the destination has all that it should."""
         comparison, plan = work.comparison, work.plan
         settled = comparison.settle()
-        if not (comparison.has_settled and comparison.known.is_whole):
-            self._snapshots.advance(comparison.connection, work.sync.name, work.sync.place, comparison.known, settled)
+        known, bank = comparison.known, self._around.bank
+        if not (comparison.has_settled and known.is_whole and known.bank == bank):
+            self._snapshots.advance(comparison.connection, work.sync.name, work.sync.place, known, rows=settled, bank=bank)
         work.created, work.updated, work.deleted = plan.count(CREATE), plan.count(UPDATE), plan.count(DELETE)
 
     def _send(self, work: _Work) -> None:
@@ -242,14 +245,15 @@ class EmbeddedReverseETL:
             return
         comparison, sync = work.comparison, work.sync
         self._around.guard()
-        known = self._snapshots.advance(comparison.connection, sync.name, sync.place, comparison.known)
+        before = comparison.known
+        known = self._snapshots.advance(comparison.connection, sync.name, sync.place, before, bank=before.bank)
         with contextlib.closing(self._snapshots.journal(sync.name, known)) as journal:
             caller, path = self._around.caller(sync)
             batches = Batches(sync, caller, path=path, key=work.key, sends=self._snapshots.sends(sync.name))
             self._send_rows(work, batches, journal.took)
             self._send_deletions(work, batches, journal.took)
         known = self._snapshots.load(comparison.connection, sync.name, sync.place)
-        self._snapshots.advance(comparison.connection, sync.name, sync.place, known)
+        self._snapshots.advance(comparison.connection, sync.name, sync.place, known, bank=self._around.bank)
         self._snapshots.sent(sync.name)
 
     def _send_rows(self, work: _Work, batches: Batches, took: Callable[[Mapping[str, int]], None]) -> None:

@@ -38,11 +38,12 @@ class SentRows(Protocol):
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of what a sync sent; `note` says why it is less than there should be."""
+    """What is known of what a sync sent; `note` says why it is less than there should be, `bank` whose customers it sent."""
 
     generation: int
     rows: int
     note: str = ""
+    bank: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -76,7 +77,7 @@ class Snapshots:
             return Known(generation, 0, _ELSEWHERE)
         connection.execute("insert into sent select key, hash from read_parquet($1)", [str(self._file(sync))])
         self._replay(connection, sync, generation)
-        return Known(generation, _count(connection, "sent"))
+        return Known(generation, _count(connection, "sent"), bank=found.get("bank", ""))
 
     def journal(self, sync: str, known: Known) -> Journal:
         """Where what is taken from now on is noted down, batch by batch; `advance` has to come first once."""
@@ -90,18 +91,21 @@ class Snapshots:
         """Note down that the sync came to its end."""
         self._store.replace_sent_rows(POINTERS, {f"{sync} sends": str(self.sends(sync) + 1)})
 
-    def advance(self, connection: duckdb.DuckDBPyConnection, sync: str, place: str, known: Known, rows: str = "sent") -> Known:
-        """Make the rows of a table (key, hash) the snapshot, in one act."""
+    def advance(
+        self, connection: duckdb.DuckDBPyConnection, sync: str, place: str, known: Known, *, rows: str = "sent", bank: str = ""
+    ) -> Known:
+        """Make the rows of a table (key, hash) the snapshot, in one act; `bank` says whose customers they are."""
         path, generation = self._file(sync), known.generation + 1
+        facts = f"generation: '{generation}', place: '{_escaped(place)}', bank: '{_escaped(bank)}'"
         files.make_folder(path.parent)
         with files.beside(path) as beside:
             connection.execute(
                 f"copy (select key, hash from {rows} order by key) to '{_quoted(beside)}' "
-                f"(format parquet, compression zstd, kv_metadata {{generation: '{generation}', place: '{_escaped(place)}'}})"
+                f"(format parquet, compression zstd, kv_metadata {{{facts}}})"
             )
         self._store.replace_sent_rows(POINTERS, {sync: str(generation)})
         self._journal(sync).unlink(missing_ok=True)
-        return Known(generation, _count(connection, rows))
+        return Known(generation, _count(connection, rows), bank=bank)
 
     def _without_file(self, connection: duckdb.DuckDBPyConnection, sync: str, pointed: int) -> Known:
         """A first run, one after a loss, or one after a neopulse that kept its keys in the run store."""

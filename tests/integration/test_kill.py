@@ -208,8 +208,8 @@ def test_killed_again_and_again_on_the_way_to_a_version(home: Path) -> None:
     [
         ("sheet", "pipeline.sheets.workbook:_verify", "before"),
         ("sheet", "pipeline.sheets.workbook:WorkbookSheet.write", "after"),
-        ("activate", "pipeline.reverse_etl.embedded:EmbeddedReverseETL._note_down", "before"),
-        ("activate", "pipeline.reverse_etl.embedded:EmbeddedReverseETL._note_down", "after"),
+        ("activate", "pipeline.reverse_etl.embedded:EmbeddedReverseETL._took_all", "before"),
+        ("activate", "pipeline.reverse_etl.embedded:EmbeddedReverseETL._took_all", "after"),
         ("notify", "pipeline.runs.store:RunStore.reserve", "after"),
         ("notify", "pipeline.runs.store:RunStore.delivered", "before"),
         ("notify", "pipeline.runs.store:RunStore.delivered", "after"),

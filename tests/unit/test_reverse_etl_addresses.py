@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -52,6 +53,7 @@ class Desk:
         self.home = home
         self.there = there
         self.facts = FACTS
+        self.bank = "files"
         self.notes = Notes()
         self.clock = FixedClock(datetime(2026, 11, 25, tzinfo=UTC))
         self.sync = Sync(
@@ -79,6 +81,7 @@ class Desk:
                 snapshots=self.home / "syncs",
                 store=self.notes,
                 facts=self.facts,
+                bank=self.bank,
                 caller=lambda sync: caller(sync, {"crm": TOKEN}, clock=self.clock, patience=Patience(deadline_seconds=20)),
             ),
         )
@@ -290,6 +293,37 @@ def test_a_kill_around_any_note_costs_no_row_and_doubles_none(
     assert [row["id"] for row in desk.there.appended] == [str(number) for number in range(10)]
 
 
+@pytest.mark.parametrize("killed_at", range(4))
+@pytest.mark.parametrize("act", ["rename", "note", "unlink"])
+def test_a_kill_around_any_act_on_the_snapshot_costs_no_row_and_doubles_none(
+    desk: Desk, act: str, killed_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places: dict[str, tuple[Any, str]] = {
+        "rename": (Path, "replace"),
+        "note": (Notes, "replace_sent_rows"),
+        "unlink": (Path, "unlink"),
+    }
+    owner, name = places[act]
+    real, calls = getattr(owner, name), iter(range(100))
+
+    def dies(*given: Any, **more: Any) -> Any:
+        number = next(calls)
+        if number == killed_at and act == "unlink":
+            raise KilledError
+        done = real(*given, **more)
+        if number == killed_at:
+            raise KilledError
+        return done
+
+    monkeypatch.setattr(owner, name, dies)
+    with contextlib.suppress(KilledError):
+        desk.run(mode="append")
+    monkeypatch.undo()
+    desk.run(mode="append")
+    assert [row["id"] for row in desk.there.appended] == [str(number) for number in range(10)]
+    assert counts(desk.run(mode="append")) == (0, 0, 10, 0)
+
+
 def test_a_torn_line_of_the_journal_is_a_batch_that_is_sent_again(desk: Desk) -> None:
     desk.there.fail = lambda call, after: 500 if call >= 3 and not after else None
     with pytest.raises(TransientError):
@@ -358,6 +392,31 @@ def test_a_plan_that_would_delete_60_percent_is_stopped_and_explained(desk: Desk
     assert len(desk.there.posts) == calls
     assert (plan.counts, plan.samples["delete"]) == ({"same": 4, "delete": 6}, ("4", "5", "6", "7", "8"))
     assert counts(desk.run(guards=Guards(max_delete_percent=50), approved=plan.digest)) == (0, 0, 4, 6)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stops"),
+    [
+        ("demo bank 1000/1", "demo bank 1000/1", True),
+        ("demo bank 1000/1", "demo bank 1000/2", False),
+        ("demo bank 1000/1", "files", False),
+        ("files", "BigQuery", True),
+        ("files", "demo bank 1000/1", True),
+    ],
+)
+def test_customers_of_a_demo_bank_that_is_gone_are_not_guarded(desk: Desk, before: str, after: str, stops: bool) -> None:
+    desk.bank = before
+    desk.run()
+    desk.bank = after
+    desk.mart = desk.table(dict.fromkeys(("a", "b", "c"), "STANDARD"))
+    if stops:
+        with pytest.raises(DataError, match="would delete 10 of 10 rows"):
+            desk.run(guards=Guards(max_delete_percent=50))
+        return
+    assert counts(desk.run(guards=Guards(max_delete_percent=50))) == (3, 0, 0, 10)
+    desk.mart = desk.mart.slice(0, 1)
+    with pytest.raises(DataError, match="would delete 2 of 3 rows"):
+        desk.run(guards=Guards(max_delete_percent=50))
 
 
 @pytest.mark.parametrize(
