@@ -75,11 +75,12 @@ class SyncCounts:
     unchanged: int
     deleted: int
     rejected: int
+    invalid: int = 0
 
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> SyncCounts:
         """The counts out of a step's details, which may tell more."""
-        return cls(**{each.name: told[each.name] for each in dataclasses.fields(cls)})
+        return cls(**{each.name: told[each.name] for each in dataclasses.fields(cls) if each.name in told})
 
 
 @dataclass(frozen=True)

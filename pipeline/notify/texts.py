@@ -28,7 +28,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "sheet": "Sheet",
         "syncs": "Sent to other systems",
         "sync": "{sync} ({service}): {created} created, {updated} updated, {unchanged} unchanged, {deleted} deleted, "
-        "{rejected} rejected",
+        "{rejected} rejected, {invalid} invalid",
         "rows": "Rows",
         "rows.read": "{n} read from the bank",
         "rows.rejected": "{n} rejected",
@@ -70,7 +70,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "sheet": "Feuille",
         "syncs": "Envoyé aux autres systèmes",
         "sync": "{sync} ({service}) : {created} créés, {updated} mis à jour, {unchanged} inchangés, {deleted} supprimés, "
-        "{rejected} rejetés",
+        "{rejected} rejetés, {invalid} invalides",
         "rows": "Lignes",
         "rows.read": "{n} lues chez la banque",
         "rows.rejected": "{n} rejetées",

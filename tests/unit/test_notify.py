@@ -68,7 +68,9 @@ HEADLINES = (
         before=0.055,
     ),
 )
-SYNC = SyncCounts("customer_status", "embedded reverse ETL", created=4, updated=3, unchanged=19_422, deleted=2, rejected=1)
+SYNC = SyncCounts(
+    "customer_status", "embedded reverse ETL", created=4, updated=3, unchanged=19_422, deleted=2, rejected=1, invalid=5
+)
 SUCCESS = success(
     VERSION,
     HEADLINES,
@@ -135,7 +137,7 @@ def test_both_parts_tell_what_the_figures_rest_on_where_they_went_and_that_they_
         "Demo bank: synthetic data, no real customers.",
         "Version v0007 of run 12. Inactive after 90 days; counted: COMPLETED transactions, not FEE. 118 of 120 tests passed.",
         "sheet/neopulse.xlsx",
-        "customer_status (embedded reverse ETL): 4 created, 3 updated, 19,422 unchanged, 2 deleted, 1 rejected",
+        "customer_status (embedded reverse ETL): 4 created, 3 updated, 19,422 unchanged, 2 deleted, 1 rejected, 5 invalid",
         "Rows: 2,740,075 read from the bank, 31 rejected, 512 written to the sheet",
         "Duration: 1 min 23 s",
         "http://localhost:8501",
