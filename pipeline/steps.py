@@ -137,7 +137,7 @@ def _sheet_of(context: StepContext) -> Sheet:
         from pipeline.sheets.google_calls import connect
         from pipeline.sheets.google_changes import Snapshots
 
-        calls = connect(settings, clock=context.clock, look=context.guard)
+        calls = connect(settings, clock=context.clock, look=lambda: _look(context))
         snapshots = Snapshots(settings.home / "sheet" / "google.json", settings.google_sheets_id)
         return GoogleSheet(calls, snapshots, guard=context.guard, progress=context.progress)
     from pipeline.sheets.workbook import WorkbookSheet
