@@ -136,7 +136,7 @@ class World:
         """Steps three to five of a run, resumed until they are done; the services recover some time."""
         run, first_step = self._execute("sheet", None), "sheet"
         while run.state is not RunState.SUCCEEDED:
-            assert run.state is RunState.FAILED, run.state
+            assert run.state in (RunState.FAILED, RunState.INTERRUPTED)  # the clock of the tests jumps, beyond a lease too
             self.resumed += 1
             self.resumed_in_all += 1
             if self._happens(0.5) or self.resumed > MOST_RESUMES:
