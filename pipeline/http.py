@@ -35,13 +35,14 @@ class LostAnswerError(TransientError):
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait, in seconds: to connect, for a sign of life, between attempts, and for all of it."""
+    """How long to wait, in seconds: to connect, for a sign of life, between attempts, and for all of it; how often to try."""
 
     connect_seconds: float = 10.0
     answer_seconds: float = 60.0
     first_pause_seconds: float = 1.0
     longest_pause_seconds: float = 64.0
     deadline_seconds: float = 300.0
+    most_attempts: int = 1_000_000
 
     def pause(self, attempt: int, jitter: float) -> float:
         """Twice as long each time, to a cap; between half of it and the whole, so that callers do not march in step."""
@@ -146,7 +147,7 @@ class Service:
             if isinstance(answer, Answer):
                 return answer
             pause = max(answer.asked_pause, self._patience.pause(attempt, self._jitter()))
-            if pause > self._left(until):
+            if pause > self._left(until) or attempt + 1 >= self._patience.most_attempts:
                 raise answer.why
             self._wait(pause)
             attempt += 1

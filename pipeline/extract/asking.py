@@ -15,7 +15,7 @@ from pipeline.clock import Clock
 from pipeline.errors import DataError, InterruptedRunError, NeopulseError
 from pipeline.http import Answer, Patience, Service
 
-PATIENCE = Patience(connect_seconds=5.0, answer_seconds=30.0, deadline_seconds=20.0)
+PATIENCE = Patience(connect_seconds=5.0, answer_seconds=30.0, deadline_seconds=60.0, most_attempts=4)
 SAFE = "The last good answer or the shipped snapshot serves"
 
 _log = logging.getLogger(__name__)

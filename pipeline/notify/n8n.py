@@ -19,8 +19,9 @@ QUESTION = "neopulse.check/1"
 WAITS = "Readers see the published version; the message waits in the run store"
 SECRET_HEADER, KEY_HEADER = "X-Neopulse-Secret", "Idempotency-Key"
 # n8n answers when the mail server took the mail; one that never greets it gives up by itself, in about half a minute.
-PATIENCE = Patience(connect_seconds=5.0, answer_seconds=90.0, first_pause_seconds=2.0, deadline_seconds=20.0)
-ONE_TRY = Patience(connect_seconds=5.0, answer_seconds=90.0, deadline_seconds=0.0)
+ANSWER_SECONDS = 90.0
+PATIENCE = Patience(5.0, ANSWER_SECONDS, first_pause_seconds=2.0, deadline_seconds=2 * ANSWER_SECONDS, most_attempts=4)
+ONE_TRY = Patience(5.0, ANSWER_SECONDS, deadline_seconds=ANSWER_SECONDS, most_attempts=1)
 
 
 class N8n:

@@ -189,6 +189,13 @@ def test_at_the_deadline_the_last_failure_is_told(server: Server) -> None:
     assert (len(server.calls), server.seconds()) == (5, 15)
 
 
+def test_no_more_attempts_are_made_than_were_allowed(server: Server) -> None:
+    server.does(answer(503, "busy"))
+    with pytest.raises(TransientError, match="answers 503: busy"):
+        server.service(patience=Patience(deadline_seconds=3600, most_attempts=2)).get("/")
+    assert (len(server.calls), server.seconds()) == (2, 1)
+
+
 def test_an_answer_that_drips_in_beyond_the_deadline_is_given_up(server: Server) -> None:
     def drip(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
