@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sent_notes import Notes
 
 from pipeline import spreadsheets
 from pipeline.clock import FixedClock
@@ -100,20 +101,6 @@ def bank(tmp_path: Path) -> Bank:
     return Bank(
         tmp_path, RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=FixedClock(datetime(2019, 5, 17, tzinfo=UTC)))
     )
-
-
-class Notes:
-    """A run store's notes in memory."""
-
-    def __init__(self) -> None:
-        self._sent: dict[str, dict[str, str]] = {}
-
-    def sent_rows(self, sync: str) -> dict[str, str]:
-        return dict(self._sent.get(sync, {}))
-
-    def replace_sent_rows(self, sync: str, changes: Mapping[str, str | None]) -> None:
-        after = self.sent_rows(sync) | changes
-        self._sent[sync] = {key: value for key, value in after.items() if value is not None}
 
 
 def counts(result: SyncResult) -> tuple[int, int, int, int, int]:

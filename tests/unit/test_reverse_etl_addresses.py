@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sent_notes import Notes
 from stand_ins.address.server import Destination as StandIn
 from stand_ins.address.server import running
 
@@ -30,20 +31,6 @@ from pipeline.reverse_etl.syncs import Destination, Field, Guards, Mode, RunFact
 
 FACTS = RunFacts(7, "v0003", date(2019, 5, 16), datetime(2019, 5, 17, 6, tzinfo=UTC))
 TOKEN = "crm-s3cr3t-token"
-
-
-class Notes:
-    """A run store's notes in memory."""
-
-    def __init__(self) -> None:
-        self._sent: dict[str, dict[str, str]] = {}
-
-    def sent_rows(self, sync: str) -> dict[str, str]:
-        return dict(self._sent.get(sync, {}))
-
-    def replace_sent_rows(self, sync: str, changes: Mapping[str, str | None]) -> None:
-        after = self.sent_rows(sync) | changes
-        self._sent[sync] = {key: value for key, value in after.items() if value is not None}
 
 
 class Desk:

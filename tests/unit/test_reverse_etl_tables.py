@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sent_notes import Notes
 
 from pipeline.errors import DataError, InterruptedRunError
 from pipeline.reverse_etl import plain_workbook
@@ -27,20 +28,6 @@ from pipeline.reverse_etl.workbook import WorkbookRows
 from pipeline.spreadsheets import same, storable
 
 FACTS = RunFacts(7, "v0003", date(2019, 5, 16), datetime(2019, 5, 17, 6, tzinfo=UTC))
-
-
-class Notes:
-    """A run store's notes in memory."""
-
-    def __init__(self) -> None:
-        self._sent: dict[str, dict[str, str]] = {}
-
-    def sent_rows(self, sync: str) -> dict[str, str]:
-        return dict(self._sent.get(sync, {}))
-
-    def replace_sent_rows(self, sync: str, changes: Mapping[str, str | None]) -> None:
-        after = self.sent_rows(sync) | changes
-        self._sent[sync] = {key: value for key, value in after.items() if value is not None}
 
 
 class Tabs:
