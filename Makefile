@@ -46,7 +46,7 @@ test-proof: .venv/.tested-with
 BENCH_TRANSACTIONS ?= 10000000
 
 bench: env bench-peers
-	@$(BIN)/python -m benchmarks --transactions $(BENCH_TRANSACTIONS)
+	@$(BIN)/python -m benchmarks --transactions $(BENCH_TRANSACTIONS) $(addprefix --without=,$(BENCH_WITHOUT))
 
 bench-peers: .venv-bench/.installed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import figures
@@ -75,12 +75,17 @@ def page(kept: Found) -> str:
         _MEANING,
         _floor(sizes),
         _seconds(sizes),
-        _peers(kept, sizes),
-        _questions(sizes),
+        _peers(kept, _with(sizes, "peers")),
+        _questions(_with(sizes, "reads")),
         _models(sizes),
         _machine(sizes),
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _with(sizes: Mapping[str, Found], part: str) -> dict[str, Found]:
+    """The sizes at which a part was measured."""
+    return {size: found for size, found in sizes.items() if part in found}
 
 
 def _goals(kept: Found, sizes: Mapping[str, Found]) -> str:
@@ -141,12 +146,21 @@ def _seconds(sizes: Mapping[str, Found]) -> str:
         ("build of the new day", lambda found: found["increment"]["after"]["model_seconds"]),
         ("run with the new day, without tests", lambda found: found["increment"]["after"]["run_seconds_without_tests"]),
     )
-    rows = [[label, *(_number(value(found)) for found in sizes.values())] for label, value in lines]
-    same = [
-        "stretches equal after the new day",
-        *("yes" if found["increment"]["same_stretches"] else "NO" for found in sizes.values()),
-    ]
+    rows = [[label, *(_measured(value, found) for found in sizes.values())] for label, value in lines]
+    same = ["stretches equal after the new day", *(_same(found) for found in sizes.values())]
     return "\n".join(["## Seconds", "", *_table(["", *_names(sizes)], [*rows, same])])
+
+
+def _measured(value: Callable[[Found], float], found: Found) -> str:
+    """A figure, or nothing where its part was left out."""
+    try:
+        return _number(value(found))
+    except KeyError:
+        return ""
+
+
+def _same(found: Found) -> str:
+    return "" if "increment" not in found else "yes" if found["increment"]["same_stretches"] else "NO"
 
 
 def _peers(kept: Found, sizes: Mapping[str, Found]) -> str:

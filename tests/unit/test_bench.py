@@ -290,12 +290,23 @@ def test_the_command_keeps_the_figures_and_writes_the_page(monkeypatch: pytest.M
     monkeypatch.setattr(figures, "LATEST", tmp_path / "latest.json")
     monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
     monkeypatch.setattr(banks, "bank", lambda transactions: Bank(transactions, tmp_path))
-    monkeypatch.setattr(Bench, "measure", lambda bench: _measured(bench.found["transactions"]))
+    monkeypatch.setattr(Bench, "measure", lambda bench, *, without: _measured(bench.found["transactions"]))
     ended = CliRunner().invoke(main, ["--transactions", "5000000"])
     assert ended.exit_code == 0, ended.output
     kept = json.loads((tmp_path / "latest.json").read_text())
     assert kept["run_over_floor"] == {"5000000": 4.5}
     assert "5 million" in (tmp_path / "performance.md").read_text()
+
+
+def test_what_was_left_out_has_no_figure_and_the_page_has_a_gap() -> None:
+    whole, short = _measured(1_000_000), _measured(2_000_000)
+    for part in ("reads", "app", "peers", "increment"):
+        del short[part]
+    kept = figures.merged(figures.merged({}, whole), short)
+    assert kept["metric_p95_ms"] == {"1000000": 20.0}
+    assert kept["full_build_over_floor"] == {"1000000": 3.0, "2000000": 3.0}
+    assert kept["metric_p95_growth"] == {}
+    assert "| any figure for any N, 95th percentile, ms | under 50 | 20 ✓ |  |" in page.page(kept)
 
 
 def test_the_page_is_what_the_figures_say() -> None:
