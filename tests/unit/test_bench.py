@@ -290,7 +290,7 @@ def test_the_command_keeps_the_figures_and_writes_the_page(monkeypatch: pytest.M
     monkeypatch.setattr(figures, "LATEST", tmp_path / "latest.json")
     monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
     monkeypatch.setattr(banks, "bank", lambda transactions: Bank(transactions, tmp_path))
-    monkeypatch.setattr(Bench, "measure", lambda bench, *, without: _measured(bench.found["transactions"]))
+    monkeypatch.setattr(Bench, "measure", lambda bench, **_options: _measured(bench.found["transactions"]))
     ended = CliRunner().invoke(main, ["--transactions", "5000000"])
     assert ended.exit_code == 0, ended.output
     kept = json.loads((tmp_path / "latest.json").read_text())
