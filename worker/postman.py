@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pipeline import steps
 from pipeline.clock import Clock
-from pipeline.errors import NeopulseError, TransientError
+from pipeline.errors import NeopulseError, PermanentError, TransientError
 from pipeline.runs.records import Delivery
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -51,6 +51,8 @@ class Postman:
             self._deliver(message.key)
         except NeopulseError as error:
             self._put_off(message.key, error)
+        except Exception as error:  # a message that nobody can deliver holds up none behind it
+            self._put_off(message.key, PermanentError(f"{type(error).__name__} while the message was delivered"))
         else:
             _log.info("the message %s, which had waited since %s, is delivered", message.key, message.reserved_at.isoformat())
 

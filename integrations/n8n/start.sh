@@ -34,7 +34,13 @@ export MAIL_PORT="${MAIL_PORT:-587}" MAIL_TLS=false MAIL_PLAIN=false
 case "${MAIL_ENCRYPTION:-starttls}" in
     tls) MAIL_TLS=true ;;
     starttls) ;;
-    none) MAIL_PLAIN=true ;;
+    none)
+        MAIL_PLAIN=true
+        if [ -n "${MAIL_PASSWORD:-}" ] && [ "${MAIL_HOST:-}" != mailpit ] && [ "${MAIL_HOST:-}" != localhost ] && [ "${MAIL_HOST:-}" != 127.0.0.1 ]; then
+            echo "n8n cannot start: MAIL_ENCRYPTION=none would send MAIL_PASSWORD in the clear" >&2
+            exit 2
+        fi
+        ;;
     *) echo "n8n cannot start: MAIL_ENCRYPTION is none of tls, starttls, none" >&2; exit 2 ;;
 esac
 

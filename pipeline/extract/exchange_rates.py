@@ -19,6 +19,7 @@ from pipeline.errors import InterruptedRunError, NeopulseError
 from pipeline.extract.asking import PATIENCE, Answers, Kept, Look, wrong_shape
 from pipeline.http import Service
 
+ASKED = "exchange_rates"
 NAME = "Frankfurter"
 SOURCE = "European Central Bank, by Frankfurter"
 BASE = "EUR"
@@ -73,10 +74,10 @@ def land_exchange_rates(
     """
     history = facts_folder / FILE_NAME
     before = _read(history)
-    rates, why = before, ""
+    rates, why, asked = before, "", None
     if wanted.is_live and wanted.currencies:
         try:
-            rates = _brought_up_to_date(before, facts_folder, wanted, clock, look)
+            rates, asked = _brought_up_to_date(before, facts_folder, wanted, clock, look)
         except InterruptedRunError:
             raise
         except NeopulseError as error:
@@ -86,6 +87,8 @@ def land_exchange_rates(
     if changed:
         files.make_folder(facts_folder)
         _write(history, rates)
+    if asked is not None:  # noted once the history holds it: a kill in between asks again
+        Answers(facts_folder).keep(ASKED, asked)
     path = files.make_folder(landing_folder) / FILE_NAME
     _write(path, rates)
     days = sorted({day for day, _ in rates})
@@ -101,20 +104,18 @@ def _service(wanted: Wanted, rates: Rates, why: str, last_day: str) -> str:
     return f"{NAME} (ECB), kept, to {last_day}"
 
 
-def _brought_up_to_date(before: Rates, facts_folder: Path, wanted: Wanted, clock: Clock, look: Look) -> Rates:
-    """The history with what is new; asked for once a day, from the last known day less a week on."""
-    answers, name = Answers(facts_folder), "exchange_rates"
-    asked, today = answers.read(name), clock.now().date()
+def _brought_up_to_date(before: Rates, facts_folder: Path, wanted: Wanted, clock: Clock, look: Look) -> tuple[Rates, Kept | None]:
+    """The history with what is new, and what to note as asked; once a day, from the last known day less a week on."""
+    asked, today = Answers(facts_folder).read(ASKED), clock.now().date()
     covers = asked is not None and bool(before) and _covers(asked.content, wanted)
     if covers and asked is not None and asked.asked_at.date() == today:
-        return before
+        return before, None
     start = max(day for day, _ in before) - timedelta(days=LOOK_BACK_DAYS) if covers else wanted.since
     start = max(start, wanted.since)
     new = ask(wanted, start, today, clock=clock, look=look)
     known = {key: told for key, told in new.items() if before.get(key, (None,))[0] == told[0]}
     merged = {**before, **new, **{key: before[key] for key in known}}
-    answers.keep(name, Kept(clock.now(), "", {"currencies": list(wanted.currencies), "since": wanted.since.isoformat()}))
-    return merged
+    return merged, Kept(clock.now(), "", {"currencies": list(wanted.currencies), "since": wanted.since.isoformat()})
 
 
 def _covers(asked: Any, wanted: Wanted) -> bool:

@@ -113,7 +113,8 @@ def _addresses(addresses: Sequence[str], setting: str) -> str:
             parsed = probe["To"].addresses
         except (ValueError, IndexError):
             parsed = ()
-        if len(parsed) != 1 or not parsed[0].username or not parsed[0].domain or probe["To"].defects:
+        is_whole = len(parsed) == 1 and parsed[0].username and parsed[0].domain and not probe["To"].defects
+        if not is_whole or not parsed[0].addr_spec.isascii():  # a mail server that takes other letters is rare
             raise ConfigurationError(
                 "A mail address cannot be used",
                 where=setting,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import smtplib
 import socket
 import ssl
@@ -13,6 +14,8 @@ from typing import Any
 from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
 from pipeline.notify.letter import Letter
 from pipeline.notify_settings import MailServer
+
+_log = logging.getLogger(__name__)
 
 SERVICE = "SMTP"
 SECONDS = 30.0  # for the connection and for each answer
@@ -64,6 +67,8 @@ class Smtp:
         message = letter.message()
         with self._session() as session:
             refused = session.sendmail(_bare(letter.sender), [_bare(each) for each in letter.recipients], message)
+        if refused:
+            _log.warning("%s took the mail, and refused it for %s", self._server.address, ", ".join(sorted(refused)))
         return self._server.address + (f" (it refused {', '.join(sorted(refused))})" if refused else "")
 
     def check(self) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError
+from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, TransientError
 from pipeline.reverse_etl import csv_file, http_batches
 from pipeline.reverse_etl.base import Reject, SyncResult
 from pipeline.reverse_etl.comparison import Comparison, values
@@ -128,7 +128,7 @@ class EmbeddedReverseETL:
                 refuse(each.plan, approved=approved)
             failures = self._carry_out(work, workbook)
             if failures:
-                raise failures[0]
+                raise _joined(failures, [each.sync.name for each in work if each.sync.name not in failures])
             return tuple(each.result() for each in work)
 
     @contextlib.contextmanager
@@ -169,20 +169,20 @@ class EmbeddedReverseETL:
             return (workbook, workbook.is_as_left) if self._around.tabs is None else (self._around.tabs, False)
         return None, False
 
-    def _carry_out(self, work: Sequence[_Work], workbook: WorkbookRows) -> list[NeopulseError]:
-        """Tabs of the workbook first, all at once; then the others, each by itself."""
+    def _carry_out(self, work: Sequence[_Work], workbook: WorkbookRows) -> dict[str, NeopulseError]:
+        """Tabs of the workbook first, all at once; then the others, each by itself. The errors, by sync."""
         own = [each for each in work if each.sync.destination.kind == "tab" and self._around.tabs is None]
-        failures: list[NeopulseError] = []
-        acts: list[tuple[str, Callable[[], None]]] = [("workbook", lambda: self._fill(own, workbook))] if own else []
-        acts += [(each.sync.name, self._act(each, workbook)) for each in work if each not in own]
-        for name, act in acts:
+        failures: dict[str, NeopulseError] = {}
+        acts: list[tuple[list[_Work], Callable[[], None]]] = [(own, lambda: self._fill(own, workbook))] if own else []
+        acts += [([each], self._act(each, workbook)) for each in work if each not in own]
+        for some, act in acts:
             try:
                 act()
             except InterruptedRunError:
                 raise
             except NeopulseError as error:
-                _log.error("%s: %s", name, error)
-                failures.append(error)
+                _log.error("%s: %s", ", ".join(each.sync.name for each in some), error)
+                failures.update({each.sync.name: error for each in some})
         return failures
 
     def _act(self, work: _Work, workbook: WorkbookRows) -> Callable[[], None]:
@@ -339,3 +339,13 @@ def choose(syncs: Sequence[Sync], name: str) -> Sync:
     raise ConfigurationError(
         f"There is no sync {name}; there are {', '.join(sync.name for sync in syncs)}", where="syncs.yml", next="neopulse syncs"
     )
+
+
+def _joined(failures: Mapping[str, NeopulseError], done: Sequence[str]) -> NeopulseError:
+    """One error for all that failed; says which syncs were carried out."""
+    errors = list(dict.fromkeys(failures.values()))
+    first = next((error for error in errors if not isinstance(error, TransientError)), errors[0])
+    if not done and len(errors) == 1:
+        return first
+    safe = "; ".join(part for part in (first.safe, f"carried out: {', '.join(done)}" if done else "") if part)
+    return type(first)("; ".join(error.what for error in errors), where=first.where, safe=safe, next=first.next)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import requests
@@ -15,6 +15,7 @@ from pipeline.http import LONGEST_QUOTE, LostAnswerError, asked_pause, is_worth_
 from pipeline.sheets.google_sign_in import Account
 
 SERVICE = "Google Sheets"
+QUOTA_REASONS = ("rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded", "RATE_LIMIT_EXCEEDED")
 _OUTDATED = ("already exists", "No grid with id", "No sheet with id", "Unable to parse range", "exceeds grid limits")
 
 
@@ -53,7 +54,7 @@ class Refusals:
         except APIError as error:
             raise self._refused(error.response, is_repeatable) from None
         except RefreshError as error:
-            if error.retryable:
+            if error.retryable or not _is_googles_word(error):
                 raise PutOffError(_unreached(error)) from None
             raise self._no_sign_in(error) from None
         except (TransportError, requests.ConnectTimeout) as error:
@@ -63,11 +64,15 @@ class Refusals:
         except requests.RequestException as error:
             why = _unreached(error)
             raise PutOffError(why) if is_repeatable else _unclear(why) from None
+        except (TypeError, ValueError) as error:  # google-auth, where a page of a proxy stands in the place of a token
+            if not _is_from_sign_in(error):
+                raise
+            raise PutOffError(_unreached(error)) from None
 
     def _refused(self, response: requests.Response, is_repeatable: bool) -> Exception:
         status, words = response.status_code, _message(response)
         pause = asked_pause(response.headers.get("Retry-After", ""), self._clock.now())
-        if status == 429 or (status == 403 and "usageLimits" in response.text):
+        if status == 429 or (status == 403 and any(reason in response.text for reason in QUOTA_REASONS)):
             return PutOffError(_answered(status, words), pause)
         if is_worth_another_try(status):
             return PutOffError(_answered(status, words), pause) if is_repeatable else _unclear(_answered(status, words), pause)
@@ -118,6 +123,19 @@ def _unclear(why: TransientError, pause: float = 0.0) -> UnclearError:
     unclear = UnclearError(why.what, where=why.where, next=why.next)
     unclear.asked_pause = pause
     return unclear
+
+
+def _is_googles_word(error: RefreshError) -> bool:
+    """Whether a refused sign-in came with Google's own reasons; without them something on the way failed."""
+    return any(isinstance(told, Mapping) for told in error.args)
+
+
+def _is_from_sign_in(error: Exception) -> bool:
+    """Whether it was raised where google-auth reads the answer to a sign-in."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and str(trace.tb_frame.f_globals.get("__name__", "")).startswith("google.")
 
 
 def _unreached(error: Exception) -> TransientError:

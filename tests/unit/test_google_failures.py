@@ -313,6 +313,13 @@ def test_an_account_that_is_gone_is_told_by_its_address(here: World) -> None:
         here.write(tab())
 
 
+@pytest.mark.parametrize("status", [200, 502, 503])
+def test_a_page_in_the_place_of_a_token_is_waited_out(here: World, status: int) -> None:
+    here.stand_in.tokens.faults = [status] * 5  # more than google-auth tries by itself
+    here.write(tab(note="signed in at last"))
+    assert here.rows("Monthly churn")[0][0] == "signed in at last"
+
+
 def test_a_token_that_is_no_longer_taken_is_fetched_again(here: World) -> None:
     writer = here.sheet()
     writer.write([tab()], at=AT)

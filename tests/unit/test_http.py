@@ -121,10 +121,23 @@ def test_a_request_says_who_asks_and_carries_what_it_was_given(server: Server) -
     assert (headers["Authorization"], headers["X-Key"], headers["Accept"]) == ("Bearer abc", "k", "application/json")
 
 
-@pytest.mark.parametrize(("status", "body"), [(204, ""), (200, ""), (200, "  \n"), (304, "")])
+@pytest.mark.parametrize(("status", "body"), [(204, ""), (200, ""), (200, "  \n")])
 def test_an_answer_without_a_body_has_no_content(server: Server, status: int, body: str) -> None:
     server.does(answer(status, body))
     assert server.service().get("/").content is None
+
+
+def test_not_modified_is_an_answer_to_who_asked_for_changes_and_to_nobody_else(server: Server) -> None:
+    server.does(answer(304, ""))
+    assert server.service().get("/", headers={"If-None-Match": '"abc"'}).status == 304
+    with pytest.raises(PermanentError, match="304"):
+        server.service().call("POST", "/rows", content=[1], is_repeatable=True)
+
+
+def test_a_secret_in_an_answer_is_hidden_before_anybody_can_quote_it(server: Server) -> None:
+    server.does(answer(200, json.dumps({"error": f"bad token {SECRET}"})))
+    told = server.service(secrets=(SECRET,)).get("/").content
+    assert told == {"error": "bad token ***"}
 
 
 def test_a_compressed_answer_and_one_beyond_ascii_are_read(server: Server) -> None:

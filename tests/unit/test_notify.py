@@ -203,7 +203,17 @@ def test_the_same_event_makes_the_same_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "nobody", "a@b.example\nBcc: c@d.example", "a@b.example, c@d.example", "@b.example", "a@", "a b@c.example"]
+    "address",
+    [
+        "",
+        "nobody",
+        "a@b.example\nBcc: c@d.example",
+        "a@b.example, c@d.example",
+        "@b.example",
+        "a@",
+        "a b@c.example",
+        "a@bänk.example",
+    ],
 )
 def test_an_address_that_cannot_be_used_is_a_setting_to_mend(address: str) -> None:
     with pytest.raises(ConfigurationError, match="NEOPULSE_MAIL_TO"):

@@ -278,9 +278,12 @@ def test_values_of_a_csv() -> None:
     ]
 
 
-def test_a_key_is_a_text_a_whole_number_or_a_day(desk: Desk) -> None:
+def test_a_key_is_a_text_or_a_whole_number(desk: Desk) -> None:
     desk.mart = pa.table({"id": [1.5, 2.5], "plan": ["A", "B"]})
-    with pytest.raises(DataError, match="the key id is a double; a key is a text, a whole number or a date"):
+    with pytest.raises(DataError, match="the key id is a double; a key is a text or a whole number"):
+        desk.run()
+    desk.mart = pa.table({"id": [date(2026, 1, 2)], "plan": ["A"]})  # a workbook gives it back as a moment
+    with pytest.raises(DataError, match="the key id is a date"):
         desk.run()
     desk.mart = pa.table({"id": [1, 2], "plan": ["A", "B"]})
     assert counts(desk.run()) == (2, 0, 0, 0, 0)

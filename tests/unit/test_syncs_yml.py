@@ -17,7 +17,7 @@ def test_the_shipped_syncs_are_two_guarded_mirrors_with_an_owner() -> None:
         "customer_status": ("sync_customer_status", "user_id", "mirror", False),
         "lapsed_customers": ("sync_lapsed_customers", "user_id", "mirror", True),
     }
-    assert [sync.guards.max_delete_percent for sync in syncs.values()] == [20, 50]
+    assert [sync.guards.max_delete_percent for sync in syncs.values()] == [20, 100]
     assert all(sync.owner and sync.description for sync in syncs.values())
 
 

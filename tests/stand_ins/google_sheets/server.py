@@ -152,6 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
             return None
 
     def _token(self, raw: bytes) -> None:
+        if self._stand_in.tokens.faults:
+            self._send(self._stand_in.tokens.faults.pop(0), HTML, {})
+            return
         form = {name: given[0] for name, given in parse_qs(raw.decode()).items()}
         try:
             status, answer = 200, self._stand_in.tokens.issue(form)

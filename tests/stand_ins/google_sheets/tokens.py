@@ -58,12 +58,13 @@ def key_file(email: str, token_uri: str, *, number: int = 1) -> dict[str, str]:
 
 @dataclass
 class Tokens:
-    """Which key belongs to which account, and which tokens are out."""
+    """Which key belongs to which account, and which tokens are out. `faults` are statuses that come with a page instead."""
 
     clock: Callable[[], datetime]
     url: str = ""
     accounts: dict[str, rsa.RSAPublicKey] = field(default_factory=dict)
     issued: dict[str, tuple[str, float]] = field(default_factory=dict)
+    faults: list[int] = field(default_factory=list)
 
     def know(self, email: str, *, number: int = 1) -> None:
         """Let an account sign in with that key."""
