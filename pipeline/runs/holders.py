@@ -10,11 +10,14 @@ import hashlib
 import os
 import secrets
 import socket
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipeline.files import make_folder
+
+KEPT_SECONDS = 24 * 3600.0  # the lock of a dead process is what proves that it is dead
 
 
 def new_holder() -> str:
@@ -56,10 +59,11 @@ class Holders:
         return _is_free(self._path(holder))
 
     def _sweep(self) -> None:
-        """Take away what the dead left; who loses a race with this is only waited for, as on another machine."""
+        """Take away what the dead left, once it is so old that no lease of theirs can still be running."""
         for path in self._folder.glob("*.lock"):
-            if _is_free(path):
-                path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > KEPT_SECONDS and _is_free(path):
+                    path.unlink(missing_ok=True)
 
     def _path(self, holder: str) -> Path:
         return self._folder / (hashlib.sha256(holder.encode()).hexdigest()[:16] + ".lock")

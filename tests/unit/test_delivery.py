@@ -209,3 +209,15 @@ def test_a_hundred_runs_through_faults_at_random_calls_end_with_one_mail_each(
     assert len(mail_server.taken) == 100
     assert pending > 20  # the faults were not for nothing
     assert len(told) > 100
+
+
+def test_a_process_that_died_while_it_delivered_holds_up_nobody(n8n: N8nStandIn, tmp_path: Path, clock: FixedClock) -> None:
+    store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+    holders = Holders(tmp_path / "holders")
+    with holders.alive("of a run before"):
+        pass
+    holders._path("died while it delivered").touch()  # what the system leaves: a lock file that nobody holds
+    assert store.take_turn("died while it delivered", seconds=300)
+    with holders.alive("of the next run"):  # which tidies up
+        deliver(letter(), carrier=carrier(n8n, clock), store=store, holders=holders)
+    assert len(n8n.calls) == 1
