@@ -23,6 +23,7 @@ WINDOW_DAYS = (7, 180)
 EACH = 8
 FILTERS = ("none", "one filter", "by a dimension", "two filters")
 VALUES_ASKED = 6
+OF_THE_RUN_S_WINDOW = ("silence_risk", "silence_calibration")  # learned in the run, for its N alone
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _question(metric: str, filters: str, values: dict[str, list[str]], draw: ran
     chosen = draw.sample(allowed.dimensions, k={"one filter": 1, "two filters": 2}.get(filters, 0))
     return Question(
         metric,
-        window=draw.randint(*WINDOW_DAYS),
+        window=None if metric in OF_THE_RUN_S_WINDOW else draw.randint(*WINDOW_DAYS),
         by=draw.choice(allowed.dimensions) if filters == "by a dimension" else None,
         where=tuple((name, draw.choice(values[name])) for name in chosen),
         grain=_any(allowed.grains, draw),
