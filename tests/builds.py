@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -51,9 +53,12 @@ def _dbt(arguments: Sequence[str], environment: Mapping[str, str], folder: Path)
     log = folder / "dbt.log"
     process = _forks.Process(target=_run_dbt, args=(list(arguments), dict(environment), str(log)))
     # What the first of them is started with, all that are forked later read the project with; only the database's name counts.
-    with patch.dict(os.environ, {"PYTHONPATH": str(Path(__file__).parent), "TESTS_OF_DBT": json.dumps(dict(environment))}):
+    known = {"PYTHONPATH": str(Path(__file__).parent), "TESTS_OF_DBT": json.dumps(dict(environment))}
+    # A page under test may have put itself in the place of the main program, which the new process would then run.
+    with patch.dict(os.environ, known), patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
         process.start()
     process.join(PATIENCE_SECONDS)
+    assert log.exists(), f"the process that dbt was to run in ended with {process.exitcode} before it began"
     if process.exitcode is None:
         process.kill()
     assert process.exitcode in (0, 1), f"dbt ended with {process.exitcode}: {log.read_text()[-2000:]}"
@@ -65,12 +70,12 @@ _forks.set_forkserver_preload(["dbt_loaded"])
 
 
 def _run_dbt(arguments: list[str], environment: Mapping[str, str], log: str) -> None:
-    import dbt_loaded
-
     os.setpgid(0, 0)
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)  # first of all: what goes wrong here is to be read there
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    import dbt_loaded
+
     os.environ.update(environment)
     variables = json.loads(arguments[arguments.index("--vars") + 1])
     result = dbt_loaded.runner(variables).invoke(arguments)
