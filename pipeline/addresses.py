@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 
@@ -24,8 +25,8 @@ def is_nearby(address: str) -> bool:
         return bool(host) and "." not in host
 
 
-def web_address(value: str, *, example: str) -> str:
-    """The address without a slash at its end; raises ValueError where it is none, or is in the clear beyond the own network."""
+def web_address(value: str, *, example: str, may_be_clear: Callable[[str], bool] = is_nearby) -> str:
+    """The address without a slash at its end; raises ValueError where it is none, or is http:// where it has to be https://."""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -33,6 +34,7 @@ def web_address(value: str, *, example: str) -> str:
         usable = False
     if not usable:
         raise ValueError(f"is not an address, such as {example}")
-    if parts.scheme == "http" and not is_nearby(value):
-        raise ValueError("has to be https:// beyond this machine and its own network")
+    if parts.scheme == "http" and not may_be_clear(value):
+        own_network = " and its own network" if may_be_clear is is_nearby else ""
+        raise ValueError(f"has to be https:// beyond this machine{own_network}")
     return value.rstrip("/")

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from pipeline.addresses import is_loopback
 from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
-from pipeline.settings import PREFIX, Settings, is_loopback
+from pipeline.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from google.cloud import bigquery

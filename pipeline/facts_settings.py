@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings
 
 from pipeline.addresses import web_address
+from pipeline.setting_types import CommaSeparated
 
 EURO_BEGAN = date(1999, 1, 4)  # the first day that has a reference rate
 
@@ -31,7 +31,7 @@ class FactsSettings(BaseSettings):
     facts_frankfurter: str = Field(
         default="https://api.frankfurter.dev/v2", description="Address of Frankfurter's API, which has the rates of the ECB."
     )
-    facts_currencies: Annotated[tuple[str, ...], NoDecode] = Field(
+    facts_currencies: CommaSeparated = Field(
         default=("USD", "GBP", "CHF", "CZK", "DKK", "HUF", "NOK", "PLN", "RON", "SEK"),
         description="Currencies whose price of a euro is kept by day, comma-separated; empty asks for none.",
     )
@@ -42,14 +42,10 @@ class FactsSettings(BaseSettings):
     def _facts_are_at_an_address(cls, value: str) -> str:
         return web_address(value, example="https://api.frankfurter.dev/v2")
 
-    @field_validator("facts_currencies", mode="before")
-    @classmethod
-    def _split(cls, value: Any) -> Any:
-        return tuple(part.strip().upper() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
     @field_validator("facts_currencies")
     @classmethod
     def _are_codes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        value = tuple(code.upper() for code in value)
         if not all(len(code) == 3 and code.isascii() and code.isalpha() and code != "EUR" for code in value):
             raise ValueError("takes codes of currencies other than EUR, such as USD,GBP")
         return tuple(dict.fromkeys(value))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings
+
+from pipeline.addresses import is_loopback, web_address
+from pipeline.setting_types import CommaSeparated, OptionalPath
 
 _NAMED = re.compile(r"(?:[A-Za-z][A-Za-z0-9_]{0,59}=)?[A-Za-z0-9_-]{1,80}")
 
@@ -19,7 +21,7 @@ class ReverseETLSettings(BaseSettings):
     reverse_etl: Literal["embedded", "census"] = Field(
         default="embedded", description="Who carries out the syncs: embedded (syncs.yml) or census."
     )
-    syncs: Path | None = Field(default=None, description="Your own syncs.yml; empty means the two syncs that come along.")
+    syncs: OptionalPath = Field(default=None, description="Your own syncs.yml; empty means the two syncs that come along.")
     sync_tokens: SecretStr = Field(
         default=SecretStr(""),
         description="Bearer tokens of the addresses in syncs.yml, as `name=token`, comma-separated.",
@@ -27,7 +29,7 @@ class ReverseETLSettings(BaseSettings):
     census_token: SecretStr = Field(
         default=SecretStr(""), description="Personal access token (v2) or workspace key (v1); needed by `census`."
     )
-    census_syncs: Annotated[tuple[str, ...], NoDecode] = Field(
+    census_syncs: CommaSeparated = Field(
         default=(), description="Ids of the Census syncs to run, in their order, as `id` or `name=id`, comma-separated."
     )
     census_api: Literal["v2", "v1"] = Field(default="v2", description="Version of Census' API; v1 is retired on 2027-01-15.")
@@ -39,16 +41,6 @@ class ReverseETLSettings(BaseSettings):
         default=3600, ge=30, le=86_400, description="Seconds after which a Census sync that has not ended counts as failed."
     )
 
-    @field_validator("syncs", mode="before")
-    @classmethod
-    def _no_file(cls, value: Any) -> Any:
-        return None if value == "" else value
-
-    @field_validator("syncs")
-    @classmethod
-    def _absolute_file(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.absolute()
-
     @field_validator("sync_tokens")
     @classmethod
     def _are_named(cls, value: SecretStr) -> SecretStr:
@@ -56,11 +48,6 @@ class ReverseETLSettings(BaseSettings):
             if not re.match(r"[A-Za-z0-9_-]+=.", part):
                 raise ValueError("takes name=token, separated by commas")
         return value
-
-    @field_validator("census_syncs", mode="before")
-    @classmethod
-    def _split_syncs(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("census_syncs")
     @classmethod
@@ -72,12 +59,9 @@ class ReverseETLSettings(BaseSettings):
     @field_validator("census_address")
     @classmethod
     def _is_census(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        if "@" in urlsplit(value).netloc:
             raise ValueError("is not an address, such as https://app.getcensus.com")
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
-            raise ValueError("has to be https:// beyond this machine")
-        return value.rstrip("/")
+        return web_address(value, example="https://app.getcensus.com", may_be_clear=is_loopback)
 
     def lacks_for_census(self) -> tuple[str, ...]:
         """The settings that `census` needs and that are not set."""

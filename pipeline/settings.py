@@ -4,146 +4,27 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from datetime import date, time
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from pipeline.addresses import is_loopback
+from pipeline.bigquery_settings import BigQuerySettings
 from pipeline.errors import ConfigurationError
 from pipeline.facts_settings import FactsSettings
 from pipeline.notify_settings import NotifySettings
 from pipeline.reverse_etl_settings import ReverseETLSettings
+from pipeline.setting_types import CommaSeparated, OptionalPath
 from pipeline.sheets_settings import GoogleSheetsSettings
-
-__all__ = ["BANK_INITIATED_TYPES", "PREFIX", "PROJECT", "WINDOW_DAYS", "BigQuerySettings", "Settings", "is_loopback", "load"]
 
 PREFIX = "NEOPULSE_"
 PROJECT = Path(__file__).resolve().parent.parent
 BANK_INITIATED_TYPES = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")
 WINDOW_DAYS = (7, 180)
-
-CommaSeparated = Annotated[tuple[str, ...], NoDecode]
-_PROJECT_ID = re.compile(r"[a-z0-9.:-]{1,60}[a-z0-9]")
-
-
-class BigQuerySettings(BaseSettings):
-    """What the warehouse `bigquery` needs to know; without it, nothing here is looked at."""
-
-    bigquery_project: str = Field(
-        default="", description="Google Cloud project that pays for the jobs and holds neopulse's datasets; needed by `bigquery`."
-    )
-    bigquery_prefix: str = Field(
-        default="neopulse",
-        pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$",
-        description="Begins the name of every dataset that neopulse makes; the dataset of that very name holds the stable views.",
-    )
-    bigquery_location: str = Field(default="EU", min_length=1, description="Location of the datasets; the source's own.")
-    bigquery_source: str = Field(
-        default="",
-        description="Dataset of the bank's tables, `dataset` or `project.dataset`; needed by `bigquery`, never written to.",
-    )
-    bigquery_users: str = Field(default="users", description="Name of the table of users in the source dataset.")
-    bigquery_devices: str = Field(default="devices", description="Name of the table of devices in the source dataset.")
-    bigquery_notifications: str = Field(
-        default="notifications", description="Name of the table of notifications in the source dataset; it may be missing."
-    )
-    bigquery_transactions: str = Field(
-        default="transactions", description="Name of the table of transactions in the source dataset."
-    )
-    bigquery_credentials: Path | None = Field(
-        default=None, description="Key file of a service account; empty means the application default credentials."
-    )
-    bigquery_impersonate: str = Field(
-        default="", description="Service account to act as, by its address; empty acts as the credentials themselves."
-    )
-    bigquery_maximum_bytes: int = Field(
-        default=2_000_000_000_000,
-        ge=0,
-        description="Bytes that one query may be billed for, else it is refused; 0 sets no limit.",
-    )
-    bigquery_job_seconds: int = Field(default=3600, ge=10, le=21_600, description="Seconds after which a job is given up.")
-    bigquery_labels: CommaSeparated = Field(
-        default=(), description="Labels of every job beside `application=neopulse`, as `key=value`, comma-separated."
-    )
-    bigquery_storage_reads: bool = Field(
-        default=False, description="Fetch rows by the Storage Read API, which is faster and billed by itself; else by REST."
-    )
-    bigquery_read_copy_rows: int = Field(
-        default=5_000_000,
-        ge=0,
-        description="Rows up to which a published table is copied to the app; a longer one stays in BigQuery.",
-    )
-    bigquery_usd_per_tib: float = Field(
-        default=6.25, ge=0, description="Price of a TiB scanned, for estimates; 0 shows bytes alone."
-    )
-    bigquery_endpoint: str = Field(
-        default="", description="Address of the API where it is not Google's; on a loopback address nobody signs in."
-    )
-
-    @field_validator("bigquery_labels", mode="before")
-    @classmethod
-    def _split_labels(cls, value: Any) -> Any:
-        return _split(value)
-
-    @field_validator("bigquery_labels")
-    @classmethod
-    def _are_labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(re.fullmatch(r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}", label) for label in value):
-            raise ValueError("takes key=value in lower-case letters, digits, dashes and underscores, separated by commas")
-        return value
-
-    @field_validator("bigquery_project")
-    @classmethod
-    def _is_a_project(cls, value: str) -> str:
-        if value and not _PROJECT_ID.fullmatch(value):
-            raise ValueError("is not the id of a project, such as bank-analytics")
-        return value
-
-    @field_validator("bigquery_source")
-    @classmethod
-    def _is_a_dataset(cls, value: str) -> str:
-        project, _, dataset = value.rpartition(".")
-        if value and not (re.fullmatch(r"\w{1,1024}", dataset) and (not project or _PROJECT_ID.fullmatch(project))):
-            raise ValueError("is not a dataset, such as bank_raw or bank-project.bank_raw")
-        return value
-
-    @field_validator("bigquery_users", "bigquery_devices", "bigquery_notifications", "bigquery_transactions")
-    @classmethod
-    def _is_a_table(cls, value: str) -> str:
-        if not re.fullmatch(r"[\w-]{1,1024}", value):
-            raise ValueError("is not the name of a table: letters, digits, dashes and underscores")
-        return value
-
-    @field_validator("bigquery_credentials", mode="before")
-    @classmethod
-    def _no_key_file(cls, value: Any) -> Any:
-        return None if value == "" else value
-
-    @field_validator("bigquery_credentials")
-    @classmethod
-    def _absolute_key_file(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.absolute()
-
-    @field_validator("bigquery_endpoint")
-    @classmethod
-    def _is_an_address(cls, value: str) -> str:
-        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname):
-            raise ValueError("is not an address, such as http://127.0.0.1:9050")
-        if value.startswith("http:") and not is_loopback(value):
-            raise ValueError("has to be https:// beyond this machine")
-        return value
-
-    @property
-    def bigquery_tables(self) -> dict[str, str]:
-        """The bank's name of each raw table."""
-        return {name: str(getattr(self, f"bigquery_{name}")) for name in ("users", "devices", "notifications", "transactions")}
 
 
 class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings):
@@ -154,7 +35,7 @@ class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, Notif
     home: Path = Field(
         default=Path("var"), validate_default=True, description="Folder of all state: landed data, versions, run store, outbox."
     )
-    raw: Path | None = Field(default=None, description="Folder of the bank's raw files; empty means the demo bank.")
+    raw: OptionalPath = Field(default=None, description="Folder of the bank's raw files; empty means the demo bank.")
     warehouse: Literal["duckdb", "bigquery"] = Field(
         default="duckdb", description="The engine that transforms: duckdb or bigquery."
     )
@@ -197,11 +78,6 @@ class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, Notif
     mail_to: CommaSeparated = Field(default=("managers@localhost",), description="Recipients of the mails, comma-separated.")
     run_store: str = Field(default="", description="SQLAlchemy URL of the run store; empty means SQLite in NEOPULSE_HOME.")
 
-    @field_validator("activity_states", "activity_excluded_types", "mail_to", mode="before")
-    @classmethod
-    def _split_words(cls, value: Any) -> Any:
-        return _split(value)
-
     @field_validator("activity_states", "mail_to")
     @classmethod
     def _not_empty(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -226,13 +102,12 @@ class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, Notif
             raise ValueError("is not a time zone of the IANA database, such as Europe/Paris") from None
         return value
 
-    @field_validator("home", "raw")
+    @field_validator("home")
     @classmethod
-    def _absolute(cls, value: Path | None) -> Path | None:
-        # dbt and the app work in other folders: a relative path would mean something else there.
-        return None if value is None else value.absolute()
+    def _absolute(cls, value: Path) -> Path:
+        return value.absolute()
 
-    @field_validator("raw", "as_of", mode="before")
+    @field_validator("as_of", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -278,12 +153,6 @@ class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, Notif
         excluded = ", ".join(self.activity_excluded_types)
         rule = f"{states} transactions" + (f", not {excluded}" if excluded else ", every type")
         return rule + (f", at least {self.activity_minimum_amount:g} USD" if self.activity_minimum_amount else "")
-
-
-def _split(value: Any) -> Any:
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
-    return value
 
 
 def load(env_file: Path | None = Path(".env")) -> Settings:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Any
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
 from pipeline.addresses import is_loopback
+from pipeline.setting_types import OptionalPath
 
 _IN_ADDRESS = re.compile(r"/spreadsheets/(?:u/\d+/)?d/([A-Za-z0-9_-]+)")
 _SPREADSHEET_ID = re.compile(r"[A-Za-z0-9_-]{20,200}")
@@ -30,7 +29,7 @@ class GoogleSheetsSettings(BaseSettings):
         description="Google spreadsheet whose tabs the embedded reverse ETL keeps, one customer a row, so better not the one "
         "that all may read; its id or address. Empty means the workbook on disk.",
     )
-    google_sheets_credentials: Path | None = Field(
+    google_sheets_credentials: OptionalPath = Field(
         default=None, description="Key file of the service account; empty means the application default credentials."
     )
     google_sheets_endpoint: str = Field(
@@ -47,16 +46,6 @@ class GoogleSheetsSettings(BaseSettings):
                 "is not the id or the address of a spreadsheet, such as https://docs.google.com/spreadsheets/d/1AbC..."
             )
         return value
-
-    @field_validator("google_sheets_credentials", mode="before")
-    @classmethod
-    def _google_sheets_no_key_file(cls, value: Any) -> Any:
-        return None if value == "" else value
-
-    @field_validator("google_sheets_credentials")
-    @classmethod
-    def _google_sheets_absolute_key_file(cls, value: Path | None) -> Path | None:
-        return None if value is None else value.absolute()
 
     @field_validator("google_sheets_endpoint")
     @classmethod

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_timedelta
-from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from babel.numbers import format_currency, format_decimal, format_percent
 from babel.units import format_unit
 
 from streamlit_app import messages
@@ -65,13 +65,6 @@ def signed_points(value: float | None, digits: int = 1) -> str:
 def signed_share(value: float | None, digits: int = 1) -> str:
     """A relative change: +3.1%."""
     return NOTHING if value is None else _sign(value * 100, digits) + share(abs(value), digits)
-
-
-def compact(value: float | None) -> str:
-    """A large number in few signs: 2.4M."""
-    if value is None:
-        return NOTHING
-    return format_compact_decimal(value, locale=_locale(), fraction_digits=1 if abs(value) >= 1000 else 0)
 
 
 def money(value: float | None, currency: str = "USD") -> str:

@@ -16,7 +16,6 @@ from pipeline.marts import tables
 from pipeline.marts.question import Question, Scope, scope
 from pipeline.warehouse.base import ReadOnly
 
-EVENTS = ("new_customers", "resurrected_customers", "churned_customers")
 ROLLING_DAYS = {"dau": 7, "wau": 7, "mau": 28}  # DAU is counted, whatever the window
 
 _DAILY = """

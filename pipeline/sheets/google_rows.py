@@ -22,7 +22,6 @@ from pipeline.sheets.google_cells import (
     Plain,
     cell,
     characters,
-    is_same,
     plain,
     read_back,
 )
@@ -323,11 +322,6 @@ def _refuse_unfit(tab: str, columns: Sequence[str], row: Row) -> None:
         held: Plain = plain(value)
         if isinstance(held, str) and characters(held) > LONGEST_TEXT:
             raise _unusable(tab, f"is given a text of {characters(held):,} characters; a cell holds {LONGEST_TEXT:,}")
-
-
-def is_held(value: Storable, found: Storable) -> bool:
-    """Whether a value as it would be written and one as it was read are the same."""
-    return is_same(plain(value), plain(found))
 
 
 def _unusable(tab: str, what: str) -> DataError:

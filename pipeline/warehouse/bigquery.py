@@ -10,9 +10,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pipeline.addresses import is_loopback
 from pipeline.bigquery import AGAIN, BigQuery, job_labels, refusal
 from pipeline.errors import DataError, NeopulseError
-from pipeline.settings import Settings, is_loopback
+from pipeline.settings import Settings
 from pipeline.sources import bigquery as source
 from pipeline.sources.landing import Landing
 from pipeline.warehouse import bigquery_estimate, bigquery_state, read_copy

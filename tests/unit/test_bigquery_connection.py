@@ -17,9 +17,10 @@ from google.auth.exceptions import DefaultCredentialsError
 from google.oauth2.credentials import Credentials
 
 from pipeline import bigquery, settings
+from pipeline.addresses import is_loopback
 from pipeline.checks import settings_in_force
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
-from pipeline.settings import Settings, is_loopback
+from pipeline.settings import Settings
 from pipeline.warehouse.bigquery_estimate import Estimate, in_units
 
 ENOUGH = {"warehouse": "bigquery", "bigquery_project": "bank-analytics", "bigquery_source": "bank-core.raw"}

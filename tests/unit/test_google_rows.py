@@ -17,7 +17,7 @@ from stand_ins.google_sheets.grid import Formula, Sheet
 from pipeline import spreadsheets
 from pipeline.errors import DataError, PermanentError
 from pipeline.sheets import google_rows
-from pipeline.sheets.google_rows import GoogleRows, RowCounts, is_held
+from pipeline.sheets.google_rows import GoogleRows, RowCounts
 
 TAB = "Lapsed customers"
 COLUMNS = ("user_id", "plan", "since")
@@ -110,7 +110,7 @@ def test_what_a_person_changed_in_an_own_cell_is_seen(here: World) -> None:
     write(here, row("1"))
     sheet(here).put(1, 1, "scribble")
     found = read(here)["1"]
-    assert [is_held(value, there) for value, there in zip(row("1"), found, strict=True)] == [True, False, True]
+    assert [spreadsheets.same(value, there) for value, there in zip(row("1"), found, strict=True)] == [True, False, True]
 
 
 def test_a_tab_without_the_key_column_is_refused_and_stays(here: World) -> None:
