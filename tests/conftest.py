@@ -7,6 +7,8 @@ import os
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+pytest_plugins = ["n8n_kit"]
+
 # Deterministic, so that a run of the tests says the same twice; PROOF_EXAMPLES asks for that many others each time.
 # A failure shrinks, for five minutes at most, unless PROOF_AS_FOUND is set.
 _MORE = int(os.environ.get("PROOF_EXAMPLES", "0"))

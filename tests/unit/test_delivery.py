@@ -3,48 +3,24 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import letters
 import pytest
 from letters import SECRET, LastStep, letter
-from pydantic import SecretStr
+from n8n_kit import carrier
 from stand_ins.n8n import N8nStandIn
 from stand_ins.smtp import MailServer
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, TransientError
 from pipeline.notify.delivery import deliver, deliver_waiting
-from pipeline.notify.n8n import N8n
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import RunState
 from pipeline.runs.store import RunStore
 from worker.postman import Postman, postman
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture
-def n8n(tmp_path: Path, mail_server: MailServer) -> Iterator[N8nStandIn]:
-    with N8nStandIn(tmp_path, SECRET, mail_server.port) as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock(letters.MONDAY)
-
-
-def carrier(n8n: N8nStandIn, clock: FixedClock, **more: Any) -> N8n:
-    return N8n(n8n.url, SecretStr(more.pop("secret", SECRET)), clock=clock, **more)
 
 
 def test_a_message_that_waits_is_told_as_it_was_noted_down(

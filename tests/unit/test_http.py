@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from stand_ins.serving import Handler, address, listening
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError, TransientError
@@ -25,13 +26,7 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECRET = 'pat-5f"é/+ 42'  # a quotation mark, a letter beyond ASCII, and what an address spells otherwise
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Silent."""
-
+class _Handler(Handler):
     def do_GET(self) -> None:
         server: Any = self.server
         length = int(self.headers.get("Content-Length", 0))
@@ -39,7 +34,7 @@ class _Handler(BaseHTTPRequestHandler):
         acts = server.acts
         (acts.pop(0) if len(acts) > 1 else acts[0])(self)
 
-    do_POST = do_GET  # noqa: N815
+    do_POST = do_GET
 
 
 Act = Callable[[BaseHTTPRequestHandler], None]
@@ -97,15 +92,9 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    listening.daemon_threads = True
-    listening.acts, listening.calls = [answer(200, "{}")], []  # type: ignore[attr-defined]
-    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    yield Server(f"http://127.0.0.1:{listening.server_port}", listening)
-    listening.shutdown()
-    listening.server_close()
-    thread.join()
+    with listening(_Handler) as made:
+        made.acts, made.calls = [answer(200, "{}")], []  # type: ignore[attr-defined]
+        yield Server(address(made), made)
 
 
 def test_a_request_says_who_asks_and_carries_what_it_was_given(server: Server) -> None:

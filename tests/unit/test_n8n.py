@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import letters
 import pytest
 from letters import SECRET, LastStep, letter
-from pydantic import SecretStr
+from n8n_kit import carrier
 from stand_ins.n8n import N8nStandIn
 from stand_ins.smtp import MailServer
 
@@ -23,33 +22,12 @@ from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
 from pipeline.http import Patience
 from pipeline.notify.mail import worldwide_key
-from pipeline.notify.n8n import KEY_HEADER, PATIENCE, N8n
+from pipeline.notify.n8n import KEY_HEADER, PATIENCE
 from pipeline.runs.records import RunState, StepState
 from pipeline.settings import Settings
 from worker.postman import postman
 
 QUICK = Patience(connect_seconds=1, answer_seconds=0.3, deadline_seconds=20)
-
-
-@pytest.fixture
-def mail_server() -> Iterator[MailServer]:
-    with MailServer() as server:
-        yield server
-
-
-@pytest.fixture
-def n8n(tmp_path: Path, mail_server: MailServer) -> Iterator[N8nStandIn]:
-    with N8nStandIn(tmp_path, SECRET, mail_server.port) as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    return FixedClock(letters.MONDAY)
-
-
-def carrier(n8n: N8nStandIn, clock: FixedClock, **more: Any) -> N8n:
-    return N8n(n8n.url, SecretStr(more.pop("secret", SECRET)), clock=clock, **more)
 
 
 def test_the_event_tells_the_run_in_plain_values_and_brings_the_mail_along(

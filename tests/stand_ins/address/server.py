@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from stand_ins.serving import Handler, address, listening
 
 Row = dict[str, Any]
 
@@ -42,27 +42,12 @@ class Destination:
 @contextlib.contextmanager
 def running() -> Iterator[Destination]:
     """A stand-in on a free port of the loopback address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    made = Destination(f"http://127.0.0.1:{server.server_port}")
-    server.destination = made  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield made
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(_Handler) as server:
+        server.destination = Destination(address(server))  # type: ignore[attr-defined]
+        yield server.destination  # type: ignore[attr-defined]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Calls are recorded, not printed."""
-
+class _Handler(Handler):
     def do_POST(self) -> None:
         there: Destination = self.server.destination  # type: ignore[attr-defined]
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))

@@ -7,11 +7,9 @@ import datetime as dt
 import gzip
 import itertools
 import json
-import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -19,6 +17,7 @@ from stand_ins.bigquery.errors import ApiError, invalid
 from stand_ins.bigquery.faults import Call, CutError, Fault, Faults
 from stand_ins.bigquery.protocol import Protocol, Request
 from stand_ins.bigquery.storage import Warehouse
+from stand_ins.serving import Handler, address, listening
 
 PREFIX = "/bigquery/v2"
 UPLOAD = "/upload/bigquery/v2"
@@ -50,34 +49,21 @@ class StandIn:
 def running(*, database: str = ":memory:", clock: Callable[[], dt.datetime] = utc_now, port: int = 0) -> Iterator[StandIn]:
     """A stand-in on a free port of the loopback address, for the length of a `with` block."""
     warehouse = Warehouse(database=database, clock=clock)
-    server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
-    server.daemon_threads = True
-    stand_in = StandIn(f"http://127.0.0.1:{server.server_port}", warehouse, Protocol(warehouse), Faults())
-    server.stand_in = stand_in  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-    thread.start()
     try:
-        yield stand_in
+        with listening(_Handler, port=port) as server:
+            server.stand_in = StandIn(address(server), warehouse, Protocol(warehouse), Faults())  # type: ignore[attr-defined]
+            yield server.stand_in  # type: ignore[attr-defined]
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
         warehouse.close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     _request: Request | None = None
-
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Calls are recorded, not printed."""
 
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     @property
     def _stand_in(self) -> StandIn:

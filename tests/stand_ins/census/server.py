@@ -6,14 +6,13 @@ import contextlib
 import json
 import re
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from stand_ins.census.machine import Clock, Run, Sync, Workspace, page_of
+from stand_ins.serving import Handler, address, listening
 
 PERSONAL_TOKEN = "activations-pat-0123456789abcdef"
 WORKSPACE_KEY = "secret-token:0123456789abcdef"
@@ -72,18 +71,9 @@ class Census:
 @contextlib.contextmanager
 def running(clock: Clock, *, port: int = 0) -> Iterator[Census]:
     """A stand-in on a free port of the loopback address, for the length of a `with` block."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
-    server.daemon_threads = True
-    census = Census(f"http://127.0.0.1:{server.server_port}", Workspace(clock))
-    server.census = census  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield census
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(_Handler, port=port) as server:
+        server.census = Census(address(server), Workspace(clock))  # type: ignore[attr-defined]
+        yield server.census  # type: ignore[attr-defined]
 
 
 class _RefusedError(Exception):
@@ -93,13 +83,7 @@ class _RefusedError(Exception):
         self.body = {"status": {401: "unauthorized", 404: "not_found"}.get(status, "error"), "message": message}
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Calls are recorded, not printed."""
-
+class _Handler(Handler):
     def do_GET(self) -> None:
         census: Census = self.server.census  # type: ignore[attr-defined]
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -116,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(status, body, headers)
 
-    do_POST = do_GET  # noqa: N815
+    do_POST = do_GET
 
     def _struck(self, fault: Fault) -> tuple[int, str, Mapping[str, str]]:
         return fault.status, fault.body, fault.headers

@@ -9,7 +9,6 @@ import csv
 import hashlib
 import json
 import socket
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-HOST = "127.0.0.1"
+from stand_ins.serving import HOST, started, stopped
+
 KEY = "rc_live_of_the_tests_0001"
 COUNTRIES = Path(__file__).resolve().parents[3] / "pipeline" / "extract" / "countries.csv"
 Fault = int | str | Callable[[Any], Any]
@@ -56,16 +56,13 @@ class FactsStandIn:
         class Handler(_Handler):
             facts = house
 
-        self._server = ThreadingHTTPServer((HOST, self.port), Handler)
-        self._server.daemon_threads = True
+        self._server = started(ThreadingHTTPServer((HOST, self.port), Handler))
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            stopped(self._server)
 
     @property
     def settings(self) -> dict[str, str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,6 +18,7 @@ from stand_ins.google_sheets.faults import CUT, HTML, MESSAGES, Call, Fault, Fau
 from stand_ins.google_sheets.grid import Book
 from stand_ins.google_sheets.service import Request, Service
 from stand_ins.google_sheets.tokens import RefusedError, Tokens
+from stand_ins.serving import Handler, address, listening
 
 ACCOUNT = "neopulse@bank-analytics.iam.gserviceaccount.com"
 TOKEN_PATH = "/token"
@@ -64,34 +63,19 @@ class StandIn:
 @contextlib.contextmanager
 def running(*, clock: Callable[[], datetime] = utc_now, writes_per_minute: int | None = None, port: int = 0) -> Iterator[StandIn]:
     """A stand-in on a free port of the loopback address, for the length of a `with` block."""
-    server = ThreadingHTTPServer(("127.0.0.1", port), _Handler)
-    server.daemon_threads = True
-    url = f"http://127.0.0.1:{server.server_port}"
-    known = Tokens(utc_now, url + TOKEN_PATH)  # google-auth signs by the machine's clock
-    known.know(ACCOUNT)
-    stand_in = StandIn(url, Service(clock), known, Faults(), Quotas(clock, per_user=writes_per_minute))
-    server.stand_in = stand_in  # type: ignore[attr-defined]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
-        yield stand_in
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with listening(_Handler, port=port) as server:
+        url = address(server)
+        known = Tokens(utc_now, url + TOKEN_PATH)  # google-auth signs by the machine's clock
+        known.know(ACCOUNT)
+        server.stand_in = StandIn(url, Service(clock), known, Faults(), Quotas(clock, per_user=writes_per_minute))  # type: ignore[attr-defined]
+        yield server.stand_in  # type: ignore[attr-defined]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Calls are recorded, not printed."""
-
+class _Handler(Handler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
     @property
     def _stand_in(self) -> StandIn:

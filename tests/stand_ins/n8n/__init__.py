@@ -16,7 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-HOST = "127.0.0.1"
+from stand_ins.serving import HOST, started, stopped
+
 PATH = "/webhook/neopulse-run-ended"
 NO_SUCH_WEBHOOK = {
     "code": 404,
@@ -52,16 +53,13 @@ class N8nStandIn:
         class Handler(_Handler):
             n8n = house
 
-        self._server = ThreadingHTTPServer((HOST, self.port), Handler)
-        self._server.daemon_threads = True
+        self._server = started(ThreadingHTTPServer((HOST, self.port), Handler))
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
     def stop(self) -> None:
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            stopped(self._server)
             self._server = None
 
     def __enter__(self) -> N8nStandIn:

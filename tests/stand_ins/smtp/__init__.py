@@ -5,14 +5,13 @@ from __future__ import annotations
 import base64
 import socketserver
 import ssl
-import threading
 import time
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, cast
 
-HOST = "127.0.0.1"
+from stand_ins.serving import HOST, started, stopped
 
 
 @dataclass(frozen=True)
@@ -64,17 +63,14 @@ class MailServer:
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
-            daemon_threads = True
 
-        self._server = Server((HOST, self.port), Session)
+        self._server = started(Server((HOST, self.port), Session))
         self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
     def stop(self) -> None:
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            stopped(self._server)
             self._server = None
 
     def __enter__(self) -> MailServer:
