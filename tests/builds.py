@@ -10,13 +10,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -54,8 +52,7 @@ def _dbt(arguments: Sequence[str], environment: Mapping[str, str], folder: Path)
     process = _forks.Process(target=_run_dbt, args=(list(arguments), dict(environment), str(log)))
     # What the first of them is started with, all that are forked later read the project with; only the database's name counts.
     known = {"PYTHONPATH": str(Path(__file__).parent), "TESTS_OF_DBT": json.dumps(dict(environment))}
-    # A page under test may have put itself in the place of the main program, which the new process would then run.
-    with patch.dict(os.environ, known), patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
+    with patch.dict(os.environ, known):
         process.start()
     process.join(PATIENCE_SECONDS)
     assert log.exists(), f"the process that dbt was to run in ended with {process.exitcode} before it began"

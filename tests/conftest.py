@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -22,6 +24,16 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate, *([] if os.environ.get("PROOF_AS_FOUND") else [Phase.shrink])],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
+
+
+_PROGRAM = sys.modules["__main__"]
+
+
+@pytest.fixture(autouse=True)
+def the_program_is_the_tests() -> Iterator[None]:
+    """A page under test puts itself in the place of the main program and stays there: a later process would run it."""
+    yield
+    sys.modules["__main__"] = _PROGRAM
 
 
 @pytest.fixture(autouse=True, scope="session")

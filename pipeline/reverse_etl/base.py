@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from pipeline.errors import NeopulseError, TransientError
 
 REJECTS_SHOWN = 20
 
@@ -84,3 +86,13 @@ class ReverseETL(Protocol):
 
     def run(self) -> tuple[SyncResult, ...]:
         """Carry out every sync; raises where one failed, and says what the others did."""
+
+
+def joined(failures: Iterable[NeopulseError], done: Sequence[str]) -> NeopulseError:
+    """One error for all syncs that failed: of the kind that trying again does not mend where one is; names those carried out."""
+    errors = list(dict.fromkeys(failures))
+    first = next((error for error in errors if not isinstance(error, TransientError)), errors[0])
+    if not done and len(errors) == 1:
+        return first
+    safe = "; ".join(part for part in (first.safe, f"carried out: {', '.join(done)}" if done else "") if part)
+    return type(first)("; ".join(error.what for error in errors), where=first.where, safe=safe, next=first.next)

@@ -12,7 +12,7 @@ from typing import Protocol
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.http import LostAnswerError
-from pipeline.reverse_etl.base import REJECTS_SHOWN, Reject, SyncResult
+from pipeline.reverse_etl.base import REJECTS_SHOWN, Reject, SyncResult, joined
 from pipeline.reverse_etl.census_api import RETIRED, CensusAPI, CensusRun
 
 SERVICE = "Census"
@@ -83,7 +83,7 @@ class Census:
                 _log.error("%s", error)
                 failures.append(error)
         if failures:
-            raise _joined(failures, results)
+            raise joined(failures, [result.sync for result in results])
         return tuple(results)
 
     def _carry_out(self, sync: CensusSync) -> SyncResult:
@@ -244,13 +244,3 @@ def _failed(what: str, link: str) -> PermanentError:
         safe="The new version is published; the destination has what Census brought there before",
         next="look at the run at Census, then neopulse run --from activate",
     )
-
-
-def _joined(failures: Sequence[PermanentError], results: Sequence[SyncResult]) -> PermanentError:
-    """One error for all that failed; says which syncs were carried out."""
-    if len(failures) == 1 and not results:
-        return failures[0]
-    done = ", ".join(result.sync for result in results)
-    first = failures[0]
-    safe = first.safe + (f"; carried out: {done}" if done else "")
-    return PermanentError("; ".join(error.what for error in failures), where=first.where, safe=safe, next=first.next)

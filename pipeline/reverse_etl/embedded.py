@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, TransientError
+from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError
 from pipeline.reverse_etl import csv_file, http_batches
-from pipeline.reverse_etl.base import Reject, SyncResult
+from pipeline.reverse_etl.base import Reject, SyncResult, joined
 from pipeline.reverse_etl.comparison import Comparison, values
 from pipeline.reverse_etl.http_batches import Batches, Caller
 from pipeline.reverse_etl.plain_workbook import PlainTab
@@ -128,7 +128,7 @@ class EmbeddedReverseETL:
                 refuse(each.plan, approved=approved)
             failures = self._carry_out(work, workbook)
             if failures:
-                raise _joined(failures, [each.sync.name for each in work if each.sync.name not in failures])
+                raise joined(failures.values(), [each.sync.name for each in work if each.sync.name not in failures])
             return tuple(each.result() for each in work)
 
     @contextlib.contextmanager
@@ -339,13 +339,3 @@ def choose(syncs: Sequence[Sync], name: str) -> Sync:
     raise ConfigurationError(
         f"There is no sync {name}; there are {', '.join(sync.name for sync in syncs)}", where="syncs.yml", next="neopulse syncs"
     )
-
-
-def _joined(failures: Mapping[str, NeopulseError], done: Sequence[str]) -> NeopulseError:
-    """One error for all that failed; says which syncs were carried out."""
-    errors = list(dict.fromkeys(failures.values()))
-    first = next((error for error in errors if not isinstance(error, TransientError)), errors[0])
-    if not done and len(errors) == 1:
-        return first
-    safe = "; ".join(part for part in (first.safe, f"carried out: {', '.join(done)}" if done else "") if part)
-    return type(first)("; ".join(error.what for error in errors), where=first.where, safe=safe, next=first.next)

@@ -463,8 +463,9 @@ def test_one_destination_that_fails_does_not_keep_the_others_from_being_served(d
     desk.there.fail = lambda _call, after: None if after else 500
     engine = desk.engine()
     engine._syncs = (desk.sync, other)
-    with pytest.raises(TransientError, match="answers 500"):
+    with pytest.raises(TransientError, match="answers 500") as caught:
         engine.run()
+    assert "carried out: other" in caught.value.safe
     assert (desk.home / "destinations" / "other.csv").read_text().count("STANDARD") == 10
 
 
