@@ -63,7 +63,7 @@ def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
             is_to_end=stop.is_wanted,
             postman=postman(settings, store, clock),
         )
-        _log.info("the worker began: every day at %s in %s, and on request", settings.daily_at, settings.bank_timezone)
+        _log.info("the worker began: by the schedule, and on request")
         loop.start(was_published=publications.current() is not None)
         loop.run()
         _log.info("the worker was told to end, and ends")

@@ -35,7 +35,7 @@ from sqlalchemy.types import TypeDecorator
 from pipeline.errors import ConfigurationError
 
 METADATA = MetaData()
-LATEST = 1
+LATEST = 2
 RUN_LEASE = "run"
 
 
@@ -94,6 +94,8 @@ runs = Table(
     Column("error_kind", String(40)),
     Column("error", Text),
     Column("lease_token", Integer, nullable=False),
+    Column("cancel_asked_by", String(200)),
+    Column("cancel_asked_at", Moment),
 )
 
 steps = Table(
@@ -144,13 +146,17 @@ requests = Table(
     Column("answer", Text, nullable=False),
 )
 
-# A moment of the schedule that was served; the key lets each be served once, whoever comes first.
+# A moment of the schedule that was served; the key lets each be served once, whoever comes first. `job` is the name of
+# its row in the schedule, `outcome` is empty where an older neopulse served it.
 slots = Table(
     "slots",
     METADATA,
     Column("job", String(40), primary_key=True),
     Column("due_at", Moment, primary_key=True),
     Column("taken_at", Moment, nullable=False),
+    Column("outcome", String(20)),
+    Column("reason", Text),
+    Column("request_id", Integer),
 )
 
 deliveries = Table(
@@ -195,8 +201,10 @@ workers = Table(
     Column("next_run_at", Moment),
 )
 
+from pipeline.runs.schema_schedule import add_schedule  # noqa: E402 - it needs METADATA and Moment from above
+
 # number -> what brings a store of the number before up to it; a new store starts at LATEST.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: add_schedule}
 
 
 def migrate(
