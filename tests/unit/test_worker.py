@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as real
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-import schedule
+from fast_clock import fast_clock
 
 from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
@@ -63,15 +61,7 @@ class FakeRunner:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FixedClock:
     """A clock that the `schedule` library goes by as well."""
-    fixed = FixedClock(SUNDAY_EVENING)
-
-    class Datetime(datetime):
-        @classmethod
-        def now(cls, tz: real.tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return fixed.now().astimezone(tz) if tz else fixed.now().astimezone().replace(tzinfo=None)
-
-    monkeypatch.setattr(schedule, "datetime", SimpleNamespace(**{**vars(real), "datetime": Datetime}))
-    return fixed
+    return fast_clock(monkeypatch, SUNDAY_EVENING)
 
 
 @pytest.fixture
