@@ -178,6 +178,8 @@ class _Execution:
             self._record(step, result, (self._clock.now() - started_at).total_seconds())
         except KeyboardInterrupt:
             return _stopped(step)
+        except InterruptedRunError as error:
+            return self._why_it_ends() or error
         except NeopulseError as error:
             return error
         except Exception as error:
@@ -279,6 +281,14 @@ class _Execution:
             raise _stopped(step)
         if self._is_over_limit:
             raise _over_limit(step, self._settings.step_limit(step), safe=self._runner.publications.in_words())
+
+    def _why_it_ends(self) -> NeopulseError | None:
+        """The reason that the runner knows, where a step only knows that it is to end."""
+        try:
+            self._check()
+        except NeopulseError as reason:
+            return reason
+        return None
 
     def _guard(self) -> None:
         self._keeper.look()
