@@ -52,7 +52,7 @@ def ask_for_due(store: RunStore, rows: Sequence[ScheduleRow]) -> None:
         if slot.outcome is SlotOutcome.ASKED:
             _log.info("%s: the run of %s is asked for", row.name, slot.due_at.isoformat())
         else:
-            _log.warning("%s: the run of %s is skipped: %s", row.name, slot.due_at.isoformat(), slot.reason)
+            _log.warning("%s: the run of %s is skipped: %s", row.name, slot.due_at.isoformat(), slot.why_skipped)
 
 
 def next_run_at(rows: Sequence[ScheduleRow], now: datetime) -> datetime | None:

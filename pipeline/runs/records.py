@@ -53,6 +53,14 @@ class SlotOutcome(StrEnum):
     SKIPPED = "skipped"
 
 
+class SkipReason(StrEnum):
+    """Why a moment of the schedule was not served by a run."""
+
+    MISSED = "missed"
+    OVERLAP = "overlap"
+    CHANGED = "changed"
+
+
 @dataclass(frozen=True)
 class Lease:
     """The right to run; `token` grows with each holder, so that a late one can be told from the present one."""
@@ -179,16 +187,27 @@ class ScheduleRow:
 class Slot:
     """A moment of the schedule that was served: by a request and its run, or not, and then why.
 
-    `outcome` is None where an older neopulse served it.
+    `outcome` is None where an older neopulse served it; `in_the_way` is the run that an overlap was with.
     """
 
     job: str
     due_at: datetime
     taken_at: datetime
     outcome: SlotOutcome | None
-    reason: str
+    reason: SkipReason | None
+    in_the_way: int | None
     request_id: int | None
     run_id: int | None
+
+    @property
+    def why_skipped(self) -> str:
+        """The reason in words; nothing where it was not skipped."""
+        words = {
+            SkipReason.MISSED: "no worker was there in time; the latest moment that was due is served for all of them",
+            SkipReason.OVERLAP: f"{f'run {self.in_the_way}' if self.in_the_way else 'another run'} was still going on",
+            SkipReason.CHANGED: "the row was changed before this moment was served",
+        }
+        return "" if self.reason is None else words[self.reason]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -13,15 +14,21 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.runs import calendar
 from pipeline.runs.database import Database
-from pipeline.runs.records import RunState, ScheduleKind, ScheduleRow, Slot, SlotOutcome
+from pipeline.runs.records import RunState, ScheduleKind, ScheduleRow, SkipReason, Slot, SlotOutcome
 from pipeline.runs.requests import insert_once, open_request
 from pipeline.runs.schema import RUN_LEASE, leases, requests, runs, slots
 from pipeline.runs.schema_schedule import schedules
 
 LONGEST_NAME = 40
-MISSED = "No worker was there in time; the latest moment that was due is served for all of them"
-CHANGED = "The row was changed before this moment was served"
 _TIMING = ("kind", "weekday", "hour", "minute", "timezone")
+
+
+@dataclass(frozen=True)
+class _Skip:
+    """Why a moment is not served; the run that is in its way, where one is and is known."""
+
+    reason: SkipReason
+    in_the_way: int | None = None
 
 
 class ScheduleStore(Database):
@@ -119,10 +126,12 @@ class ScheduleStore(Database):
                 return None
             *missed, latest = due
             for moment in missed:
-                _take(connection, row, moment, now, reason=_overlap(connection, moment, now) or MISSED)
-            reason = _overlap(connection, latest, now, is_latest=True)
-            request = None if reason else open_request(connection, now, row.name, "schedule", _parameters(row)).id
-            _take(connection, row, latest, now, reason=reason, request_id=request)
+                _skip(connection, row, moment, now, _overlap(connection, moment, now) or _Skip(SkipReason.MISSED))
+            if overlap := _overlap(connection, latest, now, is_latest=True):
+                _skip(connection, row, latest, now, overlap)
+            else:
+                request = open_request(connection, now, row.name, "schedule", _parameters(row))
+                _take(connection, row, latest, now, outcome=SlotOutcome.ASKED, request_id=request.id)
         return self.slots(name, limit=1)[0]
 
     def slots(self, name: str | None = None, *, limit: int = 50) -> list[Slot]:
@@ -156,11 +165,11 @@ def _due(connection: Connection, row: ScheduleRow, now: datetime) -> list[dateti
 def _let_go(connection: Connection, row: ScheduleRow, now: datetime) -> None:
     """Skip what the row, as it was, still had to serve: its new values do not know those moments."""
     for moment in _due(connection, row, now) if row.enabled else ():
-        _take(connection, row, moment, now, reason=CHANGED)
+        _skip(connection, row, moment, now, _Skip(SkipReason.CHANGED))
 
 
-def _overlap(connection: Connection, moment: datetime, now: datetime, *, is_latest: bool = False) -> str | None:
-    """Which run was going on at that moment, in words; None where none was that did its work or still may.
+def _overlap(connection: Connection, moment: datetime, now: datetime, *, is_latest: bool = False) -> _Skip | None:
+    """Which run was going on at that moment; None where none was that did its work or still may.
 
     A run that is going on now is in the way of the latest moment, whenever it began. One that was interrupted by itself does
     not count: the moment is worth a run. One that a person cancelled does: nobody cancels a run to see the next begin.
@@ -168,30 +177,21 @@ def _overlap(connection: Connection, moment: datetime, now: datetime, *, is_late
     lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
     living = lease.run_id if lease.holder is not None and lease.expires_at > now else None
     if is_latest and lease.holder is not None and lease.expires_at > now:
-        return _still_going_on(living)
+        return _Skip(SkipReason.OVERLAP, living)
     ended = or_(runs.c.state.in_((RunState.SUCCEEDED, RunState.FAILED)), runs.c.cancel_asked_by.is_not(None))
     was_there = or_(runs.c.id == living, and_(ended, runs.c.ended_at > moment))
     query = select(runs.c.id).where(runs.c.started_at <= moment, was_there).order_by(runs.c.id.desc()).limit(1)
     earlier = connection.execute(query).scalar()
-    return None if earlier is None else _still_going_on(earlier)
+    return None if earlier is None else _Skip(SkipReason.OVERLAP, earlier)
 
 
-def _still_going_on(run_id: int | None) -> str:
-    return f"Overlap: {'another run' if run_id is None else f'run {run_id}'} was still going on"
+def _skip(connection: Connection, row: ScheduleRow, moment: datetime, now: datetime, skip: _Skip) -> None:
+    _take(connection, row, moment, now, outcome=SlotOutcome.SKIPPED, reason=skip.reason, in_the_way=skip.in_the_way)
 
 
-def _take(
-    connection: Connection,
-    row: ScheduleRow,
-    moment: datetime,
-    now: datetime,
-    *,
-    reason: str | None,
-    request_id: int | None = None,
-) -> None:
-    outcome = SlotOutcome.ASKED if reason is None else SlotOutcome.SKIPPED
-    values: dict[str, Any] = {"job": row.name, "due_at": moment, "taken_at": now, "outcome": outcome}
-    if not insert_once(connection, insert(slots).values(**values, reason=reason or "", request_id=request_id)):
+def _take(connection: Connection, row: ScheduleRow, moment: datetime, now: datetime, **told: Any) -> None:
+    values = {"job": row.name, "due_at": moment, "taken_at": now, **told}
+    if not insert_once(connection, insert(slots).values(**values)):
         raise PermanentError(f"The slot {moment.isoformat()} of {row.name} was served already", safe="Nothing was started twice")
 
 
@@ -253,4 +253,5 @@ def _row(row: Row[Any]) -> ScheduleRow:
 
 def _slot(row: Row[Any]) -> Slot:
     fields = {name: value for name, value in row._mapping.items() if name not in ("outcome", "reason")}
-    return Slot(**fields, outcome=SlotOutcome(row.outcome) if row.outcome else None, reason=row.reason or "")
+    outcome = SlotOutcome(row.outcome) if row.outcome else None
+    return Slot(**fields, outcome=outcome, reason=SkipReason(row.reason) if row.reason else None)

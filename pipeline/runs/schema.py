@@ -155,7 +155,8 @@ slots = Table(
     Column("due_at", Moment, primary_key=True),
     Column("taken_at", Moment, nullable=False),
     Column("outcome", String(20)),
-    Column("reason", Text),
+    Column("reason", String(20)),
+    Column("in_the_way", Integer),
     Column("request_id", Integer),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, Text, inspect, text
+from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, inspect, text
 
 from pipeline.runs.schema import METADATA, Moment
 
@@ -27,7 +27,12 @@ schedules = Table(
 )
 
 NEW_COLUMNS = {
-    "slots": (Column("outcome", String(20)), Column("reason", Text), Column("request_id", Integer)),
+    "slots": (
+        Column("outcome", String(20)),
+        Column("reason", String(20)),
+        Column("in_the_way", Integer),
+        Column("request_id", Integer),
+    ),
     "runs": (Column("cancel_asked_by", String(200)), Column("cancel_asked_at", Moment)),
 }
 

@@ -17,8 +17,7 @@ from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.runs import schema
 from pipeline.runs.calendar import next_slots, slots
 from pipeline.runs.endings import waits_for_a_person
-from pipeline.runs.records import Run, RunState, ScheduleKind, ScheduleRow, SlotOutcome, StepState
-from pipeline.runs.schedules import CHANGED, MISSED
+from pipeline.runs.records import Run, RunState, ScheduleKind, ScheduleRow, SkipReason, SlotOutcome, StepState
 from pipeline.runs.store import RunStore
 
 PARIS, LORD_HOWE = "Europe/Paris", "Australia/Lord_Howe"  # whose clocks change by an hour, and by half of one
@@ -127,7 +126,7 @@ def to(clock: FixedClock, moment: datetime) -> None:
 
 
 def told(store: RunStore, name: str = "daily") -> list[tuple[datetime, SlotOutcome | None, str]]:
-    return [(slot.due_at, slot.outcome, slot.reason) for slot in reversed(store.slots(name))]
+    return [(slot.due_at, slot.outcome, slot.why_skipped) for slot in reversed(store.slots(name))]
 
 
 def run(store: RunStore, clock: FixedClock, *, minutes: int, state: RunState = RunState.SUCCEEDED, cancel: bool = False) -> Run:
@@ -157,8 +156,10 @@ def test_of_the_slots_that_were_missed_the_latest_runs_and_the_others_say_why_no
     store.add_schedule(DAILY, "ada")
     to(clock, SIX + 3 * DAY + HOUR)
     store.serve_slots("daily")
-    missed = [(SIX + number * DAY, SlotOutcome.SKIPPED, MISSED) for number in range(3)]
-    assert told(store) == [*missed, (SIX + 3 * DAY, SlotOutcome.ASKED, "")]
+    assert [(slot.due_at, slot.outcome, slot.reason) for slot in reversed(store.slots())] == [
+        *((SIX + number * DAY, SlotOutcome.SKIPPED, SkipReason.MISSED) for number in range(3)),
+        (SIX + 3 * DAY, SlotOutcome.ASKED, None),
+    ]
     assert len(store.requests()) == 1
     assert store.serve_slots("daily") is None
 
@@ -170,7 +171,7 @@ def test_a_slot_is_skipped_while_a_run_is_going_on_and_names_it(store: RunStore,
     store.start_run(lease, trigger="cli", requested_by="ada", plan=PLAN, first_step="extract")
     to(clock, SIX)
     store.serve_slots("daily")
-    assert told(store) == [(SIX, SlotOutcome.SKIPPED, "Overlap: run 1 was still going on")]
+    assert told(store) == [(SIX, SlotOutcome.SKIPPED, "run 1 was still going on")]
     assert store.requests() == []
 
 
@@ -182,8 +183,8 @@ def test_a_worker_that_ran_through_slots_skips_them_when_it_looks_again(store: R
     clock.sleep(60)
     store.serve_slots("hourly")
     assert [(due_at, reason) for due_at, _, reason in told(store, "hourly")[-3:]] == [
-        (SIX + 30 * MINUTE, "Overlap: run 1 was still going on"),
-        (SIX + 90 * MINUTE, "Overlap: run 1 was still going on"),
+        (SIX + 30 * MINUTE, "run 1 was still going on"),
+        (SIX + 90 * MINUTE, "run 1 was still going on"),
         (SIX + 150 * MINUTE, ""),
     ]
 
@@ -246,7 +247,7 @@ def test_what_a_changed_row_still_had_to_serve_says_so(store: RunStore, clock: F
     to(clock, SIX + HOUR)
     before, after = store.change_schedule(replace(row, resumes=False), "bob")
     assert (before.resumes, after.resumes, after.changed_by, after.since) == (True, False, "bob", row.since)
-    assert told(store) == [(SIX, SlotOutcome.SKIPPED, CHANGED)]
+    assert told(store) == [(SIX, SlotOutcome.SKIPPED, "the row was changed before this moment was served")]
     assert store.serve_slots("daily") is None
 
 
@@ -297,7 +298,10 @@ def test_a_store_of_layout_1_gets_the_schedule_and_keeps_the_slots_that_it_serve
     engine = create_engine(url)
     with engine.begin() as connection:  # back to what layout 1 was
         connection.execute(text("drop table schedules"))
-        for table, columns in (("slots", ("outcome", "reason", "request_id")), ("runs", ("cancel_asked_by", "cancel_asked_at"))):
+        for table, columns in (
+            ("slots", ("outcome", "reason", "in_the_way", "request_id")),
+            ("runs", ("cancel_asked_by", "cancel_asked_at")),
+        ):
             for column in columns:
                 connection.execute(text(f"alter table {table} drop column {column}"))
         connection.execute(text("delete from migrations"))
