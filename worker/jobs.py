@@ -43,9 +43,7 @@ def seed(store: RunStore, settings: Settings) -> None:
 
 def ask_for_due(store: RunStore, rows: Sequence[ScheduleRow]) -> None:
     """Turn the moments that are due into requests or skip them with the reason, row by row."""
-    for row in rows:
-        if not store.is_slot_due(row):
-            continue
+    for row in store.due(rows):
         slot = store.serve_slots(row.name)
         if slot is None:
             continue

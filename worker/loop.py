@@ -77,7 +77,6 @@ class Loop:
         """Do what is due, then the request that has waited longest."""
         self._pulse.turns += 1
         self._schedule.run_pending()
-        self._pulse.next_run_at = jobs.next_run_at(self._rows, self._clock.now())
         self._safely(self._serve_next)
 
     def _follow_the_schedule(self) -> None:
@@ -88,6 +87,7 @@ class Loop:
         self._rows = self._store.schedules()
         if not self._is_to_end():
             jobs.ask_for_due(self._store, self._rows)
+        self._pulse.next_run_at = jobs.next_run_at(self._rows, self._clock.now())
 
     def _reap(self) -> None:
         self._safely(lambda: jobs.reap(self._store, self._is_dead))

@@ -106,10 +106,13 @@ class ScheduleStore(Database):
             connection.execute(update(schedules).where(schedules.c.name == name).values(**gone))
         return before
 
-    def is_slot_due(self, row: ScheduleRow) -> bool:
-        """Whether a moment of the row has come that nobody served; a look that writes nothing."""
+    def due(self, rows: Sequence[ScheduleRow]) -> list[ScheduleRow]:
+        """Those of the rows of which a moment has come that nobody served; a look that writes nothing."""
+        now = self._clock.now()
         with self._read() as connection:
-            return bool(row.enabled and _due(connection, row, self._clock.now()))
+            served = connection.execute(select(slots.c.job, func.max(slots.c.due_at)).group_by(slots.c.job)).all()
+        latest = {row[0]: row[1] for row in served}
+        return [row for row in rows if row.enabled and calendar.slots(row, after=_from(row, latest.get(row.name)), until=now)]
 
     def serve_slots(self, name: str) -> Slot | None:
         """Serve what is due of a row, as it stands at this moment: the latest moment becomes a request for a run, those before
@@ -159,7 +162,12 @@ def _find(connection: Connection, name: str) -> ScheduleRow | None:
 
 def _due(connection: Connection, row: ScheduleRow, now: datetime) -> list[datetime]:
     served = connection.execute(select(func.max(slots.c.due_at)).where(slots.c.job == row.name)).scalar_one()
-    return calendar.slots(row, after=max(row.since, served) if served else row.since, until=now)
+    return calendar.slots(row, after=_from(row, served), until=now)
+
+
+def _from(row: ScheduleRow, served: datetime | None) -> datetime:
+    """The moment after which those of the row are still to be served."""
+    return row.since if served is None else max(row.since, served)
 
 
 def _let_go(connection: Connection, row: ScheduleRow, now: datetime) -> None:

@@ -226,7 +226,7 @@ def test_a_row_that_is_off_or_gone_asks_for_nothing(store: RunStore, clock: Fixe
     store.remove_schedule("hourly", "ada")
     to(clock, SIX)
     assert [store.serve_slots(name) for name in ("daily", "hourly", "no such row")] == [None] * 3
-    assert not any(store.is_slot_due(row) for row in store.schedules())
+    assert store.due(store.schedules()) == []
 
 
 def test_what_was_due_before_a_row_was_made_moved_or_switched_on_is_not_made_up_for(store: RunStore, clock: FixedClock) -> None:
