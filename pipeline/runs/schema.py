@@ -35,7 +35,7 @@ from sqlalchemy.types import TypeDecorator
 from pipeline.errors import ConfigurationError
 
 METADATA = MetaData()
-LATEST = 1
+LATEST = 2
 RUN_LEASE = "run"
 
 
@@ -195,8 +195,13 @@ workers = Table(
     Column("next_run_at", Moment),
 )
 
+
+def _add_syncs(connection: Connection) -> None:
+    METADATA.create_all(connection, tables=[METADATA.tables["sync_runs"], METADATA.tables["sync_rejects"]])
+
+
 # number -> what brings a store of the number before up to it; a new store starts at LATEST.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _add_syncs}
 
 
 def migrate(
