@@ -36,7 +36,14 @@ class SyncStore(Database):
         rejects: Sequence[tuple[str, str, Mapping[str, Any]]] = (),
     ) -> None:
         """Add what a sync did; `rejects` are (key, reason, row) with plain JSON values. Old rejects of the sync go."""
-        values = {"sync": sync, "state": state, "service": service, "who": who, "run_id": run_id, "scope": dict(scope or {})}
+        values: dict[str, Any] = {
+            "sync": sync,
+            "state": state,
+            "service": service,
+            "who": who,
+            "run_id": run_id,
+            "scope": dict(scope or {}),
+        }
         values |= {"counts": dict(counts or {}), "notes": list(notes), "link": link, "error": error}
         with self._write() as connection:
             row = insert(sync_runs).values(**values, started_at=started_at, ended_at=self._clock.now())

@@ -23,7 +23,7 @@ def show(sync: ListedSync) -> None:
     st.caption(t(f"ops_syncs.scopes_explained.{scope}"))
     key = ""
     if scope == "only":
-        key = st.text_input(t("ops_syncs.key", key=sync.key), key=f"key_{sync.name}", width=KEY_WIDTH).strip()
+        key = st.text_input(t("ops_syncs.key", column=sync.key), key=f"key_{sync.name}", width=KEY_WIDTH).strip()
     wanted = (sync.name, key, scope == "afresh")
     st.button(
         t("ops_syncs.show_plan"),

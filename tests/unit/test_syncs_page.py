@@ -100,7 +100,7 @@ def test_the_plan_is_shown_and_exactly_that_plan_is_asked_for_once(store: RunSto
 
 def test_one_row_is_planned_by_its_key_and_an_unknown_key_is_told(store: RunStore) -> None:
     shown = opened()
-    shown.button_group(key="scope_customer_status").set_value(["only"]).run()
+    shown.button_group(key="scope_customer_status").set_value("only").run()
     assert shown.button(key="show_plan").disabled
     shown.text_input(key="key_customer_status").set_value("3").run()
     shown.button(key="show_plan").click().run()
