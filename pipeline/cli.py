@@ -172,6 +172,24 @@ def rollback(version: str) -> None:
 
 
 @main.command()
+@click.argument("run", type=click.IntRange(min=1), required=False)
+def cancel(run: int | None) -> None:
+    """End the run that is going on, wherever it runs, and wait until it has ended.
+
+    Readers keep the version that they see; the run can be taken up later with `neopulse run --from STEP`.
+    """
+    from pipeline import cancelling
+    from pipeline.clock import SystemClock
+    from pipeline.runs.records import RunState
+
+    settings = _settings()
+    is_dead = _holders(settings).is_dead
+    ended = cancelling.cancel(_run_store(settings), run, _user(), clock=SystemClock(), is_dead=is_dead)
+    too_late = "" if ended.state is RunState.INTERRUPTED else ": it ended by itself before it could be cancelled"
+    click.echo(f"run {ended.id} {ended.standing}{too_late}")
+
+
+@main.command()
 @click.argument("name", required=False)
 @click.option("--apply", "digest", metavar="DIGEST", help="Carry out the plan of that digest, past the guards.")
 @click.option("--only", metavar="KEY", default="", help="Of one row alone, to try the sync.")

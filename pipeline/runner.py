@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pipeline import steps as chain
 from pipeline.clock import Clock
@@ -26,6 +26,10 @@ from pipeline.warehouse.publication import Publications
 FIRST_WAIT_SECONDS = 2.0
 LONGEST_WAIT_SECONDS = 60.0
 PROGRESS_EVERY_SECONDS = 1.0
+
+# Which errors are worth another attempt by themselves. The others are not: a setting, the data or a service that refused
+# stays as it is until somebody acts, and a run that is to end does not begin a step anew.
+TRIED_AGAIN = (TransientError,)
 
 _log = logging.getLogger(__name__)
 
@@ -134,6 +138,7 @@ class _Execution:
         self._keeper = keeper
         self._event_log = event_log
         self._asked_to_end = asked_to_end
+        self._step_ends_at: datetime | None = None
 
     def carry_out(self) -> Run:
         """Do the planned steps; returns the run as it ended."""
@@ -152,9 +157,10 @@ class _Execution:
         """Do a step, again where its error may pass; returns the error that stays, if any."""
         error: NeopulseError | None = None
         attempts = self._settings.step_attempts
+        self._step_ends_at = self._clock.now() + self._settings.step_limit(step)
         for attempt in range(1, attempts + 1):
             error = self._attempt(step, attempt)
-            if not isinstance(error, TransientError) or attempt == attempts:
+            if not isinstance(error, TRIED_AGAIN) or attempt == attempts:
                 break
             seconds = backoff_seconds(attempt, jitter=self._runner.jitter())
             _log.warning("%s: attempt %d of %d failed, again in %.0f s: %s", step, attempt, attempts, seconds, error.what)
@@ -172,6 +178,8 @@ class _Execution:
             self._record(step, result, (self._clock.now() - started_at).total_seconds())
         except KeyboardInterrupt:
             return _stopped(step)
+        except InterruptedRunError as error:
+            return self._why_it_ends() or error
         except NeopulseError as error:
             return error
         except Exception as error:
@@ -200,6 +208,7 @@ class _Execution:
     def _end_badly(self, step: str, error: NeopulseError) -> Run:
         """Record the failure and announce it; whatever goes wrong while doing so never hides the failure itself."""
         interrupted = isinstance(error, InterruptedRunError)
+        self._step_ends_at = None  # the announcement has its own time
         _log.error("%s %s: %s", step, "was interrupted" if interrupted else "failed", error)
         self._reporter.step_failed(step, error, None)
         try:
@@ -256,15 +265,33 @@ class _Execution:
         return progress
 
     def _is_to_end(self) -> bool:
-        return self._asked_to_end() or self._keeper.is_lost
+        return self._asked_to_end() or self._keeper.is_lost or self._keeper.cancelled_by is not None or self._is_over_limit
+
+    @property
+    def _is_over_limit(self) -> bool:
+        return self._step_ends_at is not None and self._clock.now() >= self._step_ends_at
 
     def _check(self) -> None:
+        step = self._event_log.step
         if self._keeper.is_lost:
             raise lost(self._keeper.lease)
+        if self._keeper.cancelled_by is not None:
+            raise _stopped(step, by=self._keeper.cancelled_by)
         if self._asked_to_end():
-            raise _stopped(self._event_log.step)
+            raise _stopped(step)
+        if self._is_over_limit:
+            raise _over_limit(step, self._settings.step_limit(step), safe=self._runner.publications.in_words())
+
+    def _why_it_ends(self) -> NeopulseError | None:
+        """The reason that the runner knows, where a step only knows that it is to end."""
+        try:
+            self._check()
+        except NeopulseError as reason:
+            return reason
+        return None
 
     def _guard(self) -> None:
+        self._keeper.look()
         self._check()
         self._store.assert_held(self._keeper.lease)
 
@@ -280,10 +307,21 @@ def backoff_seconds(attempt: int, *, jitter: float) -> float:
     return min(FIRST_WAIT_SECONDS * 2.0 ** (attempt - 1), LONGEST_WAIT_SECONDS) * (0.5 + jitter / 2)
 
 
-def _stopped(step: str) -> InterruptedRunError:
+def _stopped(step: str, *, by: str | None = None) -> InterruptedRunError:
     return InterruptedRunError(
-        "The run was stopped",
+        "The run was stopped" if by is None else f"The run was cancelled by {by}",
         where=f"step {step}",
         safe="Readers see the version before or the whole new one, never a mixture",
         next=f"neopulse run --from {step}",
+    )
+
+
+def _over_limit(step: str, limit: timedelta, *, safe: str) -> PermanentError:
+    """Permanent: what did not end in so long would take as long again, while every slot that comes due is skipped."""
+    name = f"NEOPULSE_STEP_LIMIT_{step.upper()}"
+    return PermanentError(
+        f"The step {step} was ended: it took longer than {limit.total_seconds() / 60:,.0f} minutes",
+        where=name,
+        safe=safe,
+        next=f"find out what it waited for, or raise {name}, then neopulse run --from {step}",
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from datetime import date, time
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -18,6 +18,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.facts_settings import FactsSettings
 from pipeline.notify_settings import NotifySettings
 from pipeline.reverse_etl_settings import ReverseETLSettings
+from pipeline.run_settings import RunSettings
 from pipeline.setting_types import CommaSeparated, OptionalPath
 from pipeline.sheets_settings import GoogleSheetsSettings
 
@@ -27,7 +28,7 @@ BANK_INITIATED_TYPES = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")
 WINDOW_DAYS = (7, 180)
 
 
-class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings):
+class Settings(RunSettings, BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -71,8 +72,6 @@ class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, Notif
         description="The app's port is published on the host's loopback address only (docker-compose.yml does so): "
         "allows a wide NEOPULSE_ADDRESS without sign-in.",
     )
-    daily_at: time = Field(default=time(6, 0), description="Local time of the worker's daily run, in the bank's time zone.")
-    step_attempts: int = Field(default=3, ge=1, le=10, description="Attempts at a step whose error is transient.")
     language: Literal["en", "fr"] = Field(default="en", description="Language of the sheet and the mails.")
     mail_from: str = Field(default="neopulse@localhost", description="Sender of the mails.")
     mail_to: CommaSeparated = Field(default=("managers@localhost",), description="Recipients of the mails, comma-separated.")

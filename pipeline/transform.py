@@ -48,7 +48,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     landing = read_landing(landing_folder)
     landing.verify()
     external = external_tables(landing_folder)
-    warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id)
+    warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id, is_to_end=context.cancelled)
     folder = _fresh_folder(context)
     variables = run_variables(context.settings, landing, now=context.clock.now())
     with _leaving_room(folder, warehouse, context):

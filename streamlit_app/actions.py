@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from pipeline import settings
+from pipeline import cancelling, settings
 from pipeline.clock import SystemClock
+from pipeline.errors import ConfigurationError
 from pipeline.runs.records import Request, RequestState, Run, RunState
 from pipeline.runs.store import RunStore
+from pipeline.steps import STEPS
 from pipeline.warehouse import choice
 from streamlit_app import auth, data
 from streamlit_app.auth import Role
@@ -36,6 +38,39 @@ def run_now() -> Outcome:
     store = data.run_store()
     obstacle = why_no_run(store, SystemClock().now())
     return obstacle or _ask(store, user.name, "run_now", what="full run", first_step="extract", resumes=None)
+
+
+def run_with(first_step: str, *, only_step: bool, full_refresh: bool) -> Outcome:
+    """Ask the worker for a run with parameters of its own."""
+    user = auth.require(Role.ADMIN)
+    store = data.run_store()
+    if first_step not in STEPS:
+        raise ConfigurationError(f"There is no step {first_step}", safe="Nothing was asked for", next="load the page again")
+    obstacle = why_no_run(store, SystemClock().now())
+    parameters = {"only_step": only_step, "full_refresh": full_refresh}
+    return obstacle or _ask(
+        store, user.name, "run_with", what=f"run from {first_step}", first_step=first_step, resumes=None, **parameters
+    )
+
+
+def cancel(run_id: int) -> Outcome:
+    """Ask whoever does a run to end it; it ends within ten seconds."""
+    user = auth.require(Role.ADMIN)
+    store = data.run_store()
+    obstacle = why_no_cancel(store.run(run_id))
+    if obstacle is not None:
+        return obstacle
+    cancelling.ask(store, run_id, user.name)
+    return Outcome(True, "cancel_asked", {"run": run_id})
+
+
+def why_no_cancel(run: Run) -> Outcome | None:
+    """Why a run cannot be cancelled, or not again; None where it can."""
+    if run.state is not RunState.RUNNING:
+        return Outcome(False, "cancel_over", {"run": run.id})
+    if run.cancel_asked_by is not None:
+        return Outcome(False, "cancel_under_way", {"who": run.cancel_asked_by})
+    return None
 
 
 def retry_from_failure(run_id: int) -> Outcome:
@@ -109,9 +144,19 @@ def why_no_retry(run: Run, latest: Run | None) -> Outcome | None:
     return None
 
 
-def _ask(store: RunStore, who: str, action: str, *, what: str, first_step: str, resumes: int | None) -> Outcome:
+def _ask(
+    store: RunStore,
+    who: str,
+    action: str,
+    *,
+    what: str,
+    first_step: str,
+    resumes: int | None,
+    only_step: bool = False,
+    full_refresh: bool = False,
+) -> Outcome:
     newest_before = _newest_request(store)
-    request = store.request_run(who, first_step=first_step, resumes=resumes)
+    request = store.request_run(who, first_step=first_step, resumes=resumes, only_step=only_step, full_refresh=full_refresh)
     if request.id <= newest_before:  # an equal press came first, and the store gave back its row
         return _already(request)
     store.audit(who, action, what, after={"request": request.id, **request.parameters})

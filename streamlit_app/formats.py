@@ -106,6 +106,11 @@ def days(value: int) -> str:
     return format_unit(value, "duration-day", length="long", locale=_locale())
 
 
+def weekday(number: int) -> str:
+    """The name of a day of the week; 0 is Monday."""
+    return str(Locale.parse(_locale()).days["stand-alone"]["wide"][number])
+
+
 def country(alpha_2: str) -> str:
     """The name of a country by its two letters."""
     if alpha_2 == "unknown":

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from statistics import median
 
+import pyarrow as pa
 import streamlit as st
 
-from pipeline import settings
+from pipeline import settings, steps
 from pipeline.clock import SystemClock
 from pipeline.logs import run_log
 from pipeline.reverse_etl.plan import Plan, Scope
+from pipeline.runner import Order
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
 from pipeline.runs.requests import SYNC
@@ -22,6 +25,7 @@ from streamlit_app.auth import Role
 
 EVENTS_A_READ = 1000
 LAST_RUNS = 100
+LIKE_RUNS = 5
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,51 @@ def now() -> Now:
     )
 
 
+@dataclass(frozen=True)
+class PlannedStep:
+    """What a step would do, and how long it took lately; `seconds` is None where nobody knows."""
+
+    name: str
+    act: str
+    seconds: float | None
+
+
+def plan(first_step: str, *, only_step: bool, full_refresh: bool) -> list[PlannedStep]:
+    """What a run with these parameters would do, and how long each step took in the last runs that did it alike."""
+    order = Order("request", "", first_step=first_step, only_step=only_step, full_refresh=full_refresh)
+    in_force, last = _settings(), _store().runs(LAST_RUNS)
+    return [
+        PlannedStep(step, steps.planned_act(step, in_force), _lately(step, last, full_refresh=full_refresh))
+        for step in order.steps
+    ]
+
+
+def asks_for_money() -> bool:
+    """Whether the engine that transforms is paid by what it scans."""
+    return _settings().warehouse != "duckdb"
+
+
+def planned_cost() -> str:
+    """What a full refresh would scan and cost; asks the engine."""
+    return steps.planned_cost(_settings())
+
+
+def durations() -> pa.Table:
+    """How long the last runs of all five steps took, oldest first: run, date, value in minutes, outcome."""
+    ended = [
+        {
+            "run": run.id,
+            "date": run.started_at,
+            "value": (run.ended_at - run.started_at).total_seconds() / 60,
+            "outcome": str(run.state),
+        }
+        for run in reversed(_store().runs(LAST_RUNS))
+        if run.ended_at is not None and run.first_step == steps.STEPS[0] and not run.only_step
+    ]
+    kinds = [("run", pa.int64()), ("date", pa.timestamp("ms", "UTC")), ("value", pa.float64()), ("outcome", pa.string())]
+    return pa.Table.from_pylist(ended, schema=pa.schema(kinds))
+
+
 def runs(limit: int) -> list[Run]:
     """The last runs, newest first."""
     return _store().runs(limit)
@@ -68,6 +117,12 @@ def newest_step(name: str) -> tuple[Run, Step] | None:
             if step.name == name and step.state is StepState.SUCCEEDED:
                 return run, step
     return None
+
+
+def why_no_cancel(run: Run) -> Outcome | None:
+    """Why this run cannot be cancelled now; None where it can."""
+    auth.require(Role.ADMIN)
+    return actions.why_no_cancel(run)
 
 
 def why_no_retry(run: Run) -> Outcome | None:
@@ -183,6 +238,21 @@ def _last_sync_run(store: RunStore, name: str) -> SyncRun | None:
 def viewer_zone() -> str:
     """The time zone of the reader's browser; UTC where it does not tell."""
     return st.context.timezone or "UTC"
+
+
+def _lately(step: str, last: list[Run], *, full_refresh: bool) -> float | None:
+    """The median of the last times that a step took, of builds of the same kind where that makes a difference."""
+    took = [
+        (done.ended_at - done.started_at).total_seconds()
+        for run in last
+        for done in run.steps
+        if done.name == step
+        and done.state is StepState.SUCCEEDED
+        and done.ended_at is not None
+        and done.started_at is not None
+        and (step != "transform" or bool(done.detail.get("full_refresh")) is full_refresh)
+    ]
+    return median(took[:LIKE_RUNS]) if took else None
 
 
 def _store() -> RunStore:

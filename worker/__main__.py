@@ -65,7 +65,7 @@ def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
             postman=postman(settings, store, clock),
             syncs=SyncsOnRequest(settings, store, clock, publications, holders),
         )
-        _log.info("the worker began: every day at %s in %s, and on request", settings.daily_at, settings.bank_timezone)
+        _log.info("the worker began: by the schedule, and on request")
         loop.start(was_published=publications.current() is not None)
         loop.run()
         _log.info("the worker was told to end, and ends")

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from pipeline.errors import NeopulseError, TransientError
 from pipeline.runner import Order
+from pipeline.runs import calendar
+from pipeline.runs.endings import waits_for_a_person
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Request, Run, RunState
+from pipeline.runs.records import Request, Run, RunState, ScheduleKind, ScheduleRow, SlotOutcome
 from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
 
 DAILY = "daily"
+BY_SETTING = "NEOPULSE_DAILY_AT"
 FIRST_START = "first start"
 RUNS_KILLED_IN_A_ROW = 3
 
@@ -28,25 +31,33 @@ class Executes(Protocol):
         """Do one run and return how it ended."""
 
 
-def last_slot(now: datetime, at: time, zone: ZoneInfo) -> datetime:
-    """The latest moment up to `now` at which the zone's clocks showed that time; the first where they showed it twice."""
-    today = now.astimezone(zone).date()
-    slots = (datetime.combine(day, at, zone).astimezone(UTC) for day in (today, today - timedelta(days=1)))
-    return next(slot for slot in slots if slot <= now)
+def seed(store: RunStore, settings: Settings) -> None:
+    """Give a schedule that never had a row the one that the settings ask for."""
+    at = settings.daily_at
+    row = ScheduleRow(
+        DAILY, ScheduleKind.DAILY, minute=at.minute, hour=at.hour, timezone=settings.bank_timezone, changed_by=BY_SETTING
+    )
+    if store.seed_schedule(row):
+        _log.info("the schedule begins with a row: daily at %s in %s", at.strftime("%H:%M"), row.timezone)
 
 
-def ask_for_slot(store: RunStore, slot: datetime) -> None:
-    """Turn a moment of the schedule into a request, unless somebody did before."""
-    if store.request_slot(DAILY, slot) is not None:
-        _log.info("the daily run of %s is asked for", slot.isoformat())
+def ask_for_due(store: RunStore, rows: Sequence[ScheduleRow]) -> None:
+    """Turn the moments that are due into requests or skip them with the reason, row by row."""
+    for row in rows:
+        if not store.is_slot_due(row):
+            continue
+        slot = store.serve_slots(row.name)
+        if slot is None:
+            continue
+        if slot.outcome is SlotOutcome.ASKED:
+            _log.info("%s: the run of %s is asked for", row.name, slot.due_at.isoformat())
+        else:
+            _log.warning("%s: the run of %s is skipped: %s", row.name, slot.due_at.isoformat(), slot.why_skipped)
 
 
-def catch_up(store: RunStore, slot: datetime) -> None:
-    """Ask for the slot that passed while no worker was there; what was due before the first start ever is not missed."""
-    if store.has_slots(DAILY):
-        ask_for_slot(store, slot)
-    else:
-        store.skip_slot(DAILY, slot)
+def next_run_at(rows: Sequence[ScheduleRow], now: datetime) -> datetime | None:
+    """When the schedule runs next; None where no row is on."""
+    return min((moment for row in rows for moment in calendar.next_slots(row, now)), default=None)
 
 
 def ask_for_first_version(store: RunStore, *, was_published: bool) -> None:
@@ -84,6 +95,17 @@ def serve_sync(store: RunStore, syncs: Syncs, request: Request, *, is_to_end: Ca
     except Exception as error:
         _log.error("request %d: %s", request.id, error, exc_info=None if isinstance(error, NeopulseError) else error)
         store.refuse(request.id, str(error))
+
+
+def take_up(store: RunStore) -> None:
+    """Ask for the newest run to be taken up where it was interrupted and its row of the schedule says so."""
+    run = store.take_up_interrupted()
+    if run is None:
+        return
+    if waits_for_a_person(run):
+        _log.error("run %d was interrupted again and now waits for a person: neopulse run --from %s", run.id, run.unfinished_step)
+    else:
+        _log.info("run %d was interrupted; it is taken up from %s", run.id, run.unfinished_step)
 
 
 def serve(store: RunStore, runner: Executes, request: Request, *, cancelled: Callable[[], bool]) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 
 import schedule
 
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Request
+from pipeline.runs.records import Request, ScheduleRow
 from pipeline.runs.requests import SYNC
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -20,6 +19,7 @@ from worker.health import Pulse
 from worker.postman import Postman
 
 TURN_SECONDS = 1.0
+SCHEDULE_SECONDS = 2
 REAP_SECONDS = 10
 POST_SECONDS = 5
 
@@ -52,15 +52,20 @@ class Loop:
         self._postman = postman
         self._syncs = syncs
         self._schedule = schedule.Scheduler()
+        self._rows: Sequence[ScheduleRow] = ()
         self._waits_for: str | None = None
 
     def start(self, *, was_published: bool) -> None:
-        """Close what a killed worker left, make up for a missed slot, and set the schedule."""
+        """Close what a killed worker left, make up for missed slots, and set what is done again and again.
+
+        `schedule` wakes the worker; which moments are due is worked out from the rows. Left to the library, a missed moment would
+        be dropped, and the night after the clocks go forward would run twice.
+        """
         self._reap()
-        self._safely(lambda: jobs.catch_up(self._store, self._slot()))
+        self._safely(lambda: jobs.seed(self._store, self._settings))
+        self._follow_the_schedule()
         self._safely(lambda: jobs.ask_for_first_version(self._store, was_published=was_published))
-        daily_at = self._settings.daily_at.strftime("%H:%M:%S")
-        self._schedule.every().day.at(daily_at, self._settings.bank_timezone).do(self._ask_for_slot).tag(jobs.DAILY)
+        self._schedule.every(SCHEDULE_SECONDS).seconds.do(self._follow_the_schedule)
         self._schedule.every(REAP_SECONDS).seconds.do(self._reap)
         if self._postman is not None:
             self._schedule.every(POST_SECONDS).seconds.do(self._post)
@@ -75,14 +80,22 @@ class Loop:
         """Do what is due, then the request that has waited longest."""
         self._pulse.turns += 1
         self._schedule.run_pending()
-        self._pulse.next_run_at = self._next_run_at()
+        self._pulse.next_run_at = jobs.next_run_at(self._rows, self._clock.now())
         self._safely(self._serve_next)
 
-    def _ask_for_slot(self) -> None:
-        self._safely(lambda: jobs.ask_for_slot(self._store, self._slot()))
+    def _follow_the_schedule(self) -> None:
+        """Read the rows, which a person may have edited, and serve what is due of them."""
+        self._safely(self._read_and_ask)
+
+    def _read_and_ask(self) -> None:
+        self._rows = self._store.schedules()
+        if not self._is_to_end():
+            jobs.ask_for_due(self._store, self._rows)
 
     def _reap(self) -> None:
         self._safely(lambda: jobs.reap(self._store, self._is_dead))
+        if not self._is_to_end():
+            self._safely(lambda: jobs.take_up(self._store))
 
     def _post(self) -> None:
         postman = self._postman
@@ -109,14 +122,6 @@ class Loop:
             jobs.serve_sync(self._store, self._syncs, request, is_to_end=self._is_to_end)
         else:
             jobs.serve(self._store, self._runner, request, cancelled=self._is_to_end)
-
-    def _slot(self) -> datetime:
-        return jobs.last_slot(self._clock.now(), self._settings.daily_at, self._settings.zone)
-
-    def _next_run_at(self) -> datetime | None:
-        (daily,) = self._schedule.get_jobs(jobs.DAILY)
-        # `schedule` gives the machine's local time without saying so.
-        return None if daily.next_run is None else daily.next_run.astimezone(UTC)
 
     def _safely(self, act: Callable[[], None]) -> None:
         """Do it, and log what goes wrong: a job that raises is not moved to its next slot and would run on every turn."""

@@ -135,7 +135,7 @@ class HistoryStore(Database):
     def run(self, run_id: int) -> Run:
         """One run with its steps; raises PermanentError where there is none of that number."""
         with self._read() as connection:
-            found = _load(connection, connection.execute(select(runs).where(runs.c.id == run_id)).all())
+            found = load_runs(connection, connection.execute(select(runs).where(runs.c.id == run_id)).all())
         if not found:
             raise PermanentError(f"There is no run {run_id}", where="the run store", next="neopulse status lists the last runs")
         return found[0]
@@ -146,7 +146,7 @@ class HistoryStore(Database):
         if before is not None:
             query = query.where(runs.c.id < before)
         with self._read() as connection:
-            return _load(connection, connection.execute(query).all())
+            return load_runs(connection, connection.execute(query).all())
 
     def latest(self) -> Run | None:
         """The newest run, if there was any."""
@@ -219,9 +219,10 @@ def _interrupt(connection: Connection, run_id: int, now: Any) -> None:
     step = connection.execute(
         select(steps.c.name).where(steps.c.run_id == run_id, steps.c.state.in_(UNFINISHED)).order_by(steps.c.position).limit(1)
     ).scalar_one_or_none()
+    cancelled_by = connection.execute(select(runs.c.cancel_asked_by).where(runs.c.id == run_id)).scalar_one()
     error = "\n".join(
         (
-            "The process that ran this run ended without closing it",
+            "The process that ran this run ended without closing it" + (f"; cancelled by {cancelled_by}" if cancelled_by else ""),
             f"  where: step {step or 'after the last'}",
             "  safe: The published version is the one before or the whole new one",
             f"  next: neopulse run --from {step or 'notify'}",
@@ -241,7 +242,7 @@ def _interrupt(connection: Connection, run_id: int, now: Any) -> None:
     _answer_request(connection, run_id, RunState.INTERRUPTED)
 
 
-def _load(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
+def load_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:
     """Runs with their steps and whether their message waits, in three queries however many there are."""
     ids = [row.id for row in rows]
     found = connection.execute(select(steps).where(steps.c.run_id.in_(ids)).order_by(steps.c.run_id, steps.c.position)).all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -38,6 +38,29 @@ class RequestState(StrEnum):
     REFUSED = "refused"
 
 
+class ScheduleKind(StrEnum):
+    """How often a row of the schedule runs."""
+
+    HOURLY = "hourly"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+
+
+class SlotOutcome(StrEnum):
+    """What became of a moment of the schedule."""
+
+    ASKED = "asked"
+    SKIPPED = "skipped"
+
+
+class SkipReason(StrEnum):
+    """Why a moment of the schedule was not served by a run."""
+
+    MISSED = "missed"
+    OVERLAP = "overlap"
+    CHANGED = "changed"
+
+
 @dataclass(frozen=True)
 class Lease:
     """The right to run; `token` grows with each holder, so that a late one can be told from the present one."""
@@ -69,7 +92,8 @@ class Step:
 class Run:
     """One run of the chain; `version` is the published version that it made or used, `lease_token` its fencing token.
 
-    `notification_pending` is true while the message that the run made still waits to be delivered.
+    `notification_pending` is true while the message that the run made still waits to be delivered; `cancel_asked_by` is who
+    wants or wanted it to end.
     """
 
     id: int
@@ -89,6 +113,8 @@ class Run:
     lease_token: int
     steps: tuple[Step, ...]
     notification_pending: bool = False
+    cancel_asked_by: str | None = None
+    cancel_asked_at: datetime | None = None
 
     @property
     def standing(self) -> str:
@@ -133,6 +159,55 @@ class Request:
     state: RequestState
     run_id: int | None
     answer: str
+
+
+@dataclass(frozen=True)
+class ScheduleRow:
+    """When the worker runs by itself: at a minute of each hour, a time of each day, or a time of one weekday (0 is Monday).
+
+    `timezone` is whose clocks count, `first_step` the step to begin at, `resumes` whether a run of this row that was
+    interrupted is taken up by itself. Moments up to `since` are not its own: the row was made, moved or switched on then.
+    """
+
+    name: str
+    kind: ScheduleKind
+    minute: int
+    hour: int | None = None
+    weekday: int | None = None
+    timezone: str = "UTC"
+    enabled: bool = True
+    resumes: bool = True
+    first_step: str = "extract"
+    since: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    changed_by: str = ""
+    changed_at: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A moment of the schedule that was served: by a request and its run, or not, and then why.
+
+    `outcome` is None where an older neopulse served it; `in_the_way` is the run that an overlap was with.
+    """
+
+    job: str
+    due_at: datetime
+    taken_at: datetime
+    outcome: SlotOutcome | None
+    reason: SkipReason | None
+    in_the_way: int | None
+    request_id: int | None
+    run_id: int | None
+
+    @property
+    def why_skipped(self) -> str:
+        """The reason in words; nothing where it was not skipped."""
+        words = {
+            SkipReason.MISSED: "no worker was there in time; the latest moment that was due is served for all of them",
+            SkipReason.OVERLAP: f"{f'run {self.in_the_way}' if self.in_the_way else 'another run'} was still going on",
+            SkipReason.CHANGED: "the row was changed before this moment was served",
+        }
+        return "" if self.reason is None else words[self.reason]
 
 
 @dataclass(frozen=True)

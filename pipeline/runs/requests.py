@@ -1,4 +1,4 @@
-"""Requests for a run and the schedule's slots: both are rows, so that a press or a slot counts once."""
+"""Requests for a run: rows, so that fifty equal presses count once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from pipeline.runs.database import Database
 from pipeline.runs.records import Request, RequestState
-from pipeline.runs.schema import requests, slots
+from pipeline.runs.schema import requests
 
 RUN, SYNC = "run", "sync"  # what a request can be for
 
@@ -34,13 +34,13 @@ class RequestStore(Database):
         """Ask the worker for a run. While an equal request is waiting or running, that one is returned instead."""
         parameters = {"first_step": first_step, "only_step": only_step, "full_refresh": full_refresh, "resumes": resumes}
         with self._write() as connection:
-            return _open(connection, self._clock.now(), requested_by, trigger, parameters)
+            return open_request(connection, self._clock.now(), requested_by, trigger, parameters)
 
     def request_sync(self, requested_by: str, *, sync: str, scope: Mapping[str, Any], digest: str) -> Request:
         """Ask the worker to carry out the plan of one sync; while an equal request is open, that one is returned instead."""
         parameters = {"sync": sync, "scope": dict(scope), "digest": digest}
         with self._write() as connection:
-            return _open(connection, self._clock.now(), requested_by, "request", parameters, kind=SYNC)
+            return open_request(connection, self._clock.now(), requested_by, "request", parameters, kind=SYNC)
 
     def claim(self, request_id: int) -> bool:
         """Take a waiting request that is served without a run; False where it was taken before."""
@@ -67,25 +67,6 @@ class RequestStore(Database):
             row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
         return None if row is None else _request(row)
 
-    def request_slot(self, job: str, due_at: datetime) -> Request | None:
-        """Turn a moment of the schedule into a request for a full run, once; None where it was served before."""
-        parameters = {"first_step": "extract", "only_step": False, "full_refresh": False, "resumes": None}
-        now = self._clock.now()
-        with self._write() as connection:
-            if not _take_slot(connection, now, job, due_at):
-                return None
-            return _open(connection, now, job, "schedule", parameters)
-
-    def skip_slot(self, job: str, due_at: datetime) -> bool:
-        """Mark a moment of the schedule as served without a run; False where it was served before."""
-        with self._write() as connection:
-            return _take_slot(connection, self._clock.now(), job, due_at)
-
-    def has_slots(self, job: str) -> bool:
-        """Whether the schedule ever served a moment of this job."""
-        with self._read() as connection:
-            return connection.execute(select(slots.c.due_at).where(slots.c.job == job).limit(1)).first() is not None
-
     def next_request(self) -> Request | None:
         """The request that has waited longest."""
         query = select(requests).where(requests.c.state == RequestState.WAITING).order_by(requests.c.id).limit(1)
@@ -108,9 +89,10 @@ class RequestStore(Database):
             )
 
 
-def _open(
+def open_request(
     connection: Connection, now: datetime, requested_by: str, trigger: str, parameters: Mapping[str, Any], *, kind: str = RUN
 ) -> Request:
+    """Write a request; while an equal one is waiting or running, that one is returned instead."""
     open_key = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
     values: dict[str, Any] = {
         "kind": kind,
@@ -120,15 +102,11 @@ def _open(
         "answer": "",
     }
     values |= {"requested_by": requested_by, "requested_at": now, "state": RequestState.WAITING}
-    _insert_once(connection, insert(requests).values(**values))
+    insert_once(connection, insert(requests).values(**values))
     return _request(connection.execute(select(requests).where(requests.c.open_key == open_key)).one())
 
 
-def _take_slot(connection: Connection, now: datetime, job: str, due_at: datetime) -> bool:
-    return _insert_once(connection, insert(slots).values(job=job, due_at=due_at, taken_at=now))
-
-
-def _insert_once(connection: Connection, row: Insert) -> bool:
+def insert_once(connection: Connection, row: Insert) -> bool:
     """Insert a row unless its key is there; the key decides, so that two writers cannot both succeed."""
     try:
         with connection.begin_nested():

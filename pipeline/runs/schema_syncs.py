@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, Column, Connection, ForeignKey, Index, Integer, String, Table, Text
 
 from pipeline.runs.schema import METADATA, Moment
 
@@ -35,3 +35,8 @@ sync_rejects = Table(
     Column("row", JSON, nullable=False),
     Index("sync_rejects_of_run", "sync_run_id", "key"),
 )
+
+
+def add_syncs(connection: Connection) -> None:
+    """Bring a store from before these tables up to date."""
+    METADATA.create_all(connection, tables=[sync_runs, sync_rejects])

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pipeline.clock import Clock
 from pipeline.runs.database import open_engine
 from pipeline.runs.deliveries import DeliveryStore
+from pipeline.runs.endings import EndingStore
 from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
 from pipeline.runs.requests import RequestStore
+from pipeline.runs.schedules import ScheduleStore
 from pipeline.runs.syncs import SyncStore
 from pipeline.runs.trail import TrailStore
 
 
-class RunStore(LeaseStore, HistoryStore, RequestStore, DeliveryStore, TrailStore, SyncStore):
+class RunStore(LeaseStore, HistoryStore, RequestStore, ScheduleStore, EndingStore, DeliveryStore, TrailStore, SyncStore):
     """The run store, safe to use from many threads and processes at once."""
 
     @classmethod

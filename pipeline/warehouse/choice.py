@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline.settings import Settings
@@ -9,8 +10,13 @@ from pipeline.warehouse.base import Warehouse
 from pipeline.warehouse.publication import Publications
 
 
-def warehouse(settings: Settings, *, project: Path, run_id: int | None = None) -> Warehouse:
-    """The engine that builds `project`, a folder with a dbt project; the jobs of a service carry the run's number."""
+def warehouse(
+    settings: Settings, *, project: Path, run_id: int | None = None, is_to_end: Callable[[], bool] = lambda: False
+) -> Warehouse:
+    """The engine that builds `project`, a folder with a dbt project; the jobs of a service carry the run's number.
+
+    Where `is_to_end` says so, an engine in this process ends the statement that it is at and raises InterruptedRunError.
+    """
     if settings.warehouse == "bigquery":
         from pipeline.bigquery import connect
         from pipeline.warehouse.bigquery import BigQueryWarehouse
@@ -19,7 +25,11 @@ def warehouse(settings: Settings, *, project: Path, run_id: int | None = None) -
     from pipeline.warehouse.duckdb import DuckDBWarehouse
 
     return DuckDBWarehouse(
-        settings.home / "warehouse", project=project, memory_limit=settings.memory_limit, threads=settings.threads
+        settings.home / "warehouse",
+        project=project,
+        memory_limit=settings.memory_limit,
+        threads=settings.threads,
+        is_to_end=is_to_end,
     )
 
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline import files
-from pipeline.errors import DataError, NeopulseError, PermanentError
+from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.sources.landing import Landing
 from pipeline.warehouse import duckdb_state, read_copy
 from pipeline.warehouse.base import Increment
@@ -24,6 +24,7 @@ from pipeline.warehouse.signature import signature
 
 STATE = "state.duckdb"  # a file named as one of its schemas would be ambiguous
 READER_MEMORY = "512MB"
+LOOK_SECONDS = 0.5
 KEPT_ANSWERS = 64
 KEPT_BYTES = 500_000
 _READABLE = """
@@ -41,11 +42,20 @@ class DuckDBWarehouse:
 
     name = "duckdb"
 
-    def __init__(self, folder: Path, *, project: Path, memory_limit: str, threads: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        project: Path,
+        memory_limit: str,
+        threads: int = 0,
+        is_to_end: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._folder = files.make_folder(folder.absolute())
         self._project = project
         self._memory_limit = memory_limit
         self._threads = threads or os.cpu_count() or 1
+        self._is_to_end = is_to_end
 
     def prepare(
         self, landing: Landing, *, external: Mapping[str, Path], variables: Mapping[str, Any], full_refresh: bool
@@ -103,7 +113,7 @@ class DuckDBWarehouse:
     def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Copy what readers may see into `target`, each table in its order, or in that of its leading columns."""
         del types  # the state has them already
-        with _connected(target / DATABASE) as connection:
+        with _connected(target / DATABASE) as connection, _ending(connection, self._is_to_end):
             connection.execute(f"set memory_limit = '{self._memory_limit}'")
             connection.execute(f"set threads = {self._threads}")
             connection.execute(f"attach {duckdb_state.quoted(self._path)} as state (read_only)")
@@ -121,7 +131,7 @@ class DuckDBWarehouse:
 
     @contextmanager
     def _connected(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        with _connected(self._path, read_only=read_only) as connection:
+        with _connected(self._path, read_only=read_only) as connection, _ending(connection, self._is_to_end):
             yield connection
 
     def discard(self) -> None:
@@ -201,6 +211,25 @@ def _connected(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDB
         raise _in_words(error, path) from error
 
 
+@contextmanager
+def _ending(connection: duckdb.DuckDBPyConnection, is_to_end: Callable[[], bool]) -> Iterator[None]:
+    """Within the block a statement, however long it would take, ends soon after `is_to_end` says so."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(LOOK_SECONDS):
+            if is_to_end():
+                connection.interrupt()  # again each time: a block may have several statements
+
+    watching = threading.Thread(target=watch, name="ending", daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
 def _copy(connection: duckdb.DuckDBPyConnection, relation: str, order: str) -> int:
     schema = relation.partition(".")[0]
     connection.execute(f"create schema if not exists {schema}")
@@ -214,6 +243,8 @@ def _leading(columns: int) -> str:
 
 def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
     """The engine's own words, and what to do about them."""
+    if isinstance(error, duckdb.InterruptException):
+        return InterruptedRunError("DuckDB was interrupted", where=str(path), next="neopulse run --from transform")
     what = f"DuckDB gave up: {_first_line(error)}"
     if isinstance(error, duckdb.OutOfMemoryException):
         return PermanentError(

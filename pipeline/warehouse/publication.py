@@ -200,7 +200,11 @@ class Publications:
             version = self._put_in_place(candidate, number=taken + 1, published_at=clock.now())
             if self._mirror:
                 self._mirror.put_in_place(version)
-            guard()
+            try:
+                guard()
+            except InterruptedRunError:
+                _remove(version.folder)  # before the first publish nothing else would tell it from a published one
+                raise
             if self._mirror:  # first, for it may fail: then the run fails, and the app shows what it showed
                 self._mirror.make_current(version)
             self._swap(_Pointer(version.name, version.number, candidate.lease_token, version.published_at.isoformat()))

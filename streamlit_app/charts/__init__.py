@@ -18,6 +18,7 @@ from streamlit_app.charts.lines import (
     SURVIVAL,
 )
 from streamlit_app.charts.payments import AMOUNT_BY_TYPE, CARD_SHARE_BY_COUNTRY, CUSTOMERS_BY_ACTIVE_DAYS, TRANSACTIONS_BY_TYPE
+from streamlit_app.charts.runs import RUN_DURATIONS
 from streamlit_app.charts.stretches import STRETCHES
 
 ALL = (
@@ -36,6 +37,7 @@ ALL = (
     AMOUNT_BY_TYPE,
     CARD_SHARE_BY_COUNTRY,
     STRETCHES,
+    RUN_DURATIONS,
 )
 
 __all__ = ["ALL", "Chart", "Text", *(chart.name.upper() for chart in ALL)]

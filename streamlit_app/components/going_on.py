@@ -31,13 +31,23 @@ def _card(zone: str) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{_title(now)}**", width="content")
-            label, icon = t("ops_runs.run_now"), ":material/play_arrow:"
-            answers.button(label, actions.run_now, key="run_now", obstacle=now.obstacle, icon=icon)
+            with st.container(horizontal=True, width="content"):
+                if now.running is not None:
+                    _cancel(now.running)
+                label, icon = t("ops_runs.run_now"), ":material/play_arrow:"
+                answers.button(label, actions.run_now, key="run_now", obstacle=now.obstacle, icon=icon)
         if now.running is not None:
             _running(now.running, now, zone)
         elif now.worker is not None:
             _worker(now.worker, now, zone)
         answers.reason(now.obstacle)
+
+
+def _cancel(run: Run) -> None:
+    """The button that ends the run; asked once, it is off until the run has ended."""
+    obstacle = operations.why_no_cancel(run)
+    label = t("ops_runs.cancel_run" if obstacle is None else "ops_runs.is_cancelled", run=run.id)
+    answers.button(label, lambda: actions.cancel(run.id), key="cancel", obstacle=obstacle, icon=":material/stop_circle:")
 
 
 def log(run: Run, zone: str, *, lines: int | None) -> None:

@@ -7,7 +7,17 @@ import streamlit as st
 from pipeline.runs.records import Run, RunState
 from streamlit_app import actions, auth, operations
 from streamlit_app.auth import Role
-from streamlit_app.components import answers, filters, going_on, run_table, states, url, version_table
+from streamlit_app.components import (
+    answers,
+    filters,
+    going_on,
+    run_form,
+    run_table,
+    states,
+    trend,
+    url,
+    version_table,
+)
 from streamlit_app.messages import t
 
 SECTIONS = ("runs", "versions")
@@ -23,6 +33,7 @@ def show() -> None:
         st.header(t("ops_runs.title"), width="content")
         st.caption(t("ops_runs.zone", zone=zone), width="content")
     going_on.show(zone)
+    run_form.show()
     section = filters.choice("section", SECTIONS, label=t("ops_runs.section"), name=lambda name: t(f"ops_runs.sections.{name}"))
     with states.guarded():
         {"runs": _runs, "versions": version_table.show}[section](zone)
@@ -34,6 +45,7 @@ def _runs(zone: str) -> None:
     if not runs:
         states.empty(t("ops_runs.no_run"), next=t("ops_runs.no_run_next"))
         return
+    trend.show()
     chosen = _chosen(runs[0])
     history, detail = st.columns([2, 3], gap="medium")
     with history:

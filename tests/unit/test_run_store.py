@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, insert, select, text, update
 
 from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
-from pipeline.runs import schema
+from pipeline.runs import migrations, schema
 from pipeline.runs.holders import Holders
 from pipeline.runs.leases import LeaseHeldError
 from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState
@@ -206,14 +206,6 @@ def test_a_request_is_served_once(store: RunStore) -> None:
     assert [run.id for run in store.runs()] == [run.id]  # the refused start left no trace
 
 
-def test_a_slot_of_the_schedule_becomes_one_request(store: RunStore) -> None:
-    request = store.request_slot("daily", MONDAY)
-    assert request is not None
-    assert request.trigger == "schedule"
-    assert store.request_slot("daily", MONDAY) is None
-    assert not store.skip_slot("daily", MONDAY)
-
-
 def test_steps_keep_service_rows_times_and_attempts(store: RunStore, clock: FixedClock) -> None:
     lease, run = begin(store)
     store.start_step(lease, run.id, "extract", attempt=1)
@@ -329,10 +321,15 @@ def test_an_older_store_is_brought_up_to_date_once(url: str, store: RunStore) ->
     engine = create_engine(url)
     for _ in range(2):
         with engine.begin() as connection:
-            schema.migrate(connection, MONDAY, latest=2, migrations_by_number={2: add_note})
+            migrations.migrate(
+                connection, MONDAY, latest=migrations.LATEST + 1, migrations_by_number={migrations.LATEST + 1: add_note}
+            )
     with engine.begin() as connection:
         connection.execute(text("select note from runs"))
-        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [1, 2]
+        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [
+            migrations.LATEST,
+            migrations.LATEST + 1,
+        ]
 
 
 def test_what_is_no_run_store_is_named_and_not_touched(tmp_path: Path, clock: FixedClock) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as real
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import pytest
-import schedule
+from fast_clock import fast_clock
 
 from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
@@ -23,7 +21,6 @@ from pipeline.settings import Settings
 from worker import health
 from worker.__main__ import main
 from worker.health import STUCK_BEATS, Heart, Pulse, is_healthy, worker_name
-from worker.jobs import last_slot
 from worker.loop import Loop
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -79,15 +76,7 @@ class FakeSyncs:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FixedClock:
     """A clock that the `schedule` library goes by as well."""
-    fixed = FixedClock(SUNDAY_EVENING)
-
-    class Datetime(datetime):
-        @classmethod
-        def now(cls, tz: real.tzinfo | None = None) -> datetime:  # type: ignore[override]
-            return fixed.now().astimezone(tz) if tz else fixed.now().astimezone().replace(tzinfo=None)
-
-    monkeypatch.setattr(schedule, "datetime", SimpleNamespace(**{**vars(real), "datetime": Datetime}))
-    return fixed
+    return fast_clock(monkeypatch, SUNDAY_EVENING)
 
 
 @pytest.fixture
@@ -137,27 +126,6 @@ def turn_until(loop: Loop, clock: FixedClock, until: datetime, *, every: timedel
         loop.turn()
         clock.sleep(every.total_seconds())
     loop.turn()
-
-
-@pytest.mark.parametrize(
-    ("now", "slot"),
-    [
-        ("2019-05-13T03:59:59+00:00", "2019-05-12T04:00:00+00:00"),
-        ("2019-05-13T04:00:00+00:00", "2019-05-13T04:00:00+00:00"),
-        ("2019-01-13T04:59:59+00:00", "2019-01-12T05:00:00+00:00"),  # winter: Paris is one hour ahead, not two
-        ("2019-03-31T12:00:00+00:00", "2019-03-31T04:00:00+00:00"),  # the day the clocks went forward
-        ("2019-10-27T12:00:00+00:00", "2019-10-27T05:00:00+00:00"),  # the day they went back
-    ],
-)
-def test_the_slot_is_six_o_clock_by_the_bank_s_clocks(now: str, slot: str) -> None:
-    assert last_slot(datetime.fromisoformat(now), SIX, PARIS) == datetime.fromisoformat(slot)
-
-
-def test_an_hour_that_a_zone_shows_twice_is_one_slot_and_one_that_it_skips_comes_an_hour_later() -> None:
-    twice = [last_slot(datetime(2019, 10, 27, hour, 45, tzinfo=UTC), time(2, 30), PARIS) for hour in (0, 1)]
-    assert twice == [datetime(2019, 10, 27, 0, 30, tzinfo=UTC)] * 2
-    skipped = last_slot(datetime(2019, 3, 31, 2, 0, tzinfo=UTC), time(2, 30), PARIS)
-    assert skipped == datetime(2019, 3, 31, 1, 30, tzinfo=UTC)  # 03:30 in Paris
 
 
 def test_the_daily_run_is_done_once_a_day_at_six_in_paris(worker: Worker, clock: FixedClock) -> None:
@@ -281,13 +249,15 @@ def test_a_job_that_raises_does_not_run_again_on_every_turn(
 ) -> None:
     calls: list[datetime] = []
 
-    def broken(_store: RunStore, _job: str, due_at: datetime) -> None:
-        calls.append(due_at)
+    def broken(_store: RunStore, _name: str) -> None:
+        calls.append(clock.now())
         raise RuntimeError("the disk is full")
 
     loop = worker.start()
-    monkeypatch.setattr(RunStore, "request_slot", broken)
-    turn_until(loop, clock, MONDAY_SIX + timedelta(hours=2))
+    monkeypatch.setattr(RunStore, "serve_slots", broken)
+    clock.sleep((MONDAY_SIX - clock.now()).total_seconds())
+    for _ in range(8):  # turns within one second
+        loop.turn()
     assert calls == [MONDAY_SIX]
 
 

@@ -1,0 +1,54 @@
+"""Ending a run that is going on, wherever it runs: the wish is written into the run store, and its runner sees it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from pipeline.clock import Clock
+from pipeline.errors import ConfigurationError, TransientError
+from pipeline.runs.records import Run, RunState
+from pipeline.runs.store import RunStore
+
+PATIENCE = timedelta(seconds=60)  # a runner ends within ten seconds; one that is dead is found out within this time
+LOOK_SECONDS = 0.5
+
+
+def cancel(
+    store: RunStore, run_id: int | None, who: str, *, clock: Clock, is_dead: Callable[[str], bool] = lambda _holder: False
+) -> Run:
+    """End the run that is going on, or the one of that number, and wait until it has ended; returns how.
+
+    Raises ConfigurationError where no run is going on, PermanentError where that one is not, TransientError where it does not
+    end in a minute.
+    """
+    store.reap(is_dead)
+    wanted = run_id if run_id is not None else _going_on(store).id
+    ask(store, wanted, who)
+    until = clock.now() + PATIENCE
+    while (run := store.run(wanted)).state is RunState.RUNNING:
+        if clock.now() >= until:
+            raise TransientError(
+                f"Run {wanted} is asked to end and has not ended yet", where="the run store", next="neopulse status"
+            )
+        clock.sleep(LOOK_SECONDS)
+        store.reap(is_dead)
+    return run
+
+
+def ask(store: RunStore, run_id: int, who: str) -> bool:
+    """Write down who wants the run to end, in its row and in the audit; False where somebody did before.
+
+    Raises PermanentError where the run is not going on.
+    """
+    asked = store.ask_to_cancel(run_id, who)
+    if asked:
+        store.audit(who, "cancel", f"run {run_id}", before=str(RunState.RUNNING), after="asked to end")
+    return asked
+
+
+def _going_on(store: RunStore) -> Run:
+    run = store.latest()
+    if run is None or run.state is not RunState.RUNNING:
+        raise ConfigurationError("No run is going on", where="the run store", safe="Nothing was changed", next="neopulse status")
+    return run

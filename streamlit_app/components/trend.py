@@ -1,0 +1,21 @@
+"""How long the last whole runs took, as a chart."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from streamlit_app import charts, messages, operations
+from streamlit_app.messages import t
+
+ENOUGH_TO_COMPARE = 2
+
+
+def show() -> None:
+    """One bar a run; nothing while there is nothing to compare."""
+    table = operations.durations()
+    if table.num_rows < ENOUGH_TO_COMPARE:
+        return
+    with st.expander(t("ops_runs.trend"), icon=":material/bar_chart:"):
+        spec = charts.RUN_DURATIONS.spec(messages.language(), messages.text)
+        st.vega_lite_chart(table, spec, key="run_durations", alt=t("ops_runs.trend"))
+        st.caption(t("ops_runs.trend_explained"))

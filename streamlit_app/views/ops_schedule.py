@@ -1,0 +1,117 @@
+"""When the worker runs by itself: the rows, their next moments, and what became of those that have passed."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pipeline.runs.records import Run, ScheduleKind, ScheduleRow, Slot, SlotOutcome
+from streamlit_app import actions_schedule, auth, formats, operations, operations_schedule
+from streamlit_app.auth import Role
+from streamlit_app.components import answers, schedule_form, states, table
+from streamlit_app.messages import t
+
+SLOTS_SHOWN = 30
+
+
+def show() -> None:
+    """The page."""
+    auth.require(Role.ADMIN)
+    zone = operations.viewer_zone()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.header(t("ops_schedule.title"), width="content")
+        st.caption(t("ops_schedule.zones", zone=zone), width="content")
+    answers.tell()
+    with states.guarded():
+        _warnings()
+        _rows(zone)
+    with states.guarded():
+        _slots(zone)
+
+
+def _warnings() -> None:
+    if not operations_schedule.is_worker_alive():
+        st.warning(t("ops_schedule.no_worker"), icon=":material/schedule:")
+    left = operations_schedule.left_to_a_person()
+    if left is not None:
+        st.error(t("ops_schedule.left_to_a_person", run=left.id), icon=":material/person_alert:")
+
+
+def _rows(zone: str) -> None:
+    rows = operations_schedule.rows()
+    if not rows:
+        states.empty(t("ops_schedule.no_row"), next=t("ops_schedule.no_row_next"))
+    for row in rows:
+        with st.container(border=True):
+            _one(row, zone)
+    with st.expander(t("ops_schedule.new"), icon=":material/add:"):
+        empty = ScheduleRow("", ScheduleKind.DAILY, minute=0, hour=6, timezone=operations_schedule.bank_zone())
+        schedule_form.show(empty, key="new", is_new=True, save=actions_schedule.add)
+
+
+def _one(row: ScheduleRow, zone: str) -> None:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.markdown(f"**{_safe(row.name)}**", width="content")
+        st.badge(t(f"ops_schedule.{'is_on' if row.enabled else 'is_off'}"), color="green" if row.enabled else "gray")
+    st.markdown(_in_words(row))
+    st.caption(t("ops_schedule.changed", who=row.changed_by, when=formats.moment(row.changed_at, zone)))
+    coming = operations_schedule.next_slots(row)
+    if coming:
+        own, viewer = t("ops_schedule.by_row", zone=row.timezone), t("ops_schedule.by_viewer", zone=zone)
+        lines = [{own: formats.moment(moment, row.timezone), viewer: formats.moment(moment, zone)} for moment in coming]
+        st.table(lines, border="horizontal", hide_index=True)
+    _buttons(row)
+
+
+def _in_words(row: ScheduleRow) -> str:
+    at = f"{row.hour or 0:02d}:{row.minute:02d}"
+    weekday = formats.weekday(row.weekday or 0)
+    when = t(f"ops_schedule.when.{row.kind}", at=at, minute=f"{row.minute:02d}", weekday=weekday, zone=row.timezone)
+    begins = t("ops_schedule.begins", step=t(f"common.steps.{row.first_step}"))
+    return " · ".join((when, begins, t(f"ops_schedule.{'is' if row.resumes else 'is_not'}_taken_up")))
+
+
+def _buttons(row: ScheduleRow) -> None:
+    with st.expander(t("ops_schedule.change"), icon=":material/edit:"):
+        schedule_form.show(row, key=f"row_{row.name}", is_new=False, save=actions_schedule.change)
+    with st.container(horizontal=True):
+        label, icon = t(f"ops_schedule.switch_{'off' if row.enabled else 'on'}"), ":material/power_settings_new:"
+        is_on = row.enabled
+        answers.button(
+            label,
+            lambda: actions_schedule.switch(row.name, on=not is_on),
+            key=f"switch_{row.name}",
+            obstacle=None,
+            icon=icon,
+        )
+        with st.popover(t("ops_schedule.remove"), icon=":material/delete:"):
+            st.markdown(t("ops_schedule.remove_means", name=_safe(row.name)))
+            label = t("ops_schedule.remove_do")
+            icon = ":material/delete:"
+            answers.button(label, lambda: actions_schedule.remove(row.name), key=f"remove_{row.name}", obstacle=None, icon=icon)
+
+
+def _slots(zone: str) -> None:
+    st.subheader(t("ops_schedule.slots"))
+    served = operations_schedule.slots(SLOTS_SHOWN)
+    if not served:
+        states.empty(t("ops_schedule.no_slot"))
+        return
+    table.show((_slot(slot, run, zone) for slot, run in served), names="ops_schedule.columns")
+
+
+def _slot(slot: Slot, run: Run | None, zone: str) -> dict[str, str]:
+    return {"due": formats.moment(slot.due_at, zone), "row": _safe(slot.job), "outcome": _outcome(slot, run)}
+
+
+def _outcome(slot: Slot, run: Run | None) -> str:
+    if slot.outcome is SlotOutcome.SKIPPED and slot.reason is not None:
+        which = "" if slot.in_the_way is None else t("ops_runs.run", run=slot.in_the_way)
+        return t(f"ops_schedule.reasons.{slot.reason}", run=which or t("ops_schedule.another_run"))
+    if run is not None:
+        return f"{t('ops_runs.run', run=run.id)}: {t(f'ops_runs.states.{run.state}')}"
+    return t("ops_schedule.waiting" if slot.outcome is SlotOutcome.ASKED else "ops_schedule.served_before")
+
+
+def _safe(name: str) -> str:
+    """A name that a person typed, without what Markdown would make of it."""
+    return "".join(f"\\{character}" if character in "\\`*_{}[]()<>#+-.!|:$~" else character for character in name)
