@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipeline.clock import Clock
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.http import Explain, Patience, Service
 from pipeline.marts import reader
 from pipeline.reverse_etl import http_batches
+from pipeline.reverse_etl.base import COUNTS, REJECTS_KEPT, SyncResult
 from pipeline.reverse_etl.census import SERVICE as CENSUS
 from pipeline.reverse_etl.census import Census, CensusSync
 from pipeline.reverse_etl.census_api import CensusAPI
+from pipeline.reverse_etl.embedded import ALL, WORKBOOK, EmbeddedReverseETL, Surroundings
 from pipeline.reverse_etl.embedded import SERVICE as EMBEDDED
-from pipeline.reverse_etl.embedded import WORKBOOK, EmbeddedReverseETL, Surroundings
+from pipeline.reverse_etl.http_batches import plain
+from pipeline.reverse_etl.plan import Scope
 from pipeline.reverse_etl.registry import SYNCS, read_syncs
 from pipeline.reverse_etl.syncs import RunFacts, Sync
 from pipeline.reverse_etl.tables import KeyedRows
+from pipeline.runs.records import SyncState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Version
@@ -38,8 +43,9 @@ Progress = Callable[[float | None, str], None]
 class Activation:
     """What both arms need.
 
-    `look` and `guard` raise InterruptedRunError once the run is to end; `first_run_id` is the run that this one resumes, or
-    itself: what it triggered at Census is taken up instead of triggered again.
+    `look` and `guard` raise InterruptedRunError once the run is to end; what was triggered at Census under the same `attempt`
+    (a run with those that resume it, or one press) is taken up instead of triggered again. `who` asked for it, `scope` is
+    how much.
     """
 
     settings: Settings
@@ -47,7 +53,9 @@ class Activation:
     clock: Clock
     version: Version
     run_id: int = 0
-    first_run_id: int = 0
+    attempt: str = "by hand"
+    who: str = ""
+    scope: Scope = ALL
     look: Callable[[], None] = lambda: None
     guard: Callable[[], None] = lambda: None
     progress: Progress = lambda _fraction, _text: None
@@ -59,7 +67,10 @@ class Activation:
 
     def arm(self) -> ReverseETL:
         """The arm that the settings ask for."""
-        return self._census() if self.settings.reverse_etl == "census" else self.embedded(declared(self.settings))
+        settings = self.settings
+        if settings.reverse_etl == "census":
+            return self.census(census_syncs(settings), full=settings.census_full_sync)
+        return self.embedded(declared(settings))
 
     def embedded(self, syncs: Sequence[Sync]) -> EmbeddedReverseETL:
         """The embedded engine, for some syncs."""
@@ -75,11 +86,33 @@ class Activation:
                 caller=lambda sync: caller(sync, self.settings.tokens_of_syncs, clock=self.clock, look=self.look),
                 bank=_bank(self.settings),
                 tabs=self._tabs(syncs),
+                notes=self.notes,
                 guard=self.guard,
                 look=self.look,
                 progress=self.progress,
             ),
         )
+
+    def census(self, syncs: Sequence[CensusSync], *, full: bool) -> Census:
+        """Census, for some syncs; `full` sends every row."""
+        settings = self.settings
+        return Census(
+            syncs,
+            census_api(settings, self.clock, look=self.look),
+            cancelling=census_api(settings, self.clock, patience=Patience(deadline_seconds=CANCEL_SECONDS)),
+            memory=Triggered(self.store, self.attempt),
+            clock=self.clock,
+            look=self.look,
+            progress=self.progress,
+            deadline_seconds=settings.census_deadline_seconds,
+            full=full,
+            notes=self.notes,
+        )
+
+    @property
+    def notes(self) -> SyncNotes:
+        """Where what becomes of each sync is written down."""
+        return SyncNotes(self.store, self.clock.now(), self.service, self.run_id or None, self.who, self.scope)
 
     def _tabs(self, syncs: Sequence[Sync]) -> KeyedRows | None:
         """The tabs of the spreadsheet that the settings name; None where tabs are those of a workbook, or none is written to."""
@@ -89,27 +122,54 @@ class Activation:
 
         return open_rows(self.settings, clock=self.clock, guard=self.guard)
 
-    def _census(self) -> Census:
-        settings = self.settings
-        return Census(
-            census_syncs(settings),
-            census_api(settings, self.clock, look=self.look),
-            cancelling=census_api(settings, self.clock, patience=Patience(deadline_seconds=CANCEL_SECONDS)),
-            memory=Triggered(self.store, self.first_run_id),
-            clock=self.clock,
-            look=self.look,
-            progress=self.progress,
-            deadline_seconds=settings.census_deadline_seconds,
-            full=settings.census_full_sync,
+
+@dataclass(frozen=True)
+class SyncNotes:
+    """What became of each sync, kept in the run store; the rows that were not taken with it, for those who may see them."""
+
+    store: RunStore
+    started_at: datetime
+    service: str
+    run_id: int | None
+    who: str
+    scope: Scope
+
+    def done(self, result: SyncResult) -> None:
+        """A sync was carried out."""
+        self.store.record_sync(
+            result.sync,
+            state=SyncState.PARTIAL if result.is_partial else SyncState.DONE,
+            service=result.service,
+            who=self.who,
+            started_at=self.started_at,
+            run_id=self.run_id,
+            scope=asdict(self.scope),
+            counts={name: getattr(result, name) for name in COUNTS},
+            notes=result.notes,
+            link=result.link,
+            rejects=[(each.key, each.reason, plain(each.row)) for each in result.rejects[:REJECTS_KEPT]],
+        )
+
+    def failed(self, sync: str, error: NeopulseError) -> None:
+        """A sync was not, or not wholly, carried out."""
+        self.store.record_sync(
+            sync,
+            state=SyncState.FAILED,
+            service=self.service,
+            who=self.who,
+            started_at=self.started_at,
+            run_id=self.run_id,
+            scope=asdict(self.scope),
+            error=str(error),
         )
 
 
 class Triggered:
-    """What a run of the chain triggered at Census, kept in the run store."""
+    """What an attempt triggered at Census, kept in the run store."""
 
-    def __init__(self, store: RunStore, run_id: int) -> None:
+    def __init__(self, store: RunStore, attempt: str) -> None:
         self._store = store
-        self._run_id = run_id
+        self._attempt = attempt
 
     def recall(self, sync: CensusSync) -> str | None:
         """The run at Census that an earlier attempt triggered."""
@@ -122,7 +182,7 @@ class Triggered:
         self._store.delivered(self._key(sync), location=run)
 
     def _key(self, sync: CensusSync) -> str:
-        return f"census-{sync.id}-run-{self._run_id}"
+        return f"census-{sync.id}-{self._attempt}"
 
 
 def _bank(settings: Settings) -> str:

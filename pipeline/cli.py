@@ -192,39 +192,31 @@ def cancel(run: int | None) -> None:
 @main.command()
 @click.argument("name", required=False)
 @click.option("--apply", "digest", metavar="DIGEST", help="Carry out the plan of that digest, past the guards.")
+@click.option("--only", metavar="KEY", default="", help="Of one row alone, to try the sync.")
+@click.option("--afresh", is_flag=True, help="Of every row, whatever was sent before.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def syncs(name: str | None, digest: str | None, as_json: bool) -> None:
+def syncs(name: str | None, digest: str | None, only: str, afresh: bool, as_json: bool) -> None:
     """Show what the syncs would send now, all of them or one; carry out one plan.
 
     A guard that stopped a sync in a run is passed by --apply, as long as the plan is still the one that was shown.
     """
     from pipeline import syncs_by_hand
     from pipeline.clock import SystemClock
+    from pipeline.reverse_etl.plan import Scope
 
-    settings = _settings()
-    store, version, clock = _run_store(settings), _publications(settings).current(), SystemClock()
+    if name is None and (only or digest is not None):
+        raise click.UsageError("--only and --apply need the name of the sync")
+    settings, scope = _settings(), Scope(only, afresh)
+    hand = syncs_by_hand.ByHand(
+        settings, _run_store(settings), SystemClock(), _publications(settings).current(), _holders(settings)
+    )
     if digest is None:
-        found = syncs_by_hand.plans(settings, store, version, clock, name)
+        found = hand.plans(name, scope)
         click.echo(syncs_by_hand.as_json(found) if as_json else syncs_by_hand.in_words(found))
         return
-    if name is None:
-        raise click.UsageError("--apply needs the name of the sync")
     with Stop() as stop:
-        result = syncs_by_hand.apply(
-            settings,
-            store,
-            version,
-            clock,
-            name=name,
-            digest=digest,
-            who=_user(),
-            holders=_holders(settings),
-            is_to_end=stop.is_wanted,
-        )
-    click.echo(
-        f"{name}: {result.created:,} created, {result.updated:,} updated, {result.unchanged:,} unchanged, "
-        f"{result.deleted:,} deleted, {result.rejected:,} rejected, {result.invalid:,} invalid"
-    )
+        press = syncs_by_hand.Press(str(name), _user(), scope, digest)
+        click.echo(syncs_by_hand.outcome(hand.apply(press, is_to_end=stop.is_wanted)))
 
 
 @main.command()

@@ -85,6 +85,22 @@ def retry_from_failure(run_id: int) -> Outcome:
     return _ask(store, user.name, "retry_from_failure", what=f"run {run_id}", first_step=first_step, resumes=run_id)
 
 
+def carry_out_sync(name: str, *, only: str = "", afresh: bool = False, digest: str = "") -> Outcome:
+    """Ask the worker to carry out the plan of that digest; at Census there is none, and the sync is run there."""
+    user = auth.require(Role.ADMIN)
+    store = data.run_store()
+    obstacle = why_no_run(store, SystemClock().now())
+    if obstacle is not None:
+        return obstacle
+    newest_before = _newest_request(store)
+    scope = {"only": only, "afresh": afresh}
+    request = store.request_sync(user.name, sync=name, scope=scope, digest=digest)
+    if request.id <= newest_before:
+        return _already(request)
+    store.audit(user.name, "carry_out_sync", name, after={"request": request.id, **request.parameters})
+    return Outcome(True, "accepted", {"request": request.id})
+
+
 def rollback(name: str) -> Outcome:
     """Make a kept version the one that every reader sees."""
     user = auth.require(Role.ADMIN)
@@ -139,7 +155,7 @@ def _ask(
     only_step: bool = False,
     full_refresh: bool = False,
 ) -> Outcome:
-    newest_before = max((request.id for request in store.requests(1)), default=0)
+    newest_before = _newest_request(store)
     request = store.request_run(who, first_step=first_step, resumes=resumes, only_step=only_step, full_refresh=full_refresh)
     if request.id <= newest_before:  # an equal press came first, and the store gave back its row
         return _already(request)
@@ -147,7 +163,11 @@ def _ask(
     return Outcome(True, "accepted", {"request": request.id})
 
 
+def _newest_request(store: RunStore) -> int:
+    return max((request.id for request in store.requests(1)), default=0)
+
+
 def _already(request: Request) -> Outcome:
-    if request.state is RequestState.CLAIMED:
+    if request.state is RequestState.CLAIMED and request.run_id is not None:
         return Outcome(False, "running", {"run": request.run_id})
     return Outcome(False, "waiting", {"who": request.requested_by})

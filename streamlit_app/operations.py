@@ -12,8 +12,11 @@ import streamlit as st
 from pipeline import settings, steps
 from pipeline.clock import SystemClock
 from pipeline.logs import run_log
+from pipeline.reverse_etl.plan import Plan, Scope
 from pipeline.runner import Order
-from pipeline.runs.records import Delivery, Event, Request, Run, Step, StepState, WorkerRow
+from pipeline.runs.holders import Holders
+from pipeline.runs.records import Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
+from pipeline.runs.requests import SYNC
 from pipeline.runs.store import RunStore
 from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import actions, auth, data
@@ -155,6 +158,81 @@ def versions() -> list[Version]:
 def undelivered() -> list[Delivery]:
     """What is to be delivered and was not yet, oldest first."""
     return _store().waiting()
+
+
+@dataclass(frozen=True)
+class ListedSync:
+    """One sync as its page shows it; `is_planned_here` is false where Census plans it, and keeps its source to itself."""
+
+    name: str
+    last: SyncRun | None
+    next_run_at: datetime | None
+    is_planned_here: bool
+    description: str = ""
+    owner: str = ""
+    source: str = ""
+    destination: str = ""
+    mode: str = ""
+    key: str = ""
+
+
+def syncs() -> list[ListedSync]:
+    """Every sync of the settings in force, with what it did last and when the chain runs next."""
+    from pipeline.activation import census_syncs, declared
+
+    in_force, store = _settings(), _store()
+    next_run_at = min((worker.next_run_at for worker in store.workers() if worker.next_run_at is not None), default=None)
+    if in_force.reverse_etl == "census":
+        return [
+            ListedSync(sync.name, _last_sync_run(store, sync.name), next_run_at, is_planned_here=False)
+            for sync in census_syncs(in_force)
+        ]
+    return [
+        ListedSync(
+            name=sync.name,
+            last=_last_sync_run(store, sync.name),
+            next_run_at=next_run_at,
+            is_planned_here=True,
+            description=sync.description,
+            owner=sync.owner,
+            source=sync.source,
+            destination=f"{sync.destination.kind} {sync.destination.name}",
+            mode=sync.mode,
+            key=sync.key,
+        )
+        for sync in declared(in_force)
+    ]
+
+
+def sync_plan(name: str, *, only: str = "", afresh: bool = False) -> Plan:
+    """What a sync would do now: all that changed, one row, or every row; raises what hinders it."""
+    from pipeline.syncs_by_hand import ByHand
+
+    in_force = _settings()
+    version = Publications(in_force.home, keep=in_force.versions_kept).current()
+    hand = ByHand(in_force, _store(), SystemClock(), version, Holders(in_force.home / "holders"))
+    [plan] = hand.plans(name, Scope(only, afresh))
+    return plan
+
+
+def sync_runs(name: str) -> list[SyncRun]:
+    """What a sync did the last times, newest first."""
+    return _store().sync_runs(name)
+
+
+def rejected_rows(sync_run_id: int, *, key: str = "", limit: int = 200) -> tuple[list[RejectedRow], int]:
+    """The rows that were not taken in one of those times, with how many there are; `key` is how their keys begin."""
+    return _store().rejected_rows(sync_run_id, key=key, limit=limit)
+
+
+def newest_sync_request(name: str) -> Request | None:
+    """What was asked for last by hand for this sync, among the last requests."""
+    asked = (request for request in _store().requests(LAST_RUNS) if request.kind == SYNC and request.parameters["sync"] == name)
+    return next(asked, None)
+
+
+def _last_sync_run(store: RunStore, name: str) -> SyncRun | None:
+    return next(iter(store.sync_runs(name, 1)), None)
 
 
 def viewer_zone() -> str:

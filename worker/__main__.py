@@ -17,6 +17,7 @@ from pipeline.warehouse import choice
 from worker.health import Heart, Pulse, is_healthy, worker_name
 from worker.loop import Loop
 from worker.postman import postman
+from worker.syncs import SyncsOnRequest
 
 FAULTS = "worker-faults.log"
 PROBE = "--healthy"
@@ -62,6 +63,7 @@ def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
             is_dead=holders.is_dead,
             is_to_end=stop.is_wanted,
             postman=postman(settings, store, clock),
+            syncs=SyncsOnRequest(settings, store, clock, publications, holders),
         )
         _log.info("the worker began: by the schedule, and on request")
         loop.start(was_published=publications.current() is not None)

@@ -74,6 +74,27 @@ def reap(store: RunStore, is_dead: Callable[[str], bool]) -> None:
         _log.warning("run %d was left by a process that is gone; it can be resumed from %s", run.id, run.unfinished_step)
 
 
+class Syncs(Protocol):
+    """Who carries out one sync: worker.syncs.SyncsOnRequest."""
+
+    def carry_out(self, request: Request, *, is_to_end: Callable[[], bool]) -> str:
+        """Do what the request asks for, and say what came of it."""
+
+
+def serve_sync(store: RunStore, syncs: Syncs, request: Request, *, is_to_end: Callable[[], bool]) -> None:
+    """Carry out the sync that a request asks for; one that cannot be carried out is refused with the reason.
+
+    Raises LeaseHeldError or TransientError where it can be served later: the request then waits, unless it was claimed.
+    """
+    try:
+        _log.info("request %d: %s", request.id, syncs.carry_out(request, is_to_end=is_to_end))
+    except (LeaseHeldError, TransientError):
+        raise
+    except Exception as error:
+        _log.error("request %d: %s", request.id, error, exc_info=None if isinstance(error, NeopulseError) else error)
+        store.refuse(request.id, str(error))
+
+
 def take_up(store: RunStore) -> None:
     """Ask for the newest run to be taken up where it was interrupted and its row of the schedule says so."""
     run = store.take_up_interrupted()

@@ -10,7 +10,8 @@ import schedule
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import ScheduleRow
+from pipeline.runs.records import Request, ScheduleRow
+from pipeline.runs.requests import SYNC
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import jobs
@@ -39,6 +40,7 @@ class Loop:
         is_dead: Callable[[str], bool],
         is_to_end: Callable[[], bool],
         postman: Postman | None = None,
+        syncs: jobs.Syncs | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -48,6 +50,7 @@ class Loop:
         self._is_dead = is_dead
         self._is_to_end = is_to_end
         self._postman = postman
+        self._syncs = syncs
         self._schedule = schedule.Scheduler()
         self._rows: Sequence[ScheduleRow] = ()
         self._waits_for: str | None = None
@@ -105,7 +108,7 @@ class Loop:
             return
         self._pulse.is_running = True
         try:
-            jobs.serve(self._store, self._runner, request, cancelled=self._is_to_end)
+            self._serve(request)
             self._waits_for = None
         except LeaseHeldError as held:
             if held.where != self._waits_for:
@@ -113,6 +116,12 @@ class Loop:
             self._waits_for = held.where
         finally:
             self._pulse.is_running = False
+
+    def _serve(self, request: Request) -> None:
+        if request.kind == SYNC and self._syncs is not None:
+            jobs.serve_sync(self._store, self._syncs, request, is_to_end=self._is_to_end)
+        else:
+            jobs.serve(self._store, self._runner, request, cancelled=self._is_to_end)
 
     def _safely(self, act: Callable[[], None]) -> None:
         """Do it, and log what goes wrong: a job that raises is not moved to its next slot and would run on every turn."""

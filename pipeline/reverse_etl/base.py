@@ -9,14 +9,16 @@ from typing import Any, Protocol
 from pipeline.errors import NeopulseError, TransientError
 
 REJECTS_SHOWN = 20
+REJECTS_KEPT = 1000  # of one sync and run, with what was to be sent
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that was not taken, and why; the key is empty where the row has none."""
+    """A row that was not taken, and why; the key is empty where the row has none, the row where nobody told it."""
 
     key: str
     reason: str
+    row: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,26 @@ class SyncResult:
 
 
 COUNTS = ("created", "updated", "unchanged", "deleted", "rejected", "invalid", "skipped", "undeleted")
+
+
+class Notes(Protocol):
+    """Where what became of each sync is written down, one sync at a time."""
+
+    def done(self, result: SyncResult) -> None:
+        """A sync was carried out."""
+
+    def failed(self, sync: str, error: NeopulseError) -> None:
+        """A sync was not, or not wholly, carried out."""
+
+
+class NoNotes:
+    """Writes nothing down."""
+
+    def done(self, result: SyncResult) -> None:
+        """A sync was carried out."""
+
+    def failed(self, sync: str, error: NeopulseError) -> None:
+        """A sync was not, or not wholly, carried out."""
 
 
 class ReverseETL(Protocol):

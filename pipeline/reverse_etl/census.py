@@ -12,7 +12,7 @@ from typing import Protocol
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.http import LostAnswerError
-from pipeline.reverse_etl.base import REJECTS_SHOWN, Reject, SyncResult, joined
+from pipeline.reverse_etl.base import REJECTS_KEPT, NoNotes, Notes, Reject, SyncResult, joined
 from pipeline.reverse_etl.census_api import RETIRED, CensusAPI, CensusRun
 
 SERVICE = "Census"
@@ -61,6 +61,7 @@ class Census:
         progress: Callable[[float | None, str], None] = lambda _fraction, _text: None,
         deadline_seconds: float = 3600,
         full: bool = False,
+        notes: Notes | None = None,
     ) -> None:
         self._syncs = syncs
         self._api = api
@@ -71,6 +72,7 @@ class Census:
         self._progress = progress
         self._deadline_seconds = deadline_seconds
         self._full = full
+        self._notes = notes or NoNotes()
 
     def run(self) -> tuple[SyncResult, ...]:
         """Carry out every sync. Where some fail the others are carried out all the same; then PermanentError names them."""
@@ -79,8 +81,10 @@ class Census:
         for sync in self._syncs:
             try:
                 results.append(self._carry_out(sync))
+                self._notes.done(results[-1])
             except PermanentError as error:
                 _log.error("%s", error)
+                self._notes.failed(sync.name, error)
                 failures.append(error)
         if failures:
             raise joined(failures, [result.sync for result in results])
@@ -208,12 +212,12 @@ class Census:
         )
 
     def _rejects(self, run: CensusRun, expected: int) -> tuple[tuple[Reject, ...], tuple[str, ...]]:
-        """The first refused records with their reasons, and a note where Census does not tell them."""
+        """The refused records with their reasons, and a note where Census does not tell them."""
         if not expected:
             return (), ()
         rejects: list[Reject] = []
         try:
-            for record in itertools.islice(self._api.refused_records(run.id), REJECTS_SHOWN):
+            for record in itertools.islice(self._api.refused_records(run.id), REJECTS_KEPT):
                 reason = str(record.get("status_message") or record.get("status") or "no reason given")
                 rejects.append(Reject(str(record.get("identifier") or ""), self._api.quote(reason)))
         except InterruptedRunError:

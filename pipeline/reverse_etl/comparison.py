@@ -19,15 +19,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from pipeline.reverse_etl.base import Reject
-from pipeline.reverse_etl.plan import CREATE, DELETE, INVALID, REJECT, SAME, SAMPLE_ROWS, SKIP, UPDATE, Plan, refused
-from pipeline.reverse_etl.snapshots import Known
+from pipeline.reverse_etl.base import REJECTS_KEPT, Reject
+from pipeline.reverse_etl.plan import CREATE, DELETE, INVALID, REJECT, SAME, SAMPLE_ROWS, SKIP, UPDATE, Plan, Scope, refused
+from pipeline.reverse_etl.snapshots import UNKNOWN, Known
 from pipeline.reverse_etl.syncs import Field, Mode, Sync, constants, fingerprint
 from pipeline.spreadsheets import LONGEST_TEXT, MOST_ROWS
 
 LONGEST_KEY = 200  # characters
 MEMORY = "512MB"
-REJECTS_KEPT = 1000
 DEMO_BANK = "demo bank"  # begins the name of each, whatever its size and seed
 _POSITION = "neopulse position"
 
@@ -54,6 +53,7 @@ class Comparison:
         self.connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(Path(self._spill.name))})
         self.connection.execute("set TimeZone = 'UTC'")
         self.known = Known(0, 0)
+        self.scope = Scope()
         self._held = False
         self._read()
 
@@ -72,9 +72,17 @@ class Comparison:
         self.connection.execute("create or replace temp table held as select * from arriving")
         self.connection.unregister("arriving")
 
-    def plan(self, *, bank: str = "") -> Plan:
-        """Decide what each row needs; `sent` (see Snapshots.load) has to be there. `bank` is the one that is sent now."""
+    def plan(self, scope: Scope | None = None, *, bank: str = "") -> Plan:
+        """Decide what each row needs; `sent` (see Snapshots.load) has to be there. `bank` is the one that is sent now.
+
+        Raises DataError where one row is asked for that needs nothing, or nobody knows what was sent before it.
+        """
+        self.scope = scope or self.scope
+        if self.scope.afresh:
+            self.connection.execute(f"update sent set hash = {UNKNOWN}")
         self.connection.execute(f"create or replace temp table work as {_work(self.sync.mode, held=self._held)}")
+        if self.scope.only:
+            self._narrow(self.scope.only)
         found = self.connection.execute(_SUMMARY).fetchall()
         counts = {act: int(rows) for act, rows, _, _ in found}
         samples = {act: tuple(keys) for act, _, keys, _ in found if act in (CREATE, UPDATE, DELETE)}
@@ -86,7 +94,8 @@ class Comparison:
             samples,
             rejects=self._rejects(),
             held=held,
-            digest=fingerprint([repr(self.sync), self._salt, facts, held]),
+            digest=fingerprint([repr(self.sync), self._salt, facts, held, repr(self.scope)]),
+            scope=self.scope,
             notes=(self.known.note,) if self.known.note else (),
             replaces_demo=self.known.bank.startswith(DEMO_BANK) and self.known.bank != bank,
             is_blind=self.known.is_lost and not self._held,
@@ -122,9 +131,24 @@ class Comparison:
 
     def settle(self) -> str:
         """Make the table of what was sent once everything was taken; returns its name."""
-        forgets = "true" if self.sync.mode in ("mirror", "replace") else "false"
+        forgets = "true" if self.sync.mode in ("mirror", "replace") and not self.scope.only else "false"
         self.connection.execute(_SETTLED.format(forgets=forgets))
         return "settled"
+
+    def _narrow(self, key: str) -> None:
+        """Leave every row but one as it is there."""
+        again = f"neopulse syncs {self.sync.name} shows what would be done"
+        if self.known.note or (self.sync.mode == "replace" and not self.known.generation):
+            why = self.known.note or "what a replacement finds there has to be read whole first"
+            raise refused(self.sync, f"one row alone cannot be tried: {why}", next=again)
+        [(found,)] = self.connection.execute(
+            "select coalesce(max(act), '') from work where key = $1 and position is not null", [key]
+        ).fetchall()
+        if found not in (CREATE, UPDATE):
+            why = _WHY_NOT.get(found, "the source has no such row")
+            raise refused(self.sync, f"the row {key} cannot be tried: {why}", next=again)
+        self.connection.execute(f"update work set act = '{SKIP}' where key <> $1 and act in ('{CREATE}', '{UPDATE}')", [key])
+        self.connection.execute(f"delete from work where act = '{DELETE}'")
 
     def _read(self) -> None:
         numbered = self.source.append_column(_POSITION, pa.array(np.arange(self.source.num_rows)))
@@ -167,9 +191,13 @@ class Comparison:
 
     def _rejects(self) -> tuple[Reject, ...]:
         rows = self.connection.execute(
-            f"select coalesce(key, ''), reason from outgoing where reason is not null order by position limit {REJECTS_KEPT}"
+            "select coalesce(key, ''), reason, position from outgoing where reason is not null "
+            f"order by position limit {REJECTS_KEPT}"
         ).fetchall()
-        return tuple(Reject(key, reason) for key, reason in rows)
+        columns = [each.column for each in self.fields if each.column]
+        positions = pa.array([position for _, _, position in rows], pa.int64())
+        told = self.source.select(list(dict.fromkeys(columns))).take(positions).to_pylist()
+        return tuple(Reject(key, reason, row) for (key, reason, _), row in zip(rows, told, strict=True))
 
     @property
     def has_settled(self) -> bool:
@@ -203,6 +231,12 @@ def _name(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+_WHY_NOT = {
+    SAME: "the destination has it as it is",
+    SKIP: "the mode of the sync leaves it as it is there",
+    REJECT: "a tab cannot hold it",
+    INVALID: "its key is not one of one row",
+}
 _MADE_OR_GONE = f"('{CREATE}', '{UPDATE}', '{SAME}', '{DELETE}')"
 _OURS = f"('{CREATE}', '{UPDATE}', '{SAME}')"
 

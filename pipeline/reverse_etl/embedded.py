@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError
 from pipeline.reverse_etl import csv_file, http_batches
-from pipeline.reverse_etl.base import Reject, SyncResult, joined
+from pipeline.reverse_etl.base import NoNotes, Notes, Reject, SyncResult, joined
 from pipeline.reverse_etl.comparison import Comparison, values
 from pipeline.reverse_etl.http_batches import Batches, Caller
 from pipeline.reverse_etl.plain_workbook import PlainTab
-from pipeline.reverse_etl.plan import CREATE, DELETE, INVALID, REJECT, SAME, SKIP, UPDATE, Plan, refuse, refused
+from pipeline.reverse_etl.plan import CREATE, DELETE, INVALID, REJECT, SAME, SKIP, UPDATE, Plan, Scope, refuse, refused
 from pipeline.reverse_etl.snapshots import SentRows, Snapshots
 from pipeline.reverse_etl.syncs import ReadMart, RunFacts, Sync, key_field
 from pipeline.reverse_etl.tables import KeyedRows, Row
@@ -30,6 +30,7 @@ from pipeline.spreadsheets import same, storable
 SERVICE = "embedded reverse ETL"
 WORKBOOK = "crm.xlsx"
 ROWS_AT_A_TIME = 20_000
+ALL = Scope()
 KNOWN_BY_SNAPSHOT = ("mirror", "upsert", "replace")  # the other modes heed rows that somebody else put there
 
 _log = logging.getLogger(__name__)
@@ -40,7 +41,8 @@ class Surroundings:
     """What the engine works with: where marts come from, where files and snapshots lie, who carries requests, whom it asks.
 
     `tabs` are those of a spreadsheet service; without it tabs are those of a workbook in `folder`. `caller` gives, for a
-    sync, what carries requests to its address, and the path behind it. `bank` names the bank whose customers are sent.
+    sync, what carries requests to its address, and the path behind it. `bank` names the bank whose customers are sent. What
+    became of each sync is told to `notes` at once.
     `guard` is asked right before anything is changed, `look` between batches; both raise InterruptedRunError once the run
     is to end.
     """
@@ -53,6 +55,7 @@ class Surroundings:
     caller: Callable[[Sync], tuple[Caller, str]]
     bank: str = ""
     tabs: KeyedRows | None = None
+    notes: Notes = field(default_factory=NoNotes)
     guard: Callable[[], None] = lambda: None
     look: Callable[[], None] = lambda: None
     progress: Callable[[float | None, str], None] = lambda _fraction, _text: None
@@ -112,42 +115,49 @@ class EmbeddedReverseETL:
         self._around = surroundings
         self._snapshots = Snapshots(surroundings.snapshots, surroundings.store)
 
-    def plans(self) -> tuple[Plan, ...]:
+    def plans(self, scope: Scope = ALL) -> tuple[Plan, ...]:
         """What a run would do now; nothing is changed."""
-        with self._planned() as (work, _):
+        with self._planned(scope) as (work, _):
             return tuple(each.plan for each in work)
 
-    def run(self, *, approved: str | None = None) -> tuple[SyncResult, ...]:
+    def run(self, scope: Scope = ALL, *, approved: str | None = None) -> tuple[SyncResult, ...]:
         """Carry out every sync; `approved` is the digest of the one plan that a person has seen.
 
         Raises DataError where a source, a file or a guard forbids it: nothing was sent then. Where a destination fails the
         other syncs are carried out all the same, and its error is raised at the end.
         """
-        with self._planned() as (work, workbook):
+        with self._planned(scope) as (work, workbook):
             for each in work:
-                refuse(each.plan, approved=approved)
+                self._refuse(each, approved)
             failures = self._carry_out(work, workbook)
             if failures:
                 raise joined(failures.values(), [each.sync.name for each in work if each.sync.name not in failures])
             return tuple(each.result() for each in work)
 
+    def _refuse(self, work: _Work, approved: str | None) -> None:
+        try:
+            refuse(work.plan, approved=approved)
+        except NeopulseError as error:
+            self._around.notes.failed(work.sync.name, error)
+            raise
+
     @contextlib.contextmanager
-    def _planned(self) -> Iterator[tuple[list[_Work], WorkbookRows]]:
+    def _planned(self, scope: Scope) -> Iterator[tuple[list[_Work], WorkbookRows]]:
         around = self._around
         workbook = WorkbookRows(around.folder / WORKBOOK, around.store, guard=around.guard)
         with contextlib.ExitStack() as stack:
-            work = [self._plan(stack, sync, workbook) for sync in self._syncs]
+            work = [self._plan(stack, sync, workbook, scope) for sync in self._syncs]
             yield work, workbook
 
-    def _plan(self, stack: contextlib.ExitStack, sync: Sync, workbook: WorkbookRows) -> _Work:
+    def _plan(self, stack: contextlib.ExitStack, sync: Sync, workbook: WorkbookRows, scope: Scope) -> _Work:
         self._around.look()
         comparison = stack.enter_context(Comparison(sync, self._source(sync, workbook)))
         comparison.known = self._snapshots.load(comparison.connection, sync.name, sync.place)
         table, is_as_left = self._table(sync, workbook)
-        knows = comparison.known.is_whole and sync.mode in KNOWN_BY_SNAPSHOT
+        knows = comparison.known.is_whole and sync.mode in KNOWN_BY_SNAPSHOT and not scope.afresh
         if table is not None and not (is_as_left and knows):
             comparison.hold(_held(comparison, table, self._stamps()))
-        return _Work(sync, comparison, comparison.plan(bank=self._around.bank))
+        return _Work(sync, comparison, comparison.plan(scope, bank=self._around.bank))
 
     def _source(self, sync: Sync, workbook: WorkbookRows) -> pa.Table:
         """The rows to send: a mart, or what people keep in a tab."""
@@ -183,7 +193,15 @@ class EmbeddedReverseETL:
             except NeopulseError as error:
                 _log.error("%s: %s", ", ".join(each.sync.name for each in some), error)
                 failures.update({each.sync.name: error for each in some})
+            self._note(some, failures)
         return failures
+
+    def _note(self, work: Sequence[_Work], failures: Mapping[str, NeopulseError]) -> None:
+        for each in work:
+            if each.sync.name in failures:
+                self._around.notes.failed(each.sync.name, failures[each.sync.name])
+            else:
+                self._around.notes.done(each.result())
 
     def _act(self, work: _Work, workbook: WorkbookRows) -> Callable[[], None]:
         table, _ = self._table(work.sync, workbook)
@@ -265,10 +283,11 @@ class EmbeddedReverseETL:
                 rows = values(work.comparison.fields, batch.rows, self._stamps())
                 records = [dict(zip(work.columns, map(http_batches.plain, row), strict=True)) for row in rows]
                 hashes = dict(zip(batch.keys, batch.hashes, strict=True))
+                sent = dict(zip(batch.keys, records, strict=True))
                 for outcome in batches.send(operation, hashes, records):
                     took({key: hashes[key] for key in outcome.taken})
                     self._count(work, act, len(outcome.taken))
-                    work.rejects += outcome.rejects
+                    work.rejects += [replace(reject, row=sent.get(reject.key, {})) for reject in outcome.rejects]
                 done = work.created + work.updated + len(work.rejects)
                 self._around.progress(done / total, f"{work.sync.name}: {done:,} of {total:,} rows")
 

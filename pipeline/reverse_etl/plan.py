@@ -16,6 +16,14 @@ SAMPLE_ROWS = 5
 
 
 @dataclass(frozen=True)
+class Scope:
+    """How much of a sync: all that changed, one row (`only` is its key), or `afresh`, every row whatever was sent before."""
+
+    only: str = ""
+    afresh: bool = False
+
+
+@dataclass(frozen=True)
 class Plan:
     """How many rows each act concerns, the first keys of each, and `held`: the rows at the destination that may be deleted.
 
@@ -28,6 +36,7 @@ class Plan:
     rejects: tuple[Reject, ...]
     held: int
     digest: str
+    scope: Scope
     notes: tuple[str, ...] = ()
     replaces_demo: bool = False
     """Whether what was sent before were the customers of a demo bank that is not the source any more: nobody misses them."""
@@ -74,6 +83,8 @@ class Plan:
             "sync": self.sync.name,
             "destination": self.sync.place,
             "mode": self.sync.mode,
+            "only": self.scope.only,
+            "afresh": self.scope.afresh,
             "counts": {act: self.count(act) for act in ACTS},
             "samples": {act: list(keys) for act, keys in self.samples.items()},
             "rejects": [{"key": reject.key, "reason": reject.reason} for reject in self.rejects[:SAMPLE_ROWS]],
@@ -112,11 +123,11 @@ def refuse(plan: Plan, *, approved: str | None = None) -> None:
         )
 
 
-def refused(sync: Sync, what: str) -> DataError:
+def refused(sync: Sync, what: str, *, next: str = "mend the data or the model, then neopulse run") -> DataError:
     """A sync whose source cannot be used."""
     return DataError(
         f"The sync {sync.name} was stopped: {what}",
         where=f"syncs.yml: {sync.name}",
         safe="The destination is untouched; the new version is published",
-        next="mend the data or the model, then neopulse run",
+        next=next,
     )

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModu
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, TransientError
 from pipeline.files import make_folder
-from pipeline.runs.schema import migrate
+from pipeline.runs.migrations import migrate
 
 LOCK_WAIT_SECONDS = 15
 

@@ -128,6 +128,8 @@ class HistoryStore(Database):
             reaped = list(connection.execute(gone.order_by(runs.c.id)).scalars())
             for run_id in reaped:
                 _interrupt(connection, run_id, now)
+            if living is None and not _is_held(connection):
+                _answer_orphans(connection)
         return [self.run(run_id) for run_id in reaped]
 
     def run(self, run_id: int) -> Run:
@@ -196,6 +198,20 @@ def _answer_request(connection: Connection, run_id: int, state: RunState) -> Non
         update(requests)
         .where(requests.c.run_id == run_id, requests.c.state == RequestState.CLAIMED)
         .values(state=RequestState.DONE, open_key=None, answer=f"Run {run_id} {state}")
+    )
+
+
+def _is_held(connection: Connection) -> bool:
+    holder = connection.execute(select(leases.c.holder).where(leases.c.name == RUN_LEASE)).scalar_one()
+    return holder is not None
+
+
+def _answer_orphans(connection: Connection) -> None:
+    """Close what was claimed without a run by a process that is gone: it could never be asked for again."""
+    connection.execute(
+        update(requests)
+        .where(requests.c.run_id.is_(None), requests.c.state == RequestState.CLAIMED)
+        .values(state=RequestState.DONE, open_key=None, answer="The process that carried it out ended before it was done")
     )
 
 

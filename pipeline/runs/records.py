@@ -236,6 +236,45 @@ class AuditRow:
     after: Any
 
 
+class SyncState(StrEnum):
+    """What became of a sync; a partial one was carried out, and the destination refused some of its rows."""
+
+    DONE = "done"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class SyncRun:
+    """What one sync did once: in a run of the chain, or by somebody's hand (`run_id` is None).
+
+    `scope` tells how much of it: `only` one row, `afresh` every row. `counts` are those of a SyncResult.
+    """
+
+    id: int
+    sync: str
+    state: SyncState
+    service: str
+    run_id: int | None
+    who: str
+    scope: Mapping[str, Any]
+    started_at: datetime
+    ended_at: datetime
+    counts: Mapping[str, int]
+    notes: tuple[str, ...]
+    link: str
+    error: str | None
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that was not taken: its key, why, and what was to be sent, as far as it is known."""
+
+    key: str
+    reason: str
+    row: Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class WorkerRow:
     """A worker's last sign of life."""

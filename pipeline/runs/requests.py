@@ -15,6 +15,8 @@ from pipeline.runs.database import Database
 from pipeline.runs.records import Request, RequestState
 from pipeline.runs.schema import requests
 
+RUN, SYNC = "run", "sync"  # what a request can be for
+
 
 class RequestStore(Database):
     """Write requests, hand them out in their order, answer them."""
@@ -33,6 +35,37 @@ class RequestStore(Database):
         parameters = {"first_step": first_step, "only_step": only_step, "full_refresh": full_refresh, "resumes": resumes}
         with self._write() as connection:
             return open_request(connection, self._clock.now(), requested_by, trigger, parameters)
+
+    def request_sync(self, requested_by: str, *, sync: str, scope: Mapping[str, Any], digest: str) -> Request:
+        """Ask the worker to carry out the plan of one sync; while an equal request is open, that one is returned instead."""
+        parameters = {"sync": sync, "scope": dict(scope), "digest": digest}
+        with self._write() as connection:
+            return open_request(connection, self._clock.now(), requested_by, "request", parameters, kind=SYNC)
+
+    def claim(self, request_id: int) -> bool:
+        """Take a waiting request that is served without a run; False where it was taken before."""
+        with self._write() as connection:
+            claimed = connection.execute(
+                update(requests)
+                .where(requests.c.id == request_id, requests.c.state == RequestState.WAITING)
+                .values(state=RequestState.CLAIMED)
+            )
+        return claimed.rowcount == 1
+
+    def answer(self, request_id: int, answer: str) -> None:
+        """Close a claimed request, with what came of it."""
+        with self._write() as connection:
+            connection.execute(
+                update(requests)
+                .where(requests.c.id == request_id, requests.c.state == RequestState.CLAIMED)
+                .values(state=RequestState.DONE, open_key=None, answer=answer)
+            )
+
+    def request(self, request_id: int) -> Request | None:
+        """The request of that number."""
+        with self._read() as connection:
+            row = connection.execute(select(requests).where(requests.c.id == request_id)).one_or_none()
+        return None if row is None else _request(row)
 
     def next_request(self) -> Request | None:
         """The request that has waited longest."""
@@ -57,12 +90,12 @@ class RequestStore(Database):
 
 
 def open_request(
-    connection: Connection, now: datetime, requested_by: str, trigger: str, parameters: Mapping[str, Any]
+    connection: Connection, now: datetime, requested_by: str, trigger: str, parameters: Mapping[str, Any], *, kind: str = RUN
 ) -> Request:
     """Write a request; while an equal one is waiting or running, that one is returned instead."""
     open_key = hashlib.sha256(json.dumps(parameters, sort_keys=True).encode()).hexdigest()
     values: dict[str, Any] = {
-        "kind": "run",
+        "kind": kind,
         "trigger": trigger,
         "parameters": dict(parameters),
         "open_key": open_key,

@@ -179,12 +179,13 @@ def _let_go(connection: Connection, row: ScheduleRow, now: datetime) -> None:
 def _overlap(connection: Connection, moment: datetime, now: datetime, *, is_latest: bool = False) -> _Skip | None:
     """Which run was going on at that moment; None where none was that did its work or still may.
 
-    A run that is going on now is in the way of the latest moment, whenever it began. One that was interrupted by itself does
+    A run that is going on now is in the way of the latest moment, whenever it began; a sync by hand is not: the request waits
+    for it. One that was interrupted by itself does
     not count: the moment is worth a run. One that a person cancelled does: nobody cancels a run to see the next begin.
     """
     lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
     living = lease.run_id if lease.holder is not None and lease.expires_at > now else None
-    if is_latest and lease.holder is not None and lease.expires_at > now:
+    if is_latest and living is not None:
         return _Skip(SkipReason.OVERLAP, living)
     ended = or_(runs.c.state.in_((RunState.SUCCEEDED, RunState.FAILED)), runs.c.cancel_asked_by.is_not(None))
     was_there = or_(runs.c.id == living, and_(ended, runs.c.ended_at > moment))

@@ -5,7 +5,6 @@ Nothing here is SQLite's own: the same definitions make the tables on PostgreSQL
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -13,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     Date,
     DateTime,
     Dialect,
@@ -25,17 +23,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    func,
-    insert,
-    inspect,
-    select,
 )
 from sqlalchemy.types import TypeDecorator
 
-from pipeline.errors import ConfigurationError
-
 METADATA = MetaData()
-LATEST = 2
 RUN_LEASE = "run"
 
 
@@ -201,41 +192,3 @@ workers = Table(
     Column("doing", String(200), nullable=False),
     Column("next_run_at", Moment),
 )
-
-from pipeline.runs.schema_schedule import add_schedule  # noqa: E402 - it needs METADATA and Moment from above
-
-# number -> what brings a store of the number before up to it; a new store starts at LATEST.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: add_schedule}
-
-
-def migrate(
-    connection: Connection,
-    now: datetime,
-    *,
-    latest: int = LATEST,
-    migrations_by_number: Mapping[int, Callable[[Connection], None]] = MIGRATIONS,
-) -> None:
-    """Create the tables of a new store or bring an older one up to `latest`; never back.
-
-    Raises ConfigurationError where the store was made by a newer neopulse.
-    """
-    if not inspect(connection).has_table(migrations.name):
-        METADATA.create_all(connection)
-        connection.execute(insert(leases).values(name=RUN_LEASE, token=0))
-        _stamp(connection, latest, now)
-        return
-    found = connection.execute(select(func.max(migrations.c.number))).scalar_one()
-    if found > latest:
-        raise ConfigurationError(
-            f"The run store has layout {found}; this neopulse knows layouts up to {latest}",
-            where="NEOPULSE_RUN_STORE",
-            safe="The store was not touched",
-            next="use the newer neopulse that made it",
-        )
-    for number in range(found + 1, latest + 1):
-        migrations_by_number[number](connection)
-        _stamp(connection, number, now)
-
-
-def _stamp(connection: Connection, number: int, now: datetime) -> None:
-    connection.execute(insert(migrations).values(number=number, applied_at=now))

@@ -10,10 +10,11 @@ from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
 from pipeline.runs.requests import RequestStore
 from pipeline.runs.schedules import ScheduleStore
+from pipeline.runs.syncs import SyncStore
 from pipeline.runs.trail import TrailStore
 
 
-class RunStore(LeaseStore, HistoryStore, RequestStore, ScheduleStore, EndingStore, DeliveryStore, TrailStore):
+class RunStore(LeaseStore, HistoryStore, RequestStore, ScheduleStore, EndingStore, DeliveryStore, TrailStore, SyncStore):
     """The run store, safe to use from many threads and processes at once."""
 
     @classmethod

@@ -24,7 +24,7 @@ def reason(obstacle: Outcome | None) -> None:
         st.caption(text(obstacle))
 
 
-def press(act: Callable[[], Outcome]) -> None:
+def press(act: Callable[[], Outcome | None]) -> None:
     """Do what was pressed and keep its answer for `tell`; a failure is an answer too."""
     try:
         st.session_state[ANSWER] = act()

@@ -1,4 +1,4 @@
-"""The runs of the chain: what is going on, what went before, the published versions, and what left the house."""
+"""The runs of the chain: what is going on, what went before, and the published versions."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ from streamlit_app.components import (
     run_form,
     run_table,
     states,
-    sync_table,
     trend,
     url,
     version_table,
 )
 from streamlit_app.messages import t
 
-SECTIONS = ("runs", "versions", "deliveries")
+SECTIONS = ("runs", "versions")
 RUNS_A_PAGE = 10
 RUN = "run"
 
@@ -37,7 +36,7 @@ def show() -> None:
     run_form.show()
     section = filters.choice("section", SECTIONS, label=t("ops_runs.section"), name=lambda name: t(f"ops_runs.sections.{name}"))
     with states.guarded():
-        {"runs": _runs, "versions": version_table.show, "deliveries": sync_table.show}[section](zone)
+        {"runs": _runs, "versions": version_table.show}[section](zone)
 
 
 def _runs(zone: str) -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import google_sheets_kit
 import openpyxl
 import pytest
 from click.testing import CliRunner, Result
+from small_versions import publish_customers
 from stand_ins.address.server import Destination as AddressStandIn
 from stand_ins.address.server import running as address_running
 from stand_ins.census.machine import Plan
@@ -24,14 +24,15 @@ from stand_ins.census.server import running as census_running
 from pipeline import activation_checks, cli
 from pipeline.checks import settings_in_force
 from pipeline.clock import FixedClock
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, DataError, PermanentError
 from pipeline.runner import Order, Runner
 from pipeline.runs.holders import Holders
-from pipeline.runs.records import Run, RunState
+from pipeline.runs.records import RequestState, Run, RunState, SyncState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings, load
 from pipeline.steps import planned_act
-from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary, Version
+from pipeline.warehouse.publication import Publications, Version
+from worker.syncs import SyncsOnRequest
 
 NOW = datetime(2026, 11, 25, 6, tzinfo=UTC)
 TOKEN = "crm-s3cr3t-token"
@@ -58,26 +59,7 @@ class House:
     def publish(self, customers: int) -> Version:
         """A version whose customers are numbered."""
         self.runs += 1
-        folder = self.home / "candidates" / str(self.runs)
-        folder.mkdir(parents=True)
-        (folder / "metrics.json").write_text("[]")
-        with duckdb.connect(folder / "published.duckdb") as connection:
-            connection.execute("create schema marts")
-            rows = f"select i::varchar as user_id, 'FR' as country from range({customers}) t(i)"
-            connection.execute(f"create table marts.sync_customer_status as {rows}")
-            connection.execute(f"create table marts.sync_lapsed_customers as {rows} limit 2")
-        facts = Facts(
-            run_id=self.runs,
-            as_of=date(2019, 5, 15),
-            source="demo bank",
-            inactivity_days=90,
-            activity_rule="all",
-            bank_timezone="Europe/Paris",
-            tests=TestSummary(1, 0, 0, 1),
-            rows={},
-        )
-        candidate = Candidate(folder, facts, lease_token=self.runs, started_at=NOW)
-        return Publications(self.home, keep=5).publish(candidate, clock=self.clock, guard=lambda: None)
+        return publish_customers(self.home, customers, clock=self.clock, run_id=self.runs)
 
     def activate(self, *, resumes: int | None = None, cancelled: Any = lambda: False, **settings: object) -> Run:
         runner = Runner(
@@ -298,7 +280,8 @@ def test_a_plan_that_would_delete_60_percent_stops_the_run_and_a_person_carries_
     done = neopulse("syncs", "customer_status", "--apply", plan["digest"])
     assert (done.exit_code, "6 deleted" in done.output) == (0, True)
     [audited] = house.store.audit_rows()
-    assert (audited.action, audited.what, audited.before) == ("apply sync plan", "customer_status", {"digest": plan["digest"]})
+    assert (audited.action, audited.what) == ("apply sync plan", "customer_status")
+    assert audited.before == {"digest": plan["digest"], "only": "", "afresh": False}
     assert house.activate().state is RunState.SUCCEEDED
     sheet = openpyxl.load_workbook(house.home / "destinations" / "crm.xlsx")["Customers"]
     assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == ["0", "1", "2", "3"]
@@ -320,3 +303,85 @@ def test_wrong_use_of_syncs_is_told(house: House, census: CensusStandIn) -> None
     nobody = neopulse("syncs", "nobody")
     assert (nobody.exit_code, "There is no sync nobody; there are customer_status, lapsed" in nobody.output) == (2, True)
     assert neopulse("syncs", "--apply", "abc").exit_code == 2
+
+
+def on_request(house: House) -> SyncsOnRequest:
+    return SyncsOnRequest(load(None), house.store, house.clock, Publications(house.home, keep=5), Holders(house.home / "holders"))
+
+
+def hand_digest(*arguments: str) -> str:
+    [plan] = json.loads(neopulse("syncs", *arguments, "--json").output)
+    return str(plan["digest"])
+
+
+def test_every_row_is_sent_again_on_request_and_the_refused_ones_are_found_by_key(house: House, address: AddressStandIn) -> None:
+    house.syncs_yml(SYNCS.format(url=address.url))
+    house.activate(sync_tokens="crm=x")
+    address.strict, address.refuse = False, lambda row: "no such contact" if row["user_id"] == "3" else ""
+    scope = {"only": "", "afresh": True}
+    request = house.store.request_sync("ada", sync="to_crm", scope=scope, digest=hand_digest("to_crm", "--afresh"))
+    told = on_request(house).carry_out(request, is_to_end=lambda: False)
+    assert told == "to_crm: 0 created, 9 updated, 0 unchanged, 0 deleted, 1 rejected, 0 invalid"
+    answered = house.store.request(request.id)
+    assert answered is not None
+    assert (answered.state, answered.answer) == (RequestState.DONE, told)
+    by_hand, in_run = house.store.sync_runs("to_crm")
+    assert (by_hand.state, by_hand.who, by_hand.run_id, by_hand.scope) == (SyncState.PARTIAL, "ada", None, scope)
+    assert (in_run.state, in_run.run_id, in_run.counts["created"]) == (SyncState.DONE, 1, 10)
+    [refused], total = house.store.rejected_rows(by_hand.id, key="3")
+    assert (refused.key, refused.reason, total) == ("3", "no such contact", 1)
+    assert refused.row == {"user_id": "3", "country": "FR"}
+    assert house.store.rejected_rows(by_hand.id, key="4") == ([], 0)
+
+
+def test_one_row_goes_to_an_address_on_request_and_no_other(house: House, address: AddressStandIn) -> None:
+    house.syncs_yml(SYNCS.format(url=address.url))
+    house.set(sync_tokens="crm=x")
+    digest = hand_digest("to_crm", "--only", "7")
+    request = house.store.request_sync("ada", sync="to_crm", scope={"only": "7", "afresh": False}, digest=digest)
+    on_request(house).carry_out(request, is_to_end=lambda: False)
+    assert list(address.rows) == ["7"]
+    with pytest.raises(PermanentError, match="was served already"):
+        on_request(house).carry_out(request, is_to_end=lambda: False)
+    assert activate_step(house.activate())["syncs"][0]["created"] == 9
+
+
+def test_a_plan_that_is_another_one_by_now_is_answered_with_the_reason(house: House) -> None:
+    request = house.store.request_sync("ada", sync="customer_status", scope={"only": "", "afresh": False}, digest="0" * 16)
+    with pytest.raises(DataError):
+        on_request(house).carry_out(request, is_to_end=lambda: False)
+    answered = house.store.request(request.id)
+    assert answered is not None
+    assert answered.state is RequestState.DONE
+    assert "is not 0000000000000000 any more" in answered.answer
+    [noted] = house.store.sync_runs("customer_status")
+    assert (noted.state, noted.counts, "any more" in (noted.error or "")) == (SyncState.FAILED, {}, True)
+
+
+def test_census_runs_in_full_on_request_each_time_that_somebody_asks(house: House, census: CensusStandIn) -> None:
+    for _ in range(2):
+        request = house.store.request_sync("ada", sync="status", scope={"only": "", "afresh": True}, digest="")
+        on_request(house).carry_out(request, is_to_end=lambda: False)
+    assert [run.full_sync for run in census.workspace.runs] == [True, True]
+    latest, _ = house.store.sync_runs("status")
+    assert (latest.state, latest.counts["updated"], latest.counts["rejected"]) == (SyncState.PARTIAL, 7, 1)
+    assert [row.key for row in house.store.rejected_rows(latest.id)[0]] == ["5"]
+
+
+def test_census_sends_no_row_alone(house: House, census: CensusStandIn) -> None:
+    request = house.store.request_sync("ada", sync="status", scope={"only": "5", "afresh": False}, digest="")
+    with pytest.raises(ConfigurationError, match="Census sends no row alone"):
+        on_request(house).carry_out(request, is_to_end=lambda: False)
+    assert not [call for call in census.calls if call.path.endswith("/trigger")]
+
+
+def test_what_a_dead_process_claimed_by_hand_can_be_asked_for_again(house: House) -> None:
+    store, asked = house.store, {"sync": "customer_status", "scope": {"only": "", "afresh": False}, "digest": "abc"}
+    first = store.request_sync("ada", **asked)
+    store.take_lease("a holder that died", seconds=40)
+    assert store.claim(first.id)
+    store.reap(lambda holder: holder == "another holder")
+    assert store.request_sync("ada", **asked).id == first.id
+    store.reap(lambda holder: holder == "a holder that died")
+    again = store.request_sync("ada", **asked)
+    assert again.id > first.id

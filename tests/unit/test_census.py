@@ -322,12 +322,13 @@ def test_a_run_of_another_shape_is_no_success(desk: Desk, body: str) -> None:
         desk.run()
 
 
-def test_many_refused_records_are_found_on_later_pages_and_the_first_are_shown(desk: Desk) -> None:
+def test_many_refused_records_are_found_on_later_pages_and_the_first_are_told_with_the_run(desk: Desk) -> None:
     refused = [(str(number), "no") for number in range(150)]
     desk.workspace.add(41, Plan(source_records=400, updated=250, failed=refused))
     [result] = desk.run()
-    assert (result.rejected, [reject.key for reject in result.rejects]) == (150, [str(number) for number in range(20)])
-    assert desk.stand_in.called("GET", "/records$") == 3
+    assert (result.rejected, [reject.key for reject in result.rejects]) == (150, [str(number) for number in range(150)])
+    assert [reject["key"] for reject in result.to_json()["rejects"]] == [str(number) for number in range(20)]
+    assert desk.stand_in.called("GET", "/records$") == 4
 
 
 def test_refused_records_that_cannot_be_fetched_do_not_undo_what_was_done(desk: Desk) -> None:

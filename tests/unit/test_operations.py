@@ -45,6 +45,11 @@ def test_every_read_is_refused_to_whoever_is_no_admin(run: Run, monkeypatch: pyt
         lambda: operations.newest_step("extract"),
         lambda: operations.events(run.id),
         lambda: operations.log_text(run.id),
+        operations.syncs,
+        lambda: operations.sync_plan("customer_status"),
+        lambda: operations.sync_runs("customer_status"),
+        lambda: operations.rejected_rows(1),
+        lambda: operations.newest_sync_request("customer_status"),
     ]
     for read in reads:
         with pytest.raises(RoleError):

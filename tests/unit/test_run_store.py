@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, insert, select, text, update
 
 from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
-from pipeline.runs import schema
+from pipeline.runs import migrations, schema
 from pipeline.runs.holders import Holders
 from pipeline.runs.leases import LeaseHeldError
 from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState
@@ -321,10 +321,15 @@ def test_an_older_store_is_brought_up_to_date_once(url: str, store: RunStore) ->
     engine = create_engine(url)
     for _ in range(2):
         with engine.begin() as connection:
-            schema.migrate(connection, MONDAY, latest=schema.LATEST + 1, migrations_by_number={schema.LATEST + 1: add_note})
+            migrations.migrate(
+                connection, MONDAY, latest=migrations.LATEST + 1, migrations_by_number={migrations.LATEST + 1: add_note}
+            )
     with engine.begin() as connection:
         connection.execute(text("select note from runs"))
-        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [schema.LATEST, schema.LATEST + 1]
+        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [
+            migrations.LATEST,
+            migrations.LATEST + 1,
+        ]
 
 
 def test_what_is_no_run_store_is_named_and_not_touched(tmp_path: Path, clock: FixedClock) -> None:

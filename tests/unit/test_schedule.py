@@ -14,7 +14,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, PermanentError
-from pipeline.runs import schema
+from pipeline.runs import migrations
 from pipeline.runs.calendar import next_slots, slots
 from pipeline.runs.endings import waits_for_a_person
 from pipeline.runs.records import Run, RunState, ScheduleKind, ScheduleRow, SkipReason, SlotOutcome, StepState
@@ -175,6 +175,15 @@ def test_a_slot_is_skipped_while_a_run_is_going_on_and_names_it(store: RunStore,
     assert store.requests() == []
 
 
+def test_a_sync_by_hand_does_not_cost_the_slot(store: RunStore, clock: FixedClock) -> None:
+    store.add_schedule(DAILY, "ada")
+    to(clock, SIX)
+    store.take_lease("somebody's hand", seconds=40)
+    slot = store.serve_slots("daily")
+    assert slot is not None
+    assert slot.outcome is SlotOutcome.ASKED
+
+
 def test_a_worker_that_ran_through_slots_skips_them_when_it_looks_again(store: RunStore, clock: FixedClock) -> None:
     store.add_schedule(HOURLY, "ada")
     to(clock, SIX)
@@ -312,7 +321,7 @@ def test_a_store_of_layout_1_gets_the_schedule_and_keeps_the_slots_that_it_serve
     store = RunStore.open(url, clock=clock)
     assert {"schedules"} <= set(inspect(engine).get_table_names())
     with engine.begin() as connection:
-        assert connection.execute(text("select max(number) from migrations")).scalar() == schema.LATEST
+        assert connection.execute(text("select max(number) from migrations")).scalar() == migrations.LATEST
     store.seed_schedule(DAILY)
     to(clock, SIX + HOUR)
     store.serve_slots("daily")

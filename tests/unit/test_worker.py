@@ -15,7 +15,7 @@ from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.runner import Order
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import RequestState, Run, RunState, StepState
+from pipeline.runs.records import Request, RequestState, Run, RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import health
@@ -58,6 +58,21 @@ class FakeRunner:
         return ended
 
 
+@dataclass
+class FakeSyncs:
+    """Sends nothing, but remembers for which sync it was asked."""
+
+    asked: list[str] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+
+    def carry_out(self, request: Request, *, is_to_end: Callable[[], bool]) -> str:
+        assert not is_to_end()
+        self.asked.append(request.parameters["sync"])
+        if self.errors:
+            raise self.errors.pop(0)
+        return "3 created"
+
+
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FixedClock:
     """A clock that the `schedule` library goes by as well."""
@@ -82,6 +97,7 @@ class Worker:
     runner: FakeRunner
     clock: FixedClock
     pulse: Pulse = field(default_factory=Pulse)
+    syncs: FakeSyncs = field(default_factory=lambda: FakeSyncs())
     is_dead: Callable[[str], bool] = lambda _holder: False
     wants_to_end: bool = False
 
@@ -94,6 +110,7 @@ class Worker:
             pulse=self.pulse,
             is_dead=lambda holder: self.is_dead(holder),
             is_to_end=lambda: self.wants_to_end,
+            syncs=self.syncs,
         )
         loop.start(was_published=was_published)
         return loop
@@ -205,6 +222,26 @@ def test_a_request_that_cannot_be_served_is_refused_with_the_reason_and_not_trie
     (request,) = worker.store.requests()
     assert (request.state, request.answer) == (RequestState.REFUSED, str(error))
     assert len(worker.runner.orders) == 1
+
+
+def test_a_sync_that_is_asked_for_is_carried_out_without_a_run(worker: Worker) -> None:
+    worker.store.request_sync("ada", sync="crm", scope={"only": "", "afresh": True}, digest="abc")
+    worker.syncs.errors.append(LeaseHeldError("Run 7 is going on", where="held by a run"))
+    loop = worker.start()
+    loop.turn()
+    loop.turn()
+    assert (worker.syncs.asked, worker.runner.orders) == (["crm", "crm"], [])
+
+
+def test_a_sync_that_cannot_be_carried_out_is_refused_with_the_reason(worker: Worker) -> None:
+    asked = worker.store.request_sync("ada", sync="crm", scope={"only": "", "afresh": True}, digest="abc")
+    worker.syncs.errors.append(ConfigurationError("There is no sync crm"))
+    loop = worker.start()
+    loop.turn()
+    loop.turn()
+    request = worker.store.request(asked.id)
+    assert request is not None
+    assert (request.state, request.answer, len(worker.syncs.asked)) == (RequestState.REFUSED, "There is no sync crm", 1)
 
 
 def test_a_job_that_raises_does_not_run_again_on_every_turn(

@@ -1,0 +1,50 @@
+"""The forward-only steps that bring an older run store up to date; a new one is made as it is today."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, func, insert, inspect, select
+
+from pipeline.errors import ConfigurationError
+from pipeline.runs.schema import METADATA, RUN_LEASE, leases, migrations
+from pipeline.runs.schema_schedule import add_schedule
+from pipeline.runs.schema_syncs import add_syncs
+
+# number -> what brings a store of the number before up to it
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: add_schedule, 3: add_syncs}
+LATEST = max(MIGRATIONS)
+
+
+def migrate(
+    connection: Connection,
+    now: datetime,
+    *,
+    latest: int = LATEST,
+    migrations_by_number: Mapping[int, Callable[[Connection], None]] = MIGRATIONS,
+) -> None:
+    """Create the tables of a new store or bring an older one up to `latest`; never back.
+
+    Raises ConfigurationError where the store was made by a newer neopulse.
+    """
+    if not inspect(connection).has_table(migrations.name):
+        METADATA.create_all(connection)
+        connection.execute(insert(leases).values(name=RUN_LEASE, token=0))
+        _stamp(connection, latest, now)
+        return
+    found = connection.execute(select(func.max(migrations.c.number))).scalar_one()
+    if found > latest:
+        raise ConfigurationError(
+            f"The run store has layout {found}; this neopulse knows layouts up to {latest}",
+            where="NEOPULSE_RUN_STORE",
+            safe="The store was not touched",
+            next="use the newer neopulse that made it",
+        )
+    for number in range(found + 1, latest + 1):
+        migrations_by_number[number](connection)
+        _stamp(connection, number, now)
+
+
+def _stamp(connection: Connection, number: int, now: datetime) -> None:
+    connection.execute(insert(migrations).values(number=number, applied_at=now))

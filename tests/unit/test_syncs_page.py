@@ -1,0 +1,135 @@
+"""The page Syncs: what a sync did, what it would do, the press that asks for exactly that, and the rows that were refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from small_versions import publish_customers
+from streamlit.testing.v1 import AppTest
+
+from pipeline.clock import SystemClock
+from pipeline.runs.records import RequestState, SyncState
+from pipeline.runs.store import RunStore
+from streamlit_app import auth, data
+from streamlit_app.auth import Role, RoleError, User
+
+COUNTS = {"created": 3, "updated": 0, "unchanged": 5, "deleted": 0, "rejected": 2, "invalid": 1}
+
+
+def page() -> None:
+    from streamlit_app.views import ops_syncs
+
+    ops_syncs.show()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    publish_customers(tmp_path, 7, clock=SystemClock())
+    return tmp_path
+
+
+@pytest.fixture
+def store(home: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
+    opened = RunStore.open(f"sqlite:///{home / 'run_store.db'}", clock=SystemClock())
+    monkeypatch.setattr(data, "run_store", lambda: opened)
+    monkeypatch.setattr(auth, "current_user", lambda: User("ada", Role.ADMIN))
+    return opened
+
+
+def record(store: RunStore) -> None:
+    store.record_sync(
+        "customer_status",
+        state=SyncState.PARTIAL,
+        service="embedded reverse ETL",
+        who="daily",
+        started_at=datetime(2026, 1, 1, tzinfo=UTC),
+        counts=COUNTS,
+        notes=("partial: the destination refused 2 rows",),
+        rejects=[("71", "no such contact", {"user_id": "71", "plan": "METAL"}), ("8", "blocked", {}), ("", "no key", {})],
+    )
+
+
+def opened() -> AppTest:
+    shown = AppTest.from_function(page, default_timeout=60).run()
+    assert not shown.exception
+    return shown
+
+
+def tables(shown: AppTest) -> list[list[list[str]]]:
+    return [table.value.values.tolist() for table in shown.table]
+
+
+def test_what_a_sync_did_is_told_with_its_refused_rows_and_what_was_to_be_sent(store: RunStore) -> None:
+    record(store)
+    shown = opened()
+    history, rejects = tables(shown)
+    assert history[0][1:] == ["some rows were refused", "daily, by hand", "3", "0", "5", "0", "2", "1"]
+    assert [row[:2] for row in rejects] == [["71", "no such contact"], ["8", "blocked"], ["–", "no key"]]
+    assert rejects[0][2] == '`{"user_id": "71", "plan": "METAL"}`'
+    assert [each.value for each in shown.warning] == ["partial: the destination refused 2 rows"]
+    assert "3 of 3" in [each.value for each in shown.caption]
+
+
+def test_a_refused_row_is_found_by_its_key(store: RunStore) -> None:
+    record(store)
+    shown = opened()
+    shown.text_input(key="rejects_key").set_value("7").run()
+    assert [row[0] for row in tables(shown)[1]] == ["71"]
+    assert "1 of 1" in [each.value for each in shown.caption]
+
+
+def test_the_plan_is_shown_and_exactly_that_plan_is_asked_for_once(store: RunStore) -> None:
+    store.beat("worker-1", started_at=datetime.now(UTC), doing="waiting")
+    shown = opened()
+    shown.button(key="show_plan").click().run()
+    assert tables(shown)[0] == [["7", "0", "0", "0", "0", "0", "0"]]
+    shown.button(key="carry_out").click().run()
+    [request] = store.requests()
+    assert (request.kind, request.state, request.requested_by) == ("sync", RequestState.WAITING, "ada")
+    assert request.parameters["sync"] == "customer_status"
+    assert request.parameters["scope"] == {"only": "", "afresh": False}
+    assert len(request.parameters["digest"]) == 16
+    [audited] = store.audit_rows()
+    assert (audited.who, audited.action, audited.what) == ("ada", "carry_out_sync", "customer_status")
+    assert shown.button(key="carry_out").disabled
+
+
+def test_one_row_is_planned_by_its_key_and_an_unknown_key_is_told(store: RunStore) -> None:
+    shown = opened()
+    shown.button_group(key="scope_customer_status").set_value("only").run()
+    assert shown.button(key="show_plan").disabled
+    shown.text_input(key="key_customer_status").set_value("3").run()
+    shown.button(key="show_plan").click().run()
+    assert tables(shown)[0] == [["1", "0", "0", "0", "6", "0", "0"]]
+    shown.text_input(key="key_customer_status").set_value("99").run()
+    shown.button(key="show_plan").click().run()
+    assert "the row 99 cannot be tried: the source has no such row" in shown.error[0].value
+    assert not store.requests()
+
+
+def test_without_a_worker_the_button_is_off_and_says_why(store: RunStore) -> None:
+    shown = opened()
+    shown.button(key="show_plan").click().run()
+    assert shown.button(key="carry_out").disabled
+    assert any("no worker is alive" in each.value for each in shown.caption)
+    assert not store.requests()
+
+
+def test_what_came_of_a_press_is_told(store: RunStore) -> None:
+    request = store.request_sync("ada", sync="customer_status", scope={"only": "", "afresh": False}, digest="abc")
+    assert any(each.value == "Asked for by ada; the worker begins within seconds." for each in opened().caption)
+    store.claim(request.id)
+    store.answer(request.id, "customer_status: 3 created")
+    assert any(each.value == "Last asked for by ada: customer_status: 3 created" for each in opened().caption)
+
+
+@pytest.mark.usefixtures("store")
+def test_the_page_is_not_for_managers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "current_user", lambda: User("maria", Role.MANAGER))
+    shown = AppTest.from_function(page, default_timeout=60).run()
+    assert [each.message for each in shown.exception] == [str(RoleError(User("maria", Role.MANAGER), Role.ADMIN))]
+    assert not shown.table
