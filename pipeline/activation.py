@@ -103,6 +103,7 @@ class Activation:
             memory=Triggered(self.store, self.attempt),
             clock=self.clock,
             look=self.look,
+            guard=self.guard,
             progress=self.progress,
             deadline_seconds=settings.census_deadline_seconds,
             full=full,

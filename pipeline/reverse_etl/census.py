@@ -46,7 +46,8 @@ class Census:
     """Runs syncs at Census, one after the other, each to its end or to `deadline_seconds`.
 
     `look` raises InterruptedRunError once the run is to end: what was triggered and goes on is then cancelled through
-    `cancelling`, an API that does not look. `progress` is told how far the sync is, from 0 to 1 or None.
+    `cancelling`, an API that does not look. `guard` raises it too and is asked right before a trigger. `progress` is told how
+    far the sync is, from 0 to 1 or None.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Census:
         memory: Memory,
         clock: Clock,
         look: Callable[[], None] = lambda: None,
+        guard: Callable[[], None] = lambda: None,
         progress: Callable[[float | None, str], None] = lambda _fraction, _text: None,
         deadline_seconds: float = 3600,
         full: bool = False,
@@ -69,6 +71,7 @@ class Census:
         self._memory = memory
         self._clock = clock
         self._look = look
+        self._guard = guard
         self._progress = progress
         self._deadline_seconds = deadline_seconds
         self._full = full
@@ -123,6 +126,7 @@ class Census:
         before = {run.id for run in self._api.newest_runs(sync.id)}
         while True:
             self._look()
+            self._guard()
             try:
                 return self._api.trigger(sync.id, full=self._full)
             except LostAnswerError as error:

@@ -43,8 +43,8 @@ class Surroundings:
     `tabs` are those of a spreadsheet service; without it tabs are those of a workbook in `folder`. `caller` gives, for a
     sync, what carries requests to its address, and the path behind it. `bank` names the bank whose customers are sent. What
     became of each sync is told to `notes` at once.
-    `guard` is asked right before anything is changed, `look` between batches; both raise InterruptedRunError once the run
-    is to end.
+    `guard` is asked right before anything is changed and before each batch that leaves, `look` while rows are read; both raise
+    InterruptedRunError once the run is to end.
     """
 
     read: ReadMart
@@ -279,7 +279,7 @@ class EmbeddedReverseETL:
         total = work.plan.count(CREATE) + work.plan.count(UPDATE)
         for act in (CREATE, UPDATE):
             for batch in work.comparison.batches(act, rows=work.sync.destination.batch_rows):
-                self._around.look()
+                self._around.guard()
                 rows = values(work.comparison.fields, batch.rows, self._stamps())
                 records = [dict(zip(work.columns, map(http_batches.plain, row), strict=True)) for row in rows]
                 hashes = dict(zip(batch.keys, batch.hashes, strict=True))
@@ -300,7 +300,7 @@ class EmbeddedReverseETL:
     def _send_deletions(self, work: _Work, batches: Batches, took: Callable[..., None]) -> None:
         keys, rows = work.comparison.keys(DELETE), work.sync.destination.batch_rows
         for start in range(0, len(keys), rows):
-            self._around.look()
+            self._around.guard()
             doomed = keys[start : start + rows]
             for outcome in batches.send(DELETE, dict.fromkeys(doomed, 0), [{work.key: key} for key in doomed]):
                 took({}, outcome.taken)

@@ -92,6 +92,15 @@ def desk() -> Iterator[Desk]:
         yield Desk(stand_in, clock)
 
 
+def test_a_run_that_lost_its_lease_triggers_nothing(desk: Desk) -> None:
+    def lost() -> None:
+        raise InterruptedRunError("lost")
+
+    with pytest.raises(InterruptedRunError):
+        desk.run(guard=lost)
+    assert (desk.triggers, desk.memory.runs) == (0, {})
+
+
 @pytest.mark.parametrize("version", ["v2", "v1"])
 def test_a_run_is_triggered_once_followed_to_its_end_and_counted(desk: Desk, version: str) -> None:
     refused = [("77", "e-mail address is not valid"), ("78", "blocked")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,7 +20,7 @@ from stand_ins.address.server import running
 
 from pipeline.activation import caller
 from pipeline.clock import FixedClock
-from pipeline.errors import ConfigurationError, DataError, NeopulseError, PermanentError, TransientError
+from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.http import Patience
 from pipeline.reverse_etl.base import SyncResult
 from pipeline.reverse_etl.embedded import EmbeddedReverseETL, Surroundings
@@ -43,6 +43,7 @@ class Desk:
         self.bank = "files"
         self.notes = Notes()
         self.clock = FixedClock(datetime(2026, 11, 25, tzinfo=UTC))
+        self.guard: Callable[[], None] = lambda: None
         self.sync = Sync(
             name="customers",
             source="mart",
@@ -69,6 +70,7 @@ class Desk:
                 store=self.notes,
                 facts=self.facts,
                 bank=self.bank,
+                guard=self.guard,
                 caller=lambda sync: caller(sync, {"crm": TOKEN}, clock=self.clock, patience=Patience(deadline_seconds=20)),
             ),
         )
@@ -96,6 +98,19 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def counts(result: SyncResult) -> tuple[int, int, int, int]:
     return (result.created, result.updated, result.unchanged, result.deleted)
+
+
+def test_a_run_that_loses_its_lease_between_two_batches_sends_no_more(desk: Desk) -> None:
+    def lost_after_the_first_batch() -> None:
+        if desk.there.posts:
+            raise InterruptedRunError("lost")
+
+    desk.guard = lost_after_the_first_batch
+    with pytest.raises(InterruptedRunError):
+        desk.run()
+    assert [len(body["records"]) for body in desk.there.posts] == [4]
+    desk.guard = lambda: None
+    assert counts(desk.run()) == (6, 0, 4, 0)  # what was taken before is known
 
 
 def test_rows_go_in_batches_and_only_what_changed_goes_again(desk: Desk) -> None:
