@@ -9,15 +9,15 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ConfigurationError, NeopulseError
+from pipeline.errors import ConfigurationError, HeldError, NeopulseError
 
 if TYPE_CHECKING:
     from pipeline.clock import Clock
     from pipeline.context import StepContext, StepResult
     from pipeline.notify.delivery import Carrier, Delivered
-    from pipeline.notify.event import Event, Rows
+    from pipeline.notify.event import Event, Notice, Rows
     from pipeline.runs.holders import Holders
     from pipeline.runs.records import Step
     from pipeline.runs.store import RunStore
@@ -111,9 +111,10 @@ def _demo_bank(context: StepContext) -> Path:
 
 
 def _transform(context: StepContext) -> StepResult:
+    from pipeline import approval
     from pipeline.transform import transform
 
-    return transform(context)
+    return transform(context) if context.run.approves is None else approval.publish(context)
 
 
 def _sheet(context: StepContext) -> StepResult:
@@ -355,24 +356,27 @@ def _workbook(settings: Settings) -> Path:
 
 
 def announce_failure(context: StepContext, step: str, error: NeopulseError) -> None:
-    """Tell the recipients that a run failed at that step."""
-    from pipeline.notify.event import failure
+    """Tell the recipients that a run failed at that step, or that its candidate waits for an admin and why."""
+    from pipeline.notify.event import failure, noticed
 
-    source, version = context.settings.source_name, context.publications.current()
-    links = _links(context.settings)
-    event = failure(
-        step,
-        error,
-        run_id=context.run.id,
-        at=context.clock.now(),
-        source=source,
-        version=version,
-        seconds=_seconds_so_far(context),
-        links=links,
-    )
+    about: dict[str, Any] = {
+        "run_id": context.run.id,
+        "at": context.clock.now(),
+        "source": context.settings.source_name,
+        "version": context.publications.current(),
+        "seconds": _seconds_so_far(context),
+        "links": _links(context.settings),
+    }
+    event = noticed(_held(context, error), **about) if isinstance(error, HeldError) else failure(step, error, **about)
     delivered = _deliver(context, event)
     if delivered.waits is not None:
         _log.warning("The message of the failure waits, the worker will deliver it: %s", delivered.waits)
+
+
+def _held(context: StepContext, error: HeldError) -> Notice:
+    from pipeline.notify.event import Notice
+
+    return Notice("held", f"run-{context.run.id}-held", {"run": context.run.id}, error.reasons)
 
 
 _ARMS: Mapping[str, Callable[[StepContext], StepResult]] = {

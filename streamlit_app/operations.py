@@ -12,7 +12,6 @@ from pipeline.clock import SystemClock
 from pipeline.logs import run_log
 from pipeline.runs.records import Delivery, Event, Request, Run, Step, StepState, WorkerRow
 from pipeline.runs.store import RunStore
-from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import actions, auth, data
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
@@ -89,12 +88,6 @@ def log_text(run_id: int) -> str:
     except FileNotFoundError:
         lines = (f"{event.at:%Y-%m-%d %H:%M:%S}Z {event.level.upper():7} {event.step}: {event.text}" for event in events(run_id))
         return "\n".join(lines) + "\n"
-
-
-def versions() -> list[Version]:
-    """The kept versions, newest first."""
-    in_force = _settings()
-    return Publications(in_force.home, keep=in_force.versions_kept).versions()
 
 
 def undelivered() -> list[Delivery]:

@@ -10,12 +10,13 @@ from typing import Any
 
 
 class RunState(StrEnum):
-    """Where a run stands."""
+    """Where a run stands: a held one is over, and its candidate waits for an admin."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    HELD = "held"
 
 
 class StepState(StrEnum):
@@ -27,6 +28,7 @@ class StepState(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     INTERRUPTED = "interrupted"
+    HELD = "held"
 
 
 class RequestState(StrEnum):
@@ -69,7 +71,8 @@ class Step:
 class Run:
     """One run of the chain; `version` is the published version that it made or used, `lease_token` its fencing token.
 
-    `notification_pending` is true while the message that the run made still waits to be delivered.
+    `notification_pending` is true while the message that the run made still waits to be delivered; `approves` is the run
+    whose held candidate it publishes.
     """
 
     id: int
@@ -88,6 +91,7 @@ class Run:
     error: str | None
     lease_token: int
     steps: tuple[Step, ...]
+    approves: int | None = None
     notification_pending: bool = False
 
     @property

@@ -35,7 +35,7 @@ from sqlalchemy.types import TypeDecorator
 from pipeline.errors import ConfigurationError
 
 METADATA = MetaData()
-LATEST = 1
+LATEST = 3
 RUN_LEASE = "run"
 
 
@@ -94,6 +94,7 @@ runs = Table(
     Column("error_kind", String(40)),
     Column("error", Text),
     Column("lease_token", Integer, nullable=False),
+    Column("approves", Integer),
 )
 
 steps = Table(
@@ -195,8 +196,10 @@ workers = Table(
     Column("next_run_at", Moment),
 )
 
+from pipeline.runs import schema_guard  # noqa: E402 - it needs METADATA and Moment from above
+
 # number -> what brings a store of the number before up to it; a new store starts at LATEST.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {3: schema_guard.add}
 
 
 def migrate(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pipeline.clock import Clock
+from pipeline.runs.alerts import AlertStore
 from pipeline.runs.database import open_engine
 from pipeline.runs.deliveries import DeliveryStore
 from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
 from pipeline.runs.requests import RequestStore
 from pipeline.runs.trail import TrailStore
+from pipeline.runs.watching import WatchStore
 
 
-class RunStore(LeaseStore, HistoryStore, RequestStore, DeliveryStore, TrailStore):
+class RunStore(LeaseStore, HistoryStore, RequestStore, DeliveryStore, TrailStore, WatchStore, AlertStore):
     """The run store, safe to use from many threads and processes at once."""
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The runs of the chain: what is going on, what went before, the published versions, and what left the house."""
+"""The runs of the chain: what is going on, what went before, and what left the house."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import streamlit as st
 from pipeline.runs.records import Run, RunState
 from streamlit_app import actions, auth, operations
 from streamlit_app.auth import Role
-from streamlit_app.components import answers, filters, going_on, run_table, states, sync_table, url, version_table
+from streamlit_app.components import answers, filters, going_on, links, run_table, states, sync_table, url
 from streamlit_app.messages import t
 
-SECTIONS = ("runs", "versions", "deliveries")
+SECTIONS = ("runs", "deliveries")
 RUNS_A_PAGE = 10
 RUN = "run"
 
@@ -25,7 +25,7 @@ def show() -> None:
     going_on.show(zone)
     section = filters.choice("section", SECTIONS, label=t("ops_runs.section"), name=lambda name: t(f"ops_runs.sections.{name}"))
     with states.guarded():
-        {"runs": _runs, "versions": version_table.show, "deliveries": sync_table.show}[section](zone)
+        {"runs": _runs, "deliveries": sync_table.show}[section](zone)
 
 
 def _runs(zone: str) -> None:
@@ -57,6 +57,8 @@ def _one_run(run: Run, zone: str) -> None:
         run_table.error(run.error)
     if run.is_resumable:
         _retry(run)
+    if run.state is RunState.HELD:
+        links.to("ops_versions", t("ops_runs.decide"))
     run_table.steps(run)
     for step in run.steps:
         if step.detail:
