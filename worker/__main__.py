@@ -17,6 +17,7 @@ from pipeline.warehouse import choice
 from worker.health import Heart, Pulse, is_healthy, worker_name
 from worker.loop import Loop
 from worker.postman import postman
+from worker.watch import Watch
 
 FAULTS = "worker-faults.log"
 PROBE = "--healthy"
@@ -52,6 +53,7 @@ def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
         Stop() as stop,
         logging_to(settings.home / "logs" / FAULTS, level=logging.ERROR),
         Heart(store, pulse, clock=clock),
+        Watch(settings, store, publications, clock),
     ):
         loop = Loop(
             settings=settings,

@@ -30,20 +30,26 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "never.next": "Look at the page Runs, or type neopulse status.",
         "fresh.title": "A run has succeeded again",
         "fresh.body": "Run {run} ended {at} ({zone}). No run had succeeded since {since}.",
+        "first.title": "A run has succeeded",
+        "first.body": "Run {run} ended {at} ({zone}). None had succeeded before.",
+        "condition.below": "The rule: below {threshold}.",
+        "condition.above": "The rule: above {threshold}.",
+        "condition.change_below": "The rule: the change against the period before is below {threshold}.",
+        "condition.change_above": "The rule: the change against the period before is above {threshold}.",
         "fired.title": "{name}: {figure}",
-        "fired.body": "{label}, {point}: {figure}. {condition}",
+        "fired.body": "{label}{where}, {point}: {figure}. {condition}",
         "fired.next": "The rule stands on the page Alerts. It says nothing more for {hours} hours, whatever the figure does, "
         "unless it is right again.",
         "recovered.title": "{name}: right again, {figure}",
-        "recovered.body": "{label}, {point}: {figure}. This no longer holds: {condition}",
+        "recovered.body": "{label}{where}, {point}: {figure}. It fires no more. {condition}",
         "test.title": "TEST of the rule {name}",
-        "test.body": "Nothing happened: an admin tries whether messages of this rule arrive. {label}, {point}: {figure}. "
+        "test.body": "Nothing happened: an admin tries whether messages of this rule arrive. {label}{where}, {point}: {figure}. "
         "{condition}",
     },
     "fr": {
         "held.title": "La version candidate de l'exécution {run} attend une approbation",
-        "held.body": "La construction est entière et ses tests ont réussi, mais elle paraît inhabituelle. Elle n'est pas publiée ; ni "
-        " feuille, ni liste, ni autre message n'est parti.",
+        "held.body": "La construction est entière et ses tests ont réussi, mais elle paraît inhabituelle. Elle n'est pas "
+        "publiée ; ni feuille, ni liste, ni autre message n'est parti.",
         "held.next": "Approuvez-la ou rejetez-la sur la page Versions, ou tapez neopulse approve {run} ou neopulse reject {run}.",
         "reason.demo_over_bank": "La source est la banque de démonstration ; la version {version} venait de {before}.",
         "reason.as_of_back": "Le dernier jour des données est le {found} ; la version {version} connaissait déjà le {before}.",
@@ -67,14 +73,20 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "never.next": "Regardez la page Exécutions, ou tapez neopulse status.",
         "fresh.title": "Une exécution a de nouveau réussi",
         "fresh.body": "L'exécution {run} s'est terminée le {at} ({zone}). Aucune n'avait réussi depuis le {since}.",
+        "first.title": "Une exécution a réussi",
+        "first.body": "L'exécution {run} s'est terminée le {at} ({zone}). Aucune n'avait réussi auparavant.",
+        "condition.below": "La règle : moins de {threshold}.",
+        "condition.above": "La règle : plus de {threshold}.",
+        "condition.change_below": "La règle : l'écart avec la période précédente est inférieur à {threshold}.",
+        "condition.change_above": "La règle : l'écart avec la période précédente est supérieur à {threshold}.",
         "fired.title": "{name} : {figure}",
-        "fired.body": "{label}, {point} : {figure}. {condition}",
+        "fired.body": "{label}{where}, {point} : {figure}. {condition}",
         "fired.next": "La règle se trouve sur la page Alertes. Elle se tait pendant {hours} heures, quoi que fasse le chiffre, "
         "sauf s'il redevient normal.",
         "recovered.title": "{name} : de nouveau normal, {figure}",
-        "recovered.body": "{label}, {point} : {figure}. Ceci n'est plus vrai : {condition}",
+        "recovered.body": "{label}{where}, {point} : {figure}. Elle ne se déclenche plus. {condition}",
         "test.title": "TEST de la règle {name}",
-        "test.body": "Il ne s'est rien passé : un administrateur vérifie que les messages de cette règle arrivent. {label}, {point} "
-        ": {figure}. {condition}",
+        "test.body": "Il ne s'est rien passé : un administrateur vérifie que les messages de cette règle arrivent. "
+        "{label}{where}, {point} : {figure}. {condition}",
     },
 }

@@ -54,11 +54,20 @@ def lines(notice: Notice, words: Wording) -> Lines:
 
 def _text(key: str, values: Mapping[str, Any], words: Wording) -> str:
     shown = {name: _shown(name, value, values, words) for name, value in values.items()}
+    if "comparison" in values:
+        shown["condition"] = _condition(values, words)
     return NOTICE_TEXTS[words.language][key].format(**shown)
 
 
+def _condition(values: Mapping[str, Any], words: Wording) -> str:
+    """What a rule says; the threshold of a change is a share."""
+    comparison, threshold = values["comparison"], values["threshold"]
+    unit = "share" if comparison.startswith("change") else str(values["unit"])
+    return NOTICE_TEXTS[words.language][f"condition.{comparison}"].format(threshold=words.value(threshold, unit))
+
+
 def _shown(name: str, value: Any, values: Mapping[str, Any], words: Wording) -> str:
-    """A plain value as a reader of that language writes it; `label` and `condition` are texts by language."""
+    """A plain value as a reader of that language writes it; a label is a text by language."""
     if isinstance(value, Mapping):
         return str(value[words.language])
     if name in SHARES:

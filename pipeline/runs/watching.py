@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from pipeline.runs.database import Database
 from pipeline.runs.records import Request
 from pipeline.runs.requests import _open
+from pipeline.runs.schema import runs
 from pipeline.runs.schema_guard import held_candidates, incidents, publications
 
 HELD, APPROVED, REJECTED, REPLACED, PUBLISHED = "held", "approved", "rejected", "replaced", "published"
@@ -114,6 +115,11 @@ class WatchStore(Database):
         with self._read() as connection:
             row = connection.execute(query.limit(1)).one_or_none()
         return None if row is None else Decision(**row._mapping)
+
+    def first_run_at(self) -> datetime | None:
+        """When the oldest run that is remembered began."""
+        with self._read() as connection:
+            return connection.execute(select(runs.c.started_at).order_by(runs.c.id).limit(1)).scalar_one_or_none()
 
     def open_incident(self, kind: str, key: str, what: Mapping[str, Any]) -> Incident:
         """Open an incident; the one that is open already is returned instead."""

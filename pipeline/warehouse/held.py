@@ -116,16 +116,12 @@ class HeldCandidates:
 
         Raises PermanentError where its files are not what they were, ConfigurationError where it was decided about before.
         """
-        if _digest(held.files) != held.digest:
-            raise PermanentError(
-                f"The candidate of {held.name} was changed since it was held",
-                where=str(held.files),
-                safe=self._publications.in_words(),
-                next=f"neopulse reject {held.run_id}, then neopulse run",
-            )
-        candidate = Candidate(
-            _linked(held.files, folder), held.facts, lease_token=lease_token, started_at=started_at, kept_as=_mirrored(held)
-        )
+        try:
+            links = self._untouched(held, folder)
+        except FileNotFoundError:  # decided about in the meantime
+            self.find(held.run_id)
+            raise
+        candidate = Candidate(links, held.facts, lease_token=lease_token, started_at=started_at, kept_as=_mirrored(held))
 
         def once() -> None:
             guard()
@@ -134,6 +130,17 @@ class HeldCandidates:
         version = self._publications.publish(candidate, clock=clock, guard=once)
         self.clear(held)
         return version
+
+    def _untouched(self, held: Held, folder: Path) -> Path:
+        links = _linked(held.files, folder)
+        if _digest(links) != held.digest:
+            raise PermanentError(
+                f"The candidate of {held.name} was changed since it was held",
+                where=str(held.files),
+                safe=self._publications.in_words(),
+                next=f"neopulse reject {held.run_id}, then neopulse run",
+            )
+        return links
 
     def published_as(self, run_id: int, held_at: datetime) -> Version | None:
         """The version that a candidate became, if it is kept."""
