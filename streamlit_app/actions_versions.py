@@ -26,12 +26,12 @@ def approve(run_id: int, note: str) -> Outcome:
     except ConfigurationError:
         return Outcome(False, "not_waiting", {"run": run_id})
     store.note_held(held.run_id, held.held_at, held.reasons)
-    newest_before = max((request.id for request in store.requests(1)), default=0)
     parameters = {**PUBLISHING, "approves": run_id}
-    request = store.approve(run_id, held.held_at, who=user.name, note=note, parameters=parameters)
-    if request is None:
+    asked = store.approve(run_id, held.held_at, who=user.name, note=note, parameters=parameters)
+    if asked is None:
         return Outcome(False, "not_waiting", {"run": run_id})
-    if request.id <= newest_before:  # an equal press came first, and the store gave back its row
+    request, is_new = asked
+    if not is_new:  # an equal press came first
         return Outcome(False, "waiting", {"who": request.requested_by})
     approval.audit_approval(store, publications, held, who=user.name, note=note)
     return Outcome(True, "approved", {"run": run_id, "request": request.id})

@@ -11,7 +11,18 @@ from streamlit_app import data
 from streamlit_app.auth import Role, User
 from streamlit_app.components import states
 from streamlit_app.messages import t
-from streamlit_app.views import activity, churn, customers, definitions, ops_runs, ops_versions, overview, payments, retention
+from streamlit_app.views import (
+    activity,
+    churn,
+    customers,
+    definitions,
+    ops_alerts,
+    ops_runs,
+    ops_versions,
+    overview,
+    payments,
+    retention,
+)
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,7 @@ PAGES = {
     "ops": (
         Entry(ops_runs, "play_circle", Role.ADMIN, shows_figures=False),
         Entry(ops_versions, "history", Role.ADMIN, shows_figures=False),
+        Entry(ops_alerts, "notifications", Role.ADMIN, shows_figures=False),
     ),
 }
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pipeline.runs.database import Database
 from pipeline.runs.records import Request
 from pipeline.runs.requests import _open
-from pipeline.runs.schema import runs
+from pipeline.runs.schema import requests, runs
 from pipeline.runs.schema_guard import held_candidates, incidents, publications
 
 HELD, APPROVED, REJECTED, REPLACED, PUBLISHED = "held", "approved", "rejected", "replaced", "published"
@@ -92,16 +92,20 @@ class WatchStore(Database):
         with self._write() as connection:
             return _decide(connection, self._clock.now(), (run_id, held_at), state=state, who=who, note=note, outcome=outcome)
 
-    def approve(self, run_id: int, held_at: datetime, *, who: str, note: str, parameters: Mapping[str, Any]) -> Request | None:
+    def approve(
+        self, run_id: int, held_at: datetime, *, who: str, note: str, parameters: Mapping[str, Any]
+    ) -> tuple[Request, bool] | None:
         """Approve a held candidate and ask for the run that publishes it, in one act; None where it was decided otherwise.
 
-        While an equal request is waiting or running, that one is returned.
+        While an equal request is waiting or running, that one is returned, with False.
         """
         now = self._clock.now()
         with self._write() as connection:
             if not _decide(connection, now, (run_id, held_at), state=APPROVED, who=who, note=note):
                 return None
-            return _open(connection, now, who, "approval", dict(parameters))
+            newest_before = connection.execute(select(func.max(requests.c.id))).scalar_one() or 0
+            request = _open(connection, now, who, "approval", dict(parameters))
+        return request, request.id > newest_before
 
     def decisions(self, limit: int = 50) -> list[Decision]:
         """The last held candidates and what became of them, newest first."""

@@ -15,6 +15,7 @@ from streamlit_app.actions import Outcome
 from streamlit_app.components import answers, frame, states, table
 from streamlit_app.messages import t
 
+NOTE = "note"
 LONGEST_NOTE = 500
 ICONS = {"approve": ":material/check:", "reject": ":material/delete:"}
 ACTS: Mapping[str, Callable[[int, str], Outcome]] = {"approve": actions_versions.approve, "reject": actions_versions.reject}
@@ -65,15 +66,20 @@ def _decide(what: str, held: Held) -> None:
     @st.dialog(t(f"ops_versions.{what}_title", run=held.run_id), icon=ICONS[what])
     def ask() -> None:
         st.markdown(t(f"ops_versions.{what}_means", run=held.run_id, current=_current(), day=formats.day(held.facts.as_of)))
-        note = st.text_area(t("ops_versions.note"), key="note", max_chars=LONGEST_NOTE)
+        st.text_area(t("ops_versions.note"), key=NOTE, max_chars=LONGEST_NOTE)
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button(t("ops_versions.cancel"), key="decide_cancel"):
                 st.rerun()
-            if st.button(t(f"ops_versions.{what}_do"), key="decide_do", icon=ICONS[what]):
-                answers.press(lambda: ACTS[what](held.run_id, note))
+            label = t(f"ops_versions.{what}_do")
+            if st.button(label, key="decide_do", icon=ICONS[what], on_click=_press, args=(what, held.run_id)):
                 st.rerun()
 
     ask()
+
+
+def _press(what: str, run_id: int) -> None:
+    note = str(st.session_state.get(NOTE, "")).strip()
+    answers.press(lambda: ACTS[what](run_id, note))
 
 
 def decisions(zone: str) -> None:

@@ -61,8 +61,8 @@ def _confirm(version: Version, current: Version | None) -> None:
         with st.container(horizontal=True, horizontal_alignment="right"):
             if st.button(t("ops_versions.cancel"), key="roll_back_cancel"):
                 st.rerun()
-            if st.button(t("ops_versions.roll_back_do", version=version.name), key="roll_back_do", icon=":material/check:"):
-                answers.press(lambda: actions.rollback(version.name))
+            label, act = t("ops_versions.roll_back_do", version=version.name), lambda: actions.rollback(version.name)
+            if st.button(label, key="roll_back_do", icon=":material/check:", on_click=answers.press, args=(act,)):
                 st.rerun()
 
     ask()
