@@ -97,8 +97,8 @@ def _look(store: RunStore, rule: AlertRule, reader: Reader) -> None:
         return
     fires = reading.breaks(rule)
     state = FIRED if fires and not _was_told(store, rule, reading) else RECOVERED if rule.firing and not fires else None
-    row = _row(state, reader, rule, reading) if state else None
-    if store.note_look(rule, version.published_at, firing=fires, row=row) is not None:
+    led_to = _row(state, reader, rule, reading) if state else None
+    if store.note_look(rule, version.published_at, firing=fires, row=led_to) is not None:
         _log.info("The rule %s %s: %s at %s", rule.name, state, reading.figure, reading.point)
 
 

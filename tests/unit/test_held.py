@@ -18,11 +18,13 @@ from typing import Any
 import duckdb
 import pytest
 from hand_made import House
+from sqlalchemy import create_engine, text
 
 from pipeline import approval, files
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, HeldError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.runner import Order
+from pipeline.runs import schema_guard
 from pipeline.runs.records import RunState, StepState
 from pipeline.warehouse.publication import Publications, Version
 
@@ -390,3 +392,19 @@ def test_what_is_remembered_outlives_the_version(house: House) -> None:
     ]
     assert house.store.publications(2, source="files")[-1].version == "v0004"
     assert isinstance(house.publications, Publications)
+
+
+def test_an_older_store_gets_the_tables_and_the_column_and_a_second_time_changes_nothing(house: House) -> None:
+    house.store.close()
+    engine = create_engine(f"sqlite:///{house.home / 'run_store.db'}")
+    with engine.begin() as connection:
+        for table in reversed(schema_guard.TABLES):
+            table.drop(connection)
+        connection.execute(text("alter table runs drop column approves"))
+    for _ in range(2):
+        with engine.begin() as connection:
+            schema_guard.add(connection)
+    again = House.at(house.home)
+    again.transform(10)
+    assert again.run(1).approves is None
+    assert [known.version for known in again.store.publications(30, source="files")] == ["v0001"]
