@@ -177,6 +177,12 @@ def test_where_nothing_was_ever_published_the_first_start_runs(worker: Worker) -
     assert [order.requested_by for order in worker.runner.orders] == ["first start"]
 
 
+def test_no_first_run_is_asked_for_beside_one_that_waits(worker: Worker) -> None:
+    worker.store.request_run("ada", first_step="transform")
+    worker.start(was_published=False)
+    assert [request.requested_by for request in worker.store.requests()] == ["ada"]
+
+
 def test_a_first_run_that_kills_the_worker_each_time_is_not_begun_for_ever(worker: Worker) -> None:
     worker.runner.ends_as = RunState.INTERRUPTED
     for _ in range(5):
