@@ -59,7 +59,7 @@ def next_run_at(rows: Sequence[ScheduleRow], now: datetime) -> datetime | None:
 
 
 def ask_for_first_version(store: RunStore, *, was_published: bool) -> None:
-    """Ask for a run where nothing was ever published and none is asked for; not again and again where it kills the worker each time."""
+    """Ask for a run where nothing was ever published and none is asked for; not again where it kills the worker each time."""
     last = store.runs(RUNS_KILLED_IN_A_ROW)
     kills = len(last) == RUNS_KILLED_IN_A_ROW and all(run.state is RunState.INTERRUPTED for run in last)
     if was_published or kills or store.next_request() is not None:
