@@ -45,7 +45,7 @@ ROWS = (
     ScheduleRow("bank", ScheduleKind.DAILY, hour=6, minute=0, timezone="America/New_York", resumes=False),
     ScheduleRow("weekly", ScheduleKind.WEEKLY, weekday=6, hour=2, minute=15, timezone="Australia/Lord_Howe"),
 )
-LONGEST_PAUSE = timedelta(minutes=25)  # between two turns of a worker, on this clock
+LONGEST_PAUSE = timedelta(minutes=40)  # between two turns of a worker, on this clock
 STEPS = ("extract", "transform", "sheet")
 
 
