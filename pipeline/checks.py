@@ -147,7 +147,7 @@ def _port(settings: Settings) -> str:
 
 def _notification(settings: Settings) -> str:
     from pipeline.runs.store import RunStore
-    from pipeline.steps import check_carrier
+    from pipeline.telling import check_carrier
 
     waiting = RunStore.open(settings.run_store_url, clock=SystemClock()).waiting()
     told = check_carrier(settings, SystemClock())

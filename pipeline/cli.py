@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline import cli_approval
 from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.steps import STEPS
 from pipeline.stop import Stop
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from pipeline.warehouse.publication import Publications
 
-DONE, FAILED, WRONG_USAGE = 0, 1, 2
+DONE, FAILED, WRONG_USAGE, WAITS = 0, 1, 2, 3
 
 
 class Commands(click.Group):
@@ -49,8 +50,8 @@ class Commands(click.Group):
 def main() -> None:
     """Who is active, who leaves, who comes back, and how sure are we.
 
-    Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration. Settings are NEOPULSE_* in the environment or
-    in .env; `neopulse check` lists them.
+    Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration, 3 the candidate waits for approval. Settings are
+    NEOPULSE_* in the environment or in .env; `neopulse check` lists them.
     """
 
 
@@ -152,11 +153,14 @@ def status(as_json: bool) -> None:
 
 @main.command()
 def versions() -> None:
-    """List the published versions, newest first."""
+    """List the published versions, newest first, and the candidate that waits for approval."""
     from pipeline import listings
+    from pipeline.warehouse.held import HeldCandidates
 
     publications = _publications(_settings())
     click.echo(listings.versions(publications.versions(), publications.current()))
+    for held in HeldCandidates(publications).waiting():
+        click.echo(listings.held(held))
 
 
 @main.command()
@@ -300,6 +304,8 @@ def _end_unless_done(ended: Run) -> None:
         )
         return
     _say_error(ended.error or f"Run {ended.id} {ended.state}")
+    if ended.state is RunState.HELD:
+        sys.exit(WAITS)
     sys.exit(WRONG_USAGE if ended.error_kind == ConfigurationError.kind else FAILED)
 
 
@@ -378,3 +384,7 @@ def _unforeseen(error: Exception) -> str:
     except (NeopulseError, OSError):
         return f"{line}\n  next: neopulse check"
     return f"{line}\n  where: {path} has the details\n  next: neopulse check"
+
+
+main.add_command(cli_approval.approve)
+main.add_command(cli_approval.reject)

@@ -5,14 +5,16 @@
     ├── DataError             the bank's data or a failed test: mend the data or the model (exit 1)
     ├── TransientError        worth trying again by itself: backoff, jitter, cap (exit 1)
     ├── PermanentError        trying again changes nothing: a person has to act (exit 1)
-    └── InterruptedRunError   the run was stopped or lost its lease: resume it (exit 1)
+    ├── InterruptedRunError   the run was stopped or lost its lease: resume it (exit 1)
+    └── HeldError             the candidate waits for an admin: approve or reject it (exit 3)
 
 Every error says what happened, where, what is safe, and the next command to type.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 
 class NeopulseError(Exception):
@@ -67,3 +69,17 @@ class InterruptedRunError(NeopulseError):
     """The run was stopped, or another worker holds its lease now."""
 
     kind = "interrupted"
+
+
+class HeldError(NeopulseError):
+    """What the run made is whole but looks wrong: a person is to say whether it is published.
+
+    `reasons` are those of pipeline/guard.py, in plain values.
+    """
+
+    kind = "held"
+    exit_code = 3
+
+    def __init__(self, what: str, *, reasons: Sequence[Mapping[str, Any]], where: str, safe: str, next: str) -> None:
+        super().__init__(what, where=where, safe=safe, next=next)
+        self.reasons = tuple(reasons)

@@ -10,8 +10,10 @@ from typing import Any
 
 from pipeline.answers import columns
 from pipeline.checks import Setting
+from pipeline.guard import in_words
 from pipeline.runs.records import RequestState, Run, Step
 from pipeline.runs.store import RunStore
+from pipeline.warehouse.held import Held
 from pipeline.warehouse.publication import Version
 
 RUNS_SHOWN = 10
@@ -49,6 +51,14 @@ def versions(kept: Sequence[Version], current: Version | None) -> str:
     if not kept:
         return "nothing has been published yet: neopulse run makes the first version"
     return "\n".join(columns([_version_row(version, is_current=version == current) for version in kept]))
+
+
+def held(candidate: Held) -> str:
+    """A candidate that waits: what it is, why it is held, and what to type."""
+    since = _moment(candidate.held_at)
+    head = f"the candidate of {candidate.name} (as of {candidate.facts.as_of}) waits for approval since {since}:"
+    reasons = [f"  - {in_words(reason)}" for reason in candidate.reasons]
+    return "\n".join(["", head, *reasons, f"  neopulse approve {candidate.run_id}, or neopulse reject {candidate.run_id}"])
 
 
 def settings(listed: Iterable[Setting]) -> str:

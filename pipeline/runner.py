@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pipeline import steps as chain
 from pipeline.clock import Clock
 from pipeline.context import StepContext, StepResult
-from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError, TransientError
+from pipeline.errors import ConfigurationError, HeldError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.logs import EventLog, logging_to, logging_to_store, run_log
 from pipeline.runs.holders import Holders, new_holder
 from pipeline.runs.keeper import LeaseKeeper
@@ -21,6 +21,7 @@ from pipeline.runs.leases import lost
 from pipeline.runs.records import Run, RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
+from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Publications
 
 FIRST_WAIT_SECONDS = 2.0
@@ -45,6 +46,8 @@ class Order:
     full_refresh: bool = False
     resumes: int | None = None
     request_id: int | None = None
+    approves: int | None = None
+    """The run whose held candidate is published instead of building one."""
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -102,12 +105,16 @@ class Runner:
                 full_refresh=order.full_refresh,
                 resumes=order.resumes,
                 request_id=order.request_id,
+                approves=order.approves,
             )
             with logging_to(run_log(self.settings.home, run.id)), logging_to_store(self.store, run.id) as event_log:
                 return _Execution(self, run, keeper, event_log, cancelled).carry_out()
 
     def _resolved(self, order: Order) -> Order:
-        """The order with what it takes over from the run that it resumes."""
+        """The order with what it takes over from the run that it resumes or whose candidate it publishes."""
+        if order.approves is not None:
+            HeldCandidates(self.publications).find(order.approves)
+            return dataclasses.replace(order, first_step=chain.ON_A_VERSION[0], only_step=False, resumes=order.approves)
         if order.resumes is None:
             return order
         earlier = self.store.run(order.resumes)
@@ -119,7 +126,11 @@ class Runner:
                 next="neopulse status, then neopulse run",
             )
         return dataclasses.replace(
-            order, first_step=earlier.unfinished_step, only_step=earlier.only_step, full_refresh=earlier.full_refresh
+            order,
+            first_step=earlier.unfinished_step,
+            only_step=earlier.only_step,
+            full_refresh=earlier.full_refresh,
+            approves=earlier.approves,
         )
 
 
@@ -207,18 +218,16 @@ class _Execution:
 
     def _end_badly(self, step: str, error: NeopulseError) -> Run:
         """Record the failure and announce it; whatever goes wrong while doing so never hides the failure itself."""
-        interrupted = isinstance(error, InterruptedRunError)
         self._step_ends_at = None  # the announcement has its own time
-        _log.error("%s %s: %s", step, "was interrupted" if interrupted else "failed", error)
+        ended, state, said = _ENDS.get(type(error), (StepState.FAILED, RunState.FAILED, "failed"))
+        _log.error("%s %s: %s", step, said, error)
         self._reporter.step_failed(step, error, None)
         try:
-            ended = StepState.INTERRUPTED if interrupted else StepState.FAILED
             self._store.finish_step(self._keeper.lease, self._run.id, step, state=ended, error=str(error))
         except NeopulseError as second:
             _log.warning("The step's end could not be recorded: %s", second.what)
-        state = RunState.INTERRUPTED if interrupted else RunState.FAILED
         run = self._store.finish_run(self._keeper.lease, self._run.id, state=state, error_kind=error.kind, error=str(error))
-        if not interrupted:
+        if state is not RunState.INTERRUPTED:
             self._announce(step, error)
         return run
 
@@ -300,6 +309,12 @@ class _Execution:
         until = self._clock.now() + timedelta(seconds=seconds)
         while self._clock.now() < until and not self._is_to_end():
             self._clock.sleep(min(0.5, seconds))
+
+
+_ENDS = {
+    InterruptedRunError: (StepState.INTERRUPTED, RunState.INTERRUPTED, "was interrupted"),
+    HeldError: (StepState.HELD, RunState.HELD, "made a candidate that waits for approval"),
+}
 
 
 def backoff_seconds(attempt: int, *, jitter: float) -> float:

@@ -16,6 +16,7 @@ from pydantic_settings import SettingsConfigDict
 from pipeline.bigquery_settings import BigQuerySettings
 from pipeline.errors import ConfigurationError
 from pipeline.facts_settings import FactsSettings
+from pipeline.guard_settings import GuardSettings
 from pipeline.notify_settings import NotifySettings
 from pipeline.reverse_etl_settings import ReverseETLSettings
 from pipeline.run_settings import RunSettings
@@ -28,7 +29,9 @@ BANK_INITIATED_TYPES = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")
 WINDOW_DAYS = (7, 180)
 
 
-class Settings(RunSettings, BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings):
+class Settings(
+    RunSettings, BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings, GuardSettings
+):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -54,12 +57,6 @@ class Settings(RunSettings, BigQuerySettings, GoogleSheetsSettings, ReverseETLSe
         default=BANK_INITIATED_TYPES, description="Transaction types that do not count as activity; empty excludes none."
     )
     activity_minimum_amount: float = Field(default=0.0, ge=0, description="Smallest amount in USD that counts as activity.")
-    largest_shrink: float = Field(
-        default=0.1,
-        ge=0,
-        le=1,
-        description="Share of the published transactions that may be gone before a run refuses to publish; 1 takes any loss.",
-    )
     demo_transactions: int = Field(default=2_740_075, ge=1000, description="Size of the demo bank, in transactions.")
     demo_seed: int = Field(default=1, ge=0, description="Seed of the demo bank.")
     versions_kept: int = Field(default=5, ge=2, le=100, description="Published versions that stay on disk.")

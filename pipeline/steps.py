@@ -9,18 +9,16 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import ConfigurationError, NeopulseError
+from pipeline import telling
+from pipeline.errors import ConfigurationError, HeldError, InterruptedRunError, NeopulseError
 
 if TYPE_CHECKING:
-    from pipeline.clock import Clock
     from pipeline.context import StepContext, StepResult
-    from pipeline.notify.delivery import Carrier, Delivered
+    from pipeline.notify.delivery import Delivered
     from pipeline.notify.event import Event, Rows
-    from pipeline.runs.holders import Holders
     from pipeline.runs.records import Step
-    from pipeline.runs.store import RunStore
     from pipeline.settings import Settings
     from pipeline.sheets.base import Sheet
     from pipeline.sources.landing import Landing
@@ -111,9 +109,22 @@ def _demo_bank(context: StepContext) -> Path:
 
 
 def _transform(context: StepContext) -> StepResult:
+    from pipeline import approval
     from pipeline.transform import transform
 
-    return transform(context)
+    result = transform(context) if context.run.approves is None else approval.publish(context)
+    _look_at_rules(context)
+    return result
+
+
+def _look_at_rules(context: StepContext) -> None:
+    """What goes wrong with a rule never undoes a publication; the worker looks again."""
+    try:
+        telling.look_at_rules(_current(context), context.settings, context.store, context.clock, guard=context.guard)
+    except InterruptedRunError:
+        raise
+    except Exception as error:
+        _log.warning("The rules on figures could not be looked at: %s", error, exc_info=error)
 
 
 def _sheet(context: StepContext) -> StepResult:
@@ -196,7 +207,7 @@ def _notify(context: StepContext) -> StepResult:
         syncs=tuple(SyncCounts.of(counts) for counts in told.get("activate", {}).get("syncs", ())),
         rows=_rows(done, version),
         seconds=_seconds_so_far(context),
-        links=_links(context.settings),
+        links=telling.links(context.settings),
     )
     delivered = _deliver(context, event)
     detail = {"location": delivered.location, "recipients": delivered.recipients, "delivery": delivered.key}
@@ -235,59 +246,7 @@ def _seconds_so_far(context: StepContext) -> float:
 
 
 def _deliver(context: StepContext, event: Event) -> Delivered:
-    from pipeline.notify.delivery import deliver
-    from pipeline.notify.letter import Letter
-
-    settings = context.settings
-    letter = Letter(event, settings.mail_from, settings.mail_to, settings.language)
-    carrier = _carrier(settings, context.clock, look=context.guard)
-    return deliver(letter, carrier=carrier, store=context.store, holders=_holders(settings), guard=context.guard)
-
-
-def _carrier(settings: Settings, clock: Clock, *, look: Callable[[], None], in_one_try: bool = False) -> Carrier:
-    """Who brings the messages, by the settings; `look` is asked before every attempt."""
-    if settings.n8n_url:
-        from pipeline.notify.n8n import ONE_TRY, PATIENCE, N8n
-
-        patience = ONE_TRY if in_one_try else PATIENCE
-        return N8n(settings.n8n_url, settings.n8n_secret, clock=clock, patience=patience, look=look)
-    if settings.mail_server is not None:
-        from pipeline.notify.smtp import Smtp
-
-        return Smtp(settings.mail_server)
-    from pipeline.notify.outbox import Outbox
-
-    return Outbox(settings.home / "outbox")
-
-
-def carrier_name(settings: Settings) -> str:
-    """What brings the messages: n8n, SMTP or the outbox."""
-    from pipeline.clock import SystemClock
-
-    return _carrier(settings, SystemClock(), look=lambda: None).service
-
-
-def check_carrier(settings: Settings, clock: Clock) -> str:
-    """Ask whoever brings the messages, harmlessly, whether it would; raises what is wrong."""
-    return _carrier(settings, clock, look=lambda: None, in_one_try=True).check()
-
-
-def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -> None:
-    """Try once to deliver a message that waits; raises what hinders it."""
-    from pipeline.notify.delivery import deliver_waiting
-
-    carrier = _carrier(settings, clock, look=lambda: None, in_one_try=True)
-    deliver_waiting(key, carrier=carrier, store=store, holders=_holders(settings))
-
-
-def _holders(settings: Settings) -> Holders:
-    from pipeline.runs.holders import Holders
-
-    return Holders(settings.home / "holders")
-
-
-def _links(settings: Settings) -> dict[str, str]:
-    return {"app": f"http://localhost:{settings.port}"}
+    return telling.deliver(event, context.settings, context.store, context.clock, guard=context.guard)
 
 
 def _current(context: StepContext) -> Version:
@@ -356,24 +315,35 @@ def _workbook(settings: Settings) -> Path:
 
 
 def announce_failure(context: StepContext, step: str, error: NeopulseError) -> None:
-    """Tell the recipients that a run failed at that step."""
+    """Tell the recipients that a run failed at that step, or that its candidate waits for an admin and why."""
     from pipeline.notify.event import failure
 
-    source, version = context.settings.source_name, context.publications.current()
-    links = _links(context.settings)
-    event = failure(
-        step,
-        error,
-        run_id=context.run.id,
-        at=context.clock.now(),
-        source=source,
-        version=version,
-        seconds=_seconds_so_far(context),
-        links=links,
+    if isinstance(error, HeldError):
+        _announce_held(context, error)
+        return
+    about: dict[str, Any] = {
+        "run_id": context.run.id,
+        "at": context.clock.now(),
+        "source": context.settings.source_name,
+        "version": context.publications.current(),
+        "seconds": _seconds_so_far(context),
+        "links": telling.links(context.settings),
+    }
+    delivered = _deliver(context, failure(step, error, **about))
+    if delivered.waits is not None:
+        _log.warning("The message of the failure waits, the worker will deliver it: %s", delivered.waits)
+
+
+def _announce_held(context: StepContext, error: HeldError) -> None:
+    from pipeline.notify.event import Notice
+
+    notice = Notice("held", f"run-{context.run.id}-held", {"run": context.run.id}, error.reasons)
+    event = telling.notice_of(
+        notice, context.clock.now(), context.settings, context.publications.current(), run_id=context.run.id
     )
     delivered = _deliver(context, event)
     if delivered.waits is not None:
-        _log.warning("The message of the failure waits, the worker will deliver it: %s", delivered.waits)
+        _log.warning("The message of the held candidate waits, the worker will deliver it: %s", delivered.waits)
 
 
 _ARMS: Mapping[str, Callable[[StepContext], StepResult]] = {

@@ -1,4 +1,4 @@
-"""The second step: build a candidate from what was landed, test it, and publish it as a version."""
+"""The second step: build a candidate from what was landed, test it, and publish it as a version, or hold it for a person."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import files, metrics
+from pipeline import approval, files, metrics
 from pipeline.clock import bank_day, offset_bounds
 from pipeline.context import StepContext, StepResult
-from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, NeopulseError, PermanentError
+from pipeline.errors import ConfigurationError, DataError, HeldError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.settings import PROJECT, Settings
 from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
 from pipeline.warehouse import choice
@@ -43,6 +43,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     """Build, test and publish: when this returns, readers see the new version.
 
     Raises DataError where a model or a test failed; the state then stays to be looked at, and the next run builds it anew.
+    Raises HeldError where the candidate looks unusual: it then waits, whole, for an admin.
     """
     landing_folder = context.settings.home / "landing"
     landing = read_landing(landing_folder)
@@ -91,7 +92,7 @@ def _leaving_room(folder: Path, warehouse: Warehouse, context: StepContext) -> I
     """Give the disk back when the build has filled it, so that the run store can record what happened."""
     try:
         yield
-    except InterruptedRunError:
+    except (InterruptedRunError, HeldError):
         raise
     except Exception as error:
         if shutil.disk_usage(folder).free >= ROOM_TO_RECORD:
@@ -214,7 +215,6 @@ def _reason(message: str) -> str:
 
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
     row = warehouse.publication_facts()
-    _refuse_loss(context, row)
     context.progress(_BUILT, "copying the marts into a new version")
     target = files.make_folder(folder / "version")
     rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))
@@ -230,8 +230,10 @@ def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: P
         lease_token=context.run.lease_token,
         started_at=context.run.started_at,
     )
+    approval.hold_where_unusual(context, candidate)
     context.progress(None, "publishing")
     version = context.publications.publish(candidate, clock=context.clock, guard=context.guard)
+    approval.note(context, version)
     _log.info("Version %s is current: as of %s, %d tests held", version.name, version.as_of, version.tests.total)
     return version
 
@@ -255,30 +257,6 @@ def _facts(context: StepContext, row: Mapping[str, Any], built: Build, rows: Map
         tests=_summary(built),
         rows=rows,
         transactions=int(row.get("transactions") or 0),
-    )
-
-
-def _refuse_loss(context: StepContext, row: Mapping[str, Any]) -> None:
-    """Raise DataError where much of what the published version counted is gone, or where its last day is.
-
-    A bank that lost a file looks like a bank that lost its customers: a person is to say which it is.
-    """
-    current = context.publications.current()
-    if current is None or not current.transactions:
-        return
-    share = 1 - int(row.get("transactions") or 0) / current.transactions
-    allowed = context.settings.largest_shrink
-    if share > allowed:
-        what = f"{share:.0%} of the transactions that {current.name} counted are gone, more than the {allowed:.0%} allowed"
-    elif row["as_of"] < current.as_of and context.settings.as_of is None and allowed < 1:
-        what = f"The last day of the data is {row['as_of']}; version {current.name} already knew {current.as_of}"
-    else:
-        return
-    raise DataError(
-        what,
-        where="the bank's table transactions",
-        safe=context.publications.in_words(),
-        next="put the missing files back, then neopulse run; or, if the loss is meant, NEOPULSE_LARGEST_SHRINK=1 neopulse run",
     )
 
 

@@ -16,9 +16,11 @@ from streamlit_app.views import (
     churn,
     customers,
     definitions,
+    ops_alerts,
     ops_runs,
     ops_schedule,
     ops_syncs,
+    ops_versions,
     overview,
     payments,
     retention,
@@ -62,6 +64,8 @@ PAGES = {
         Entry(ops_runs, "play_circle", Role.ADMIN, shows_figures=False),
         Entry(ops_schedule, "calendar_clock", Role.ADMIN, shows_figures=False),
         Entry(ops_syncs, "sync_alt", Role.ADMIN, shows_figures=False),
+        Entry(ops_versions, "history", Role.ADMIN, shows_figures=False),
+        Entry(ops_alerts, "notifications", Role.ADMIN, shows_figures=False),
     ),
 }
 

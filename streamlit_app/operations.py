@@ -18,7 +18,6 @@ from pipeline.runs.holders import Holders
 from pipeline.runs.records import Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
 from pipeline.runs.requests import SYNC
 from pipeline.runs.store import RunStore
-from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import actions, auth, data
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
@@ -149,12 +148,6 @@ def log_text(run_id: int) -> str:
         return "\n".join(lines) + "\n"
 
 
-def versions() -> list[Version]:
-    """The kept versions, newest first."""
-    in_force = _settings()
-    return Publications(in_force.home, keep=in_force.versions_kept).versions()
-
-
 def undelivered() -> list[Delivery]:
     """What is to be delivered and was not yet, oldest first."""
     return _store().waiting()
@@ -209,7 +202,7 @@ def sync_plan(name: str, *, only: str = "", afresh: bool = False) -> Plan:
     from pipeline.syncs_by_hand import ByHand
 
     in_force = _settings()
-    version = Publications(in_force.home, keep=in_force.versions_kept).current()
+    version = data.current_version()
     hand = ByHand(in_force, _store(), SystemClock(), version, Holders(in_force.home / "holders"))
     [plan] = hand.plans(name, Scope(only, afresh))
     return plan

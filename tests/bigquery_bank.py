@@ -37,7 +37,7 @@ def settings(stand_in: Any, home: Path, **given: Any) -> Settings:
         "bigquery_source": f"{SOURCE_PROJECT}.{SOURCE}",
         "bigquery_endpoint": stand_in.url,
     }
-    return Settings(_env_file=None, home=home, **{"largest_shrink": 1, **own, **given})
+    return Settings(_env_file=None, home=home, **{"largest_shrink": 1, "guard_rows_growth": 0, **own, **given})
 
 
 def rows(client: Any, sql: str) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from worker.health import Heart, Pulse, is_healthy, worker_name
 from worker.loop import Loop
 from worker.postman import postman
 from worker.syncs import SyncsOnRequest
+from worker.watch import Watch
 
 FAULTS = "worker-faults.log"
 PROBE = "--healthy"
@@ -53,6 +54,7 @@ def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
         Stop() as stop,
         logging_to(settings.home / "logs" / FAULTS, level=logging.ERROR),
         Heart(store, pulse, clock=clock),
+        Watch(settings, store, publications, clock),
     ):
         loop = Loop(
             settings=settings,

@@ -134,4 +134,5 @@ def order_for(request: Request) -> Order:
         full_refresh=asked["full_refresh"],
         resumes=asked["resumes"],
         request_id=request.id,
+        approves=asked.get("approves"),
     )

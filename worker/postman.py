@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipeline import steps
+from pipeline import telling
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError, PermanentError, TransientError
 from pipeline.runs.records import Delivery
@@ -73,6 +73,6 @@ def postman(settings: Settings, store: RunStore, clock: Clock) -> Postman:
     """The postman of the service in force."""
 
     def deliver(key: str) -> None:
-        steps.deliver_again(key, settings, store, clock)
+        telling.deliver_again(key, settings, store, clock)
 
-    return Postman(store, clock, service=steps.carrier_name(settings), deliver=deliver)
+    return Postman(store, clock, service=telling.carrier_name(settings), deliver=deliver)

@@ -12,7 +12,7 @@ from pipeline.errors import NeopulseError
 from pipeline.marts import Headline
 from pipeline.warehouse.publication import Version
 
-Status = Literal["success", "failure"]
+Status = Literal["success", "failure", "notice"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,19 @@ class Failure:
         return cls(step, error.what, error.where, error.safe, error.next)
 
 
+@dataclass(frozen=True)
+class Notice:
+    """Something that is told apart from how a run ended: `kind` names its sentences, `values` and `reasons` fill them.
+
+    `key` is the same however often it is told. `values` are plain JSON: days and moments as ISO text, shares as fractions.
+    """
+
+    kind: str
+    key: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    reasons: tuple[Mapping[str, Any], ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """One message. `key` is the same however often the same thing is told, so that it is told once.
@@ -123,11 +136,14 @@ class Event:
     rows: Rows | None = None
     seconds: float | None = None
     failure: Failure | None = None
+    notice: Notice | None = None
     links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
-        """A published version is told once, by whatever run; a failure once a run and step."""
+        """A published version is told once, by whatever run; a failure once a run and step; a notice as its key says."""
+        if self.notice is not None:
+            return self.notice.key
         if self.failure is not None:
             return f"run-{self.run_id}-failed-{self.failure.step}"
         return f"{self.version}-{self.at:%Y%m%dT%H%M%SZ}"
@@ -140,7 +156,9 @@ class Event:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The event out of its JSON values; raises KeyError, ValueError or TypeError where they are not an event's."""
-        fields = {each.name: content[each.name] for each in dataclasses.fields(cls)}
+        fields = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name != "notice"}
+        noticed = content.get("notice")  # a message that an older neopulse left waiting has none
+        fields["notice"] = noticed and Notice(**{**noticed, "reasons": tuple(noticed["reasons"])})
         fields["at"] = datetime.fromisoformat(content["at"])
         fields["as_of"] = content["as_of"] and date.fromisoformat(content["as_of"])
         fields["headline"] = tuple(Figure.from_json(figure) for figure in content["headline"])
@@ -180,6 +198,20 @@ def failure(
         version=version.name if version else None,
         as_of=version.as_of if version else None,
         failure=Failure.of(step, error),
+        **more,
+    )
+
+
+def noticed(notice: Notice, *, at: datetime, source: str, version: Version | None, run_id: int = 0, **more: Any) -> Event:
+    """A message of its own, with what readers see beside it; `run_id` is the run that it is about, if it is about one."""
+    return Event(
+        run_id=run_id,
+        status="notice",
+        at=at,
+        source=source,
+        version=version.name if version else None,
+        as_of=version.as_of if version else None,
+        notice=notice,
         **more,
     )
 

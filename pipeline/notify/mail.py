@@ -18,6 +18,7 @@ from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import ConfigurationError
+from pipeline.notify import notices
 from pipeline.notify.event import Event, Figure, Rows
 from pipeline.notify.texts import TEXTS
 
@@ -55,13 +56,14 @@ class ShownFigure:
 
 def render(event: Event, language: str) -> Mail:
     """The mail of an event; the same event makes the same mail."""
-    words = _Words(language)
+    words = Words(language)
     content = {
         "language": language,
         "event": event,
         "is_demo": event.source == DEMO_BANK,
         "title": words.title(event),
         "figures": [words.figure(figure) for figure in event.headline],
+        "notice": notices.lines(event.notice, words) if event.notice else None,
         "as_of": words.day(event.as_of),
         "rows": words.rows(event.rows),
         "duration": words.duration(event.seconds),
@@ -124,10 +126,11 @@ def _addresses(addresses: Sequence[str], setting: str) -> str:
     return ", ".join(addresses)
 
 
-class _Words:
+class Words:
     """Figures, days and sentences in one language."""
 
     def __init__(self, language: str) -> None:
+        self.language = language
         self._texts = TEXTS[language]
         self._locale = Locale.parse(LOCALES[language])
 
@@ -155,11 +158,15 @@ class _Words:
         return self.word("seconds", n=format_decimal(seconds, "#,##0.0", locale=self._locale))
 
     def title(self, event: Event) -> str:
+        if event.notice is not None:
+            return notices.title(event.notice, self)
         step = event.failure.step if event.failure else ""
         return self.word(f"title.{event.status}", as_of=self.day(event.as_of), run_id=event.run_id, step=step)
 
     def subject(self, event: Event) -> str:
-        if event.failure is not None:
+        if event.notice is not None:
+            subject = f"neopulse{self.word('colon')}{notices.title(event.notice, self)}"
+        elif event.failure is not None:
             subject = self.word("subject.failure", run_id=event.run_id, step=event.failure.step)
         else:
             figures = "; ".join(self._in_subject(event)) or self.word("subject.no_figures", version=event.version)
@@ -178,13 +185,13 @@ class _Words:
         return f"{shown.label} {shown.value}" + (f" {self._period(figure)}" if figure.period != "day" else "")
 
     def figure(self, figure: Figure) -> ShownFigure:
-        value = self._value(figure.value, figure.unit) if figure.value is not None else self.word("none")
+        value = self.value(figure.value, figure.unit) if figure.value is not None else self.word("none")
         return ShownFigure(figure.label[self._locale.language], value, tuple(self._notes(figure)))
 
     def _notes(self, figure: Figure) -> list[str]:
         notes = [self._period(figure)]
         if figure.low is not None and figure.high is not None:
-            low, high = self._value(figure.low, figure.unit), self._value(figure.high, figure.unit)
+            low, high = self.value(figure.low, figure.unit), self.value(figure.high, figure.unit)
             notes.append(self.word("interval", low=low, high=high))
         if figure.n is not None:
             notes.append(self.word("n", n=self.number(figure.n)))
@@ -196,7 +203,8 @@ class _Words:
         month = str(format_date(figure.until, "MMMM y", locale=self._locale))
         return self.word(f"period.{figure.period}", until=self.day(figure.until), month=month)
 
-    def _value(self, value: float, unit: str) -> str:
+    def value(self, value: float, unit: str) -> str:
+        """A figure in its unit."""
         formats: dict[str, Callable[[], str]] = {
             "share": lambda: format_decimal(value, self._percent_pattern, locale=self._locale),
             "ratio": lambda: format_decimal(value, "#,##0.00", locale=self._locale),
@@ -208,7 +216,7 @@ class _Words:
         sign = "+" if change > 0 else ""
         if unit == "share":
             return f"{sign}{format_decimal(change * 100, '#,##0.0', locale=self._locale)} {self.word('points')}"
-        return sign + self._value(change, unit)
+        return sign + self.value(change, unit)
 
     @property
     def _percent_pattern(self) -> str:

@@ -35,6 +35,7 @@ class HistoryStore(Database):
         full_refresh: bool = False,
         resumes: int | None = None,
         request_id: int | None = None,
+        approves: int | None = None,
     ) -> Run:
         """Record that a run began, with all its steps; claims its request in the same act.
 
@@ -43,7 +44,7 @@ class HistoryStore(Database):
         now = self._clock.now()
         with self._write() as connection:
             values = {"trigger": trigger, "requested_by": requested_by, "first_step": first_step, "only_step": only_step}
-            values |= {"full_refresh": full_refresh, "resumes": resumes, "lease_token": lease.token}
+            values |= {"full_refresh": full_refresh, "resumes": resumes, "lease_token": lease.token, "approves": approves}
             row = insert(runs).values(state=RunState.RUNNING, started_at=now, **values).returning(runs.c.id)
             run_id = connection.execute(row).scalar_one()
             held = connection.execute(

@@ -10,12 +10,13 @@ from typing import Any
 
 
 class RunState(StrEnum):
-    """Where a run stands."""
+    """Where a run stands: a held one is over, and its candidate waits for an admin."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+    HELD = "held"
 
 
 class StepState(StrEnum):
@@ -27,6 +28,7 @@ class StepState(StrEnum):
     FAILED = "failed"
     SKIPPED = "skipped"
     INTERRUPTED = "interrupted"
+    HELD = "held"
 
 
 class RequestState(StrEnum):
@@ -93,7 +95,7 @@ class Run:
     """One run of the chain; `version` is the published version that it made or used, `lease_token` its fencing token.
 
     `notification_pending` is true while the message that the run made still waits to be delivered; `cancel_asked_by` is who
-    wants or wanted it to end.
+    wants or wanted it to end; `approves` is the run whose held candidate it publishes.
     """
 
     id: int
@@ -112,6 +114,7 @@ class Run:
     error: str | None
     lease_token: int
     steps: tuple[Step, ...]
+    approves: int | None = None
     notification_pending: bool = False
     cancel_asked_by: str | None = None
     cancel_asked_at: datetime | None = None

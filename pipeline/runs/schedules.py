@@ -184,7 +184,8 @@ def _overlap(connection: Connection, moment: datetime, now: datetime) -> _Skip |
     """
     lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
     living = lease.run_id if lease.holder is not None and lease.expires_at > now else None
-    ended = or_(runs.c.state.in_((RunState.SUCCEEDED, RunState.FAILED)), runs.c.cancel_asked_by.is_not(None))
+    state = runs.c.state.in_((RunState.SUCCEEDED, RunState.FAILED, RunState.HELD))
+    ended = or_(state, runs.c.cancel_asked_by.is_not(None))
     was_there = or_(runs.c.id == living, and_(ended, runs.c.ended_at > moment))
     query = select(runs.c.id).where(runs.c.started_at <= moment, was_there).order_by(runs.c.id.desc()).limit(1)
     earlier = connection.execute(query).scalar()

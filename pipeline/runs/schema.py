@@ -87,6 +87,7 @@ runs = Table(
     Column("lease_token", Integer, nullable=False),
     Column("cancel_asked_by", String(200)),
     Column("cancel_asked_at", Moment),
+    Column("approves", Integer),
 )
 
 steps = Table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.clock import Clock
+from pipeline.runs.alerts import AlertStore
 from pipeline.runs.database import open_engine
 from pipeline.runs.deliveries import DeliveryStore
 from pipeline.runs.endings import EndingStore
@@ -12,9 +13,21 @@ from pipeline.runs.requests import RequestStore
 from pipeline.runs.schedules import ScheduleStore
 from pipeline.runs.syncs import SyncStore
 from pipeline.runs.trail import TrailStore
+from pipeline.runs.watching import WatchStore
 
 
-class RunStore(LeaseStore, HistoryStore, RequestStore, ScheduleStore, EndingStore, DeliveryStore, TrailStore, SyncStore):
+class RunStore(
+    LeaseStore,
+    HistoryStore,
+    RequestStore,
+    ScheduleStore,
+    EndingStore,
+    DeliveryStore,
+    TrailStore,
+    SyncStore,
+    WatchStore,
+    AlertStore,
+):
     """The run store, safe to use from many threads and processes at once."""
 
     @classmethod

@@ -1,6 +1,7 @@
 """Published versions in BigQuery, beside those of the app: a dataset a version, one pointer, and views that never move.
 
     <prefix>_v0012           the marts of version v0012, copied after its tests held, never changed afterwards
+    <prefix>_held_12         the marts of the candidate of run 12, as long as it waits for approval
     <prefix>.current_version one row: which version is current; one statement changes it
     <prefix>.<mart>          for Power BI, Looker Studio and analysts: what the current version says
 
@@ -15,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from pipeline.bigquery import BigQuery
 from pipeline.errors import ConfigurationError, PermanentError
-from pipeline.warehouse.publication import Version
+from pipeline.warehouse.publication import HELD, Version
 
 POINTER = "current_version"
 DIMENSIONS = re.compile(r"dim_.*|rejected_rows")  # of the dataset `warehouse`, what readers see as well
@@ -35,17 +36,31 @@ class BigQueryVersions:
         """The highest number of a version here; 0 where there is none."""
         return max((_number(name) for name in self._names()), default=0)
 
-    def put_in_place(self, version: Version) -> None:
-        """Copy the state's marts into the version's own dataset; nobody is shown it yet."""
+    def put_in_place(self, version: Version, *, kept_as: str = "") -> None:
+        """Copy the state's marts, or those held under a name, into the version's own dataset; nobody is shown it yet."""
         dataset = self._dataset(version.name)
-        self._google.drop_dataset(dataset)  # what a crash left: its number was never current
-        self._google.make_dataset(dataset, description=f"Version {version.name}, as of {version.as_of}. Never changed.")
-        places = readable(self._google, self._prefix)
-        self._google.copy_tables([(place, f"{dataset}.{name}") for name, place in places.items()])
-        for name in places:
-            self._refuse_other_rows(version, name)
+        self._copy(version, dataset, f"Version {version.name}, as of {version.as_of}. Never changed.", kept_as=kept_as)
         self._google.make_dataset(self._prefix, description="The current version of neopulse's figures: read here.")
         self._google.let_views_read(reader=self._prefix, dataset=dataset)
+
+    def hold(self, name: str, version: Version) -> None:
+        """Copy the state's marts into a dataset of their own: the next build changes the state."""
+        self._copy(version, self._dataset(name), f"Waits for approval, as of {version.as_of}. Never changed.", kept_as="")
+
+    def let_go(self, name: str) -> None:
+        """Remove the dataset of what was held under a name."""
+        self._google.drop_dataset(self._dataset(name))
+
+    def _copy(self, version: Version, dataset: str, description: str, *, kept_as: str) -> None:
+        self._google.drop_dataset(dataset)  # what a crash left: nobody was ever shown it
+        self._google.make_dataset(dataset, description=description)
+        if kept_as:
+            places = {name: f"{self._dataset(kept_as)}.{name}" for name in self._tables(kept_as)}
+        else:
+            places = readable(self._google, self._prefix)
+        self._google.copy_tables([(place, f"{dataset}.{name}") for name, place in places.items()])
+        for name in sorted({*places, *version.rows}):
+            self._refuse_other_rows(version, dataset, name)
 
     def make_current(self, version: Version) -> None:
         """Show a version in every view; raises ConfigurationError where it is not kept here."""
@@ -74,6 +89,8 @@ class BigQueryVersions:
         for name in newest[self._keep :]:
             if name not in kept and name != self._shown():
                 self._google.drop_dataset(self._dataset(name))
+        for dataset in self._google.datasets(f"{self._prefix}_{HELD}"):
+            self._google.drop_dataset(dataset)  # what waited is overtaken by what was published
 
     @property
     def _google(self) -> BigQuery:
@@ -92,13 +109,13 @@ class BigQueryVersions:
     def _tables(self, version: str) -> list[str]:
         return self._google.tables(self._dataset(version))
 
-    def _refuse_other_rows(self, version: Version, name: str) -> None:
-        table = self._google.table(f"{self._dataset(version.name)}.{name}")
+    def _refuse_other_rows(self, version: Version, dataset: str, name: str) -> None:
+        table = self._google.table(f"{dataset}.{name}")
         found = int(table.num_rows or 0) if table is not None else 0
         if found != version.rows.get(name):
             raise PermanentError(
                 f"The copy of {name} has {found} rows, not {version.rows.get(name)}",
-                where=f"{self._google.project}.{self._dataset(version.name)}",
+                where=f"{self._google.project}.{dataset}",
                 safe="The stable views show the version before",
                 next="neopulse run --from transform",
             )

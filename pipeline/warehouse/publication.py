@@ -27,6 +27,7 @@ from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
 
 DATABASE = "published.duckdb"  # not marts: a catalog named like a schema makes every reference ambiguous
+HELD = "held_"  # in the mirror, how the names of candidates that wait begin
 _FACTS = "version.json"
 _POINTER = "current"
 _LOCK = ".lock"
@@ -98,12 +99,16 @@ class Version(Facts):
 
 @dataclass(frozen=True)
 class Candidate:
-    """A version in the making: the folder of its files, its facts, and the lease under which its run began."""
+    """A version in the making: the folder of its files, its facts, and the lease under which its run began.
+
+    `kept_as` is the name under which the mirror kept its tables while it waited for approval; empty where it never waited.
+    """
 
     folder: Path
     facts: Facts
     lease_token: int
     started_at: datetime
+    kept_as: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,14 @@ class Mirror(Protocol):
     def newest(self) -> int:
         """The highest number of a version there; 0 where there is none."""
 
-    def put_in_place(self, version: Version) -> None:
-        """Make a version ready there; nobody is shown it yet."""
+    def put_in_place(self, version: Version, *, kept_as: str = "") -> None:
+        """Make a version ready there, of what was built last or of what is held under a name; nobody is shown it yet."""
+
+    def hold(self, name: str, version: Version) -> None:
+        """Keep what was built last under a name, until it is put in place or let go."""
+
+    def let_go(self, name: str) -> None:
+        """Remove what is held under a name."""
 
     def make_current(self, version: Version) -> None:
         """Show a version there; raises ConfigurationError where it is not kept."""
@@ -136,9 +147,10 @@ class Publications:
     """The published versions of one NEOPULSE_HOME; the last `keep` of them stay, here and in the mirror if there is one."""
 
     def __init__(self, home: Path, *, keep: int, mirror: Mirror | None = None) -> None:
+        self.home = home
         self.folder = home / "versions"
         self.keep = keep
-        self._mirror = mirror
+        self.mirror = mirror
 
     def current(self) -> Version | None:
         """The version that readers see, or None before the first publish."""
@@ -192,34 +204,34 @@ class Publications:
         test of the candidate failed or did not run, InterruptedRunError where a later lease has published since the run began.
         """
         self._refuse_untested(candidate)
-        with self._exclusively():
+        with self.exclusively():
             pointer = self._pointer()
             self._refuse_overtaken(candidate, pointer)
             self._clear_leftovers(pointer)
-            taken = max(self._newest(pointer), self._mirror.newest() if self._mirror else 0)
+            taken = max(self._newest(pointer), self.mirror.newest() if self.mirror else 0)
             version = self._put_in_place(candidate, number=taken + 1, published_at=clock.now())
-            if self._mirror:
-                self._mirror.put_in_place(version)
+            if self.mirror:
+                self.mirror.put_in_place(version, kept_as=candidate.kept_as)
             try:
                 guard()
             except InterruptedRunError:
                 _remove(version.folder)  # before the first publish nothing else would tell it from a published one
                 raise
-            if self._mirror:  # first, for it may fail: then the run fails, and the app shows what it showed
-                self._mirror.make_current(version)
+            if self.mirror:  # first, for it may fail: then the run fails, and the app shows what it showed
+                self.mirror.make_current(version)
             self._swap(_Pointer(version.name, version.number, candidate.lease_token, version.published_at.isoformat()))
             self._prune({version.name, pointer.version if pointer else version.name})
-            if self._mirror:
-                self._mirror.prune([kept.name for kept in self.versions()])
+            if self.mirror:
+                self.mirror.prune([kept.name for kept in self.versions()])
         return version
 
     def rollback(self, name: str) -> Version:
         """Make a kept version current again; raises ConfigurationError where there is none of that name."""
-        with self._exclusively():
+        with self.exclusively():
             version, pointer = self.version(name), self._pointer()
             lost = _Pointer(name, self._newest(None), 0, version.published_at.isoformat())  # removed by hand: start afresh
-            if self._mirror:
-                self._mirror.make_current(version)
+            if self.mirror:
+                self.mirror.make_current(version)
             self._swap(dataclasses.replace(pointer or lost, version=name))
         return version
 
@@ -311,7 +323,7 @@ class Publications:
             raise _damaged(folder) from error
 
     @contextmanager
-    def _exclusively(self) -> Iterator[None]:
+    def exclusively(self) -> Iterator[None]:
         """Hold the only right to change the pointer; the system takes it back when the process dies."""
         files.make_folder(self.folder)
         descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)

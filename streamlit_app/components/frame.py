@@ -103,7 +103,7 @@ def source(version: Version) -> str:
 
 def _warnings(version: Version) -> None:
     run = data.latest_run()
-    if run is not None and run.state in (RunState.FAILED, RunState.INTERRUPTED):
+    if run is not None and run.state in (RunState.FAILED, RunState.INTERRUPTED, RunState.HELD):
         states.stale(_of_a_broken_run(run, version))
     elif version.source != DEMO and last_day_known(version) - version.as_of > timedelta(days=DAYS_BEHIND):
         states.stale(t("common.stale.old", day=formats.day(version.as_of), published=formats.day(last_day_known(version))))

@@ -21,6 +21,7 @@ COLOURS: Mapping[str, Colour] = {
     "notification_pending": "orange",
     "failed": "red",
     "interrupted": "orange",
+    "held": "orange",
     "skipped": "gray",
     "not_reached": "gray",
 }
@@ -31,6 +32,7 @@ ICONS: Mapping[str, str] = {
     "notification_pending": ":material/outgoing_mail:",
     "failed": ":material/error:",
     "interrupted": ":material/stop_circle:",
+    "held": ":material/approval_delegation:",
     "skipped": ":material/skip_next:",
     "not_reached": ":material/remove:",
 }

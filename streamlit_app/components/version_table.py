@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from streamlit_app import actions, data, formats, operations
+from streamlit_app import actions, data, formats, operations_versions
 from streamlit_app.components import answers, frame, states
 from streamlit_app.data import Version
 from streamlit_app.messages import t
@@ -12,8 +12,8 @@ from streamlit_app.messages import t
 
 def show(zone: str) -> None:
     """One card a version, newest first, each with a button that makes it current."""
-    current, versions = data.current_version(), operations.versions()
-    st.caption(t("ops_runs.versions_explained"))
+    current, versions = data.current_version(), operations_versions.versions()
+    st.caption(t("ops_versions.kept_explained"))
     if current is None:
         states.empty(t("common.no_version.title"), next=t("ops_runs.no_run_next"))
     for version in versions:
@@ -28,10 +28,10 @@ def _one(version: Version, zone: str, *, is_current: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(frame.facts_line(version), width="content")
         if is_current:
-            st.badge(t("ops_runs.current"), icon=":material/visibility:", color="primary")
+            st.badge(t("ops_versions.current"), icon=":material/visibility:", color="primary")
     st.caption(
         t(
-            "ops_runs.version_facts",
+            "ops_versions.version_facts",
             published=formats.moment(version.published_at, zone),
             run=version.run_id,
             window=version.inactivity_days,
@@ -42,7 +42,7 @@ def _one(version: Version, zone: str, *, is_current: bool) -> None:
 
 def _label(version: Version, current: Version | None) -> str:
     is_newer = current is not None and version.number > current.number
-    return t("ops_runs.go_forward" if is_newer else "ops_runs.roll_back", version=version.name)
+    return t("ops_versions.go_forward" if is_newer else "ops_versions.roll_back", version=version.name)
 
 
 def _confirm(version: Version, current: Version | None) -> None:
@@ -52,17 +52,17 @@ def _confirm(version: Version, current: Version | None) -> None:
     def ask() -> None:
         st.markdown(
             t(
-                "ops_runs.roll_back_means",
+                "ops_versions.roll_back_means",
                 version=version.name,
                 day=formats.day(version.as_of),
                 current=current.name if current else formats.NOTHING,
             )
         )
         with st.container(horizontal=True, horizontal_alignment="right"):
-            if st.button(t("ops_runs.cancel"), key="roll_back_cancel"):
+            if st.button(t("ops_versions.cancel"), key="roll_back_cancel"):
                 st.rerun()
-            if st.button(t("ops_runs.roll_back_do", version=version.name), key="roll_back_do", icon=":material/check:"):
-                answers.press(lambda: actions.rollback(version.name))
+            label, act = t("ops_versions.roll_back_do", version=version.name), lambda: actions.rollback(version.name)
+            if st.button(label, key="roll_back_do", icon=":material/check:", on_click=answers.press, args=(act,)):
                 st.rerun()
 
     ask()

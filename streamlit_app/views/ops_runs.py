@@ -1,4 +1,4 @@
-"""The runs of the chain: what is going on, what went before, and the published versions."""
+"""The runs of the chain: what is going on, and what went before."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ from streamlit_app import actions, auth, operations
 from streamlit_app.auth import Role
 from streamlit_app.components import (
     answers,
-    filters,
     going_on,
+    links,
     run_form,
     run_table,
     states,
     trend,
     url,
-    version_table,
 )
 from streamlit_app.messages import t
 
-SECTIONS = ("runs", "versions")
 RUNS_A_PAGE = 10
 RUN = "run"
 
@@ -34,9 +32,8 @@ def show() -> None:
         st.caption(t("ops_runs.zone", zone=zone), width="content")
     going_on.show(zone)
     run_form.show()
-    section = filters.choice("section", SECTIONS, label=t("ops_runs.section"), name=lambda name: t(f"ops_runs.sections.{name}"))
     with states.guarded():
-        {"runs": _runs, "versions": version_table.show}[section](zone)
+        _runs(zone)
 
 
 def _runs(zone: str) -> None:
@@ -69,6 +66,8 @@ def _one_run(run: Run, zone: str) -> None:
         run_table.error(run.error)
     if run.is_resumable:
         _retry(run)
+    if run.state is RunState.HELD:
+        links.to("ops_versions", t("ops_runs.decide"))
     run_table.steps(run)
     for step in run.steps:
         if step.detail:

@@ -88,7 +88,7 @@ def test_a_rollback_asks_first_and_then_every_reader_sees_the_older_version(runs
         wait_for_version(runs_page, 2)
         expect(run_now(runs_page)).to_be_enabled(timeout=RUN_SECONDS * 1000)
     before = shown_version(runs_page)
-    runs_page.get_by_text("Published versions").click()
+    runs_page.get_by_role("link", name="Versions").click()
     runs_page.get_by_role("button", name=f"Roll back to v{before - 1:04d}").click()
 
     question = runs_page.get_by_role("dialog")

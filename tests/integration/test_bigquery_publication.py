@@ -25,7 +25,7 @@ from stand_ins.bigquery.server import StandIn, running  # noqa: E402
 from pipeline.bigquery import connect  # noqa: E402
 from pipeline.clock import FixedClock  # noqa: E402
 from pipeline.context import StepContext, StepResult  # noqa: E402
-from pipeline.errors import ConfigurationError, DataError, NeopulseError, TransientError  # noqa: E402
+from pipeline.errors import ConfigurationError, DataError, HeldError, NeopulseError, TransientError  # noqa: E402
 from pipeline.extract.facts import land_facts  # noqa: E402
 from pipeline.runs.records import StepState  # noqa: E402
 from pipeline.runs.store import RunStore  # noqa: E402
@@ -33,7 +33,8 @@ from pipeline.settings import Settings  # noqa: E402
 from pipeline.sources.bigquery import look  # noqa: E402
 from pipeline.transform import DBT_PROJECT, transform  # noqa: E402
 from pipeline.warehouse import choice  # noqa: E402
-from pipeline.warehouse.publication import Publications  # noqa: E402
+from pipeline.warehouse.held import Held, HeldCandidates  # noqa: E402
+from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary, Version  # noqa: E402
 
 NOW = datetime(2019, 5, 16, 12, tzinfo=UTC)
 FILES = {
@@ -187,6 +188,116 @@ def test_a_candidate_whose_test_fails_is_shown_nowhere(house: House) -> None:
     current = house.publications.current()
     assert current is not None
     assert current.name == "v0001"
+
+
+class State:
+    """What a build leaves in the state of BigQuery, without a build; candidates of it, held and published."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.clock = FixedClock(NOW)
+        for dataset in ("neopulse_marts", "neopulse_warehouse"):
+            house.client.create_dataset(dataset)
+
+    def candidate(self, run_id: int, *plans: str) -> Candidate:
+        """The state as a run left it, and the app's copy of it."""
+        each = " union all ".join(f"select '{plan}' as plan, 1 as customers" for plan in plans)
+        bigquery_bank.rows(self.house.client, f"create or replace table neopulse_marts.mart_plans as {each}")
+        folder = self.house.home / "candidates" / str(run_id) / "version"
+        folder.mkdir(parents=True)
+        (folder / "published.duckdb").write_text(f"data of run {run_id}")
+        facts = Facts(
+            run_id=run_id,
+            as_of=date(2019, 5, 15),
+            source="BigQuery",
+            inactivity_days=90,
+            activity_rule="COMPLETED",
+            bank_timezone="Europe/Paris",
+            tests=TestSummary(passed=1, failed=0, warned=0, total=1),
+            rows={"mart_plans": len(plans)},
+        )
+        self.clock.sleep(60)
+        return Candidate(folder, facts, lease_token=run_id, started_at=self.clock.now())
+
+    def publish(self, candidate: Candidate) -> Version:
+        return self.house.publications.publish(candidate, clock=self.clock, guard=lambda: None)
+
+    def hold(self, candidate: Candidate) -> Held:
+        return HeldCandidates(self.house.publications).hold(candidate, [], clock=self.clock, guard=lambda: None)
+
+    def approve(self, held: Held, run_id: int) -> Version:
+        self.clock.sleep(60)
+        return HeldCandidates(self.house.publications).publish(
+            held,
+            self.house.home / "candidates" / str(run_id),
+            lease_token=run_id,
+            started_at=self.clock.now(),
+            clock=self.clock,
+            guard=lambda: None,
+        )
+
+    def held_datasets(self) -> set[str]:
+        names = {dataset.dataset_id for dataset in self.house.client.list_datasets()}
+        return {name for name in names if "_held_" in name}
+
+
+def test_a_held_candidate_is_published_as_it_was_held_whatever_was_built_since(house: House) -> None:
+    state = State(house)
+    state.publish(state.candidate(1, "STANDARD"))
+    held = state.hold(state.candidate(2, "METAL", "ULTRA"))
+    assert (state.held_datasets(), house.datasets()) == ({"neopulse_held_2"}, {"neopulse_v0001"})
+    assert house.shown() == {"STANDARD"}
+    state.candidate(3, "BROKEN")  # the next run builds in the state, and fails
+    assert state.approve(held, 4).name == "v0002"
+    assert house.shown() == {"METAL", "ULTRA"}
+    assert house.shown("current_version", "version") == {"v0002"}
+    assert (state.held_datasets(), house.datasets()) == (set(), {"neopulse_v0001", "neopulse_v0002"})
+
+
+def test_a_rejected_candidate_leaves_no_dataset_and_neither_does_one_that_is_overtaken(house: House) -> None:
+    state = State(house)
+    state.publish(state.candidate(1, "STANDARD"))
+    state.hold(state.candidate(2, "METAL"))
+    HeldCandidates(house.publications).reject(2)
+    assert (state.held_datasets(), HeldCandidates(house.publications).waiting()) == (set(), [])
+    state.hold(state.candidate(3, "METAL"))
+    shutil.rmtree(house.home / "held")  # a crash came before the folder was in place
+    state.publish(state.candidate(4, "PREMIUM"))
+    assert state.held_datasets() == set()
+    assert house.shown() == {"PREMIUM"}
+
+
+def test_an_approval_that_bigquery_refuses_leaves_the_candidate_waiting(house: House) -> None:
+    state = State(house)
+    state.publish(state.candidate(1, "STANDARD"))
+    held = state.hold(state.candidate(2, "METAL"))
+    house.stand_in.faults.add(Fault(status=403, times=1, matches=pointer_moves))
+    with pytest.raises(ConfigurationError, match="told to fail here"):
+        state.approve(held, 3)
+    assert house.shown() == {"STANDARD"}
+    assert [waiting.run_id for waiting in HeldCandidates(house.publications).waiting()] == [2]
+    assert state.approve(held, 4).name == "v0003"
+    assert house.shown() == {"METAL"}
+
+
+@pytest.mark.proof
+def test_a_build_whose_columns_changed_waits_and_its_approval_survives_a_later_build_that_failed(house: House) -> None:
+    house.run("STANDARD")
+    (house.project / "models/marts/mart_customers.sql").write_text(
+        "select user_id, plan, 1 as number_of_accounts, 'x' as tier from {{ ref('fct_users') }}"
+    )
+    with pytest.raises(HeldError, match=r"the column mart_customers.tier \(VARCHAR\) is new since v0001"):
+        house.run("METAL")
+    (house.project / "models/warehouse/fct_users.sql").write_text("select 'one' as user_id, 'ULTRA' as plan from unnest([1, 2])")
+    with pytest.raises(DataError, match="more than once: 1"):
+        house.run()
+    assert house.shown() == {"STANDARD"}
+    [held] = HeldCandidates(house.publications).waiting()
+    HeldCandidates(house.publications).publish(
+        held, house.home / "candidates" / "4", lease_token=4, started_at=NOW, clock=FixedClock(NOW), guard=lambda: None
+    )
+    assert house.shown() == house.shown("mart_customers") == {"METAL"}
+    assert house.shown("mart_customers", "tier") == {"x"}
 
 
 def test_all_views_move_by_the_one_statement_that_moves_the_pointer(house: House) -> None:

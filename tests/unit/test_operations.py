@@ -37,7 +37,6 @@ def test_every_read_is_refused_to_whoever_is_no_admin(run: Run, monkeypatch: pyt
     monkeypatch.setattr(auth, "current_user", lambda: User("maria", Role.MANAGER))
     reads: list[Callable[[], object]] = [
         operations.now,
-        operations.versions,
         operations.undelivered,
         lambda: operations.runs(10),
         lambda: operations.run(run.id),

@@ -212,6 +212,7 @@ def test_a_worker_that_ran_through_slots_skips_them_when_it_looks_again(store: R
     ("state", "cancel", "outcome"),
     [
         (RunState.FAILED, False, SlotOutcome.SKIPPED),
+        (RunState.HELD, False, SlotOutcome.SKIPPED),
         (RunState.INTERRUPTED, True, SlotOutcome.SKIPPED),
         (RunState.INTERRUPTED, False, SlotOutcome.ASKED),
     ],

@@ -20,7 +20,7 @@ import pytest
 from pipeline import files, metrics
 from pipeline.clock import FixedClock
 from pipeline.context import StepContext, StepResult
-from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
+from pipeline.errors import ConfigurationError, DataError, HeldError, InterruptedRunError, PermanentError
 from pipeline.extract.exchange_rates import COLUMNS as RATES
 from pipeline.runs.records import StepState
 from pipeline.runs.store import RunStore
@@ -29,6 +29,7 @@ from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
 from pipeline.transform import DBT_PROJECT, transform
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
+from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Publications, UntestedError
 
 NOW = datetime(2019, 5, 16, 22, 30, tzinfo=UTC)  # 17 May in Paris
@@ -207,9 +208,13 @@ def _tells_about_tests_models_and_metrics(folder: Path) -> None:
 def test_a_bank_that_lost_much_of_what_was_published_waits_for_a_person(house: House) -> None:
     house.transform()
     house.land(("user_1", "STANDARD"), ("user_2", "METAL"))
-    with pytest.raises(DataError) as refusal:
+    with pytest.raises(HeldError) as held:
         house.transform(full_refresh=True)
-    assert refusal.value.what == "33% of the transactions that v0001 counted are gone, more than the 10% allowed"
+    assert held.value.what == (
+        "The candidate of run 2 waits for approval: 33% of the transactions that v0001 counted are gone, "
+        "more than the 10% allowed"
+    )
+    assert [waiting.facts.transactions for waiting in HeldCandidates(house.publications).waiting()] == [200]
     current = house.publications.current()
     assert current is not None
     assert current.transactions == 300

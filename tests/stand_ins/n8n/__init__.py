@@ -154,7 +154,7 @@ def _is_event(body: dict[str, Any]) -> bool:
     return (
         body.get("schema") == "neopulse.run-ended/1"
         and bool(body.get("key"))
-        and body.get("status") in ("success", "failure")
+        and body.get("status") in ("success", "failure", "notice")
         and bool(body.get("recipients"))
         and isinstance(body.get("mail", {}).get("subject"), str)
     )

@@ -1,0 +1,91 @@
+"""What a notice says, in the words of one language: a held candidate, an incident, a rule on a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol
+
+from babel.dates import format_datetime
+
+from pipeline.notify.event import Notice
+from pipeline.notify.notice_texts import NOTICE_TEXTS
+
+SHARES = ("share", "allowed")
+LINES = ("body", "next")
+
+
+class Wording(Protocol):
+    """Figures, days and the language; the mail's words."""
+
+    language: str
+
+    def number(self, value: int | None) -> str:
+        """A count."""
+
+    def day(self, day: date | None) -> str:
+        """A day."""
+
+    def value(self, value: float, unit: str) -> str:
+        """A figure in its unit."""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The sentences of a notice: first what was found, one a line, then what it means and what to do."""
+
+    reasons: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+def title(notice: Notice, words: Wording) -> str:
+    """What happened, in one line."""
+    return _text(f"{notice.kind}.title", notice.values, words)
+
+
+def lines(notice: Notice, words: Wording) -> Lines:
+    """What is found, what it means, and what to do."""
+    texts = NOTICE_TEXTS[words.language]
+    reasons = tuple(_text(f"reason.{reason['rule']}", reason, words) for reason in notice.reasons)
+    known = (f"{notice.kind}.{part}" for part in LINES)
+    return Lines(reasons, tuple(_text(key, notice.values, words) for key in known if key in texts))
+
+
+def _text(key: str, values: Mapping[str, Any], words: Wording) -> str:
+    shown = {name: _shown(name, value, values, words) for name, value in values.items()}
+    if "comparison" in values:
+        shown["condition"] = _condition(values, words)
+    return NOTICE_TEXTS[words.language][key].format(**shown)
+
+
+def _condition(values: Mapping[str, Any], words: Wording) -> str:
+    """What a rule says; the threshold of a change is a share."""
+    comparison, threshold = values["comparison"], values["threshold"]
+    unit = "share" if comparison.startswith("change") else str(values["unit"])
+    return NOTICE_TEXTS[words.language][f"condition.{comparison}"].format(threshold=words.value(threshold, unit))
+
+
+def _shown(name: str, value: Any, values: Mapping[str, Any], words: Wording) -> str:
+    """A plain value as a reader of that language writes it; a label is a text by language."""
+    if isinstance(value, Mapping):
+        return str(value[words.language])
+    if name in SHARES:
+        return words.value(value, "share")
+    if isinstance(value, float):
+        return words.value(value, str(values.get("unit", "")))
+    if isinstance(value, int):
+        return words.number(value) if name != "run" else str(value)
+    return _moment(str(value), words) if name in ("found", "before", "point", "since", "at") and value else str(value or "")
+
+
+def _moment(text: str, words: Wording) -> str:
+    """A day or a moment out of its ISO text; any other text as it is."""
+    try:
+        return words.day(date.fromisoformat(text)) if len(text) == len("2026-01-31") else _in_full(text, words.language)
+    except ValueError:
+        return text
+
+
+def _in_full(text: str, language: str) -> str:
+    return str(format_datetime(datetime.fromisoformat(text), "d MMMM y HH:mm", locale=language))

@@ -1,0 +1,125 @@
+"""Telling people: who carries messages by the settings, what is delivered or left for the worker, what is looked at.
+
+What a carrier needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from pipeline.clock import Clock
+    from pipeline.notify.delivery import Carrier, Delivered
+    from pipeline.notify.event import Event, Notice
+    from pipeline.notify.letter import Letter
+    from pipeline.runs.holders import Holders
+    from pipeline.runs.store import RunStore
+    from pipeline.settings import Settings
+    from pipeline.warehouse.publication import Version
+
+
+def deliver(
+    event: Event, settings: Settings, store: RunStore, clock: Clock, *, guard: Callable[[], None] = lambda: None
+) -> Delivered:
+    """Tell the recipients of the settings something, once; `guard` is asked before anything is noted down."""
+    from pipeline.notify.delivery import deliver as deliver_letter
+
+    carrier = _carrier(settings, clock, look=guard)
+    return deliver_letter(_letter(event, settings), carrier=carrier, store=store, holders=_holders(settings), guard=guard)
+
+
+def leave(event: Event, settings: Settings, store: RunStore) -> str:
+    """Note down a message that the worker is to deliver; returns the key of the delivery."""
+    service = carrier_name(settings)
+    letter = _letter(event, settings)
+    letter.message()  # an address that cannot be used is found out before anything is noted down
+    key = f"{service}-{event.key}"
+    store.reserve(key, service, letter.to_json())
+    return key
+
+
+def _letter(event: Event, settings: Settings) -> Letter:
+    from pipeline.notify.letter import Letter
+
+    return Letter(event, settings.mail_from, settings.mail_to, settings.language)
+
+
+def notice_of(notice: Notice, at: datetime, settings: Settings, version: Version | None, *, run_id: int = 0) -> Event:
+    """A notice as a message, with what readers see beside it."""
+    from pipeline.notify.event import noticed
+
+    return noticed(notice, at=at, source=settings.source_name, version=version, run_id=run_id, links=links(settings))
+
+
+def look_at_rules(
+    version: Version, settings: Settings, store: RunStore, clock: Clock, *, guard: Callable[[], None] = lambda: None
+) -> None:
+    """Look at the rules on figures for a publication, once, and tell what fired or is right again."""
+    from pipeline import alerts
+    from pipeline.marts import reader
+
+    def tell(notice: Notice, at: datetime) -> None:
+        deliver(notice_of(notice, at, settings, version), settings, store, clock, guard=guard)
+
+    if store.alert_rules() or store.unsent_alerts():
+        alerts.evaluate(store, reader(version), tell)
+
+
+def look_at_freshness(version: Version | None, settings: Settings, store: RunStore, clock: Clock) -> None:
+    """Find out whether a run succeeded by the agreed hour, and tell once that none did or that one has again."""
+    from pipeline import incidents
+
+    def tell(notice: Notice, at: datetime) -> None:
+        deliver(notice_of(notice, at, settings, version), settings, store, clock)
+
+    incidents.watch_freshness(settings, store, clock, tell)
+
+
+def _carrier(settings: Settings, clock: Clock, *, look: Callable[[], None], in_one_try: bool = False) -> Carrier:
+    """Who brings the messages, by the settings; `look` is asked before every attempt."""
+    if settings.n8n_url:
+        from pipeline.notify.n8n import ONE_TRY, PATIENCE, N8n
+
+        patience = ONE_TRY if in_one_try else PATIENCE
+        return N8n(settings.n8n_url, settings.n8n_secret, clock=clock, patience=patience, look=look)
+    if settings.mail_server is not None:
+        from pipeline.notify.smtp import Smtp
+
+        return Smtp(settings.mail_server)
+    from pipeline.notify.outbox import Outbox
+
+    return Outbox(settings.home / "outbox")
+
+
+def carrier_name(settings: Settings) -> str:
+    """What brings the messages: n8n, SMTP or the outbox."""
+    from pipeline.clock import SystemClock
+
+    return _carrier(settings, SystemClock(), look=lambda: None).service
+
+
+def check_carrier(settings: Settings, clock: Clock) -> str:
+    """Ask whoever brings the messages, harmlessly, whether it would; raises what is wrong."""
+    return _carrier(settings, clock, look=lambda: None, in_one_try=True).check()
+
+
+def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -> None:
+    """Try once to deliver a message that waits; raises what hinders it."""
+    from pipeline.notify.delivery import deliver_waiting
+
+    carrier = _carrier(settings, clock, look=lambda: None, in_one_try=True)
+    deliver_waiting(key, carrier=carrier, store=store, holders=_holders(settings))
+
+
+def _holders(settings: Settings) -> Holders:
+    from pipeline.runs.holders import Holders
+
+    return Holders(settings.home / "holders")
+
+
+def links(settings: Settings) -> dict[str, str]:
+    """Where a message leads to."""
+    return {"app": f"http://localhost:{settings.port}"}

@@ -1,0 +1,30 @@
+"""The versions: what readers see, the way back, two side by side, and the candidate that waits for an admin."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from streamlit_app import auth, operations, operations_versions
+from streamlit_app.auth import Role
+from streamlit_app.components import answers, comparison, filters, held_candidate, states, version_table
+from streamlit_app.messages import t
+
+SECTIONS = ("kept", "compare", "decisions")
+
+
+def show() -> None:
+    """The page."""
+    auth.require(Role.ADMIN)
+    zone = operations.viewer_zone()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.header(t("ops_versions.title"), width="content")
+        st.caption(t("ops_runs.zone", zone=zone), width="content")
+    answers.tell()
+    with states.guarded():
+        waiting = operations_versions.held()
+        if waiting is not None:
+            held_candidate.show(waiting, zone)
+    label = t("ops_versions.section")
+    section = filters.choice("section", SECTIONS, label=label, name=lambda name: t(f"ops_versions.sections.{name}"))
+    with states.guarded():
+        {"kept": version_table.show, "compare": comparison.show, "decisions": held_candidate.decisions}[section](zone)

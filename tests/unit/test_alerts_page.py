@@ -1,0 +1,238 @@
+"""The page Alerts: rules are written, switched, tried and deleted by admins, and every act is audited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from hand_made import House
+from streamlit.testing.v1 import AppTest
+
+from pipeline import alerts
+from pipeline.alerts import Reading
+from pipeline.errors import ConfigurationError
+from pipeline.metrics import Metric
+from pipeline.runs.alerts import AlertRule
+from streamlit_app import actions_alerts, auth, data, operations_alerts
+from streamlit_app.auth import Role, RoleError, User
+from streamlit_app.components import alert_rules
+from streamlit_app.messages import text
+
+SECONDS = 60
+CHURN = {"en": "Monthly churn rate", "fr": "Taux d'attrition mensuel"}
+ACTIVE = {"en": "Active customers", "fr": "Clients actifs"}
+REGISTRY = {
+    "monthly_churn_rate": Metric("monthly_churn_rate", CHURN, CHURN, "share", "m", "c"),
+    "active_customers": Metric("active_customers", ACTIVE, ACTIVE, "customers", "m", "c"),
+}
+RULE = AlertRule("Churn is high", "monthly_churn_rate", "above", 0.045, dimension="country", value="FR", cooldown_hours=24)
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """A published version that the app reads, whose figures are given; a worker is alive."""
+    house = House.at(tmp_path)
+    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
+    data.in_force.cache_clear()
+    monkeypatch.setattr(data, "run_store", lambda: house.store)
+    monkeypatch.setattr(data, "registry", lambda: REGISTRY)
+    monkeypatch.setattr(data, "dimension_values", lambda _dimension: ["FR", "GB"])
+    monkeypatch.setattr(auth, "current_user", lambda: User("ada", Role.ADMIN))
+    monkeypatch.setattr(alerts, "read", read)
+    monkeypatch.setattr(operations_alerts, "reader", lambda version: version)
+    monkeypatch.setattr(actions_alerts, "reader", lambda version: version)
+    house.transform(10)
+    house.clock.sleep((datetime.now(UTC) - house.clock.now()).total_seconds())
+    house.store.beat("worker-1", started_at=house.clock.now(), doing="waiting")
+    return house
+
+
+def read(rule: AlertRule, _reader: object) -> Reading:
+    if rule.value == "XX":
+        raise ConfigurationError("XX is not a value of country")
+    metric = REGISTRY[rule.metric]
+    figure, before = (0.05, 0.04) if metric.unit == "share" else (80.0, 100.0)
+    return Reading(date(2026, 2, 1), figure, before, dict(metric.label), metric.unit)
+
+
+def draw(name: str) -> None:
+    import importlib
+
+    importlib.import_module(f"streamlit_app.views.{name}").show()
+
+
+def opened(**parameters: str) -> AppTest:
+    page = AppTest.from_function(draw, args=("ops_alerts",), default_timeout=SECONDS)
+    page.query_params.update(parameters)
+    return page.run()
+
+
+def words(page: AppTest) -> str:
+    kinds = ("header", "subheader", "caption", "markdown", "warning", "info", "error", "toast")
+    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+
+
+def failed(page: AppTest) -> list[str]:
+    return [error.value for error in page.error] + [error.message for error in page.exception]
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    return page.button(key=key).click().run()
+
+
+def test_a_rule_is_written_in_percent_and_kept_as_a_fraction_and_audited(house: House) -> None:
+    page = press(opened(), "add_rule")
+    page.text_input(key="rule_name_0").set_value("Churn is high").run()
+    page.selectbox(key="rule_metric__0").set_value("monthly_churn_rate").run()
+    page.selectbox(key="rule_dimension__0").set_value("country").run()
+    page.selectbox(key="rule_value_country_0").set_value("FR").run()
+    page.selectbox(key="rule_comparison__0").set_value("above").run()
+    page.number_input(key="rule_threshold_True_0").set_value(4.5).run()
+    page = press(page, "rule_save")
+    assert failed(page) == []
+    [rule] = house.store.alert_rules()
+    assert replace(rule, id=0) == replace(RULE, grain="month")
+    [row] = house.store.audit_rows()
+    assert (row.who, row.action, row.what, row.before) == ("ada", "add_alert_rule", "alert rule 1", None)
+    assert row.after["threshold"] == 0.045
+    assert "rule_save" not in {button.key for button in page.button}
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_rule_says_what_it_watches_and_what_it_reads_now(house: House, language: str) -> None:
+    house.store.save_alert_rule(RULE)
+    page = opened(lang=language)
+    assert failed(page) == []
+    shown = words(page).replace("\u202f", " ").replace("\xa0", " ")
+    sentence, now = {
+        "en": (
+            "**Monthly churn rate** (Country: France) above **4.5%**; silent for 24 hours after a mail.",
+            "Newest final point 1 Feb 2026: 5.0%; the period before: 4.0% (+25.0%)",
+        ),
+        "fr": (
+            "**Taux d'attrition mensuel** (Pays: France) supérieur à **4,5 %** ; silence de 24 heures après un message.",
+            "Dernier point définitif 1 févr. 2026 : 5,0 % ; période précédente : 4,0 % (+25,0 %)",
+        ),
+    }[language]
+    assert sentence in shown
+    assert now in shown
+    assert text("ops_alerts.fires", language) in shown
+
+
+def test_a_change_and_a_switch_are_audited_with_what_was_there_before(house: House) -> None:
+    rule_id = house.store.save_alert_rule(RULE)
+    page = press(opened(), f"edit_{rule_id}")
+    page.number_input(key=f"rule_threshold_True_{rule_id}").set_value(6.0).run()
+    page = press(page, "rule_save")
+    press(page, f"switch_{rule_id}")
+    switched, changed = house.store.audit_rows(2)
+    assert (changed.before["threshold"], changed.after["threshold"]) == (0.045, 0.06)
+    assert (switched.before["enabled"], switched.after["enabled"]) == (True, False)
+    assert house.store.alert_rules()[0].value == "FR"
+    assert text("ops_alerts.off", "en") in words(opened())
+
+
+def test_a_rule_is_deleted_after_a_question(house: House) -> None:
+    rule_id = house.store.save_alert_rule(RULE)
+    page = press(opened(), f"delete_{rule_id}")
+    assert len(house.store.alert_rules()) == 1
+    press(page, "delete_do")
+    assert house.store.alert_rules() == []
+    [row] = house.store.audit_rows()
+    assert (row.action, row.before["name"]) == ("delete_alert_rule", "Churn is high")
+
+
+def test_a_test_is_left_for_the_worker_and_says_that_it_is_one(house: House) -> None:
+    rule_id = house.store.save_alert_rule(RULE)
+    page = press(opened(), f"test_{rule_id}")
+    assert failed(page) == []
+    [waiting] = house.store.waiting()
+    assert waiting.key.startswith(f"outbox-alert-test-{rule_id}-")
+    notice = waiting.payload["event"]["notice"]
+    assert (notice["kind"], notice["values"]["name"], notice["values"]["figure"]) == ("test", "Churn is high", 0.05)
+    [row] = house.store.audit_rows()
+    assert (row.action, row.after) == ("test_alert_rule", {"delivery": waiting.key})
+    assert house.store.alert_history() == []
+
+
+def test_without_a_worker_the_test_is_off_and_says_why(house: House) -> None:
+    rule_id = house.store.save_alert_rule(RULE)
+    house.clock.sleep(-600)
+    house.store.beat("worker-1", started_at=house.clock.now(), doing="waiting")
+    page = opened()
+    assert page.button(key=f"test_{rule_id}").disabled
+    assert text("ops_runs.answers.no_worker", "en") in words(page)
+    assert actions_alerts.test(rule_id).answer == "no_worker"
+    assert house.store.waiting() == []
+
+
+def test_a_rule_without_a_name_or_about_nobody_is_not_saved(house: House) -> None:
+    assert actions_alerts.save(replace(RULE, name="  ")).answer == "rule_nameless"
+    for wrong in (replace(RULE, value="XX"), replace(RULE, metric="survival"), replace(RULE, dimension="shoe_size")):
+        with pytest.raises(ConfigurationError):
+            actions_alerts.save(wrong)
+    assert house.store.alert_rules() == []
+    assert house.store.audit_rows() == []
+
+
+def test_a_rule_that_cannot_be_read_any_more_says_so_and_the_others_stand(house: House) -> None:
+    house.store.save_alert_rule(replace(RULE, value="XX"))
+    house.store.save_alert_rule(replace(RULE, name="Still there"))
+    page = opened()
+    assert failed(page) == []
+    shown = words(page)
+    assert "XX is not a value of country" in shown
+    assert "**Still there**" in shown
+
+
+def test_the_history_says_when_what_and_whether_a_mail_went_out(house: House) -> None:
+    rule = replace(RULE, id=house.store.save_alert_rule(RULE))
+    told = {"state": "fired", "version": "v0001", "point": date(2026, 2, 1), "figure": 0.05, "before": 0.04}
+    row = {**told, "rule": {**rule.content, "unit": "share"}}
+    house.store.note_look(rule, house.clock.now(), firing=True, row=row)
+    page = opened(section="history")
+    assert failed(page) == []
+    table = page.table[0].value.to_csv()
+    for cell in ("Churn is high", "fired", "1 Feb 2026", "5.0%", "4.0%", "v0001", "about to be sent"):
+        assert cell in table, cell
+
+
+def test_incidents_say_since_when_until_when_and_what_was_mailed(house: House) -> None:
+    incident = house.store.open_incident("freshness", "runs", {"at": "", "since": "", "zone": ""})
+    house.store.mailed(incident.id, "opened")
+    page = opened(section="incidents")
+    assert failed(page) == []
+    table = page.table[0].value.to_csv()
+    for cell in ("No run had succeeded by the agreed hour", "still open", "its beginning"):
+        assert cell in table, cell
+    assert text("ops_alerts.fresh_by_nothing", "en") in words(page)
+
+
+@pytest.mark.parametrize("role", [Role.MANAGER, Role.VIEWER])
+def test_every_read_and_act_is_refused_to_whoever_is_no_admin(house: House, monkeypatch: pytest.MonkeyPatch, role: Role) -> None:
+    rule_id = house.store.save_alert_rule(RULE)
+    monkeypatch.setattr(auth, "current_user", lambda: User("maria", role))
+    calls: list[Callable[[], object]] = [
+        operations_alerts.rules,
+        operations_alerts.history,
+        operations_alerts.incidents,
+        operations_alerts.fresh_by,
+        actions_alerts.why_no_test,
+        lambda: actions_alerts.save(RULE),
+        lambda: actions_alerts.switch(rule_id, enabled=False),
+        lambda: actions_alerts.delete(rule_id),
+        lambda: actions_alerts.test(rule_id),
+    ]
+    for call in calls:
+        with pytest.raises(RoleError):
+            call()
+    assert len(house.store.alert_rules()) == 1
+    assert house.store.audit_rows() == []
+
+
+def test_a_threshold_of_customers_is_a_number_and_not_a_percentage() -> None:
+    assert alert_rules.figure(1200.0, "customers") == "1,200"
+    assert alert_rules.figure(0.045, "share") == "4.5%"

@@ -1,0 +1,240 @@
+"""The page Versions: what is kept, two side by side, the way back, and the candidate that waits for an admin."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hand_made import House
+from streamlit.testing.v1 import AppTest
+
+from pipeline.errors import HeldError
+from pipeline.marts import Headline
+from pipeline.metrics import Metric
+from pipeline.runs.records import RequestState
+from pipeline.warehouse.publication import Version
+from streamlit_app import actions_versions, auth, data, operations_versions
+from streamlit_app.auth import Role, RoleError, User
+from streamlit_app.messages import text
+
+SECONDS = 60
+CUSTOMERS = "marts.mart_customers"
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    """Two versions and a candidate that waits, in a home that the app reads; a worker is alive."""
+    house = House.at(tmp_path)
+    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
+    data.in_force.cache_clear()
+    monkeypatch.setattr(data, "run_store", lambda: house.store)
+    monkeypatch.setattr(auth, "current_user", lambda: User("ada", Role.ADMIN))
+    house.transform(1000)
+    house.clock.sleep(60)
+    house.transform(1100)
+    house.clock.sleep(60)
+    with pytest.raises(HeldError):
+        house.transform(400, tables={CUSTOMERS: "select range as user_id, 7 as country, 'x' as tier from range(400)"})
+    house.store.release(house.store.lease())  # type: ignore[arg-type]
+    house.clock.sleep((datetime.now(UTC) - house.clock.now()).total_seconds())
+    house.store.beat("worker-1", started_at=house.clock.now(), doing="waiting")
+    return house
+
+
+def draw(name: str) -> None:
+    import importlib
+
+    importlib.import_module(f"streamlit_app.views.{name}").show()
+
+
+def opened(**parameters: str) -> AppTest:
+    page = AppTest.from_function(draw, args=("ops_versions",), default_timeout=SECONDS)
+    page.query_params.update(parameters)
+    return page.run()
+
+
+def words(page: AppTest) -> str:
+    kinds = ("header", "subheader", "caption", "markdown", "warning", "info", "error", "table", "toast")
+    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
+
+
+def failed(page: AppTest) -> list[str]:
+    return [error.value for error in page.error] + [error.message for error in page.exception]
+
+
+def press(page: AppTest, key: str) -> AppTest:
+    return page.button(key=key).click().run()
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_candidate_that_waits_is_shown_with_every_reason_and_what_readers_see(house: House, language: str) -> None:
+    page = opened(lang=language)
+    assert failed(page) == []
+    shown = words(page).replace("\u202f", " ").replace("\xa0", " ")
+    assert text("ops_versions.waits", language, run=3) in shown
+    reasons = {
+        "en": [
+            "mart_customers has 400 rows, 61.9% fewer than the usual 1,050 (median of 2 publications).",
+            "The column mart_customers.country is INTEGER; it was VARCHAR in v0002.",
+            "The column mart_customers.tier (VARCHAR) is new since v0002.",
+        ],
+        "fr": ["mart_customers a 400 lignes, 61,9 % de moins que les 1 050 habituelles (médiane de 2 publications)."],
+    }
+    for reason in reasons[language]:
+        assert reason in shown
+    assert house.names() == ["v0002", "v0001"]
+
+
+def test_an_approval_asks_for_its_reason_and_leaves_one_request_and_one_audit_row(house: House) -> None:
+    page = press(opened(), "approve")
+    page.text_area(key="note").set_value("the branch in Lille closed")
+    page = press(page, "decide_do")
+    assert failed(page) == []
+    [request] = house.store.requests()
+    assert (request.state, request.trigger, request.parameters["approves"]) == (RequestState.WAITING, "approval", 3)
+    [row] = house.store.audit_rows()
+    assert (row.who, row.action, row.what) == ("ada", "approve", "candidate of run 3")
+    assert row.after == {"state": "approved", "note": "the branch in Lille closed"}
+    assert row.before["readers_see"] == "v0002"
+    decision = house.store.decision(3)
+    assert decision is not None
+    assert (decision.state, decision.decided_by) == ("approved", "ada")
+    assert text("ops_runs.answers.approved", "en", run=3, request=request.id) in words(page)
+
+
+def test_fifty_approvals_at_once_are_one_request_and_one_audit_row(house: House) -> None:
+    outcomes = []
+    gate = threading.Barrier(10)
+
+    def approve() -> None:
+        gate.wait()
+        outcomes.extend(actions_versions.approve(3, "") for _ in range(5))
+
+    threads = [threading.Thread(target=approve) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [outcome.accepted for outcome in outcomes].count(True) == 1
+    assert len(house.store.requests()) == 1
+    assert len(house.store.audit_rows()) == 1
+
+
+def test_a_rejection_deletes_the_candidate_and_says_what_readers_keep(house: House) -> None:
+    page = press(opened(), "reject")
+    assert text("ops_versions.reject_means", "en", run=3, current="v0002") in words(page)
+    page = press(page, "decide_do")
+    assert house.held.waiting() == []
+    assert text("ops_versions.waits", "en", run=3) not in words(page)
+    [row] = house.store.audit_rows()
+    assert (row.action, row.after["state"]) == ("reject", "rejected")
+    late = actions_versions.approve(3, "")
+    assert (late.accepted, late.answer) == (False, "not_waiting")
+    assert house.store.requests() == []
+
+
+def test_without_a_worker_the_button_is_off_and_says_why_and_a_rejection_needs_none(house: House) -> None:
+    house.clock.sleep(-600)
+    house.store.beat("worker-1", started_at=house.clock.now(), doing="waiting")
+    page = opened()
+    assert page.button(key="approve").disabled
+    assert not page.button(key="reject").disabled
+    assert text("ops_runs.answers.no_worker", "en") in words(page)
+    assert actions_versions.approve(3, "").answer == "no_worker"
+
+
+def test_the_kept_versions_tell_tests_rows_last_day_and_run_and_lead_back(house: House) -> None:
+    page = opened()
+    shown = words(page)
+    for fact in ("**v0002**", "**v0001**", "data to 28 Feb 2026", "60 of 62 tests", "by run 2", "1,100 rows"):
+        assert fact in shown, fact
+    page = press(press(page, "show_v0001"), "roll_back_do")
+    assert failed(page) == []
+    current = house.publications.current()
+    assert current is not None
+    assert current.name == "v0001"
+
+
+def figures(version: Version) -> tuple[Headline, ...]:
+    label = {"en": "Active customers", "fr": "Clients actifs"}
+    metric = Metric("active_customers", label, label, "customers", "m", "c")
+    value = float(version.rows["mart_customers"])
+    day = date(2026, 2, 28)
+    return (Headline(metric, "day", day, value, None, None, None, None, day, provisional=False),)
+
+
+class Figures:
+    def __init__(self, version: Version) -> None:
+        self._version = version
+
+    def headline(self) -> tuple[Headline, ...]:
+        return figures(self._version)
+
+
+@pytest.mark.usefixtures("house")
+def test_two_versions_side_by_side_show_figures_rows_tests_and_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(operations_versions, "reader", Figures)
+    page = opened(section="compare")
+    assert failed(page) == []
+    assert (page.selectbox(key="before").value, page.selectbox(key="after").value) == ("v0002", "run 3")
+    tables = [table.value.to_csv() for table in page.table]
+    assert 'Active customers,"1,100",400,−700' in tables[0]
+    assert 'mart_customers,"1,100",400,−700,−63.6%' in tables[1]
+    assert "mart_customers,country,VARCHAR,INTEGER" in tables[2]
+    assert "mart_customers,tier,–,VARCHAR" in tables[2]
+    page.selectbox(key="after").set_value("v0001").run()
+    assert 'mart_customers,"1,100","1,000",−100,−9.1%' in page.table[1].value.to_csv()
+    assert text("ops_versions.no_column_changed", "en") in words(page)
+
+
+def test_a_test_that_ended_otherwise_or_is_in_one_version_only_is_named(house: House) -> None:
+    newest, oldest = house.publications.versions()
+    (newest.folder / "tests.json").write_text('[{"name": "a", "status": "warn"}, {"name": "b", "status": "pass"}]')
+    (oldest.folder / "tests.json").write_text('[{"name": "a", "status": "pass"}, {"name": "b", "status": "pass"}]')
+    found = operations_versions.compare(oldest, newest)
+    assert [(side.name, side.before, side.after) for side in found.tests] == [("a", "pass", "warn")]
+
+
+@pytest.mark.usefixtures("house")
+def test_what_became_of_earlier_candidates_stays_to_be_read() -> None:
+    actions_versions.reject(3, "a file is missing")
+    page = opened(section="decisions")
+    assert failed(page) == []
+    table = page.table[0].value.to_csv()
+    for cell in ("rejected", "ada", "a file is missing", "61.9% fewer"):
+        assert cell in table
+
+
+@pytest.mark.parametrize("role", [Role.MANAGER, Role.VIEWER])
+def test_every_read_and_act_is_refused_to_whoever_is_no_admin(house: House, monkeypatch: pytest.MonkeyPatch, role: Role) -> None:
+    version = house.publications.versions()[0]
+    monkeypatch.setattr(auth, "current_user", lambda: User("maria", role))
+    calls: list[Callable[[], object]] = [
+        operations_versions.versions,
+        operations_versions.held,
+        operations_versions.decisions,
+        operations_versions.comparable,
+        operations_versions.why_no_approval,
+        lambda: operations_versions.compare(version, version),
+        lambda: operations_versions.headlines(version, version),
+        lambda: actions_versions.approve(3, ""),
+        lambda: actions_versions.reject(3, ""),
+    ]
+    for call in calls:
+        with pytest.raises(RoleError):
+            call()
+    assert house.store.audit_rows() == []
+    assert len(house.held.waiting()) == 1
+    assert "RoleError" in str(opened().exception) or failed(opened())
+
+
+def test_a_newer_version_makes_the_candidates_card_go(house: House) -> None:
+    candidate = house.candidate(9, {CUSTOMERS: "select 1 as user_id"}, lease_token=99)
+    house.clock.sleep(60)
+    house.publications.publish(replace(candidate, started_at=house.clock.now()), clock=house.clock, guard=lambda: None)
+    assert operations_versions.held() is None
+    assert house.clock.now() - datetime.now(UTC) < timedelta(minutes=5)
