@@ -59,10 +59,10 @@ def next_run_at(rows: Sequence[ScheduleRow], now: datetime) -> datetime | None:
 
 
 def ask_for_first_version(store: RunStore, *, was_published: bool) -> None:
-    """Ask for a run where nothing was ever published; not again and again where it kills the worker each time."""
+    """Ask for a run where nothing was ever published and none is asked for; not again where it kills the worker each time."""
     last = store.runs(RUNS_KILLED_IN_A_ROW)
     kills = len(last) == RUNS_KILLED_IN_A_ROW and all(run.state is RunState.INTERRUPTED for run in last)
-    if was_published or kills:
+    if was_published or kills or store.next_request() is not None:
         return
     store.request_run(FIRST_START, trigger="schedule")
     _log.info("nothing has been published yet: a run is asked for")

@@ -207,7 +207,7 @@ class Slot:
         """The reason in words; nothing where it was not skipped."""
         words = {
             SkipReason.MISSED: "no worker was there in time; the latest moment that was due is served for all of them",
-            SkipReason.OVERLAP: f"{f'run {self.in_the_way}' if self.in_the_way else 'another run'} was still going on",
+            SkipReason.OVERLAP: f"run {self.in_the_way} was still going on",
             SkipReason.CHANGED: "the row was changed before this moment was served",
         }
         return "" if self.reason is None else words[self.reason]

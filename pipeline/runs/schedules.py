@@ -25,7 +25,7 @@ _TIMING = ("kind", "weekday", "hour", "minute", "timezone")
 
 @dataclass(frozen=True)
 class _Skip:
-    """Why a moment is not served; the run that is in its way, where one is and is known."""
+    """Why a moment is not served; the run that is in its way, where one is."""
 
     reason: SkipReason
     in_the_way: int | None = None
@@ -130,7 +130,7 @@ class ScheduleStore(Database):
             *missed, latest = due
             for moment in missed:
                 _skip(connection, row, moment, now, _overlap(connection, moment, now) or _Skip(SkipReason.MISSED))
-            if overlap := _overlap(connection, latest, now, is_latest=True):
+            if overlap := _overlap(connection, latest, now):
                 _skip(connection, row, latest, now, overlap)
             else:
                 request = open_request(connection, now, row.name, "schedule", _parameters(row))
@@ -176,18 +176,16 @@ def _let_go(connection: Connection, row: ScheduleRow, now: datetime) -> None:
         _skip(connection, row, moment, now, _Skip(SkipReason.CHANGED))
 
 
-def _overlap(connection: Connection, moment: datetime, now: datetime, *, is_latest: bool = False) -> _Skip | None:
+def _overlap(connection: Connection, moment: datetime, now: datetime) -> _Skip | None:
     """Which run was going on at that moment; None where none was that did its work or still may.
 
-    A run that is going on now is in the way of the latest moment, whenever it began; a sync by hand is not: the request waits
-    for it. One that was interrupted by itself does
-    not count: the moment is worth a run. One that a person cancelled does: nobody cancels a run to see the next begin.
+    One that began later is not in the way: the moment is served after it. Nor is one that was interrupted by itself: the
+    moment is worth a run. One that a person cancelled is: nobody cancels a run to see the next begin.
     """
     lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
     living = lease.run_id if lease.holder is not None and lease.expires_at > now else None
-    if is_latest and living is not None:
-        return _Skip(SkipReason.OVERLAP, living)
-    ended = or_(runs.c.state.in_((RunState.SUCCEEDED, RunState.FAILED, RunState.HELD)), runs.c.cancel_asked_by.is_not(None))
+    state = runs.c.state.in_((RunState.SUCCEEDED, RunState.FAILED, RunState.HELD))
+    ended = or_(state, runs.c.cancel_asked_by.is_not(None))
     was_there = or_(runs.c.id == living, and_(ended, runs.c.ended_at > moment))
     query = select(runs.c.id).where(runs.c.started_at <= moment, was_there).order_by(runs.c.id.desc()).limit(1)
     earlier = connection.execute(query).scalar()

@@ -9,7 +9,7 @@ from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate
 
 RUN_COLUMNS = ("run", "date", "value", "outcome")
-COLOURS = {"succeeded": "primary", "failed": "orange", "interrupted": "gray"}
+COLOURS = {"succeeded": "primary", "failed": "orange", "interrupted": "gray", "held": "blue"}
 
 
 def _durations(text: Translate) -> alt.Chart:

@@ -105,8 +105,7 @@ def _slot(slot: Slot, run: Run | None, zone: str) -> dict[str, str]:
 
 def _outcome(slot: Slot, run: Run | None) -> str:
     if slot.outcome is SlotOutcome.SKIPPED and slot.reason is not None:
-        which = "" if slot.in_the_way is None else t("ops_runs.run", run=slot.in_the_way)
-        return t(f"ops_schedule.reasons.{slot.reason}", run=which or t("ops_schedule.another_run"))
+        return t(f"ops_schedule.reasons.{slot.reason}", run=slot.in_the_way)
     if run is not None:
         return f"{t('ops_runs.run', run=run.id)}: {t(f'ops_runs.states.{run.state}')}"
     return t("ops_schedule.waiting" if slot.outcome is SlotOutcome.ASKED else "ops_schedule.served_before")

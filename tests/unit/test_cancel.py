@@ -228,7 +228,7 @@ def test_a_statement_of_the_engine_in_this_process_ends_as_well(tmp_path: Path) 
     warehouse = DuckDBWarehouse(tmp_path, project=tmp_path, memory_limit="100MB", is_to_end=wishes.is_set)
     with duckdb.connect(tmp_path / "state.duckdb") as connection:
         connection.execute("create schema warehouse")
-        endless = "select sum(a.range + b.range) as as_of from range(10000000) a, range(10000000) b"
+        endless = "select sum(a.range + b.range) as as_of from range(1000000) a, range(200000) b"
         connection.execute(f"create view warehouse.dim_publication as {endless}")
     threading.Timer(0.2, wishes.set).start()
     with pytest.raises(InterruptedRunError):

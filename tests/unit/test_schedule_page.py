@@ -243,12 +243,12 @@ def test_nobody_below_admin_reads_or_edits_the_schedule(store: RunStore, role: R
 
 
 def history(store: RunStore, tmp_path: Path) -> None:
-    """Three whole runs of 10, 20 and 30 minutes, the second with everything built anew and the third stopped; and a short one."""
+    """Three whole runs of 10, 40 and 30 minutes, the second with everything built anew and the third stopped; and a short one."""
     clock = FixedClock(datetime(2019, 5, 1, tzinfo=UTC))
     earlier = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
     for minutes, first_step, ended in (
         (10, "extract", RunState.SUCCEEDED),
-        (20, "extract", RunState.SUCCEEDED),
+        (40, "extract", RunState.SUCCEEDED),
         (30, "extract", RunState.INTERRUPTED),
         (5, "sheet", RunState.SUCCEEDED),
     ):
@@ -259,7 +259,7 @@ def history(store: RunStore, tmp_path: Path) -> None:
                 break
             earlier.start_step(lease, run.id, step, attempt=1)
             clock.sleep(minutes * 12)
-            detail = {"full_refresh": minutes == 20} if step == "transform" else {}
+            detail = {"full_refresh": minutes == 40} if step == "transform" else {}
             earlier.finish_step(lease, run.id, step, state=StepState.SUCCEEDED, detail=detail)
         clock.sleep(minutes * 60 - (clock.now() - run.started_at).total_seconds())
         earlier.finish_run(lease, run.id, state=ended)
@@ -273,10 +273,10 @@ def test_the_plan_of_a_run_tells_what_each_step_does_and_how_long_it_took_lately
     plan = operations.plan("transform", only_step=False, full_refresh=True)
     assert [step.name for step in plan] == ["transform", "sheet", "activate", "notify"]
     assert "build and test a candidate with duckdb" in plan[0].act
-    # a fifth of the run each: transform of the one that built everything; sheet of 2, 4, 6 and 1 minutes, notify without the 6
-    assert [step.seconds for step in plan] == [240, 180, 180, 120]
+    # a fifth of the run each: transform of the one that built everything; sheet of 2, 8, 6 and 1 minutes, notify without the 6
+    assert [step.seconds for step in plan] == [480, 240, 240, 120]
     (sheet,) = operations.plan("sheet", only_step=True, full_refresh=False)
-    assert sheet.seconds == 180
+    assert sheet.seconds == 240
     assert [step.seconds for step in operations.plan("transform", only_step=True, full_refresh=False)] == [240]
 
 
@@ -285,7 +285,7 @@ def test_the_trend_has_the_whole_runs_in_their_order_with_how_they_ended(store: 
     drawn = operations.durations().select(["run", "value", "outcome"]).to_pylist()
     assert drawn == [
         {"run": 1, "value": 10.0, "outcome": "succeeded"},
-        {"run": 2, "value": 20.0, "outcome": "succeeded"},
+        {"run": 2, "value": 40.0, "outcome": "succeeded"},
         {"run": 3, "value": 30.0, "outcome": "interrupted"},
     ]
     assert len(opened_runs(store).get("vega_lite_chart")) == 1

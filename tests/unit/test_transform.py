@@ -222,7 +222,9 @@ def test_a_bank_that_lost_much_of_what_was_published_waits_for_a_person(house: H
     assert house.publications.current().transactions == 200  # type: ignore[union-attr]
 
 
-def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(house: House) -> None:
+def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     house.land(("user_1", "STANDARD"), ("user_1", "METAL"), ("user_1", "METAL"), ("user_2", "METAL"))
     with pytest.raises(UntestedError) as refusal:
         house.transform()
@@ -237,6 +239,9 @@ def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(
     assert error.next == "mend the data or the model, then neopulse run --from transform"
     assert house.publications.current() is None
     assert (house.home / "warehouse" / "state.duckdb").is_file()
+    with caplog.at_level("INFO"), pytest.raises(UntestedError, match="unique_mart_customers_user_id"):
+        house.transform()  # a retry builds the model whose test failed again, and tests it again
+    assert "Builds everything: the last build did not end well" in caplog.text
 
 
 def test_a_model_that_cannot_be_built_is_named_with_the_reason(house: House) -> None:

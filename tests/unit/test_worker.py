@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -170,11 +170,49 @@ def test_two_workers_do_a_slot_once(worker: Worker, clock: FixedClock) -> None:
     assert len(worker.runner.orders) == 1
 
 
+def test_the_setting_makes_the_first_row_once_and_an_edit_is_followed_within_seconds(worker: Worker, clock: FixedClock) -> None:
+    loop = worker.start()
+    (daily,) = worker.store.schedules()
+    assert (daily.name, daily.hour, daily.minute, daily.timezone, daily.changed_by) == (
+        "daily",
+        6,
+        0,
+        "Europe/Paris",
+        "NEOPULSE_DAILY_AT",
+    )
+    worker.store.change_schedule(replace(daily, hour=20, minute=1, first_step="sheet"), "ada")  # a minute from now, in Paris
+    turn_until(loop, clock, SUNDAY_EVENING + timedelta(seconds=58), every=timedelta(seconds=1))
+    assert (worker.runner.orders, worker.pulse.next_run_at) == ([], SUNDAY_EVENING + timedelta(minutes=1))
+    turn_until(loop, clock, SUNDAY_EVENING + timedelta(seconds=63), every=timedelta(seconds=1))
+    assert [(order.requested_by, order.first_step) for order in worker.runner.orders] == [("daily", "sheet")]
+    worker.store.remove_schedule("daily", "ada")
+    turn_until(worker.start(), clock, clock.now() + timedelta(days=2), every=timedelta(hours=1))
+    assert worker.store.schedules() == []
+    assert len(worker.runner.orders) == 1
+
+
+def test_a_run_that_a_dead_worker_left_is_taken_up_where_its_row_says_so(worker: Worker) -> None:
+    worker.start()
+    lease = worker.store.take_lease("killed", seconds=40)
+    plan = [("extract", StepState.SUCCEEDED), ("transform", StepState.PENDING)]
+    run = worker.store.start_run(lease, trigger="schedule", requested_by="daily", plan=plan, first_step="extract")
+    worker.is_dead = lambda holder: holder == "killed"
+    worker.start().turn()
+    (order,) = worker.runner.orders
+    assert (order.trigger, order.requested_by, order.first_step, order.resumes) == ("resume", "daily", "transform", run.id)
+
+
 def test_where_nothing_was_ever_published_the_first_start_runs(worker: Worker) -> None:
     loop = worker.start(was_published=False)
     loop.turn()
     loop.turn()
     assert [order.requested_by for order in worker.runner.orders] == ["first start"]
+
+
+def test_no_first_run_is_asked_for_beside_one_that_waits(worker: Worker) -> None:
+    worker.store.request_run("ada", first_step="transform")
+    worker.start(was_published=False)
+    assert [request.requested_by for request in worker.store.requests()] == ["ada"]
 
 
 def test_a_first_run_that_kills_the_worker_each_time_is_not_begun_for_ever(worker: Worker) -> None:
