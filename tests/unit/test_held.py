@@ -23,9 +23,11 @@ from sqlalchemy import create_engine, text
 from pipeline import approval, files
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, HeldError, InterruptedRunError, NeopulseError, PermanentError
+from pipeline.guard import columns_of
 from pipeline.runner import Order
 from pipeline.runs import schema_guard
 from pipeline.runs.records import RunState, StepState
+from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Publications, Version
 
 
@@ -379,6 +381,13 @@ def test_a_version_that_was_published_by_hand_of_a_crash_is_remembered_by_the_ne
     approval.remember(house.store, house.publications)
     [remembered] = house.store.publications(30, source="files")
     assert (remembered.version, remembered.rows, remembered.approved) == ("v0001", {"mart_customers": 1}, False)
+
+
+def test_the_columns_of_a_version_are_read_beside_a_reader_that_has_it_open(house: House) -> None:
+    version = house.transform(10)
+    reader = ReadOnlyDuckDB(version.database)
+    assert columns_of(version.database) == {"mart_customers": {"user_id": "BIGINT", "country": "VARCHAR"}}
+    assert reader.query("select count(*) as n from marts.mart_customers")["n"].to_pylist() == [10]
 
 
 def test_what_is_remembered_outlives_the_version(house: House) -> None:
