@@ -43,6 +43,7 @@ def _held(context: StepContext, candidate: Candidate, found: Sequence[Reason]) -
     return HeldError(
         f"The candidate of {held.name} waits for approval: {in_words(found[0])}{more}",
         reasons=found,
+        replaced=replaced,
         where=str(held.folder),
         safe=f"{context.publications.in_words()}; nothing was sent{instead}",
         next=f"look at the page Versions, then neopulse approve {held.run_id} or neopulse reject {held.run_id}",

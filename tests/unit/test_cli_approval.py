@@ -83,6 +83,16 @@ def test_a_run_that_is_held_says_why_ends_with_3_and_sends_one_mail_and_nothing_
     assert "Readers see version v0001" in text
 
 
+def test_a_second_one_is_mailed_too_and_says_which_it_replaces(bank: Bank) -> None:
+    held(bank)
+    assert held(bank).exit_code == 3
+    texts = [text for _, text in bank.mails()]
+    assert ["It replaces the candidate of run 2, which waited until now and is deleted." in text for text in texts] == [
+        False,
+        True,
+    ]
+
+
 def test_the_mail_speaks_the_language_of_the_settings(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEOPULSE_LANGUAGE", "fr")
     held(bank)
