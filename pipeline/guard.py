@@ -155,7 +155,7 @@ def columns_of(database: Path) -> dict[str, dict[str, str]]:
 
 
 _COLUMNS = """
-    select table_name, column_name, data_type from information_schema.columns
-    where table_schema in ('marts', 'warehouse')
-    order by table_name, ordinal_position
+    select table_name, column_name, data_type from duckdb_columns()
+    where schema_name in ('marts', 'warehouse') and not internal
+    order by table_name, column_index
 """
