@@ -17,7 +17,8 @@ from pipeline.runs.store import RunStore
 
 COMPARISONS = ("below", "above", "change_below", "change_above")
 RELATIVE = COMPARISONS[2:]
-WATCHABLE = tuple(name for name in METRICS if family(name).grains and not family(name).cohorts)  # one figure a day, week or month
+SPREAD = ("l28",)  # has many figures a day
+WATCHABLE = tuple(name for name in METRICS if family(name).grains and not family(name).cohorts and name not in SPREAD)
 TIME_KEYS = ("date", "week", "month")
 
 Tell = Callable[[Notice, datetime], object]

@@ -277,4 +277,5 @@ def test_a_trial_says_itself_that_it_is_one_and_each_has_a_key_of_its_own(house:
 def test_a_cohort_or_a_curve_cannot_be_watched_and_a_series_can() -> None:
     assert "retention_cohort" not in alerts.WATCHABLE
     assert "survival" not in alerts.WATCHABLE
+    assert "l28" not in alerts.WATCHABLE  # 28 figures a day
     assert {"active_customers", "monthly_churn_rate", "stickiness", "transactions"} <= set(alerts.WATCHABLE)

@@ -118,6 +118,15 @@ def test_who_is_told_is_told_the_reason_what_is_safe_and_both_ways_out(house: Ho
     assert told.value.next == "look at the page Versions, then neopulse approve 2 or neopulse reject 2"
 
 
+def test_a_damaged_version_is_mended_by_the_next_run_and_its_rows_still_count(house: House) -> None:
+    publish(house)
+    (house.home / "versions" / "v0001" / "published.duckdb").write_text("these are no tables")
+    with pytest.raises(HeldError):
+        house.transform(300)
+    house.clock.sleep(60)
+    assert house.transform(990).name == "v0002"
+
+
 def test_a_first_version_is_never_held(house: House) -> None:
     assert house.transform(3).name == "v0001"
 
