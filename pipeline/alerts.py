@@ -17,7 +17,8 @@ from pipeline.runs.store import RunStore
 
 COMPARISONS = ("below", "above", "change_below", "change_above")
 RELATIVE = COMPARISONS[2:]
-WATCHABLE = tuple(name for name in METRICS if family(name).grains and not family(name).cohorts)  # one figure a day, week or month
+SPREAD = ("l28",)  # has many figures a day
+WATCHABLE = tuple(name for name in METRICS if family(name).grains and not family(name).cohorts and name not in SPREAD)
 TIME_KEYS = ("date", "week", "month")
 
 Tell = Callable[[Notice, datetime], object]
@@ -29,7 +30,8 @@ _log = logging.getLogger(__name__)
 class Reading:
     """The newest final point of what a rule watches: its day, its figure, and the same one period before.
 
-    `label` is the metric's by language, `unit` its unit; without a final point the first three are None.
+    `label` is the metric's by language, `unit` its unit, `grain` the length of one point; without a final point the first
+    three are None.
     """
 
     point: date | None
@@ -37,6 +39,7 @@ class Reading:
     before: float | None
     label: dict[str, str]
     unit: str
+    grain: str
 
     def breaks(self, rule: AlertRule) -> bool:
         """Whether the rule fires; what cannot be compared does not."""
@@ -59,16 +62,16 @@ def read(rule: AlertRule, reader: Reader) -> Reading:
     answer = reader.answer(Question(rule.metric, window=rule.window, where=where, grain=rule.grain))
     key = next(name for name in TIME_KEYS if name in answer.table.column_names)
     final = {row[key]: row["value"] for row in answer.rows() if not row["provisional"] and row["value"] is not None}
-    label, unit = dict(answer.metric.label), answer.metric.unit
+    about = (dict(answer.metric.label), answer.metric.unit, answer.question.grain or "day")
     if not final:
-        return Reading(None, None, None, label, unit)
+        return Reading(None, None, None, *about)
     days = sorted(final)
     newest = days[-1]
     if answer.question.grain == "day":
         earlier = final.get(newest - timedelta(days=PERIOD_DAYS))
     else:
         earlier = final[days[-2]] if days[1:] else None
-    return Reading(newest, float(final[newest]), None if earlier is None else float(earlier), label, unit)
+    return Reading(newest, float(final[newest]), None if earlier is None else float(earlier), *about)
 
 
 def evaluate(store: RunStore, reader: Reader, tell: Tell) -> None:
@@ -109,7 +112,7 @@ def _was_told(store: RunStore, rule: AlertRule, reading: Reading) -> bool:
 
 
 def _row(state: str | None, reader: Reader, rule: AlertRule, reading: Reading | None) -> dict[str, Any]:
-    told = {"label": reading.label, "unit": reading.unit} if reading is not None else {}
+    told = _about(reading) if reading is not None else {}
     return {
         "state": state,
         "version": reader.version.name,
@@ -126,8 +129,12 @@ def _told(row: AlertRow) -> Notice:
 
 def trial(rule: AlertRule, reading: Reading, at: datetime) -> Notice:
     """A message that says itself that it is a test."""
-    values = {**rule.content, "label": reading.label, "unit": reading.unit}
+    values = {**rule.content, **_about(reading)}
     return Notice("test", f"alert-test-{rule.id}-{at:%Y%m%dT%H%M%S%f}", _values(values, reading.point, reading.figure))
+
+
+def _about(reading: Reading) -> dict[str, Any]:
+    return {"label": reading.label, "unit": reading.unit, "grain": reading.grain}
 
 
 def _values(rule: dict[str, Any], point: date | None, figure: float | None) -> dict[str, Any]:
@@ -137,6 +144,7 @@ def _values(rule: dict[str, Any], point: date | None, figure: float | None) -> d
         "unit": rule.get("unit", ""),
         "where": f" ({rule['dimension']} = {rule['value']})" if rule["dimension"] else "",
         "point": point.isoformat() if point else "",
+        "grain": rule["grain"] or "day",
         "figure": "" if figure is None else figure,
         "comparison": rule["comparison"],
         "threshold": float(rule["threshold"]),

@@ -6,9 +6,11 @@ import logging
 import shutil
 from collections.abc import Sequence
 
+import duckdb
+
 from pipeline.context import StepContext, StepResult
-from pipeline.errors import HeldError
-from pipeline.guard import RUNS, Reason, Usual, columns_of, in_words, reasons
+from pipeline.errors import HeldError, NeopulseError
+from pipeline.guard import RUNS, Columns, Reason, Usual, columns_of, in_words, reasons
 from pipeline.runs.store import RunStore
 from pipeline.runs.watching import APPROVED, PUBLISHED, REJECTED, REPLACED, Publication
 from pipeline.warehouse.held import Held, HeldCandidates
@@ -24,10 +26,19 @@ def hold_where_unusual(context: StepContext, candidate: Candidate) -> None:
         return
     remember(context.store, context.publications)
     history = context.store.publications(RUNS, source=candidate.facts.source)
-    usual = Usual(current, columns_of(current.database), history)
+    usual = Usual(current, _columns_seen(current), history)
     found = reasons(candidate.facts, columns_of(candidate.folder / current.database.name), usual, context.settings)
     if found:
         raise _held(context, candidate, found)
+
+
+def _columns_seen(current: Version) -> Columns:
+    """The columns of what readers see; none to compare with where its file is damaged: a run is what mends that."""
+    try:
+        return columns_of(current.database)
+    except (NeopulseError, OSError, duckdb.Error) as error:
+        _log.warning("The columns of %s cannot be compared: %s", current.name, error)
+        return {}
 
 
 def _held(context: StepContext, candidate: Candidate, found: Sequence[Reason]) -> HeldError:
@@ -43,6 +54,7 @@ def _held(context: StepContext, candidate: Candidate, found: Sequence[Reason]) -
     return HeldError(
         f"The candidate of {held.name} waits for approval: {in_words(found[0])}{more}",
         reasons=found,
+        replaced=replaced,
         where=str(held.folder),
         safe=f"{context.publications.in_words()}; nothing was sent{instead}",
         next=f"look at the page Versions, then neopulse approve {held.run_id} or neopulse reject {held.run_id}",

@@ -303,9 +303,10 @@ def _end_unless_done(ended: Run) -> None:
             f"run {ended.id} {ended.standing}" + (f": version {ended.version}, as of {ended.as_of}" if ended.version else "")
         )
         return
-    _say_error(ended.error or f"Run {ended.id} {ended.state}")
     if ended.state is RunState.HELD:
+        click.echo(ended.error or f"Run {ended.id} {ended.state}", err=True)
         sys.exit(WAITS)
+    _say_error(ended.error or f"Run {ended.id} {ended.state}")
     sys.exit(WRONG_USAGE if ended.error_kind == ConfigurationError.kind else FAILED)
 
 

@@ -74,12 +74,22 @@ class InterruptedRunError(NeopulseError):
 class HeldError(NeopulseError):
     """What the run made is whole but looks wrong: a person is to say whether it is published.
 
-    `reasons` are those of pipeline/guard.py, in plain values.
+    `reasons` are those of pipeline/guard.py, in plain values; `replaced` names the candidates that waited until now.
     """
 
     kind = "held"
     exit_code = 3
 
-    def __init__(self, what: str, *, reasons: Sequence[Mapping[str, Any]], where: str, safe: str, next: str) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        reasons: Sequence[Mapping[str, Any]],
+        replaced: Sequence[str] = (),
+        where: str,
+        safe: str,
+        next: str,
+    ) -> None:
         super().__init__(what, where=where, safe=safe, next=next)
         self.reasons = tuple(reasons)
+        self.replaced = tuple(replaced)

@@ -6,15 +6,15 @@ What is found holds nothing up by itself: it is a list of reasons, in plain valu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import duckdb
-
 from pipeline.runs.watching import Publication
 from pipeline.settings import Settings
+from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Facts, Version
 
 RUNS = 30
@@ -148,14 +148,14 @@ def column_changes(before: Mapping[str, str], after: Mapping[str, str]) -> Itera
 def columns_of(database: Path) -> dict[str, dict[str, str]]:
     """The columns of each relation in a version's file; what was too long to be copied is not among them."""
     found: dict[str, dict[str, str]] = {}
-    with duckdb.connect(database, read_only=True) as connection:
-        for relation, column, kind in connection.execute(_COLUMNS).fetchall():
-            found.setdefault(relation, {})[column] = kind
+    with closing(ReadOnlyDuckDB(database)) as version:  # as every reader opens it: one process opens a file in one way only
+        for row in version.query(_COLUMNS).to_pylist():
+            found.setdefault(row["table_name"], {})[row["column_name"]] = row["data_type"]
     return found
 
 
 _COLUMNS = """
-    select table_name, column_name, data_type from information_schema.columns
-    where table_schema in ('marts', 'warehouse')
-    order by table_name, ordinal_position
+    select table_name, column_name, data_type from duckdb_columns()
+    where schema_name in ('marts', 'warehouse') and not internal
+    order by table_name, column_index
 """

@@ -337,7 +337,9 @@ def announce_failure(context: StepContext, step: str, error: NeopulseError) -> N
 def _announce_held(context: StepContext, error: HeldError) -> None:
     from pipeline.notify.event import Notice
 
-    notice = Notice("held", f"run-{context.run.id}-held", {"run": context.run.id}, error.reasons)
+    notice = Notice(
+        "held", f"run-{context.run.id}-held", {"run": context.run.id, "replaced": ", ".join(error.replaced)}, error.reasons
+    )
     event = telling.notice_of(
         notice, context.clock.now(), context.settings, context.publications.current(), run_id=context.run.id
     )

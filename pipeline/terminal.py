@@ -44,6 +44,9 @@ class Lines:
         self._stream.flush()
 
 
+ENDS = {"interrupted": "interrupted", "held": "done, and held for approval"}
+
+
 class TerminalReporter(Reporter):
     """Tells a run step by step."""
 
@@ -64,7 +67,7 @@ class TerminalReporter(Reporter):
         if again_in_seconds is not None:
             self._lines.stay(f"  {step:<10} {error.what}; again in {again_in_seconds:.0f} s")
         else:
-            self._lines.stay(f"  {step:<10} {'interrupted' if error.kind == 'interrupted' else 'failed'}")
+            self._lines.stay(f"  {step:<10} {ENDS.get(error.kind, 'failed')}")
 
 
 def counting(lines: Lines, unit: str) -> Callable[[int, int], None]:

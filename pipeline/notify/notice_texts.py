@@ -9,6 +9,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "held.title": "The candidate of run {run} waits for approval",
         "held.body": "The build is whole and its tests held, but it looks unusual. It is not published; no sheet, no list and no "
         "other mail went out.",
+        "held.replaces": "It replaces the candidate of {replaced}, which waited until now and is deleted.",
         "held.next": "Approve or reject it on the page Versions, or type neopulse approve {run} or neopulse reject {run}.",
         "reason.demo_over_bank": "The source is the demo bank; version {version} was made of {before}.",
         "reason.as_of_back": "The last day of the data is {found}; version {version} already knew {before}.",
@@ -50,6 +51,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "held.title": "La version candidate de l'exécution {run} attend une approbation",
         "held.body": "La construction est entière et ses tests ont réussi, mais elle paraît inhabituelle. Elle n'est pas "
         "publiée ; ni feuille, ni liste, ni autre message n'est parti.",
+        "held.replaces": "Elle remplace la version candidate de {replaced}, qui attendait et qui est supprimée.",
         "held.next": "Approuvez-la ou rejetez-la sur la page Versions, ou tapez neopulse approve {run} ou neopulse reject {run}.",
         "reason.demo_over_bank": "La source est la banque de démonstration ; la version {version} venait de {before}.",
         "reason.as_of_back": "Le dernier jour des données est le {found} ; la version {version} connaissait déjà le {before}.",

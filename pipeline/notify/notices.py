@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 
 from pipeline.notify.event import Notice
 from pipeline.notify.notice_texts import NOTICE_TEXTS
 
 SHARES = ("share", "allowed")
-LINES = ("body", "next")
+LINES = ("replaces", "body", "next")
+"""The last part of the keys; a line about what was replaced stands only where something was."""
 
 
 class Wording(Protocol):
@@ -48,7 +49,7 @@ def lines(notice: Notice, words: Wording) -> Lines:
     """What is found, what it means, and what to do."""
     texts = NOTICE_TEXTS[words.language]
     reasons = tuple(_text(f"reason.{reason['rule']}", reason, words) for reason in notice.reasons)
-    known = (f"{notice.kind}.{part}" for part in LINES)
+    known = (f"{notice.kind}.{part}" for part in LINES if part != "replaces" or notice.values.get("replaced"))
     return Lines(reasons, tuple(_text(key, notice.values, words) for key in known if key in texts))
 
 
@@ -76,6 +77,8 @@ def _shown(name: str, value: Any, values: Mapping[str, Any], words: Wording) -> 
         return words.value(value, str(values.get("unit", "")))
     if isinstance(value, int):
         return words.number(value) if name != "run" else str(value)
+    if name == "point" and values.get("grain") == "month" and value:
+        return str(format_date(date.fromisoformat(str(value)), "MMMM y", locale=words.language))
     return _moment(str(value), words) if name in ("found", "before", "point", "since", "at") and value else str(value or "")
 
 

@@ -8,11 +8,10 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from pipeline.runs.database import Database
 from pipeline.runs.records import Request
-from pipeline.runs.requests import open_request
+from pipeline.runs.requests import insert_once, open_request
 from pipeline.runs.schema import requests, runs
 from pipeline.runs.schema_guard import held_candidates, incidents, publications
 
@@ -68,9 +67,7 @@ class WatchStore(Database):
         """Remember versions; one that is known already stays as it is."""
         with self._write() as connection:
             for version in versions:
-                same = (publications.c.version == version.version, publications.c.published_at == version.published_at)
-                if connection.execute(select(publications.c.version).where(*same)).first() is None:
-                    connection.execute(insert(publications).values(**{**vars(version), "rows": dict(version.rows)}))
+                insert_once(connection, insert(publications).values(**{**vars(version), "rows": dict(version.rows)}))
 
     def publications(self, limit: int, *, source: str) -> list[Publication]:
         """The last publications of a source, newest first."""
@@ -130,11 +127,7 @@ class WatchStore(Database):
         open_key = f"{kind} {key}"
         values = {"kind": kind, "key": key, "open_key": open_key, "opened_at": self._clock.now()}
         with self._write() as connection:
-            try:
-                with connection.begin_nested():
-                    connection.execute(insert(incidents).values(**values, what=dict(what), mailed=""))
-            except IntegrityError:
-                pass  # it is open already
+            insert_once(connection, insert(incidents).values(**values, what=dict(what), mailed=""))
             return _incident(connection.execute(select(incidents).where(incidents.c.open_key == open_key)).one())
 
     def close_incident(self, kind: str, key: str) -> Incident | None:
@@ -162,10 +155,8 @@ class WatchStore(Database):
 
 
 def _note_held(connection: Connection, run_id: int, held_at: datetime, reasons: Sequence[Mapping[str, Any]]) -> None:
-    known = select(held_candidates.c.state).where(held_candidates.c.run_id == run_id, held_candidates.c.held_at == held_at)
-    if connection.execute(known).first() is None:
-        values = {"run_id": run_id, "held_at": held_at, "reasons": [dict(reason) for reason in reasons]}
-        connection.execute(insert(held_candidates).values(**values, state=HELD, note="", outcome=""))
+    values = {"run_id": run_id, "held_at": held_at, "reasons": [dict(reason) for reason in reasons]}
+    insert_once(connection, insert(held_candidates).values(**values, state=HELD, note="", outcome=""))
 
 
 def _decide(

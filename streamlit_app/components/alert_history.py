@@ -27,7 +27,7 @@ def _row(row: AlertRow, zone: str) -> dict[str, str]:
         "when": formats.moment(row.at, zone),
         "rule": str(row.rule["name"]),
         "state": t(f"ops_alerts.states.{row.state}") + (f": {row.rule['error']}" if "error" in row.rule else ""),
-        "point": formats.day(row.point),
+        "point": alert_rules.point(row.point, str(row.rule.get("grain"))),
         "figure": alert_rules.figure(row.figure, unit),
         "before": alert_rules.figure(row.before, unit),
         "version": row.version,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import streamlit as st
 
@@ -85,7 +86,7 @@ def in_words(rule: AlertRule) -> str:
         f"ops_alerts.sentences.{rule.comparison}",
         metric=metric.label[messages.language()] if metric is not None else rule.metric,
         segment=_segment(rule),
-        threshold=formats.share(rule.threshold) if rule.comparison in RELATIVE else figure(rule.threshold, unit),
+        threshold=formats.signed_share(rule.threshold) if rule.comparison in RELATIVE else figure(rule.threshold, unit),
         hours=formats.number(rule.cooldown_hours),
     )
 
@@ -102,6 +103,11 @@ def figure(value: float | None, unit: str) -> str:
     return comparison.FIGURES.get(unit, formats.number)(value)
 
 
+def point(day: date | None, grain: str) -> str:
+    """The day of a point, or its month."""
+    return formats.month(day) if grain == "month" else formats.day(day)
+
+
 def _now(seen: Seen) -> str:
     if seen.error:
         return seen.error
@@ -110,7 +116,7 @@ def _now(seen: Seen) -> str:
         return t("ops_alerts.no_final_point")
     return t(
         "ops_alerts.now",
-        point=formats.day(reading.point),
+        point=point(reading.point, reading.grain),
         figure=figure(reading.figure, reading.unit),
         before=figure(reading.before, reading.unit),
         change=_change(reading),

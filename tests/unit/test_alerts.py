@@ -257,10 +257,10 @@ def test_the_mail_says_what_is_watched_the_figure_and_the_rule_in_both_languages
     english, french = mails(house)
     assert english["Subject"] == "[demo data] neopulse: en: 5.0%"
     text = english.get_body(("plain",)).get_content()
-    assert "Monthly churn rate (country = FR), 1 February 2026: 5.0%. The rule: above 4.5%." in text
+    assert "Monthly churn rate (country = FR), February 2026: 5.0%. The rule: above 4.5%." in text
     assert "Readers see version v0001, as of 28 February 2026." in text
     text = french.get_body(("plain",)).get_content().replace("\u202f", " ").replace("\xa0", " ")
-    assert "Taux d'attrition mensuel (country = FR), 1 février 2026 : 5,0 %. La règle : plus de 4,5 %." in text
+    assert "Taux d'attrition mensuel (country = FR), février 2026 : 5,0 %. La règle : plus de 4,5 %." in text
 
 
 def test_a_trial_says_itself_that_it_is_one_and_each_has_a_key_of_its_own(house: House) -> None:
@@ -277,4 +277,5 @@ def test_a_trial_says_itself_that_it_is_one_and_each_has_a_key_of_its_own(house:
 def test_a_cohort_or_a_curve_cannot_be_watched_and_a_series_can() -> None:
     assert "retention_cohort" not in alerts.WATCHABLE
     assert "survival" not in alerts.WATCHABLE
+    assert "l28" not in alerts.WATCHABLE  # 28 figures a day
     assert {"active_customers", "monthly_churn_rate", "stickiness", "transactions"} <= set(alerts.WATCHABLE)

@@ -23,9 +23,11 @@ from sqlalchemy import create_engine, text
 from pipeline import approval, files
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, HeldError, InterruptedRunError, NeopulseError, PermanentError
+from pipeline.guard import columns_of
 from pipeline.runner import Order
 from pipeline.runs import schema_guard
 from pipeline.runs.records import RunState, StepState
+from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Publications, Version
 
 
@@ -38,14 +40,31 @@ def house(tmp_path: Path) -> House:
     return House.at(tmp_path)
 
 
-def hold(house: House, customers: int = 300) -> int:
-    """Publish 1000 customers and hold a candidate of fewer; returns the run that made it."""
-    if house.publications.current() is None:
-        house.transform(1000)
-    house.clock.sleep(60)
+@pytest.fixture(scope="module", autouse=True)
+def made(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A house with 1000 customers published, and one in which a candidate of 300 waits as well."""
+    MADE["published"] = House.at(tmp_path_factory.mktemp("published"))
+    MADE["published"].transform(1000)
+    MADE["published"].clock.sleep(60)
+    MADE["held"] = House.at(tmp_path_factory.mktemp("held"))
+    MADE["held"].take_over(MADE["published"])
     with pytest.raises(HeldError):
-        house.transform(customers)
-    return house.run(house.store.latest().id).id  # type: ignore[union-attr]
+        MADE["held"].transform(300)
+
+
+MADE: dict[str, House] = {}
+HELD_RUN = 2
+
+
+def publish(house: House) -> None:
+    """Let 1000 customers be published in a house that was empty."""
+    house.take_over(MADE["published"])
+
+
+def hold(house: House) -> int:
+    """Let 1000 customers be published and a candidate of 300 wait; returns the run that made it."""
+    house.take_over(MADE["held"])
+    return HELD_RUN
 
 
 def steps_of(calls: list[str] | None = None) -> Callable[[str, StepContext], StepResult]:
@@ -88,8 +107,7 @@ def test_a_candidate_that_looks_unusual_is_kept_whole_and_readers_keep_their_ver
 
 
 def test_who_is_told_is_told_the_reason_what_is_safe_and_both_ways_out(house: House) -> None:
-    house.transform(1000)
-    house.clock.sleep(60)
+    publish(house)
     with pytest.raises(HeldError) as told:
         house.transform(300, as_of=date(2026, 2, 1))
     assert told.value.what == (
@@ -98,6 +116,15 @@ def test_who_is_told_is_told_the_reason_what_is_safe_and_both_ways_out(house: Ho
     )
     assert told.value.safe == "Readers still see version v0001; nothing was sent"
     assert told.value.next == "look at the page Versions, then neopulse approve 2 or neopulse reject 2"
+
+
+def test_a_damaged_version_is_mended_by_the_next_run_and_its_rows_still_count(house: House) -> None:
+    publish(house)
+    (house.home / "versions" / "v0001" / "published.duckdb").write_text("these are no tables")
+    with pytest.raises(HeldError):
+        house.transform(300)
+    house.clock.sleep(60)
+    assert house.transform(990).name == "v0002"
 
 
 def test_a_first_version_is_never_held(house: House) -> None:
@@ -208,8 +235,7 @@ def test_an_approval_under_a_lost_lease_publishes_nothing_and_the_candidate_wait
 
 
 def test_a_candidate_is_not_held_under_a_lost_lease(house: House) -> None:
-    house.transform(1000)
-    house.clock.sleep(60)
+    publish(house)
     late = house.context(house.lease())
     house.lease()
     with pytest.raises(InterruptedRunError):
@@ -297,8 +323,7 @@ def test_a_crash_before_any_act_of_holding_leaves_readers_their_version_and_the_
 ) -> None:
     for act in range(0, ACTS_OF_AN_APPROVAL, stride):
         house = House.at(files.make_folder(tmp_path / str(act)))
-        house.transform(1000)
-        house.clock.sleep(60)
+        publish(house)
         with pytest.MonkeyPatch.context() as patch:
             cut = _cut_before(patch, act)
             with contextlib.suppress(PowerCut, HeldError):
@@ -379,6 +404,13 @@ def test_a_version_that_was_published_by_hand_of_a_crash_is_remembered_by_the_ne
     approval.remember(house.store, house.publications)
     [remembered] = house.store.publications(30, source="files")
     assert (remembered.version, remembered.rows, remembered.approved) == ("v0001", {"mart_customers": 1}, False)
+
+
+def test_the_columns_of_a_version_are_read_beside_a_reader_that_has_it_open(house: House) -> None:
+    version = house.transform(10)
+    reader = ReadOnlyDuckDB(version.database)
+    assert columns_of(version.database) == {"mart_customers": {"user_id": "BIGINT", "country": "VARCHAR"}}
+    assert reader.query("select count(*) as n from marts.mart_customers")["n"].to_pylist() == [10]
 
 
 def test_what_is_remembered_outlives_the_version(house: House) -> None:
