@@ -20,6 +20,7 @@ from pipeline.notify_settings import NotifySettings
 from pipeline.reverse_etl_settings import ReverseETLSettings
 from pipeline.setting_types import CommaSeparated, OptionalPath
 from pipeline.sheets_settings import GoogleSheetsSettings
+from pipeline.sign_in_settings import SignInSettings
 
 PREFIX = "NEOPULSE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -27,7 +28,7 @@ BANK_INITIATED_TYPES = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")
 WINDOW_DAYS = (7, 180)
 
 
-class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings):
+class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings, SignInSettings):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -127,6 +128,15 @@ class Settings(BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, Notif
     def _census_is_told_what(self) -> Self:
         if lacking := self.lacks_for_census():
             raise ValueError(f"{PREFIX}REVERSE_ETL=census needs {' and '.join(PREFIX + name.upper() for name in lacking)}")
+        return self
+
+    @model_validator(mode="after")
+    def _sample_secret_is_for_the_demo(self) -> Self:
+        if self.has_the_sample_secret and self.source_name != "demo bank":
+            raise ValueError(
+                f"{PREFIX}OIDC_COOKIE_SECRET is the sample that the documentation prints, which only the demo bank may have: "
+                "openssl rand -hex 32 makes another"
+            )
         return self
 
     @cached_property

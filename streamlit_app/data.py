@@ -16,7 +16,6 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline import marts, metrics, settings
-from pipeline.clock import SystemClock
 from pipeline.marts import Answer, Customer, Headline, Page, Question, Search
 from pipeline.marts.headline import headline as headline_of
 from pipeline.metrics import Metric
@@ -24,7 +23,7 @@ from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications, Version
-from streamlit_app import auth, figures, messages
+from streamlit_app import auth, figures, messages, stores
 from streamlit_app.auth import Role
 
 __all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
@@ -41,6 +40,7 @@ def in_force() -> Settings:
 
 def current_version() -> Version | None:
     """The version that every reader sees now; None before the first one."""
+    auth.require(Role.VIEWER)
     return Publications(in_force().home, keep=in_force().versions_kept).current()
 
 
@@ -53,6 +53,7 @@ def pin_version() -> Version | None:
 
 def published() -> Version:
     """The version of this page, on a page that is shown only where there is one."""
+    auth.require(Role.VIEWER)
     pinned: Version | None = st.session_state.get(PINNED)
     if pinned is not None and pinned.database.exists():
         return pinned
@@ -141,13 +142,25 @@ def test_results() -> Any:
 
 
 def latest_run() -> Run | None:
-    """The newest run, going on or ended."""
-    return run_store().latest()
+    """The newest run, going on or ended; what its steps counted and why it failed is for admins."""
+    user = auth.require(Role.VIEWER)
+    run = _store().latest()
+    return run if run is None or user.may(Role.ADMIN) else _outline(run)
+
+
+def _outline(run: Run) -> Run:
+    steps = tuple(replace(step, rows_in=None, rows_out=None, detail={}, error=None, progress_text="") for step in run.steps)
+    return replace(run, steps=steps, error=None)
 
 
 def run_store() -> RunStore:
-    """The run store in force, one a process."""
-    return _run_store(in_force().run_store_url)
+    """The run store in force, one a process; for admins."""
+    auth.require(Role.ADMIN)
+    return _store()
+
+
+def _store() -> RunStore:
+    return stores.run_store(in_force().run_store_url)
 
 
 def _read(what: str, **arguments: Any) -> Any:
@@ -192,8 +205,3 @@ FILES = {
     "test_results": _read_test_results,
     "external_facts": _read_external_facts,
 }
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _run_store(url: str) -> RunStore:
-    return RunStore.open(url, clock=SystemClock())

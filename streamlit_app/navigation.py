@@ -51,6 +51,11 @@ PAGES = {
 }
 
 
+def addresses() -> list[str]:
+    """The address of every page, whoever may open it."""
+    return [entry.name for entries in PAGES.values() for entry in entries]
+
+
 def open_to(user: User) -> dict[str, dict[str, st.Page]]:
     """The pages that a person may open, by section and name; a page that is not listed cannot be reached by its address."""
     sections = {

@@ -35,7 +35,7 @@ from sqlalchemy.types import TypeDecorator
 from pipeline.errors import ConfigurationError
 
 METADATA = MetaData()
-LATEST = 1
+LATEST = 4
 RUN_LEASE = "run"
 
 
@@ -195,8 +195,19 @@ workers = Table(
     Column("next_run_at", Moment),
 )
 
+
+def _add_access(connection: Connection) -> None:
+    from pipeline.runs.schema_access import add_access
+
+    add_access(connection)
+
+
+def _nothing(_: Connection) -> None:
+    """A number that was never given out."""
+
+
 # number -> what brings a store of the number before up to it; a new store starts at LATEST.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _nothing, 3: _nothing, 4: _add_access}
 
 
 def migrate(

@@ -8,10 +8,11 @@ from pipeline.runs.deliveries import DeliveryStore
 from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
 from pipeline.runs.requests import RequestStore
+from pipeline.runs.sign_ins import SignInStore
 from pipeline.runs.trail import TrailStore
 
 
-class RunStore(LeaseStore, HistoryStore, RequestStore, DeliveryStore, TrailStore):
+class RunStore(LeaseStore, HistoryStore, RequestStore, DeliveryStore, TrailStore, SignInStore):
     """The run store, safe to use from many threads and processes at once."""
 
     @classmethod
