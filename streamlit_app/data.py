@@ -1,12 +1,14 @@
-"""What the pages read: the published version's figures, cached by version, question and role.
+"""What the pages read: the published version's figures, cached by version, question, role and countries.
 
-A cached answer is shared between sessions and never changed; an error is never cached.
+Every read checks who asks. Viewers get no figure of fewer than 10 customers, and who sees some countries gets the figures
+of their customers: both happen here, before anything is cached. A cached answer is shared between sessions of the same
+rights and never changed; an error is never cached.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -16,8 +18,10 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline import marts, metrics, settings
-from pipeline.marts import Answer, Customer, Headline, Page, Question, Search
+from pipeline.marts import CUSTOMER_DIMENSIONS, Answer, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.headline import headline as headline_of
+from pipeline.marts.reader import Countries
+from pipeline.marts.withholding import withheld, withheld_counts, withheld_headline
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
@@ -29,6 +33,15 @@ from streamlit_app.auth import Role
 __all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
 PINNED = "_version"
+FOR_VIEWERS = ("dim_publication", "dim_countries", "mart_customers_by_country")
+OF_A_COUNTRY = (
+    "ever_active_customers",
+    "active_customers",
+    "active_share",
+    "customers_per_million_inhabitants",
+    "amount_usd",
+)
+OF_PAYMENTS = ("transactions", "transaction_amount")
 LATER_TIME_KEYS = ("month", "week")  # the app calls the time key `date` whatever the grain: one spec draws each
 
 
@@ -80,6 +93,8 @@ def bounds() -> tuple[date, date]:
 
 def headline(*, window: int | None = None, where: tuple[tuple[str, str], ...] = ()) -> tuple[Headline, ...]:
     """The figures that a manager reads first, each with the same figure one period before."""
+    if not auth.current_user().may(Role.MANAGER):  # sums of days, each of which may be withheld
+        return _read("headline", window=window, where=where)
     return headline_of(answer, window=window, where=where, as_of=published().as_of)  # from answers that are cached
 
 
@@ -117,7 +132,8 @@ def data_quality() -> pa.Table:
 
 
 def relation(name: str) -> pa.Table:
-    """A whole small mart of the current version."""
+    """A whole small mart of the current version: for viewers those that hold no customer and no small figure."""
+    auth.require(Role.VIEWER if name in FOR_VIEWERS else Role.MANAGER)
     return _read("relation", name=name)
 
 
@@ -164,16 +180,30 @@ def _store() -> RunStore:
 
 
 def _read(what: str, **arguments: Any) -> Any:
-    version = published()
-    return _cached(version, str(version.folder), auth.current_user().role.name, what, arguments)
+    user, version = auth.require(Role.VIEWER), published()
+    countries = None if user.countries is None else tuple(sorted(user.countries))
+    return _cached(version, str(version.folder), user.role.name, countries, what, arguments)
 
 
 @st.cache_resource(max_entries=300, show_spinner=False)
-def _cached(_version: Version, folder: str, role: str, what: str, arguments: dict[str, Any]) -> Any:  # noqa: ARG001
-    """One read of one version; `folder` and `role` are in the key, so that no answer serves a reader it was not made for."""
+def _cached(
+    _version: Version,
+    folder: str,  # noqa: ARG001
+    role: str,
+    countries: Countries,
+    what: str,
+    arguments: dict[str, Any],
+) -> Any:
+    """One read of one version.
+
+    `folder`, `role` and `countries` are in the key, so that no answer serves a reader it was not made for.
+    """
     if what in FILES:
         return FILES[what](_version)
-    found = getattr(marts.reader(_version), what)(**arguments)
+    reader = marts.reader(_version)
+    found = READS[what](reader, countries, **arguments)
+    if role == Role.VIEWER.name and what in FOR_VIEWERS_WITHHELD:
+        found = FOR_VIEWERS_WITHHELD[what](reader, found)
     return _on_one_time_key(found) if what == "answer" else found
 
 
@@ -199,6 +229,48 @@ def _read_external_facts(version: Version) -> Mapping[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
+def _read_answer(reader: Reader, countries: Countries, question: Question) -> Answer:
+    return reader.answer(replace(question, countries=countries))
+
+
+def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_cohorts: bool) -> Answer:
+    return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts)
+
+
+def _read_customers(reader: Reader, countries: Countries, search: Search, limit: int) -> Page:
+    return reader.customers(replace(search, countries=countries), limit=limit)
+
+
+def _withheld_answer(reader: Reader, found: Answer) -> Answer:
+    """Payments have no n of customers: they are as many as there are payments, in a segment of so many customers."""
+    if found.question.metric not in OF_PAYMENTS:
+        return withheld(found)
+    payments = reader.answer(replace(found.question, metric="transactions")).table["value"].to_pylist()
+    behind = reader.population(found.question)
+    groups = found.table[found.question.by].to_pylist() if found.question.by in CUSTOMER_DIMENSIONS else [None] * len(payments)
+    return withheld(found, [min(count, behind.get(group, 0)) for count, group in zip(payments, groups, strict=True)])
+
+
+def _withheld_relation(_: Reader, found: pa.Table) -> pa.Table:
+    return withheld_counts(found, "customers", OF_A_COUNTRY) if "customers" in found.column_names else found
+
+
+READS: Mapping[str, Callable[..., Any]] = {
+    "answer": _read_answer,
+    "retention_curve": _read_curve,
+    "customers": _read_customers,
+    "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
+    "customer": lambda reader, countries, user_id: reader.customer(user_id, countries=countries),
+    "dimension_values": lambda reader, countries, dimension: reader.dimension_values(dimension, countries=countries),
+    "data_quality": lambda reader, countries: reader.relation("mart_data_quality", countries=countries),
+    "relation": lambda reader, countries, name: reader.relation(name, countries=countries),
+}
+FOR_VIEWERS_WITHHELD: Mapping[str, Callable[..., Any]] = {
+    "answer": _withheld_answer,
+    "retention_curve": lambda _, found: withheld(found),
+    "headline": lambda _, found: tuple(withheld_headline(figure) for figure in found),
+    "relation": _withheld_relation,
+}
 FILES = {
     "registry": _read_registry,
     "models": _read_models,

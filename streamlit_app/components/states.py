@@ -12,6 +12,7 @@ from uuid import uuid4
 import streamlit as st
 
 from pipeline.errors import NeopulseError
+from pipeline.marts import ConfinedError
 from streamlit_app import auth, data, formats
 from streamlit_app.auth import AdmissionError, SignInError
 from streamlit_app.components import links
@@ -35,6 +36,9 @@ def stale(text: str, *, next: str | None = None) -> None:
 
 def broken(error: Exception) -> None:
     """Something failed: what, where, what is safe and what to do; never a traceback."""
+    if isinstance(error, ConfinedError):
+        empty(t("common.confined"))
+        return
     if isinstance(error, SignInError):
         lines = [t(f"sign_in.{error.reason}")]
     elif isinstance(error, AdmissionError):
