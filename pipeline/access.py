@@ -86,6 +86,17 @@ def checked_entry(text: str) -> str:
     raise ValueError(f"{entry!r} is neither ada@bank.example nor @bank.example nor group:name")
 
 
+def named(entry: str) -> Identity:
+    """Somebody whom an entry names, and who is in no other group; raises ConfigurationError where it names nobody."""
+    try:
+        who = checked_entry(entry)
+    except ValueError as error:
+        raise ConfigurationError(str(error), where="--as", next="neopulse metric --help") from None
+    if _is_group(who):
+        return Identity(who, groups=frozenset([who.removeprefix(GROUP)]))
+    return Identity(who, email=who if _is_email(who) else None, domain=who.rpartition("@")[2])
+
+
 def checked_countries(text: str) -> tuple[str, frozenset[str] | None]:
     """`ada@bank.example=FR+DE` as an entry and its countries; `=*` is every country. Raises ValueError else."""
     entry, equals, codes = text.rpartition("=")

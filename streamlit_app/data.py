@@ -18,10 +18,10 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline import marts, metrics, settings
-from pipeline.marts import CUSTOMER_DIMENSIONS, Answer, Customer, Headline, Page, Question, Reader, Search
+from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.headline import headline as headline_of
 from pipeline.marts.reader import Countries
-from pipeline.marts.withholding import withheld, withheld_counts, withheld_headline
+from pipeline.marts.withholding import for_viewers, withheld, withheld_counts, withheld_headline
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
@@ -41,7 +41,6 @@ OF_A_COUNTRY = (
     "customers_per_million_inhabitants",
     "amount_usd",
 )
-OF_PAYMENTS = ("transactions", "transaction_amount")
 LATER_TIME_KEYS = ("month", "week")  # the app calls the time key `date` whatever the grain: one spec draws each
 
 
@@ -241,16 +240,6 @@ def _read_customers(reader: Reader, countries: Countries, search: Search, limit:
     return reader.customers(replace(search, countries=countries), limit=limit)
 
 
-def _withheld_answer(reader: Reader, found: Answer) -> Answer:
-    """Payments have no n of customers: they are as many as there are payments, in a segment of so many customers."""
-    if found.question.metric not in OF_PAYMENTS:
-        return withheld(found)
-    payments = reader.answer(replace(found.question, metric="transactions")).table["value"].to_pylist()
-    behind = reader.population(found.question)
-    groups = found.table[found.question.by].to_pylist() if found.question.by in CUSTOMER_DIMENSIONS else [None] * len(payments)
-    return withheld(found, [min(count, behind.get(group, 0)) for count, group in zip(payments, groups, strict=True)])
-
-
 def _withheld_relation(_: Reader, found: pa.Table) -> pa.Table:
     return withheld_counts(found, "customers", OF_A_COUNTRY) if "customers" in found.column_names else found
 
@@ -266,7 +255,7 @@ READS: Mapping[str, Callable[..., Any]] = {
     "relation": lambda reader, countries, name: reader.relation(name, countries=countries),
 }
 FOR_VIEWERS_WITHHELD: Mapping[str, Callable[..., Any]] = {
-    "answer": _withheld_answer,
+    "answer": for_viewers,
     "retention_curve": lambda _, found: withheld(found),
     "headline": lambda _, found: tuple(withheld_headline(figure) for figure in found),
     "relation": _withheld_relation,

@@ -11,7 +11,7 @@ from streamlit_app import data
 from streamlit_app.auth import Role, User
 from streamlit_app.components import states
 from streamlit_app.messages import t
-from streamlit_app.views import activity, churn, customers, definitions, ops_runs, overview, payments, retention
+from streamlit_app.views import activity, churn, customers, definitions, ops_audit, ops_runs, overview, payments, retention
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,10 @@ PAGES = {
         Entry(payments, "credit_card"),
     ),
     "customers": (Entry(customers, "group", Role.MANAGER), Entry(definitions, "menu_book")),
-    "ops": (Entry(ops_runs, "play_circle", Role.ADMIN, shows_figures=False),),
+    "ops": (
+        Entry(ops_runs, "play_circle", Role.ADMIN, shows_figures=False),
+        Entry(ops_audit, "policy", Role.ADMIN, shows_figures=False),
+    ),
 }
 
 

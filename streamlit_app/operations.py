@@ -10,7 +10,8 @@ import streamlit as st
 from pipeline import settings
 from pipeline.clock import SystemClock
 from pipeline.logs import run_log
-from pipeline.runs.records import Delivery, Event, Request, Run, Step, StepState, WorkerRow
+from pipeline.runs.records import AuditRow, Delivery, Event, Request, Run, Step, StepState, WorkerRow
+from pipeline.runs.sign_ins import Acts
 from pipeline.runs.store import RunStore
 from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import actions, auth, data
@@ -19,6 +20,7 @@ from streamlit_app.auth import Role
 
 EVENTS_A_READ = 1000
 LAST_RUNS = 100
+ACTS_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,24 @@ def undelivered() -> list[Delivery]:
     return _store().waiting()
 
 
+def acts(asked: Acts, limit: int = ACTS_SHOWN) -> list[AuditRow]:
+    """The last acts of those asked for, newest first."""
+    return _store().acts(asked, limit=limit)
+
+
+def actors() -> list[str]:
+    """Everybody who has a row in the audit log."""
+    return _store().actors()
+
+
+def kinds_of_acts() -> list[str]:
+    """Every kind of act in the audit log."""
+    return _store().kinds_of_acts()
+
+
 def viewer_zone() -> str:
     """The time zone of the reader's browser; UTC where it does not tell."""
+    auth.require(Role.ADMIN)
     return st.context.timezone or "UTC"
 
 

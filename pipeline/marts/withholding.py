@@ -11,15 +11,16 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.marts.headline import Headline
-from pipeline.marts.question import Answer
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer
+from pipeline.marts.reader import Reader
 
 FEWEST = 10
 PARTS = {"l28": "active_days"}  # metrics whose rows are parts of one whole, and the column that tells them apart
+OF_PAYMENTS = ("transactions", "transaction_amount")
 KEPT = ("final_on", "provisional")
 
 
@@ -39,6 +40,22 @@ def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
     if by is not None:
         hidden = _with_the_next(hidden, np.where(np.isnan(given), values, given), table, by)
     return replace(answer, table=_without(table, hidden), withheld=int(hidden.sum()))
+
+
+def for_viewers(reader: Reader, found: Answer) -> Answer:
+    """Any answer of a reader, without the figures of fewer than 10 customers.
+
+    Payments do not say of how many customers they are: one counts as being of no more than there are payments, and than
+    there are customers in its segment.
+    """
+    if found.question.metric not in OF_PAYMENTS:
+        return withheld(found)
+    question = found.question
+    payments = reader.answer(replace(question, metric="transactions")).table["value"].to_pylist()
+    behind = reader.population(question)
+    by_customers = question.by in CUSTOMER_DIMENSIONS
+    groups = found.table[question.by].to_pylist() if by_customers else [None] * len(payments)
+    return withheld(found, [min(count, behind.get(group, 0)) for count, group in zip(payments, groups, strict=True)])
 
 
 def withheld_headline(figure: Headline) -> Headline:
@@ -74,8 +91,10 @@ def _is_few(sizes: Any) -> Any:
 def _with_the_next(hidden: Any, sizes: Any, table: pa.Table, by: str) -> Any:
     """Where one part alone of a whole is hidden, the smallest other part is too."""
     others = [name for name in table.column_names[: table.column_names.index("value")] if name != by]
-    rows = pd.DataFrame({name: table[name].to_pylist() for name in others} or {"": [0] * table.num_rows})
-    for places in rows.groupby(list(rows.columns), sort=False).indices.values():
+    wholes: dict[tuple[Any, ...], list[int]] = {}
+    for place, row in enumerate(table.select(others).to_pylist() if others else [{}] * table.num_rows):
+        wholes.setdefault(tuple(row.values()), []).append(place)
+    for places in wholes.values():
         if hidden[places].sum() == 1:
             hidden[places] |= _smallest(sizes[places], hidden[places])
     return hidden
