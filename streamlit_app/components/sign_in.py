@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from streamlit_app import actions, auth
+from streamlit_app import actions, auth, formats
 from streamlit_app.auth import AdmissionError, SignInError, User
 from streamlit_app.components import filters
 from streamlit_app.messages import t
@@ -46,7 +46,7 @@ def _sign_in(refused: SignInError) -> None:
 
 def _no_entry(refused: AdmissionError) -> None:
     st.header(t("sign_in.no_entry"))
-    st.markdown(t(f"sign_in.{refused.reason}", who=refused.place))
+    st.markdown(t(f"sign_in.{refused.reason}", who=formats.plain(refused.place)))
     st.button(t("sign_in.another"), icon=":material/logout:", on_click=st.logout)
 
 
@@ -54,7 +54,7 @@ def who(user: User) -> None:
     """Who is signed in, with which role and for which countries, and the way out; nothing where nobody needs to sign in."""
     if not user.session:
         return
-    with st.popover(user.name, type="tertiary", icon=":material/account_circle:"):
+    with st.popover(formats.plain(user.name), type="tertiary", icon=":material/account_circle:"):
         st.markdown(t("sign_in.role", role=t(f"sign_in.roles.{user.role.name.lower()}")))
         if user.countries is not None:
             st.caption(t("sign_in.countries", countries=", ".join(sorted(user.countries))))

@@ -34,7 +34,8 @@ def show() -> None:
         states.empty(t("ops_audit.nothing"), next=t("ops_audit.nothing_next"))
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.caption(t("ops_audit.shown", shown=formats.number(len(rows))), width="content")
+        which = "ops_audit.last" if len(rows) == operations.ACTS_SHOWN else "ops_audit.all"
+        st.caption(t(which, shown=formats.number(len(rows))), width="content")
         download.button(t("common.csv"), lambda: _file(asked), file_name="neopulse-audit.csv", key="csv_audit", tertiary=True)
     table.show((_row(row, zone) for row in rows), names=NAMES)
 
@@ -89,9 +90,9 @@ def _act(action: str) -> str:
 def _row(row: AuditRow, zone: str) -> dict[str, str]:
     return {
         "when": formats.moment(row.at, zone),
-        "who": _plain(row.who),
-        "act": _plain(_act(row.action)),
-        "what": _plain(row.what),
+        "who": formats.plain(row.who),
+        "act": formats.plain(_act(row.action)),
+        "what": formats.plain(row.what),
         "before": _values(row.before),
         "after": _values(row.after),
     }
@@ -100,13 +101,10 @@ def _row(row: AuditRow, zone: str) -> dict[str, str]:
 def _values(value: Any) -> str:
     """What was noted down, as lines that nothing in them can turn into more than text."""
     if isinstance(value, Mapping):
-        return "  \n".join(f"{_plain(str(key))}: {_values(part)}" for key, part in value.items() if part not in (None, {}, ""))
-    return formats.NOTHING if value is None else _plain(str(value))
-
-
-def _plain(text: str) -> str:
-    """The text, with nothing in it that a table would read as a link, a picture or a formula."""
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]()<>#+-.!|$:~" else sign for sign in text.replace("\n", " "))
+        return "  \n".join(
+            f"{formats.plain(str(key))}: {_values(part)}" for key, part in value.items() if part not in (None, {}, "")
+        )
+    return formats.NOTHING if value is None else formats.plain(str(value))
 
 
 def _file(asked: Acts) -> bytes:
