@@ -17,7 +17,6 @@ LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
 RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|every type)(?:, at least (?P<least>\S+) USD)?")
-MARKUP = frozenset("\\`*_{}[]()<>#+-.!|$:~@&")
 NOTHING = "–"
 MINUS = "−"
 
@@ -148,6 +147,8 @@ def _locale() -> str:
     return LOCALES[messages.language()]
 
 
-def plain(text: str) -> str:
-    """Somebody else's text, with nothing in it that a page would read as a link, a picture, a formula or an icon."""
-    return "".join(f"\\{sign}" if sign in MARKUP else sign for sign in text.replace("\n", " "))
+def literal(text: str) -> str:
+    """Somebody else's text as it was written: no page reads it as a link, a picture, a formula or an icon."""
+    shown = " ".join(text.split()) or NOTHING
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"

@@ -46,7 +46,7 @@ def _sign_in(refused: SignInError) -> None:
 
 def _no_entry(refused: AdmissionError) -> None:
     st.header(t("sign_in.no_entry"))
-    st.markdown(t(f"sign_in.{refused.reason}", who=formats.plain(refused.place)))
+    st.markdown(t(f"sign_in.{refused.reason}", who=formats.literal(refused.place)))
     st.button(t("sign_in.another"), icon=":material/logout:", on_click=st.logout)
 
 
@@ -54,7 +54,7 @@ def who(user: User) -> None:
     """Who is signed in, with which role and for which countries, and the way out; nothing where nobody needs to sign in."""
     if not user.session:
         return
-    with st.popover(formats.plain(user.name), type="tertiary", icon=":material/account_circle:"):
+    with st.popover(formats.literal(user.name), type="tertiary", icon=":material/account_circle:"):
         st.markdown(t("sign_in.role", role=t(f"sign_in.roles.{user.role.name.lower()}")))
         if user.countries is not None:
             st.caption(t("sign_in.countries", countries=", ".join(sorted(user.countries))))

@@ -43,7 +43,7 @@ def broken(error: Exception) -> None:
         lines = [t(f"sign_in.{error.reason}")]
     elif isinstance(error, AdmissionError):
         area = "sign_in" if auth.signs_in() else "common.admission"
-        lines = [t(f"{area}.{error.reason}", place=error.where, who=formats.plain(error.place))]
+        lines = [t(f"{area}.{error.reason}", place=error.where, who=formats.literal(error.place))]
     elif isinstance(error, NeopulseError):
         lines = [f"**{error.what}**"] + [
             f"{t(f'common.broken.{name}')}: {text}"

@@ -90,21 +90,19 @@ def _act(action: str) -> str:
 def _row(row: AuditRow, zone: str) -> dict[str, str]:
     return {
         "when": formats.moment(row.at, zone),
-        "who": formats.plain(row.who),
-        "act": formats.plain(_act(row.action)),
-        "what": formats.plain(row.what),
+        "who": formats.literal(row.who),
+        "act": _act(row.action),
+        "what": formats.literal(row.what),
         "before": _values(row.before),
         "after": _values(row.after),
     }
 
 
 def _values(value: Any) -> str:
-    """What was noted down, as lines that nothing in them can turn into more than text."""
+    """What was noted down, as lines."""
     if isinstance(value, Mapping):
-        return "  \n".join(
-            f"{formats.plain(str(key))}: {_values(part)}" for key, part in value.items() if part not in (None, {}, "")
-        )
-    return formats.NOTHING if value is None else formats.plain(str(value))
+        return "  \n".join(f"{key}: {_values(part)}" for key, part in value.items() if part not in (None, {}, ""))
+    return formats.NOTHING if value is None else formats.literal(str(value))
 
 
 def _file(asked: Acts) -> bytes:

@@ -160,8 +160,12 @@ def test_who_has_not_signed_in_sees_the_way_in_alone_and_an_admin_comes_back_to_
     expect(page).to_have_url(re.compile(r"/ops_runs"))
     expect(run_now(page)).to_be_enabled()
     assert {"Runs", "Audit", "Customers"} <= set(pages(page))
-    (noted,) = bank.store.audit_rows(1)
-    assert (noted.who, noted.action, noted.after) == ("ada@bank.example", "sign_in", {"role": "admin"})
+    page.get_by_test_id("stSidebarNavLink").filter(has_text="Audit").click()
+    with page.expect_download():
+        page.get_by_role("button", name="CSV").click()
+    downloaded, came = bank.store.audit_rows(2)
+    assert (came.who, came.action, came.after) == ("ada@bank.example", "sign_in", {"role": "admin"})
+    assert (downloaded.who, downloaded.action, downloaded.what) == ("ada@bank.example", "export", "audit log")
     (cookie,) = [cookie for cookie in page.context.cookies() if cookie["name"] == COOKIE]
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Lax")
 
