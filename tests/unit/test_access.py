@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from oidc_provider_mock import run_server_in_thread
 
-from pipeline import serving
+from pipeline import serving, sign_in_checks
 from pipeline.access import Identity, Role, Rules, checked_countries, checked_entry, read
+from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings, load
 from pipeline.sign_in_settings import SAMPLE_COOKIE_SECRET
@@ -245,6 +247,18 @@ def test_no_two_kinds_of_settings_have_a_check_of_the_same_name() -> None:
     checks = [name for part in parts for name in vars(part) if name.startswith("_") and not name.startswith("__")]
     own = [name for name in checks if name not in ("_abc_impl",)]
     assert sorted(name for name in set(own) if own.count(name) > 1) == []
+
+
+def test_check_asks_the_provider_and_counts_the_entries() -> None:
+    with run_server_in_thread() as server:
+        address = f"http://localhost:{server.server_port}"
+        answering = settings(oidc_metadata_url=f"{address}/.well-known/openid-configuration")
+        told = sign_in_checks.found(answering, clock=FixedClock(NOW))
+        assert f"{address} vouches" in told
+        assert told.endswith("entries: admins 1, managers 1, viewers 1")
+        with pytest.raises(ConfigurationError, match="has no issuer"):
+            sign_in_checks.found(settings(oidc_metadata_url=f"{address}/jwks"), clock=FixedClock(NOW))
+    assert "this machine only" in sign_in_checks.found(Settings(_env_file=None), clock=FixedClock(NOW))  # type: ignore[call-arg]
 
 
 def test_the_demo_bank_may_have_the_sample_secret() -> None:

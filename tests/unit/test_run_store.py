@@ -326,13 +326,13 @@ def test_an_older_store_is_brought_up_to_date_once(url: str, store: RunStore) ->
         connection.execute(text("alter table runs add column note text"))  # type: ignore[attr-defined]
 
     store.close()
-    engine = create_engine(url)
+    engine, newer = create_engine(url), schema.LATEST + 1
     for _ in range(2):
         with engine.begin() as connection:
-            schema.migrate(connection, MONDAY, latest=2, migrations_by_number={2: add_note})
+            schema.migrate(connection, MONDAY, latest=newer, migrations_by_number={newer: add_note})
     with engine.begin() as connection:
         connection.execute(text("select note from runs"))
-        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [1, 2]
+        assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [schema.LATEST, newer]
 
 
 def test_what_is_no_run_store_is_named_and_not_touched(tmp_path: Path, clock: FixedClock) -> None:
