@@ -21,6 +21,7 @@ from pipeline.warehouse import choice
 from streamlit_app import auth, data, sessions, stores
 from streamlit_app.auth import Role
 
+NOTED = "sign_in_noted"
 WORKER_SILENT = timedelta(seconds=60)  # a worker beats every few seconds, also while it runs the chain
 
 
@@ -69,7 +70,10 @@ def rollback(name: str) -> Outcome:
 def note_sign_in() -> None:
     """Note down once that this person came, whatever the role; who needs no sign-in is not noted."""
     user = auth.current_user()
-    if user.session and sessions.note(data.in_force().run_store_url, user.session, user.name):
+    if not user.session or st.session_state.get(NOTED) == user.session:  # this tab has asked the store already
+        return
+    st.session_state[NOTED] = user.session
+    if sessions.note(data.in_force().run_store_url, user.session, user.name):
         _trail().audit(user.name, "sign_in", "session", after={"role": user.role.name.lower()})
 
 
