@@ -7,7 +7,7 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-proof
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-proof audit
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
+	@echo "make audit   every pinned dependency against the known advisories; needs the network"
 	@echo "make bench   measure against the floor and the peers: BENCH_TRANSACTIONS=N, default 10000000"
 
 env: .venv/.installed
@@ -42,6 +43,15 @@ test: .venv/.tested-with
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest -n 2 --dist loadgroup -m proof
+
+# Against the advisories of today: not among the tests, whose answer must not change by itself.
+audit: .venv-audit/.installed
+	@.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off
+
+.venv-audit/.installed:
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
+	@touch $@
 
 BENCH_TRANSACTIONS ?= 10000000
 

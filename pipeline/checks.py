@@ -76,6 +76,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
         "notification": _notification,
         "facts": _facts,
         "syncs": _syncs,
+        "sign-in": _sign_in,
     }
     for subject, check in checks.items():
         try:
@@ -131,6 +132,12 @@ def _syncs(settings: Settings) -> str:
     from pipeline import activation_checks
 
     return activation_checks.found(settings, clock=SystemClock())
+
+
+def _sign_in(settings: Settings) -> str:
+    from pipeline import sign_in_checks
+
+    return sign_in_checks.found(settings, clock=SystemClock())
 
 
 def _port(settings: Settings) -> str:

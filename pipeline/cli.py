@@ -18,6 +18,9 @@ from pipeline.steps import STEPS
 from pipeline.stop import Stop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.marts import Answer, Question, Reader
     from pipeline.runner import Order
     from pipeline.runs.holders import Holders
     from pipeline.runs.records import Run
@@ -110,6 +113,9 @@ def run(first_step: str | None, only_step: str | None, full_refresh: bool, dry_r
 @click.option("--grain", type=click.Choice(("day", "week", "month")), help="Length of one point.")
 @click.option("--kind", help="Variant of the metric: classic or unbounded, net or gross, recognised or effective ...")
 @click.option("--cohort", help="What a cohort shares: first_activity or signup.")
+@click.option(
+    "--as", "who", metavar="WHO", help="As this person sees it, for handing it on: ada@bank.example, @domain or group:name."
+)
 @click.option("--format", "form", type=click.Choice(("table", "csv", "json")), default="table", show_default=True)
 def metric(
     name: str,
@@ -121,16 +127,18 @@ def metric(
     grain: str | None,
     kind: str | None,
     cohort: str | None,
+    who: str | None,
     form: str,
 ) -> None:
     """Print the published figures of a metric, as the app shows them."""
     from pipeline.answers import FORMATS
-    from pipeline.marts import Question, reader
+    from pipeline.marts import Question, Reader, reader
 
     where = tuple(_condition(condition) for condition in conditions)
     question = Question(name, window, _day(start), _day(end), by, where, grain, kind, cohort)
     settings = _settings()
-    answer = _publications(settings).read_current(lambda version: reader(version).answer(question))
+    ask = _ask_as(settings, who) if who else Reader.answer
+    answer = _publications(settings).read_current(lambda version: ask(reader(version), question))
     if answer is None:
         raise ConfigurationError(
             "Nothing has been published yet", where=str(settings.home), next="neopulse demo, or neopulse run"
@@ -344,6 +352,28 @@ def _holders(settings: Settings) -> Holders:
     from pipeline.runs.holders import Holders
 
     return Holders(settings.home / "holders")
+
+
+def _ask_as(settings: Settings, who: str) -> Callable[[Reader, Question], Answer]:
+    """How a person asks: of the countries that they see, and without what their role withholds."""
+    from dataclasses import replace
+
+    from pipeline.access import Role, named
+    from pipeline.marts.withholding import for_viewers
+
+    rules, person = settings.access_rules(), named(who)
+    role, seen = rules.role_of(person), rules.countries_of(person)
+    if role is None:
+        raise ConfigurationError(
+            f"{who} has no role", where="the settings NEOPULSE_ROLE_*", next="docs/sign-in.md says how to give one"
+        )
+    countries = None if seen is None else tuple(sorted(seen))
+
+    def ask(reader: Reader, question: Question) -> Answer:
+        answer = reader.answer(replace(question, countries=countries))
+        return for_viewers(reader, answer) if role < Role.MANAGER else answer
+
+    return ask
 
 
 def _publications(settings: Settings) -> Publications:

@@ -19,13 +19,15 @@ from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.files import make_folder
 from pipeline.settings import PREFIX, PROJECT, Settings
 
 READY_SECONDS = 60.0
 END_SECONDS = 10.0
-APP = PROJECT / "streamlit_app" / "app.py"
+APP = PROJECT / "streamlit_app" / "server.py"
 WORKER = ("worker",)
 
 
@@ -57,6 +59,8 @@ def _as_text(value: Any) -> str:
             return str(value).lower()
         case tuple():
             return ",".join(value)
+        case SecretStr():
+            return value.get_secret_value()
         case date() | time_of_day():
             return value.isoformat()
     return str(value)
@@ -93,13 +97,14 @@ def _fault_of(place: Any) -> OSError | None:
 
 
 def _refuse_strangers(settings: Settings) -> None:
-    if settings.behind_loopback or _is_loopback(settings.address):
+    if settings.signs_in or settings.behind_loopback or _is_loopback(settings.address):
         return
     raise ConfigurationError(
         f"The app would answer to other machines at {settings.address}, and nobody has to sign in",
         where="NEOPULSE_ADDRESS",
         safe="Nothing was started",
-        next="set NEOPULSE_ADDRESS=127.0.0.1, or NEOPULSE_BEHIND_LOOPBACK=true where only this machine reaches the port",
+        next="set NEOPULSE_ADDRESS=127.0.0.1, or NEOPULSE_BEHIND_LOOPBACK=true where only this machine reaches the port, "
+        "or let people sign in (docs/sign-in.md)",
     )
 
 
@@ -129,7 +134,9 @@ def _cannot_listen(settings: Settings, error: OSError) -> ConfigurationError:
 
 
 def address(settings: Settings) -> str:
-    """What to type into a browser on this machine."""
+    """What to type into a browser: on this machine, or from anywhere where people sign in."""
+    if settings.signs_in:
+        return settings.oidc_public_url
     host = "localhost" if _is_loopback(settings.address) or settings.behind_loopback else settings.address
     return f"http://{host}:{settings.port}"
 

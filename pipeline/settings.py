@@ -22,6 +22,7 @@ from pipeline.reverse_etl_settings import ReverseETLSettings
 from pipeline.run_settings import RunSettings
 from pipeline.setting_types import CommaSeparated, OptionalPath
 from pipeline.sheets_settings import GoogleSheetsSettings
+from pipeline.sign_in_settings import SignInSettings
 
 PREFIX = "NEOPULSE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -30,7 +31,14 @@ WINDOW_DAYS = (7, 180)
 
 
 class Settings(
-    RunSettings, BigQuerySettings, GoogleSheetsSettings, ReverseETLSettings, NotifySettings, FactsSettings, GuardSettings
+    RunSettings,
+    BigQuerySettings,
+    GoogleSheetsSettings,
+    ReverseETLSettings,
+    NotifySettings,
+    FactsSettings,
+    GuardSettings,
+    SignInSettings,
 ):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
@@ -123,6 +131,15 @@ class Settings(
     def _census_is_told_what(self) -> Self:
         if lacking := self.lacks_for_census():
             raise ValueError(f"{PREFIX}REVERSE_ETL=census needs {' and '.join(PREFIX + name.upper() for name in lacking)}")
+        return self
+
+    @model_validator(mode="after")
+    def _sample_secret_is_for_the_demo(self) -> Self:
+        if self.has_the_sample_secret and self.source_name != "demo bank":
+            raise ValueError(
+                f"{PREFIX}OIDC_COOKIE_SECRET is the sample that the documentation prints, which only the demo bank may have: "
+                "openssl rand -hex 32 makes another"
+            )
         return self
 
     @cached_property

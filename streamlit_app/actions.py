@@ -10,16 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import streamlit as st
+
 from pipeline import cancelling, settings
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigurationError
 from pipeline.runs.records import Request, RequestState, Run, RunState
 from pipeline.runs.store import RunStore
+from pipeline.runs.trail import TrailStore
 from pipeline.steps import STEPS
 from pipeline.warehouse import choice
-from streamlit_app import auth, data
+from streamlit_app import auth, data, sessions, stores
 from streamlit_app.auth import Role
 
+NOTED = "sign_in_noted"
 WORKER_SILENT = timedelta(seconds=60)  # a worker beats every few seconds, also while it runs the chain
 
 
@@ -112,6 +116,30 @@ def rollback(name: str) -> Outcome:
     version = publications.rollback(name)
     data.run_store().audit(user.name, "rollback", "published version", before=before.name if before else None, after=version.name)
     return Outcome(True, "rolled_back", {"version": version.name})
+
+
+def note_sign_in() -> None:
+    """Note down once that this person came, whatever the role; who needs no sign-in is not noted."""
+    user = auth.current_user()
+    if not user.session or st.session_state.get(NOTED) == user.session:  # this tab has asked the store already
+        return
+    st.session_state[NOTED] = user.session
+    if sessions.note(data.in_force().run_store_url, user.session, user.name):
+        _trail().audit(user.name, "sign_in", "session", after={"role": user.role.name.lower()})
+
+
+def sign_out() -> Outcome:
+    """Sign out, in this tab, in every other one, and for whoever copied the cookie."""
+    user = auth.current_user()
+    sessions.end(data.in_force().run_store_url, user.session, user.name)
+    _trail().audit(user.name, "sign_out", "session")
+    st.logout()
+    return Outcome(True, "signed_out")
+
+
+def _trail() -> TrailStore:
+    """Where acts are noted down that need no more than to be somebody."""
+    return stores.run_store(data.in_force().run_store_url)
 
 
 def why_no_run(store: RunStore, now: datetime) -> Outcome | None:

@@ -6,16 +6,18 @@ from pathlib import Path
 
 import streamlit as st
 
-from streamlit_app import auth, navigation
-from streamlit_app.components import frame, links, states
+from streamlit_app import actions, auth, navigation
+from streamlit_app.components import frame, links, sign_in, states
 from streamlit_app.messages import t
 
 ICON = Path(__file__).parent / "static" / "icon.png"  # a file: an icon by name would be fetched from elsewhere
 
 st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=220)
-with states.guarded():
-    sections = navigation.open_to(auth.current_user())
+with states.guarded(), sign_in.asked(navigation.addresses()):
+    user = auth.current_user()
+    actions.note_sign_in()
+    sections = navigation.open_to(user)
     links.remember({name: page for pages in sections.values() for name, page in pages.items()})
     opened = st.navigation({t(f"common.sections.{section}"): list(pages.values()) for section, pages in sections.items()})
-    frame.show()
+    frame.show(user)
     opened.run()

@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import IntEnum
+from datetime import datetime
 from functools import cache
+from typing import Any
 from urllib.parse import urlsplit
 
 import streamlit as st
 
 from pipeline import settings
+from pipeline.access import Identity, Role
+from pipeline.clock import SystemClock
 from pipeline.errors import ConfigurationError, PermanentError
+from pipeline.settings import Settings
+from streamlit_app import claims, sessions
 
-
-class Role(IntEnum):
-    """What a person may do; each role may do what the ones below it may."""
-
-    VIEWER = 1
-    MANAGER = 2
-    ADMIN = 3
+__all__ = ["AdmissionError", "Role", "RoleError", "SignInError", "User"]
 
 
 @dataclass(frozen=True)
 class User:
-    """The person behind a session; `name` is what the audit log writes."""
+    """The person behind a session; `name` is what the audit log writes.
+
+    `countries` are those whose customers the person sees, None every one; `session` names the sign-in, empty without one.
+    """
 
     name: str
     role: Role
+    countries: frozenset[str] | None = None
+    session: str = ""
 
     def may(self, role: Role) -> bool:
         """Whether this person has the role or a higher one."""
@@ -41,6 +46,13 @@ class AdmissionError(ConfigurationError):
         super().__init__(what, where=place, safe="No figure and no customer was shown", next=next)
         self.reason = reason
         self.place = place
+
+
+class SignInError(AdmissionError):
+    """Nobody has signed in, or the session is over: signing in helps."""
+
+    def __init__(self, what: str, *, reason: str) -> None:
+        super().__init__(what, reason=reason, place="", next="sign in again")
 
 
 class RoleError(PermanentError):
@@ -59,10 +71,17 @@ LOCAL_USER = User("local", Role.ADMIN)
 
 
 def current_user() -> User:
-    """The person behind this session, decided anew at every call.
+    """The person behind this session, decided anew at every call: from the sign-in, the clock and the rules of this moment.
 
-    Raises AdmissionError where nobody may come in: without a sign-in provider the app answers to its own machine only.
+    Raises SignInError where signing in helps, and AdmissionError where nobody may come in: without a sign-in provider the
+    app answers to its own machine only.
     """
+    in_force = _in_force()
+    if in_force.signs_in:
+        user = admit(dict(st.user), in_force, now=SystemClock().now())
+        if sessions.is_over(in_force.run_store_url, user.session):
+            raise SignInError("This session was signed out", reason="signed_out")
+        return user
     admit_local(
         st.get_option("server.address"),
         host=st.context.headers.get("host"),
@@ -72,8 +91,52 @@ def current_user() -> User:
 
 
 @cache
+def _in_force() -> Settings:
+    return settings.load()
+
+
+@cache
 def _behind_loopback() -> bool:
     return settings.load().behind_loopback
+
+
+def signs_in() -> bool:
+    """Whether people sign in here; without a provider only this machine comes in."""
+    return _in_force().signs_in
+
+
+def admit(told: Mapping[str, Any], in_force: Settings, *, now: datetime) -> User:
+    """Let a person in whom the provider vouches for, with the role and the countries that the rules give at this moment.
+
+    `told` are the claims of the id token, out of a cookie that this server has signed.
+    """
+    _check_session(told, in_force, now=now)
+    who = claims.identity(told, groups_claim=in_force.oidc_groups_claim)
+    if in_force.oidc_domains and who.domain not in in_force.oidc_domains:
+        raise _no_entry(told, who, "domain" if who.domain else "unverified")
+    rules = in_force.access_rules()
+    role = rules.role_of(who)
+    if role is None:
+        raise _no_entry(told, who, "no_role" if who.email else "unverified")
+    return User(who.name, role, rules.countries_of(who), claims.session(told))
+
+
+def _check_session(told: Mapping[str, Any], in_force: Settings, *, now: datetime) -> None:
+    meant_for = told.get("aud")
+    is_for_us = in_force.oidc_client_id in (meant_for if isinstance(meant_for, list) else [meant_for])
+    if told.get("is_logged_in") is not True or not is_for_us or claims.begins_later(told, now):
+        raise SignInError("Nobody has signed in", reason="not_signed_in")
+    if claims.ends_at(told, session_hours=in_force.oidc_session_hours) <= now:
+        raise SignInError("The session is over", reason="expired")
+
+
+def _no_entry(told: Mapping[str, Any], who: Identity, reason: str) -> AdmissionError:
+    return AdmissionError(
+        "The sign-in provider knows this person, and no role is given to them here",
+        reason=reason,
+        place=who.email or str(told.get("email") or who.name),
+        next="ask an admin to give a role to this address (docs/sign-in.md), or sign in with another account",
+    )
 
 
 def require(role: Role) -> User:

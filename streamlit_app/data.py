@@ -1,12 +1,14 @@
-"""What the pages read: the published version's figures, cached by version, question and role.
+"""What the pages read: the published version's figures, cached by version, question, role and countries.
 
-A cached answer is shared between sessions and never changed; an error is never cached.
+Every read checks who asks. Viewers get no figure of fewer than 10 customers, and who sees some countries gets the figures
+of their customers: both happen here, before anything is cached. A cached answer is shared between sessions of the same
+rights and never changed; an error is never cached.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -16,20 +18,29 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline import marts, metrics, settings
-from pipeline.clock import SystemClock
-from pipeline.marts import Answer, Customer, Headline, Page, Question, Search
+from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.headline import headline as headline_of
+from pipeline.marts.reader import Countries
+from pipeline.marts.withholding import for_viewers, withheld, withheld_counts, withheld_headline
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications, Version
-from streamlit_app import auth, figures, messages
+from streamlit_app import auth, figures, messages, stores
 from streamlit_app.auth import Role
 
 __all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
 PINNED = "_version"
+FOR_VIEWERS = ("dim_publication", "dim_countries", "mart_customers_by_country")
+OF_A_COUNTRY = (
+    "ever_active_customers",
+    "active_customers",
+    "active_share",
+    "customers_per_million_inhabitants",
+    "amount_usd",
+)
 LATER_TIME_KEYS = ("month", "week")  # the app calls the time key `date` whatever the grain: one spec draws each
 
 
@@ -41,6 +52,7 @@ def in_force() -> Settings:
 
 def current_version() -> Version | None:
     """The version that every reader sees now; None before the first one."""
+    auth.require(Role.VIEWER)
     return Publications(in_force().home, keep=in_force().versions_kept).current()
 
 
@@ -53,6 +65,7 @@ def pin_version() -> Version | None:
 
 def published() -> Version:
     """The version of this page, on a page that is shown only where there is one."""
+    auth.require(Role.VIEWER)
     pinned: Version | None = st.session_state.get(PINNED)
     if pinned is not None and pinned.database.exists():
         return pinned
@@ -79,6 +92,8 @@ def bounds() -> tuple[date, date]:
 
 def headline(*, window: int | None = None, where: tuple[tuple[str, str], ...] = ()) -> tuple[Headline, ...]:
     """The figures that a manager reads first, each with the same figure one period before."""
+    if not auth.current_user().may(Role.MANAGER):  # sums of days, each of which may be withheld
+        return _read("headline", window=window, where=where)
     return headline_of(answer, window=window, where=where, as_of=published().as_of)  # from answers that are cached
 
 
@@ -116,7 +131,8 @@ def data_quality() -> pa.Table:
 
 
 def relation(name: str) -> pa.Table:
-    """A whole small mart of the current version."""
+    """A whole small mart of the current version: for viewers those that hold no customer and no small figure."""
+    auth.require(Role.VIEWER if name in FOR_VIEWERS else Role.MANAGER)
     return _read("relation", name=name)
 
 
@@ -141,26 +157,52 @@ def test_results() -> Any:
 
 
 def latest_run() -> Run | None:
-    """The newest run, going on or ended."""
-    return run_store().latest()
+    """The newest run, going on or ended; what its steps counted and why it failed is for admins."""
+    user = auth.require(Role.VIEWER)
+    run = _store().latest()
+    return run if run is None or user.may(Role.ADMIN) else _outline(run)
+
+
+def _outline(run: Run) -> Run:
+    steps = tuple(replace(step, rows_in=None, rows_out=None, detail={}, error=None, progress_text="") for step in run.steps)
+    return replace(run, steps=steps, error=None)
 
 
 def run_store() -> RunStore:
-    """The run store in force, one a process."""
-    return _run_store(in_force().run_store_url)
+    """The run store in force, one a process; for admins."""
+    auth.require(Role.ADMIN)
+    return _store()
+
+
+def _store() -> RunStore:
+    return stores.run_store(in_force().run_store_url)
 
 
 def _read(what: str, **arguments: Any) -> Any:
-    version = published()
-    return _cached(version, str(version.folder), auth.current_user().role.name, what, arguments)
+    user, version = auth.require(Role.VIEWER), published()
+    countries = None if user.countries is None else tuple(sorted(user.countries))
+    return _cached(version, str(version.folder), user.role.name, countries, what, arguments)
 
 
 @st.cache_resource(max_entries=300, show_spinner=False)
-def _cached(_version: Version, folder: str, role: str, what: str, arguments: dict[str, Any]) -> Any:  # noqa: ARG001
-    """One read of one version; `folder` and `role` are in the key, so that no answer serves a reader it was not made for."""
+def _cached(
+    _version: Version,
+    folder: str,  # noqa: ARG001
+    role: str,
+    countries: Countries,
+    what: str,
+    arguments: dict[str, Any],
+) -> Any:
+    """One read of one version.
+
+    `folder`, `role` and `countries` are in the key, so that no answer serves a reader it was not made for.
+    """
     if what in FILES:
         return FILES[what](_version)
-    found = getattr(marts.reader(_version), what)(**arguments)
+    reader = marts.reader(_version)
+    found = READS[what](reader, countries, **arguments)
+    if role == Role.VIEWER.name and what in FOR_VIEWERS_WITHHELD:
+        found = FOR_VIEWERS_WITHHELD[what](reader, found)
     return _on_one_time_key(found) if what == "answer" else found
 
 
@@ -186,14 +228,41 @@ def _read_external_facts(version: Version) -> Mapping[str, Any]:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
+def _read_answer(reader: Reader, countries: Countries, question: Question) -> Answer:
+    return reader.answer(replace(question, countries=countries))
+
+
+def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_cohorts: bool) -> Answer:
+    return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts)
+
+
+def _read_customers(reader: Reader, countries: Countries, search: Search, limit: int) -> Page:
+    return reader.customers(replace(search, countries=countries), limit=limit)
+
+
+def _withheld_relation(_: Reader, found: pa.Table) -> pa.Table:
+    return withheld_counts(found, "customers", OF_A_COUNTRY) if "customers" in found.column_names else found
+
+
+READS: Mapping[str, Callable[..., Any]] = {
+    "answer": _read_answer,
+    "retention_curve": _read_curve,
+    "customers": _read_customers,
+    "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
+    "customer": lambda reader, countries, user_id: reader.customer(user_id, countries=countries),
+    "dimension_values": lambda reader, countries, dimension: reader.dimension_values(dimension, countries=countries),
+    "data_quality": lambda reader, countries: reader.relation("mart_data_quality", countries=countries),
+    "relation": lambda reader, countries, name: reader.relation(name, countries=countries),
+}
+FOR_VIEWERS_WITHHELD: Mapping[str, Callable[..., Any]] = {
+    "answer": for_viewers,
+    "retention_curve": lambda _, found: withheld(found),
+    "headline": lambda _, found: tuple(withheld_headline(figure) for figure in found),
+    "relation": _withheld_relation,
+}
 FILES = {
     "registry": _read_registry,
     "models": _read_models,
     "test_results": _read_test_results,
     "external_facts": _read_external_facts,
 }
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _run_store(url: str) -> RunStore:
-    return RunStore.open(url, clock=SystemClock())

@@ -21,10 +21,25 @@ MOST_SERIES = 6
 
 def growth(answers: Sequence[Answer]) -> Answer:
     """Growth accounting, long: `date, part, customers, final_on, provisional`; who left counts below zero, net is the sum."""
-    parts = [_part(answer.table, PART_OF[answer.metric.name]) for answer in answers]
-    sums = sum(np.asarray(part["customers"]) for part in parts)
-    net = _part(answers[0].table, "net").set_column(2, "customers", pa.array(sums))
-    return replace(answers[0], table=pa.concat_tables([*parts, net]))
+    parts = _with_two_withheld([_part(answer.table, PART_OF[answer.metric.name]) for answer in answers])
+    sums = sum(np.asarray(part["customers"], dtype=float) for part in parts)
+    net = _part(answers[0].table, "net").set_column(2, "customers", pa.array(sums, from_pandas=True))
+    withheld = sum(part["customers"].null_count for part in parts)
+    return replace(answers[0], table=pa.concat_tables([*parts, net]), withheld=withheld)
+
+
+def _with_two_withheld(parts: list[pa.Table]) -> list[pa.Table]:
+    """Where one part of a period is withheld, the smallest other one is too: who was active before and after would tell it."""
+    sizes = np.abs(np.stack([np.asarray(part["customers"], dtype=float) for part in parts]))
+    hidden = np.isnan(sizes)
+    alone = hidden.sum(axis=0) == 1
+    others = np.where(hidden | (sizes == 0), np.inf, sizes)
+    smallest = (others == others.min(axis=0)) & np.isfinite(others) & alone
+    columns = [
+        pc.if_else(pa.array(hide), pa.scalar(None, pa.float64()), part["customers"])
+        for hide, part in zip(smallest, parts, strict=True)
+    ]
+    return [part.set_column(2, "customers", column) for part, column in zip(parts, columns, strict=True)]
 
 
 def _part(table: pa.Table, part: str) -> pa.Table:
@@ -45,7 +60,8 @@ def together(answers: Mapping[str, Answer]) -> Answer:
         answer.table.append_column("series", pa.array([name] * answer.table.num_rows, pa.string()))
         for name, answer in answers.items()
     ]
-    return replace(next(iter(answers.values())), table=pa.concat_tables(tables))
+    withheld = sum(answer.withheld for answer in answers.values())
+    return replace(next(iter(answers.values())), table=pa.concat_tables(tables), withheld=withheld)
 
 
 def by_group(answer: Answer, name: Callable[[str], str], *, most: int = MOST_SERIES) -> tuple[Answer, int]:
@@ -113,9 +129,9 @@ def unknown_share(answer: Answer) -> Answer:
     """The share of payments whose presence is unknown, among all of them."""
     table = answer.table
     unknown, known = np.asarray(table["unknown"], dtype=float), np.asarray(table["n"], dtype=float)
-    low, high = wilson(unknown, unknown + known)
+    low, high = (pa.array(end, from_pandas=True) for end in wilson(unknown, unknown + known))
     columns = {"date": table["date"], "value": pa.array(unknown / (unknown + known), from_pandas=True)}
-    columns |= {"n": pa.array((unknown + known).astype(np.int64)), "low": pa.array(low), "high": pa.array(high)}
+    columns |= {"n": pc.add(table["unknown"], table["n"]), "low": low, "high": high}
     return replace(answer, table=pa.table(columns | {name: table[name] for name in ("final_on", "provisional")}))
 
 
@@ -131,7 +147,8 @@ def course(table: pa.Table, *, days_summed: int = 1) -> tuple[float, ...]:
     if values.size < days_summed:
         return ()
     totals = np.convolve(values, np.ones(days_summed), mode="valid")
-    return tuple(float(value) for value in totals[::-COURSE_STEP_DAYS][:COURSE_POINTS][::-1])
+    points = totals[::-COURSE_STEP_DAYS][:COURSE_POINTS][::-1]
+    return () if np.isnan(points).any() else tuple(float(value) for value in points)  # no course where a day is withheld
 
 
 def final(table: pa.Table) -> pa.Table:

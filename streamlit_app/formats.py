@@ -150,3 +150,10 @@ def _pattern(digits: int) -> str:
 
 def _locale() -> str:
     return LOCALES[messages.language()]
+
+
+def literal(text: str) -> str:
+    """Somebody else's text as it was written: no page reads it as a link, a picture, a formula or an icon."""
+    shown = " ".join(text.split()) or NOTHING
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
+    return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"

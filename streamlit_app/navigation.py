@@ -17,6 +17,7 @@ from streamlit_app.views import (
     customers,
     definitions,
     ops_alerts,
+    ops_audit,
     ops_runs,
     ops_schedule,
     ops_syncs,
@@ -66,8 +67,14 @@ PAGES = {
         Entry(ops_syncs, "sync_alt", Role.ADMIN, shows_figures=False),
         Entry(ops_versions, "history", Role.ADMIN, shows_figures=False),
         Entry(ops_alerts, "notifications", Role.ADMIN, shows_figures=False),
+        Entry(ops_audit, "policy", Role.ADMIN, shows_figures=False),
     ),
 }
+
+
+def addresses() -> list[str]:
+    """The address of every page, whoever may open it."""
+    return [entry.name for entries in PAGES.values() for entry in entries]
 
 
 def open_to(user: User) -> dict[str, dict[str, st.Page]]:

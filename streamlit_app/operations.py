@@ -15,8 +15,9 @@ from pipeline.logs import run_log
 from pipeline.reverse_etl.plan import Plan, Scope
 from pipeline.runner import Order
 from pipeline.runs.holders import Holders
-from pipeline.runs.records import Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
+from pipeline.runs.records import AuditRow, Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
 from pipeline.runs.requests import SYNC
+from pipeline.runs.sign_ins import Acts
 from pipeline.runs.store import RunStore
 from streamlit_app import actions, auth, data
 from streamlit_app.actions import Outcome
@@ -25,6 +26,7 @@ from streamlit_app.auth import Role
 EVENTS_A_READ = 1000
 LAST_RUNS = 100
 LIKE_RUNS = 5
+ACTS_SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -228,8 +230,24 @@ def _last_sync_run(store: RunStore, name: str) -> SyncRun | None:
     return next(iter(store.sync_runs(name, 1)), None)
 
 
+def acts(asked: Acts, limit: int = ACTS_SHOWN) -> list[AuditRow]:
+    """The last acts of those asked for, newest first."""
+    return _store().acts(asked, limit=limit)
+
+
+def actors() -> list[str]:
+    """Everybody who has a row in the audit log."""
+    return _store().actors()
+
+
+def kinds_of_acts() -> list[str]:
+    """Every kind of act in the audit log."""
+    return _store().kinds_of_acts()
+
+
 def viewer_zone() -> str:
     """The time zone of the reader's browser; UTC where it does not tell."""
+    auth.require(Role.ADMIN)
     return st.context.timezone or "UTC"
 
 

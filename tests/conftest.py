@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-pytest_plugins = ["n8n_kit"]
+pytest_plugins = ["n8n_kit", "pages_bank"]
 
 # Deterministic, so that a run of the tests says the same twice; PROOF_EXAMPLES asks for that many others each time.
 # A failure shrinks, for five minutes at most, unless PROOF_AS_FOUND is set.

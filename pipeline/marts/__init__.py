@@ -2,13 +2,14 @@
 
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, Question
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, Question
 from pipeline.marts.reader import METRICS, Reader, family, reader
 
 __all__ = [
     "CUSTOMER_DIMENSIONS",
     "METRICS",
     "Answer",
+    "ConfinedError",
     "Customer",
     "Headline",
     "Page",

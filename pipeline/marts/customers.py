@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.errors import ConfigurationError
-from pipeline.marts.question import CUSTOMER_DIMENSIONS
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, confined
 from pipeline.warehouse.base import ReadOnly
 
 _LIST = """
@@ -24,11 +24,12 @@ limit $limit
 
 @dataclass(frozen=True)
 class Search:
-    """Which customers: a part of the user id, a state, and values of dimensions."""
+    """Which customers: a part of the user id, a state, values of dimensions; of these countries alone (None: of all)."""
 
     text: str = ""
     is_active: bool | None = None
     where: tuple[tuple[str, str], ...] = ()
+    countries: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,21 @@ def customers(database: ReadOnly, search: Search, *, limit: int) -> Page:
     return Page(table, int(total["total"][0].as_py()))
 
 
-def customer(database: ReadOnly, user_id: str) -> Customer | None:
-    """One customer by the bank's id, with or without `user_`; None where there is no such customer."""
+def customer(database: ReadOnly, user_id: str, *, countries: tuple[str, ...] | None = None) -> Customer | None:
+    """One customer by the bank's id, with or without `user_`; None where there is no such customer in these countries."""
+    condition, kept = confined(countries)
     asked = {"user_id": user_id.strip().removeprefix("user_")}
-    facts = database.query("select * from marts.mart_customers where user_id = $user_id", asked).to_pylist()
-    if not facts:
+    found = database.query(f"select * from marts.mart_customers where user_id = $user_id and {condition}", asked | kept)
+    if not found.num_rows:
         return None
     stretches = database.query("select * from marts.mart_user_is_active where user_id = $user_id order by starting_date", asked)
-    return Customer(facts[0], stretches)
+    return Customer(found.to_pylist()[0], stretches)
 
 
 def _condition(search: Search) -> tuple[str, dict[str, Any]]:
-    conditions = ["true"]
-    parameters: dict[str, Any] = {}
+    condition, kept = confined(search.countries)
+    conditions = [condition]
+    parameters: dict[str, Any] = dict(kept)
     if search.text.strip():
         conditions.append("contains(user_id, $text)")
         parameters["text"] = search.text.strip().removeprefix("user_")

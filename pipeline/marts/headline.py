@@ -21,7 +21,8 @@ Where = tuple[tuple[str, str], ...]
 class Headline:
     """One figure: for the 28 days to `until`, for the day itself, or for the month that ends then.
 
-    `before` is the same figure 28 days (for a month: one month) earlier; None where history does not reach back.
+    `before` is the same figure 28 days (for a month: one month) earlier; None where history does not reach back. `withheld`
+    says that something was taken out because it is of too few customers.
     """
 
     metric: Metric
@@ -34,6 +35,7 @@ class Headline:
     high: float | None
     final_on: date
     provisional: bool
+    withheld: bool = False
 
     @property
     def change(self) -> float | None:
@@ -41,14 +43,20 @@ class Headline:
         return None if self.value is None or self.before is None else self.value - self.before
 
 
-def headline(ask: Ask, *, window: int | None, where: Where, as_of: date) -> tuple[Headline, ...]:
+def headline(
+    ask: Ask, *, window: int | None, where: Where, as_of: date, countries: tuple[str, ...] | None = None
+) -> tuple[Headline, ...]:
     """Active customers, the flows and quick ratio of 28 days, churn of the last final month, MAU and stickiness."""
-    figures = [_of_day(ask(Question("active_customers", window=window, where=where)), as_of)]
-    flows = {name: ask(Question(name, window=window, where=where)) for name in FLOWS}
+
+    def asked(metric: str, **more: Any) -> Answer:
+        return ask(Question(metric, where=where, countries=countries, **more))
+
+    figures = [_of_day(asked("active_customers", window=window), as_of)]
+    flows = {name: asked(name, window=window) for name in FLOWS}
     figures += [_of_days(answer, as_of) for answer in flows.values()]
-    figures.append(_quick_ratio(ask(Question("quick_ratio", window=window, where=where, grain="month")), figures[1:4]))
-    figures.append(_of_month(ask(Question("monthly_churn_rate", window=window, where=where)), as_of))
-    figures += [_of_day(ask(Question(name, where=where)), as_of) for name in ("mau", "stickiness")]
+    figures.append(_quick_ratio(asked("quick_ratio", window=window, grain="month"), figures[1:4]))
+    figures.append(_of_month(asked("monthly_churn_rate", window=window), as_of))
+    figures += [_of_day(asked(name), as_of) for name in ("mau", "stickiness")]
     return tuple(figures)
 
 

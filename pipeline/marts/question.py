@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.metrics import Metric
 
 CUSTOMER_DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
@@ -23,7 +23,8 @@ class Question:
 
     `window` is N in days (None: the published one); `start` and `end` bound the time key, both included; `by` splits by
     a dimension; `where` keeps the customers or payments with these values; `grain` is day, week or month; `kind` chooses
-    between the variants of a metric; `cohort` is first_activity or signup.
+    between the variants of a metric; `cohort` is first_activity or signup. `countries` confines every figure to the
+    customers of these countries (None: of all), whatever else is asked.
     """
 
     metric: str
@@ -35,6 +36,18 @@ class Question:
     grain: str | None = None
     kind: str | None = None
     cohort: str | None = None
+    countries: tuple[str, ...] | None = None
+
+
+class ConfinedError(PermanentError):
+    """A figure of all countries together, asked by somebody who sees some of them."""
+
+    def __init__(self, what: str, countries: Sequence[str]) -> None:
+        super().__init__(
+            f"{what} is known for all countries together alone, and you see {', '.join(countries) or 'none'}",
+            safe="Nothing was read",
+            next="ask somebody who sees every country",
+        )
 
 
 @dataclass(frozen=True)
@@ -42,7 +55,8 @@ class Answer:
     """The figures, and everything needed to say what they mean.
 
     `table` has the time key, the dimension asked for, `value` (a fraction for a share), `n` (the denominator; null for
-    counts), `low` and `high` (95 %), `final_on` and `provisional`.
+    counts), `low` and `high` (95 %), `final_on` and `provisional`. `withheld` counts the rows whose figures were taken out
+    because they are of too few customers.
     """
 
     question: Question
@@ -53,6 +67,7 @@ class Answer:
     window: int
     rule: str
     table: pa.Table
+    withheld: int = 0
 
     @property
     def empty(self) -> bool:
@@ -84,6 +99,8 @@ class Scope:
     by: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
     """Every dimension that the question names, each once."""
+    confined: bool = False
+    """Whether the condition holds countries that the asker is confined to."""
 
     def counted(self, cube: str) -> str:
         """The rows of a cube that the question is about, with the splitting column: what stands in `from (...)`.
@@ -91,7 +108,7 @@ class Scope:
         A question about everybody or one dimension reads the few rows of the form added up by dimension; any other one
         the full cube, whose segments are chosen first.
         """
-        if len(self.dimensions) > 1:
+        if len(self.dimensions) > 1 or self.confined:
             return f"""
                 select cube.* exclude (segment_id){self._more}
                 from marts.{cube} as cube
@@ -143,13 +160,10 @@ def checked(question: Question, family: Family, *, published_window: int) -> Que
         raise _refused(f"The range ends on {question.end}, before it starts on {question.start}")
     for dimension in [*([question.by] if question.by else []), *(name for name, _ in question.where)]:
         one_of("dimension", dimension, family.dimensions, metric=question.metric)
-    return Question(
-        metric=question.metric,
-        window=question.window,
-        start=question.start,
-        end=question.end,
-        by=question.by,
-        where=question.where,
+    if question.countries is not None and "country" not in family.dimensions:
+        raise ConfinedError(question.metric, question.countries)
+    return replace(
+        question,
         grain=_chosen("grain", question.grain, family.grains, metric=question.metric),
         kind=_chosen("kind", question.kind, family.kinds, metric=question.metric),
         cohort=_chosen("cohort", question.cohort, family.cohorts, metric=question.metric),
@@ -158,13 +172,26 @@ def checked(question: Question, family: Family, *, published_window: int) -> Que
 
 def scope(question: Question) -> Scope:
     """The filter of a checked question; its values travel as parameters, its columns are known names."""
-    conditions, parameters = ["true"], {}
+    conditions: list[str] = ["true"]
+    parameters: dict[str, Any] = {}
     for place, (dimension, value) in enumerate(question.where):
         conditions.append(f"{dimension} = $where_{place}")
         parameters[f"where_{place}"] = value
     by = (question.by,) if question.by else ()
-    dimensions = tuple(dict.fromkeys([*by, *(dimension for dimension, _ in question.where)]))
-    return Scope(" and ".join(conditions), parameters, by, dimensions)
+    dimensions = [*by, *(dimension for dimension, _ in question.where)]
+    if question.countries is not None:
+        condition, countries = confined(question.countries)
+        conditions, parameters, dimensions = [*conditions, condition], parameters | countries, [*dimensions, "country"]
+    is_confined = question.countries is not None
+    return Scope(" and ".join(conditions), parameters, by, tuple(dict.fromkeys(dimensions)), is_confined)
+
+
+def confined(countries: Sequence[str] | None) -> tuple[str, dict[str, str]]:
+    """The condition that keeps the customers of these countries, and its parameters; None keeps everybody, no country nobody."""
+    if countries is None:
+        return "true", {}
+    parameters = {f"country_{place}": country for place, country in enumerate(countries)}
+    return (f"country in ({', '.join(f'${name}' for name in parameters)})" if parameters else "false"), parameters
 
 
 def one_of(what: str, given: str, allowed: Sequence[str], *, metric: str) -> str:

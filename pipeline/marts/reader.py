@@ -16,13 +16,25 @@ from pipeline.marts import activity, churn, cohorts, payments, risk, sensitivity
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, Family, Question, checked, one_of
+from pipeline.marts.question import (
+    CUSTOMER_DIMENSIONS,
+    Answer,
+    ConfinedError,
+    Family,
+    Question,
+    checked,
+    confined,
+    one_of,
+    scope,
+)
 from pipeline.metrics import Metric
 from pipeline.warehouse.base import ReadOnly
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Version
 
 Answering = Callable[..., pa.Table]
+Countries = tuple[str, ...] | None
+OF_NO_CUSTOMER = ("dim_publication", "dim_countries", "dim_dates")
 GRAINS = ("day", "week", "month")
 
 
@@ -106,14 +118,30 @@ class Reader:
         )
         return self._answered(asked, window, table)
 
-    def headline(self, *, window: int | None = None, where: Where = ()) -> tuple[Headline, ...]:
+    def headline(self, *, window: int | None = None, where: Where = (), countries: Countries = None) -> tuple[Headline, ...]:
         """The figures a manager reads first."""
-        return headline(self.answer, window=window, where=where, as_of=self.version.as_of)
+        return headline(self.answer, window=window, where=where, as_of=self.version.as_of, countries=countries)
 
-    def dimension_values(self, dimension: str) -> list[str]:
-        """The values of a dimension, the most frequent first."""
+    def dimension_values(self, dimension: str, *, countries: Countries = None) -> list[str]:
+        """The values of a dimension that customers of these countries have, the most frequent first."""
+        if countries is not None and dimension == "merchant_country":
+            raise ConfinedError(dimension, countries)
         statement = _VALUES[dimension] if dimension in _VALUES else _CUSTOMER_VALUES.format(dimension=self._dimension(dimension))
-        return [str(value) for value in self._database.query(statement)["value"].to_pylist()]
+        condition, parameters = confined(countries)
+        found = self._database.query(statement.replace("{condition}", condition), parameters)
+        return [str(value) for value in found["value"].to_pylist()]
+
+    def population(self, question: Question) -> dict[str | None, int]:
+        """How many customers stand behind a question's figures: by value of the dimension that splits them, else under None.
+
+        Dimensions that are not the customers' own, such as a payment's type, do not divide customers and are passed over.
+        """
+        of_customers = tuple(pair for pair in question.where if pair[0] in CUSTOMER_DIMENSIONS)
+        by = question.by if question.by in CUSTOMER_DIMENSIONS else None
+        asked = scope(dataclasses.replace(question, where=of_customers, by=by))
+        statement = f"select {asked.columns} count(*) as customers from marts.mart_customers where {asked.condition} group by all"
+        rows = self._database.query(statement, dict(asked.parameters)).to_pylist()
+        return {row[by] if by else None: int(row["customers"]) for row in rows}
 
     def customers(self, search: Search, *, limit: int = 200) -> Page:
         """A list of customers and its whole length."""
@@ -123,18 +151,31 @@ class Reader:
         """The active customers likeliest to fall silent, and how many reach the probability `at_least`."""
         return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit)
 
-    def customer(self, user_id: str) -> Customer | None:
-        """One customer, with or without `user_` in the id."""
-        return lists.customer(self._database, user_id)
+    def customer(self, user_id: str, *, countries: Countries = None) -> Customer | None:
+        """One customer of these countries, with or without `user_` in the id."""
+        return lists.customer(self._database, user_id, countries=countries)
 
-    def relation(self, name: str, *, where: Sequence[tuple[str, Any]] = ()) -> pa.Table:
-        """A whole published mart (or what equals the given values), in the order of its first columns."""
+    def relation(self, name: str, *, where: Sequence[tuple[str, Any]] = (), countries: Countries = None) -> pa.Table:
+        """A whole published mart (or what equals the given values), in the order of its first columns.
+
+        Of some countries: their rows of a mart that has customers' countries, and whole what is about no customer; raises
+        ConfinedError for any other one.
+        """
         known = {row["name"]: row for row in self._database.query(_RELATIONS).to_pylist()}
         if name not in known:
             raise ConfigurationError(f"{name} is not a relation of {self.version.name}", next="neopulse status")
         conditions = " and ".join(f'"{column}" = $value_{place}' for place, (column, _) in enumerate(where)) or "true"
         parameters = {f"value_{place}": value for place, (_, value) in enumerate(where)}
+        if countries is not None and name not in OF_NO_CUSTOMER:
+            condition, kept = self._rows_of(name, countries)
+            conditions, parameters = f"{conditions} and {condition}", parameters | kept
         return self._database.query(f"select * from {known[name]['schema']}.{name} where {conditions} order by all", parameters)
+
+    def _rows_of(self, name: str, countries: tuple[str, ...]) -> tuple[str, dict[str, str]]:
+        columns = self._database.query(_COLUMNS, {"name": name})["name"].to_pylist()
+        if "country" not in columns:
+            raise ConfinedError(name, countries)
+        return confined(countries)
 
     def data_quality(self) -> pa.Table:
         """What was wrong with the bank's rows: table, reason, what was done, how many."""
@@ -151,7 +192,7 @@ class Reader:
         """The question with its defaults, whose filters name values that this version has."""
         asked = checked(question, family(metric), published_window=self.version.inactivity_days)
         for dimension, value in asked.where:
-            one_of("value", value, self.dimension_values(dimension), metric=dimension)
+            one_of("value", value, self.dimension_values(dimension, countries=asked.countries), metric=dimension)
         return asked
 
     def _answered(self, question: Question, window: int, table: pa.Table) -> Answer:
@@ -169,18 +210,25 @@ class Reader:
         )
 
 
-_CUSTOMER_VALUES = "select {dimension} as value from marts.mart_customers group by all order by count(*) desc, value"
+_CUSTOMER_VALUES = """
+    select {dimension} as value from marts.mart_customers where {{condition}} group by all order by count(*) desc, value
+"""
 _VALUES = {
     **{
-        band: f"select {band} as value from marts.mart_silence_risk group by all order by count(*) desc, value"
+        band: f"""
+            select {band} as value from marts.mart_silence_risk where {{condition}}
+            group by all order by count(*) desc, value
+        """
         for band in risk.BANDS
     },
     "type": """
         select transaction_type as value from marts.mart_transactions_monthly
+        where segment_id in (select segment_id from warehouse.dim_segments where {condition})
         group by all order by sum(transactions) desc, value
     """,
     "state": """
         select transaction_state as value from marts.mart_transactions_monthly
+        where segment_id in (select segment_id from warehouse.dim_segments where {condition})
         group by all order by sum(transactions) desc, value
     """,
     "merchant_country": """
@@ -188,6 +236,7 @@ _VALUES = {
         group by all order by sum(payments_known + payments_unknown) desc, value
     """,
 }
+_COLUMNS = "select column_name as name from information_schema.columns where table_name = $name"
 _RELATIONS = """
     select table_name as name, table_schema as schema from information_schema.tables
     where table_schema in ('marts', 'warehouse')

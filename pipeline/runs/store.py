@@ -11,6 +11,7 @@ from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
 from pipeline.runs.requests import RequestStore
 from pipeline.runs.schedules import ScheduleStore
+from pipeline.runs.sign_ins import SignInStore
 from pipeline.runs.syncs import SyncStore
 from pipeline.runs.trail import TrailStore
 from pipeline.runs.watching import WatchStore
@@ -24,6 +25,7 @@ class RunStore(
     EndingStore,
     DeliveryStore,
     TrailStore,
+    SignInStore,
     SyncStore,
     WatchStore,
     AlertStore,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -13,20 +11,21 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts import Answer
-from streamlit_app import data, formats, messages
+from streamlit_app import data, exports, formats, messages
 from streamlit_app.charts import Chart
+from streamlit_app.components.download import button
 from streamlit_app.messages import t
 
 WITHOUT_WINDOW = {"dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity"}
 WITHOUT_RULE = {"transactions", "transaction_amount", "card_not_present_share", "amount_retention"}
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True)
 class Basis:
     """What a drawn figure rests on; every caption and every row of a CSV carries it.
 
-    `window` is None where N does not enter, `rule` where every completed transaction counts.
+    `window` is None where N does not enter, `rule` where every completed transaction counts. `withheld` counts what is not
+    shown to this reader, because it is of fewer than 10 customers.
     """
 
     as_of: date
@@ -34,6 +33,7 @@ class Basis:
     source: str
     window: int | None
     rule: str | None
+    withheld: int = 0
 
 
 def show(
@@ -63,7 +63,7 @@ def basis_of(answer: Answer | pa.Table) -> Basis:
         name, kind = answer.metric.name, answer.question.kind
         free = name in WITHOUT_WINDOW | WITHOUT_RULE or kind == "classic"
         window, rule = None if free else answer.window, None if name in WITHOUT_RULE else answer.rule
-        return Basis(answer.as_of, answer.version, answer.source, window, rule)
+        return Basis(answer.as_of, answer.version, answer.source, window, rule, answer.withheld)
     version = data.published()
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
 
@@ -77,35 +77,26 @@ def footnote(table: pa.Table, basis: Basis) -> str:
     ]
     if "provisional" in table.column_names and any(table["provisional"].to_pylist()):
         lines.append(t("common.provisional_means"))
+    if basis.withheld:
+        lines.append(t("common.withheld_means", count=formats.number(basis.withheld)))
     return " · ".join(lines)
 
 
 def download(table: pa.Table, basis: Basis, *, key: str, title: str | None = None) -> None:
     """The button for the CSV; the file is written when it is pressed."""
-    st.download_button(
+    asked = dict(st.query_params)
+    button(
         t("common.csv"),
-        lambda: csv_of(table, basis),
+        lambda: exports.table(key, *csv_rows(table, basis), filters={**asked, "version": basis.version}),
         file_name=f"neopulse-{key}-{basis.version}-{basis.as_of}.csv",
-        mime="text/csv",
         key=f"csv_{key}",
         help=t("common.csv_of", title=title) if title else None,
-        on_click="ignore",
-        type="tertiary",
-        icon=":material/download:",
+        tertiary=True,
     )
 
 
-def csv_of(table: pa.Table, basis: Basis) -> str:
-    """The drawn rows, each with what they rest on; no cell can become a formula."""
-    written = io.StringIO()
-    writer = csv.writer(written, lineterminator="\r\n")
-    writer.writerow([*table.column_names, "as_of", "window", "activity_rule", "version", "source"])
-    tail = [basis.as_of, basis.window, safe_cell(basis.rule), basis.version, safe_cell(basis.source)]
-    for row in table.to_pylist():
-        writer.writerow([*(safe_cell(value) for value in row.values()), *tail])
-    return written.getvalue()
-
-
-def safe_cell(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets a quotation mark before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA_STARTS) else value
+def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:
+    """The names of the columns and the drawn rows, each with what they rest on."""
+    tail = [basis.as_of, basis.window, basis.rule, basis.version, basis.source]
+    names = [*table.column_names, "as_of", "window", "activity_rule", "version", "source"]
+    return names, [[*row.values(), *tail] for row in table.to_pylist()]

@@ -14,7 +14,8 @@ from pipeline.clock import bank_day
 from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
-from streamlit_app.components import filters, links, states
+from streamlit_app.auth import AdmissionError, Role, User
+from streamlit_app.components import answers, filters, links, sign_in, states
 from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
@@ -25,7 +26,7 @@ DEMO = "demo bank"  # ends in the past by design
 DAYS_BEHIND = 2  # as_of is yesterday on a good day; two days behind the run that published it is old data
 
 
-def show() -> None:
+def show(user: User) -> None:
     """The header line, then whatever a reader must know before believing a figure."""
     version = _readable(data.pin_version)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -34,6 +35,9 @@ def show() -> None:
         if problems is not None:
             _problems(problems.to_pylist())
         filters.language()
+        sign_in.who(user)
+    if not user.may(Role.ADMIN):
+        answers.tell()  # a press that came after the role was gone: its page is gone too
     if version is not None:
         _warnings(version)
 
@@ -74,6 +78,8 @@ def _facts(shown: str | None) -> None:
     """One line of facts; looks for a newer version now and then, and then draws the page again."""
     try:
         version = data.current_version()
+    except AdmissionError:
+        st.rerun()  # the session is over, or the role is gone: the whole page says so
     except NeopulseError:
         st.caption(t("common.unreadable"))
         return

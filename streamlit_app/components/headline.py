@@ -64,6 +64,8 @@ def _note(figure: Headline) -> str:
     lines = [t(f"common.periods.{period}", month=formats.month(figure.until), before=before)]
     if figure.low is not None:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
+    if figure.withheld:
+        lines.append(t("common.withheld"))
     return "  \n".join(lines)
 
 

@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from pipeline.marts import ConfinedError
 from streamlit_app import data, figures, formats
 from streamlit_app.components import links
 from streamlit_app.data import Question
@@ -30,7 +31,7 @@ def show() -> None:
 def _churn() -> str:
     last = _last_final(data.answer(Question("monthly_churn_rate", by="plan_tier")).table)
     rates = {row["plan_tier"]: row for row in last}
-    if not {"standard", "premium"} <= set(rates):
+    if not {"standard", "premium"} <= set(rates) or any(row["value"] is None for row in last):
         return ""
     return t(
         "overview.see_churn",
@@ -64,7 +65,10 @@ def _activity() -> str:
 
 
 def _payments() -> str:
-    last = _last_final(data.answer(Question("card_not_present_share")).table)
+    try:
+        last = _last_final(data.answer(Question("card_not_present_share")).table)
+    except ConfinedError:  # not known by country
+        return ""
     if not last or last[0]["value"] is None:
         return ""
     return t(

@@ -41,4 +41,6 @@ def _row(row: dict[str, object]) -> dict[str, str]:
 def _status(row: dict[str, object]) -> str:
     if row["provisional"]:
         return t("churn.final_on", day=formats.day(row["final_on"]))
+    if row["n"] is None:
+        return t("common.withheld")
     return t("churn.thin") if row["n"] < ENOUGH else t("churn.final")

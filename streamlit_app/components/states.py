@@ -12,8 +12,9 @@ from uuid import uuid4
 import streamlit as st
 
 from pipeline.errors import NeopulseError
-from streamlit_app import data, formats
-from streamlit_app.auth import AdmissionError
+from pipeline.marts import ConfinedError
+from streamlit_app import auth, data, formats
+from streamlit_app.auth import AdmissionError, SignInError
 from streamlit_app.components import links
 from streamlit_app.messages import t
 
@@ -35,8 +36,14 @@ def stale(text: str, *, next: str | None = None) -> None:
 
 def broken(error: Exception) -> None:
     """Something failed: what, where, what is safe and what to do; never a traceback."""
-    if isinstance(error, AdmissionError):
-        lines = [t(f"common.admission.{error.reason}", place=error.where)]
+    if isinstance(error, ConfinedError):
+        empty(t("common.confined"))
+        return
+    if isinstance(error, SignInError):
+        lines = [t(f"sign_in.{error.reason}")]
+    elif isinstance(error, AdmissionError):
+        area = "sign_in" if auth.signs_in() else "common.admission"
+        lines = [t(f"{area}.{error.reason}", place=error.where, who=formats.literal(error.place))]
     elif isinstance(error, NeopulseError):
         lines = [f"**{error.what}**"] + [
             f"{t(f'common.broken.{name}')}: {text}"

@@ -9,17 +9,19 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from streamlit_app import auth, charts, data, formats
+from streamlit_app import auth, charts, data, exports, formats
 from streamlit_app.auth import Role
-from streamlit_app.components import chart, filters, kpi_row, states, table
+from streamlit_app.components import chart, download, filters, kpi_row, states, table
 from streamlit_app.components.kpi_row import Kpi
 from streamlit_app.data import Customer, Search
+from streamlit_app.exports import Form
 from streamlit_app.messages import t
 
 NAMES = "customers.columns"
 CUSTOMER = "customer"
 STATES = {filters.EVERY: None, "yes": True, "no": False}
 ROWS_SHOWN = 200
+ROWS_IN_A_FILE = 50_000
 COLUMNS = (
     "user_id",
     "is_active",
@@ -56,7 +58,11 @@ def _list() -> None:
     if page.total == 0:
         states.empty(t("customers.none"), next=t("customers.none_next"))
         return
-    st.caption(t("customers.count", shown=formats.number(page.table.num_rows), total=formats.number(page.total)))
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        shown = {"shown": formats.number(page.table.num_rows), "total": formats.number(page.total)}
+        st.caption(t("customers.count", **shown), width="content")
+        with st.container(horizontal=True, horizontal_alignment="right", width="content"):
+            _downloads(search)
     st.dataframe(
         _readable(page.table),
         hide_index=True,
@@ -66,6 +72,26 @@ def _list() -> None:
         selection_mode="single-row",
         height=560,
     )
+
+
+def _downloads(search: Search) -> None:
+    """The whole list as a file, up to a limit; who downloaded which list is noted down."""
+    for form in ("csv", "xlsx"):
+        download.button(
+            t(f"customers.as_{form}"),
+            lambda form=form: _file(search, form),
+            file_name=f"neopulse-customers-{data.published().name}.{form}",
+            key=f"customers_{form}",
+            help=t("customers.file_explained", most=formats.number(ROWS_IN_A_FILE)),
+            tertiary=True,
+        )
+
+
+def _file(search: Search, form: Form) -> bytes:
+    found = data.customers(search, limit=ROWS_IN_A_FILE).table
+    columns = [found[name].to_pylist() for name in COLUMNS]
+    asked = {"search": search.text, "active": search.is_active, **dict(search.where), "version": data.published().name}
+    return exports.table("customers", COLUMNS, zip(*columns, strict=True), form=form, needs=Role.MANAGER, filters=asked)
 
 
 def _search() -> Search:

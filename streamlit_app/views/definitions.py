@@ -144,7 +144,7 @@ def _countries() -> None:
     rows = [row for row in data.relation("mart_customers_by_country").to_pylist() if row["country"] != "unknown"]
     st.caption(t("definitions.countries_explained"))
     _who_served()
-    table.show((_country(row) for row in sorted(rows, key=lambda row: -row["customers"])), names=NAMES)
+    table.show((_country(row) for row in sorted(rows, key=lambda row: -(row["customers"] or 0))), names=NAMES)
 
 
 def _who_served() -> None:

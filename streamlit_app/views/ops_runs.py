@@ -5,10 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from pipeline.runs.records import Run, RunState
-from streamlit_app import actions, auth, operations
+from streamlit_app import actions, auth, exports, operations
 from streamlit_app.auth import Role
 from streamlit_app.components import (
     answers,
+    download,
     going_on,
     links,
     run_form,
@@ -88,13 +89,12 @@ def _retry(run: Run) -> None:
 def _log(run: Run, zone: str) -> None:
     with st.expander(t("ops_runs.log"), icon=":material/terminal:"):
         going_on.log(run, zone, lines=None)
-    st.download_button(
+    name = f"neopulse-run-{run.id}.log"
+    download.button(
         t("ops_runs.download_log"),
-        lambda: operations.log_text(run.id),
-        file_name=f"neopulse-run-{run.id}.log",
-        mime="text/plain",
-        on_click="ignore",
-        icon=":material/download:",
+        lambda: exports.text(name, lambda: operations.log_text(run.id), needs=Role.ADMIN),
+        file_name=name,
+        key="download_log",
     )
 
 

@@ -30,7 +30,8 @@ def show() -> None:
     with right:
         chart.show(charts.AMOUNT_BY_TYPE, amounts, key="amounts", title=t("payments.amounts"))
     st.subheader(t("payments.absent"))
-    _card_not_present(replace(question, metric="card_not_present_share", where=()))
+    with states.guarded():
+        _card_not_present(replace(question, metric="card_not_present_share", where=()))
     metric_help.show("card_not_present_share")
 
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from streamlit_app.messages import text
 
 WITH_CHARTS = ("overview", "activity", "retention", "churn", "payments")
-WITHOUT_CHARTS = ("customers", "definitions", "ops_runs")
+WITHOUT_CHARTS = ("customers", "definitions", "ops_runs", "ops_audit")
 
 
 def address_of(app: str, name: str) -> str:

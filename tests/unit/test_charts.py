@@ -17,7 +17,7 @@ from altair.utils.schemapi import validate_jsonschema
 
 from pipeline.marts import Answer, Question
 from pipeline.metrics import Metric
-from streamlit_app import charts, figures, formats, messages
+from streamlit_app import charts, exports, figures, formats, messages
 from streamlit_app.components import chart
 
 COLOUR_WORDS = {"primary", "blue", "orange", "gray"}
@@ -141,7 +141,7 @@ def in_english(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def read_csv(given: Answer) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(chart.csv_of(given.table, chart.basis_of(given)))))
+    return list(csv.DictReader(io.StringIO(exports.csv_text(*chart.csv_rows(given.table, chart.basis_of(given))).decode())))
 
 
 def test_the_csv_has_exactly_the_drawn_rows_each_with_what_they_rest_on() -> None:

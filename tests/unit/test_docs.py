@@ -12,7 +12,7 @@ import pytest
 from pipeline.cli import main
 
 PROJECT = Path(__file__).resolve().parents[2]
-PAGES = sorted([PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *(PROJECT / "docs").glob("*.md")])
+PAGES = sorted([PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", PROJECT / "SECURITY.md", *(PROJECT / "docs").glob("*.md")])
 
 
 @pytest.mark.parametrize("name", ["settings.md", "commands.md"])

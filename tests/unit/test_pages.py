@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-import builds
 import chain
 import pyarrow as pa
 import pytest
@@ -17,7 +16,6 @@ from streamlit.testing.v1 import AppTest
 
 from pipeline.marts import Question
 from pipeline.runs.records import RunState
-from pipeline.sources.demo import generate
 from pipeline.warehouse.publication import Publications, TestSummary, Version
 from streamlit_app import auth, data, navigation
 from streamlit_app.auth import Role, User
@@ -29,17 +27,13 @@ VIEWS = ("overview", "activity", "retention", "churn", "payments")
 SECONDS = 120
 LAST_DAY = date(2019, 5, 10)
 
-pytestmark = pytest.mark.usefixtures("home")
+pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.xdist_group("the bank of the pages")]
 
 
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def bank(pages_bank: Path) -> Path:
     """A NEOPULSE_HOME with one published version of a small demo bank."""
-    folder = tmp_path_factory.mktemp("bank")
-    generate(folder / "raw", transactions=20_000, seed=7)
-    with builds.building(builds.direct):
-        chain.publish(folder / "raw", folder / "home", as_of=LAST_DAY)
-    return folder / "home"
+    return pages_bank
 
 
 @pytest.fixture
@@ -52,8 +46,8 @@ def home(bank: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEOPULSE_HOME", str(home))
     monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
-    data.in_force.cache_clear()
-    auth._behind_loopback.cache_clear()
+    for cached in (data.in_force, auth._in_force, auth._behind_loopback):
+        cached.cache_clear()
 
 
 @pytest.fixture
@@ -205,7 +199,8 @@ def test_who_has_not_the_role_is_offered_no_page_for_it() -> None:
     names = {role: [name for pages in navigation.open_to(User("someone", role)).values() for name in pages] for role in Role}
     assert names[Role.VIEWER] == ["overview", "activity", "retention", "churn", "payments", "definitions"]
     assert set(names[Role.MANAGER]) - set(names[Role.VIEWER]) == {"customers"}
-    assert set(names[Role.ADMIN]) - set(names[Role.MANAGER]) == {"ops_runs", "ops_schedule", "ops_syncs", "ops_versions", "ops_alerts"}
+    ops = {"ops_runs", "ops_schedule", "ops_syncs", "ops_versions", "ops_alerts", "ops_audit"}
+    assert set(names[Role.ADMIN]) - set(names[Role.MANAGER]) == ops
 
 
 def test_data_problems_are_told_in_the_header() -> None:

@@ -1,0 +1,175 @@
+"""Who may do what, and whose customers they see: rules that name people by e-mail address, domain or group.
+
+An entry is `ada@bank.example`, `@bank.example` (everybody of the domain) or `group:risk` (everybody whom the sign-in
+provider puts into the group).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import ConfigurationError
+
+GROUP = "group:"
+EVERY_COUNTRY = "*"
+_EMAIL = re.compile(r"[^@\s,=]+@[^@\s,=]+\.[^@\s,=]+|[^@\s,=]+@localhost")
+_DOMAIN = re.compile(r"@[^@\s,=]+\.[^@\s,=]+|@localhost")
+_COUNTRY = re.compile(r"[A-Z]{2}|unknown")
+
+
+class Role(IntEnum):
+    """What a person may do; each role may do what the ones below it may."""
+
+    VIEWER = 1
+    MANAGER = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Whom a sign-in provider vouches for; `email` and `domain` are None where the provider does not vouch for them."""
+
+    name: str
+    email: str | None = None
+    domain: str | None = None
+    groups: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Entries by role, and entries with the countries that they are confined to (an empty set: none; None: every)."""
+
+    by_role: Mapping[Role, tuple[str, ...]]
+    countries: Mapping[str, frozenset[str] | None]
+
+    def role_of(self, who: Identity) -> Role | None:
+        """The highest role that an entry gives; None where none does, and the person has no entry."""
+        given = [role for role, entries in self.by_role.items() if any(_names(entry, who) for entry in entries)]
+        return max(given, default=None)
+
+    def countries_of(self, who: Identity) -> frozenset[str] | None:
+        """The countries whose customers the person sees; None is every country.
+
+        An entry of the person's own counts before those of groups, and those before that of the domain; several groups add
+        up. Who is in no entry is confined to nothing.
+        """
+        for is_of_kind in (_is_email, _is_group, _is_domain):
+            found = [kept for entry, kept in self.countries.items() if is_of_kind(entry) and _names(entry, who)]
+            if found:
+                return None if None in found else frozenset().union(*(kept for kept in found if kept is not None))
+        return None
+
+    def joined(self, other: Rules) -> Rules:
+        """Both sets of entries; where both confine the same entry, the other one counts."""
+        by_role = {role: (*self.by_role.get(role, ()), *other.by_role.get(role, ())) for role in Role}
+        return Rules(by_role, {**self.countries, **other.countries})
+
+
+NO_RULES = Rules({}, {})
+
+
+def checked_entry(text: str) -> str:
+    """An entry as it is compared: addresses in small letters. Raises ValueError where it names nobody."""
+    entry = text.strip()
+    if _is_group(entry) and entry.removeprefix(GROUP).strip():
+        return GROUP + entry.removeprefix(GROUP).strip()
+    if _EMAIL.fullmatch(entry) or _DOMAIN.fullmatch(entry):
+        return entry.casefold()
+    raise ValueError(f"{entry!r} is neither ada@bank.example nor @bank.example nor group:name")
+
+
+def named(entry: str) -> Identity:
+    """Somebody whom an entry names, and who is in no other group; raises ConfigurationError where it names nobody."""
+    try:
+        who = checked_entry(entry)
+    except ValueError as error:
+        raise ConfigurationError(str(error), where="--as", next="neopulse metric --help") from None
+    if _is_group(who):
+        return Identity(who, groups=frozenset([who.removeprefix(GROUP)]))
+    return Identity(who, email=who if _is_email(who) else None, domain=who.rpartition("@")[2])
+
+
+def checked_countries(text: str) -> tuple[str, frozenset[str] | None]:
+    """`ada@bank.example=FR+DE` as an entry and its countries; `=*` is every country. Raises ValueError else."""
+    entry, equals, codes = text.rpartition("=")
+    if not equals:
+        raise ValueError(f"{text!r} names no countries: write ada@bank.example=FR+DE, or =* for every country")
+    return checked_entry(entry), _codes(codes.split("+"))
+
+
+def _codes(written: Sequence[str]) -> frozenset[str] | None:
+    codes = [code.strip() for code in written]
+    if codes == [EVERY_COUNTRY]:
+        return None
+    for code in codes:
+        if not _COUNTRY.fullmatch(code):
+            raise ValueError(f"{code!r} is not a country's two capital letters, such as FR")
+    return frozenset(codes)
+
+
+def read(path: Path) -> Rules:
+    """The rules of a YAML file with `admins`, `managers`, `viewers` (lists of entries) and `countries` (entry: list).
+
+    The file is read anew whenever it has changed. Raises ConfigurationError where it cannot be used: nobody comes in then.
+    """
+    try:
+        stamp = path.stat()
+        return _parsed(path, (stamp.st_mtime_ns, stamp.st_size, stamp.st_ino))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).splitlines()[0]
+        raise ConfigurationError(
+            f"The file of roles cannot be used: {reason}",
+            where=str(path),
+            safe="Nobody comes in until it can be read",
+            next="mend the file; docs/sign-in.md shows one",
+        ) from None
+
+
+@lru_cache(maxsize=4)
+def _parsed(path: Path, _stamp: tuple[int, int, int]) -> Rules:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = {} if content is None else content
+    keys = {"admins": Role.ADMIN, "managers": Role.MANAGER, "viewers": Role.VIEWER}
+    if not isinstance(content, dict) or set(content) - {*keys, "countries"}:
+        raise ValueError("it takes admins, managers, viewers and countries, and nothing else")
+    by_role = {role: tuple(checked_entry(entry) for entry in _texts(content.get(key), key)) for key, role in keys.items()}
+    countries = content.get("countries") or {}
+    if not isinstance(countries, dict):
+        raise ValueError("countries takes entries, each with a list of countries")
+    return Rules(by_role, {checked_entry(str(entry)): _codes(_texts(codes, str(entry))) for entry, codes in countries.items()})
+
+
+def _texts(value: Any, key: str) -> list[str]:
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise ValueError(f"{key} takes a list of texts (NO, the country, needs quotation marks)")
+    return value
+
+
+def _is_group(entry: str) -> bool:
+    return entry.startswith(GROUP)
+
+
+def _is_domain(entry: str) -> bool:
+    return entry.startswith("@")
+
+
+def _is_email(entry: str) -> bool:
+    return not _is_group(entry) and not _is_domain(entry)
+
+
+def _names(entry: str, who: Identity) -> bool:
+    if _is_group(entry):
+        return entry.removeprefix(GROUP) in who.groups
+    if _is_domain(entry):
+        return who.domain is not None and entry == f"@{who.domain.casefold()}"
+    return who.email is not None and entry == who.email.casefold()

@@ -1,0 +1,124 @@
+"""Figures of few customers, withheld: for readers who see aggregates of at least 10 customers.
+
+A figure's size is its n; a count of customers is its own size. Where a breakdown hides exactly one of its parts, its total
+would give it away: the smallest of the other parts is hidden as well. Zero is no customer's figure and stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.marts.headline import Headline
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer
+from pipeline.marts.reader import Reader
+
+FEWEST = 10
+PARTS = {"l28": "active_days"}  # metrics whose rows are parts of one whole, and the column that tells them apart
+OF_PAYMENTS = ("transactions", "transaction_amount")
+KEPT = ("final_on", "provisional")
+
+
+def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
+    """The answer without the figures of fewer than 10 customers; `sizes` says of how many each row is, where n does not."""
+    table = answer.table
+    if not table.num_rows:
+        return answer
+    given = _numbers(table["n"]) if sizes is None else np.asarray(sizes, dtype=float)
+    values = _numbers(table["value"])
+    hidden = _is_few(np.where(np.isnan(given), values, given))
+    part = PARTS.get(answer.question.metric)
+    if part is not None:  # a row is a count of its own, beside the whole that n counts
+        hidden |= _is_few(values)
+        given = np.where(np.isnan(values), given, values)
+    by = answer.question.by or part
+    if by is not None:
+        hidden = _with_the_next(hidden, np.where(np.isnan(given), values, given), table, by)
+    return replace(answer, table=_without(table, hidden), withheld=int(hidden.sum()))
+
+
+def for_viewers(reader: Reader, found: Answer) -> Answer:
+    """Any answer of a reader, without the figures of fewer than 10 customers.
+
+    Payments do not say of how many customers they are: one counts as being of no more than there are payments, and than
+    there are customers in its segment.
+    """
+    if found.question.metric not in OF_PAYMENTS:
+        return withheld(found)
+    question = found.question
+    payments = reader.answer(replace(question, metric="transactions")).table["value"].to_pylist()
+    behind = reader.population(question)
+    by_customers = question.by in CUSTOMER_DIMENSIONS
+    groups = found.table[question.by].to_pylist() if by_customers else [None] * len(payments)
+    return withheld(found, [min(count, behind.get(group, 0)) for count, group in zip(payments, groups, strict=True)])
+
+
+def withheld_headline(figure: Headline) -> Headline:
+    """A headline figure without what is of fewer than 10 customers, now or one period before."""
+    counts = figure.metric.unit == "customers"
+    is_few = _few(figure.n) or (counts and _few(figure.value))
+    before = None if is_few or (counts and _few(figure.before)) else figure.before
+    if not is_few:
+        return replace(figure, before=before, withheld=before is None and figure.before is not None)
+    return replace(figure, value=None, before=None, n=None, low=None, high=None, withheld=True)
+
+
+def withheld_counts(table: pa.Table, count: str, figures: Sequence[str]) -> pa.Table:
+    """A list with a count of customers in each row, without the figures of rows that count fewer than 10."""
+    sizes = _numbers(table[count])
+    hidden = _is_few(sizes)
+    if hidden.sum() == 1:
+        hidden |= _smallest(sizes, hidden)
+    for name in (count, *figures):
+        table = table.set_column(table.column_names.index(name), name, _nulled(table[name], hidden))
+    return table
+
+
+def _few(size: float | None) -> bool:
+    return size is not None and 0 < size < FEWEST
+
+
+def _is_few(sizes: Any) -> Any:
+    with np.errstate(invalid="ignore"):
+        return (sizes > 0) & (sizes < FEWEST)
+
+
+def _with_the_next(hidden: Any, sizes: Any, table: pa.Table, by: str) -> Any:
+    """Where one part alone of a whole is hidden, the smallest other part is too."""
+    others = [name for name in table.column_names[: table.column_names.index("value")] if name != by]
+    wholes: dict[tuple[Any, ...], list[int]] = {}
+    for place, row in enumerate(table.select(others).to_pylist() if others else [{}] * table.num_rows):
+        wholes.setdefault(tuple(row.values()), []).append(place)
+    for places in wholes.values():
+        if hidden[places].sum() == 1:
+            hidden[places] |= _smallest(sizes[places], hidden[places])
+    return hidden
+
+
+def _smallest(sizes: Any, hidden: Any) -> Any:
+    open_sizes = np.where(hidden | ~(sizes > 0), np.inf, sizes)
+    chosen = np.zeros(len(sizes), dtype=bool)
+    if np.isfinite(open_sizes).any():
+        chosen[int(np.argmin(open_sizes))] = True
+    return chosen
+
+
+def _without(table: pa.Table, hidden: Any) -> pa.Table:
+    first_figure = table.column_names.index("value")
+    for place, name in enumerate(table.column_names):
+        if place >= first_figure and name not in KEPT:
+            table = table.set_column(place, name, _nulled(table[name], hidden))
+    return table
+
+
+def _nulled(column: pa.ChunkedArray, hidden: Any) -> pa.ChunkedArray:
+    return pc.if_else(pa.array(hidden), pa.scalar(None, column.type), column)
+
+
+def _numbers(column: pa.ChunkedArray) -> Any:
+    return column.cast(pa.float64()).to_numpy().copy()

@@ -1,0 +1,107 @@
+"""What surrounds every answer of the server: headers that keep others out, and the way back to the page that was asked for.
+
+Streamlit sends whoever has signed in to the first page. A cookie, which only that one answer reads, remembers the page on
+which the sign-in began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Server = Callable[[Message, Receive, Send], Awaitable[None]]
+Header = tuple[bytes, bytes]
+
+LOGIN, CALLBACK = "/auth/login", "/oauth2callback"
+WAY_BACK = "neopulse_way_back"
+SECONDS_TO_SIGN_IN = 600
+LONGEST_WAY = 2000  # characters
+ON_EVERY_ANSWER: tuple[Header, ...] = (
+    (b"x-frame-options", b"DENY"),
+    (b"content-security-policy", b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+)
+FOR_A_YEAR = (b"strict-transport-security", b"max-age=31536000")
+
+
+class Around:
+    """Adds headers to every answer over HTTP, and finds the way back after a sign-in."""
+
+    def __init__(self, server: Server, *, is_https: bool) -> None:
+        self._server = server
+        self._is_https = is_https
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._server(scope, receive, send)
+            return
+        asked = {name: value.decode("latin-1") for name, value in scope["headers"]}
+
+        async def send_more(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = self._answered(scope["path"], asked, list(message.get("headers", ())))
+            await send(message)
+
+        await self._server(scope, receive, send_more)
+
+    def _answered(self, path: str, asked: dict[bytes, str], headers: list[Header]) -> list[Header]:
+        if path.endswith(LOGIN):
+            headers += [_remembered(asked)]
+        elif path.endswith(CALLBACK):
+            headers = _led_back(asked, headers)
+        if self._is_https:
+            headers = [(name, value + b"; Secure" if _is_open_cookie(name, value) else value) for name, value in headers]
+            headers.append(FOR_A_YEAR)
+        return [*headers, *ON_EVERY_ANSWER]
+
+
+def _is_open_cookie(name: bytes, value: bytes) -> bool:
+    return name.lower() == b"set-cookie" and b"; secure" not in value.lower()
+
+
+def _remembered(asked: dict[bytes, str]) -> Header:
+    """A cookie with the page that sent the browser here, where it is one of this app."""
+    came_from = urlsplit(asked.get(b"referer", ""))
+    is_own = came_from.netloc == asked.get(b"host")
+    way = came_from.path + (f"?{came_from.query}" if came_from.query else "") if is_own else "/"
+    return _cookie(way if is_way(way) else "/", SECONDS_TO_SIGN_IN)
+
+
+def _led_back(asked: dict[bytes, str], headers: list[Header]) -> list[Header]:
+    cookie = SimpleCookie()
+    try:
+        cookie.load(asked.get(b"cookie", ""))
+    except CookieError:
+        return headers
+    if WAY_BACK not in cookie:
+        return headers
+    way = unquote(cookie[WAY_BACK].value)
+    if is_way(way):
+        headers = [
+            (name, way.encode("ascii") if name.lower() == b"location" and value == b"/" else value) for name, value in headers
+        ]
+    return [*headers, _cookie("", 0)]
+
+
+def is_way(text: str) -> bool:
+    """Whether this is a place in this app: a path from its root that no browser reads as another server's address."""
+    return (
+        text.startswith("/")
+        and not text.startswith(("//", "/\\"))
+        and text.isascii()
+        and text.isprintable()
+        and len(text) <= LONGEST_WAY
+        and "\\" not in text
+    )
+
+
+def _cookie(way: str, seconds: int) -> Header:
+    value = f"{WAY_BACK}={quote(way, safe='')}; Path={CALLBACK}; Max-Age={seconds}; HttpOnly; SameSite=Lax"
+    return b"set-cookie", value.encode("ascii")

@@ -1,0 +1,94 @@
+"""The one way in which rows leave the app as a file: the role is checked, no cell can become a formula, and it is noted down.
+
+A file is made when its button is pressed, by whoever presses it at that moment.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal
+
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+
+from pipeline.spreadsheets import storable
+from streamlit_app import auth, data, stores
+from streamlit_app.auth import Role
+
+Form = Literal["csv", "xlsx"]
+MIME = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "log": "text/plain",
+}
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # a full-width sign counts in some countries
+
+
+def table(
+    what: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    form: Form = "csv",
+    needs: Role = Role.VIEWER,
+    filters: Mapping[str, Any] | None = None,
+) -> bytes:
+    """A table as a file for whoever asks at this moment and has the role; raises RoleError else.
+
+    `what` names it in the audit log, `filters` say which rows it holds.
+    """
+    user = auth.require(needs)
+    kept = [tuple(row) for row in rows]
+    written = {"csv": csv_text, "xlsx": workbook}[form](header, kept)
+    _note(user.name, what, {"form": form, "rows": len(kept), "filters": dict(filters or {})})
+    return written
+
+
+def text(what: str, read: Callable[[], str], *, needs: Role) -> bytes:
+    """A text as a file, such as a log; raises RoleError where the role is not there."""
+    user = auth.require(needs)
+    written = read()
+    _note(user.name, what, {"form": "text", "rows": written.count("\n")})
+    return written.encode("utf-8")
+
+
+def _note(who: str, what: str, after: Mapping[str, Any]) -> None:
+    stores.run_store(data.in_force().run_store_url).audit(who, "export", what[:200], after=dict(after))
+
+
+def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """The rows as CSV in UTF-8."""
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    writer.writerow([safe_cell(name) for name in header])
+    writer.writerows([safe_cell(value) for value in row] for row in rows)
+    return written.getvalue().encode("utf-8")
+
+
+def safe_cell(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets a quotation mark before it; numbers and days stay what they are."""
+    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS) else value
+
+
+def workbook(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
+    """The rows as a workbook of one tab; a cell of text is text by its type, whatever it begins with."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("neopulse")
+    for row in (header, *rows):
+        sheet.append([_cell(sheet, value) for value in row])
+    written = io.BytesIO()
+    book.save(written)
+    return written.getvalue()
+
+
+def _cell(sheet: Any, value: Any) -> Any:
+    kept = storable(value)
+    if not isinstance(kept, str):
+        return kept
+    cell = WriteOnlyCell(sheet, kept)
+    cell.data_type = "s"
+    if kept.lstrip(" ").startswith(FORMULA_STARTS):
+        cell.quotePrefix = True  # stays text also when a person edits the cell later
+    return cell

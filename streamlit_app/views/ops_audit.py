@@ -1,0 +1,117 @@
+"""The audit log: who did what and when, with the values before and after; nobody can change it, here or in the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from pipeline.runs.records import AuditRow
+from pipeline.runs.sign_ins import Acts
+from streamlit_app import auth, exports, formats, messages, operations
+from streamlit_app.auth import Role
+from streamlit_app.components import download, filters, states, table, url
+from streamlit_app.messages import t
+
+NAMES = "ops_audit.columns"
+MOST_IN_A_FILE = 100_000
+FIRST_DAY = date(2000, 1, 1)
+
+
+def show() -> None:
+    """The page."""
+    auth.require(Role.ADMIN)
+    zone = operations.viewer_zone()
+    st.header(t("ops_audit.title"))
+    st.caption(t("ops_audit.explained", zone=zone))
+    asked = _asked(zone)
+    rows = operations.acts(asked)
+    if not rows:
+        states.empty(t("ops_audit.nothing"), next=t("ops_audit.nothing_next"))
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        which = "ops_audit.last" if len(rows) == operations.ACTS_SHOWN else "ops_audit.all"
+        st.caption(t(which, shown=formats.number(len(rows))), width="content")
+        download.button(t("common.csv"), lambda: _file(asked), file_name="neopulse-audit.csv", key="csv_audit", tertiary=True)
+    table.show((_row(row, zone) for row in rows), names=NAMES)
+
+
+def _asked(zone: str) -> Acts:
+    who, action, since, until = st.columns(4, vertical_alignment="bottom")
+    with who:
+        person = _one_of("who", operations.actors(), lambda name: name)
+    with action:
+        act = _one_of("act", operations.kinds_of_acts(), _act)
+    with since:
+        first = _day("since")
+    with until:
+        last = _day("until")
+    return Acts(
+        who=person,
+        action=act,
+        since=None if first is None else _midnight(first, zone),
+        until=None if last is None else _midnight(last + timedelta(days=1), zone),
+    )
+
+
+def _one_of(key: str, options: list[str], name: Any) -> str | None:
+    chosen = filters.select(
+        key,
+        [filters.EVERY, *options],
+        label=t(f"ops_audit.{key}"),
+        name=lambda option: t("common.every") if option == filters.EVERY else name(option),
+    )
+    return None if chosen == filters.EVERY else chosen
+
+
+def _day(key: str) -> date | None:
+    today = datetime.now(UTC).date() + timedelta(days=1)
+    return url.bind(
+        key,
+        None,
+        read=url.day(FIRST_DAY, today),
+        draw=lambda start: st.date_input(t(f"ops_audit.{key}"), start, min_value=FIRST_DAY, key=key, format="DD/MM/YYYY"),
+    )
+
+
+def _midnight(day: date, zone: str) -> datetime:
+    return datetime.combine(day, time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def _act(action: str) -> str:
+    key = f"ops_audit.acts.{action}"
+    return t(key) if messages.has(key) else action.replace("_", " ")
+
+
+def _row(row: AuditRow, zone: str) -> dict[str, str]:
+    return {
+        "when": formats.moment(row.at, zone),
+        "who": formats.literal(row.who),
+        "act": _act(row.action),
+        "what": formats.literal(row.what),
+        "before": _values(row.before),
+        "after": _values(row.after),
+    }
+
+
+def _values(value: Any) -> str:
+    """What was noted down, as lines."""
+    if isinstance(value, Mapping):
+        return "  \n".join(f"{key}: {_values(part)}" for key, part in value.items() if part not in (None, {}, ""))
+    return formats.NOTHING if value is None else formats.literal(str(value))
+
+
+def _file(asked: Acts) -> bytes:
+    rows = operations.acts(asked, limit=MOST_IN_A_FILE)
+    cells = [(row.at.isoformat(), row.who, row.action, row.what, _json(row.before), _json(row.after)) for row in rows]
+    shown = {name: str(value) for name, value in vars(asked).items() if value is not None}
+    header = ("at", "who", "action", "what", "before", "after")
+    return exports.table("audit log", header, cells, needs=Role.ADMIN, filters=shown)
+
+
+def _json(value: Any) -> str:
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str)
