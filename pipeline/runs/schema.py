@@ -30,6 +30,7 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
 
 from pipeline.errors import ConfigurationError
@@ -199,17 +200,27 @@ workers = Table(
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
 
 
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether the tables are those of this neopulse, so that nothing has to be written before the store is used."""
+    if not inspect(connection).has_table(migrations.name):
+        return False
+    return bool(connection.execute(select(func.max(migrations.c.number))).scalar_one() == LATEST)
+
+
 def migrate(
     connection: Connection,
     now: datetime,
     *,
-    latest: int = LATEST,
-    migrations_by_number: Mapping[int, Callable[[Connection], None]] = MIGRATIONS,
+    latest: int | None = None,
+    migrations_by_number: Mapping[int, Callable[[Connection], None]] | None = None,
 ) -> None:
     """Create the tables of a new store or bring an older one up to `latest`; never back.
 
-    Raises ConfigurationError where the store was made by a newer neopulse.
+    Raises ConfigurationError where the store was made by a newer neopulse, or the database refuses a change: the transaction
+    that the caller is in then leaves the store as it was.
     """
+    latest = LATEST if latest is None else latest
+    steps_up = MIGRATIONS if migrations_by_number is None else migrations_by_number
     if not inspect(connection).has_table(migrations.name):
         METADATA.create_all(connection)
         connection.execute(insert(leases).values(name=RUN_LEASE, token=0))
@@ -224,7 +235,15 @@ def migrate(
             next="use the newer neopulse that made it",
         )
     for number in range(found + 1, latest + 1):
-        migrations_by_number[number](connection)
+        try:
+            steps_up[number](connection)
+        except DBAPIError as error:
+            raise ConfigurationError(
+                f"The run store could not be brought from layout {number - 1} to {number}: {error.orig}",
+                where="NEOPULSE_RUN_STORE",
+                safe="The store is as it was, and the neopulse that made it still works with it",
+                next="free disk space or end what locks it, then the same command",
+            ) from error
         _stamp(connection, number, now)
 
 

@@ -7,11 +7,12 @@ from pipeline.runs.database import open_engine
 from pipeline.runs.deliveries import DeliveryStore
 from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
+from pipeline.runs.pruning import PruningStore
 from pipeline.runs.requests import RequestStore
 from pipeline.runs.trail import TrailStore
 
 
-class RunStore(LeaseStore, HistoryStore, RequestStore, DeliveryStore, TrailStore):
+class RunStore(LeaseStore, HistoryStore, RequestStore, DeliveryStore, TrailStore, PruningStore):
     """The run store, safe to use from many threads and processes at once."""
 
     @classmethod
