@@ -41,6 +41,9 @@ def main(arguments: list[str]) -> int:
     except NeopulseError as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1 if probing else error.exit_code  # Docker knows no other answer of a probe than 0 and 1
+    except Exception as error:  # a traceback that Python prints by itself is not masked
+        _log.critical("the worker ends for a fault that nobody foresaw: %s", type(error).__name__, exc_info=error)
+        return 1
     return 0
 
 

@@ -22,8 +22,6 @@ from pipeline.runs.records import RunState
 from pipeline.runs.store import RunStore
 from worker.postman import Postman, postman
 
-pytestmark = pytest.mark.usefixtures("on_each_engine")
-
 
 def test_a_message_that_waits_is_told_as_it_was_noted_down(
     n8n: N8nStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
