@@ -95,10 +95,11 @@ def logging_to_store(store: RunStore, run_id: int) -> Iterator[EventLog]:
 def logging_to(path: Path, *, level: int = logging.INFO, largest_bytes: int = 0) -> Iterator[None]:
     """Add what the chain logs while the block lasts to a file, from that level up, tracebacks included.
 
-    With `largest_bytes` the file begins anew when it is that large, and a few of the ones before stay beside it.
+    Where the disk takes no file there is none, and the run goes on. With `largest_bytes` the file begins anew when it is that
+    large, and a few of the ones before stay beside it.
     """
     make_folder(path.parent)
-    handler = RotatingFileHandler(path, encoding="utf-8", maxBytes=largest_bytes, backupCount=LOGS_KEPT)
+    handler = RotatingFileHandler(path, encoding="utf-8", maxBytes=largest_bytes, backupCount=LOGS_KEPT, delay=True)
     handler.setLevel(level)
     handler.setFormatter(_utc(logging.Formatter(LINE)))
     with _handling(handler):

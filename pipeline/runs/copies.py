@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, create_engine, delete, event, func, m
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.clock import Clock
-from pipeline.errors import ConfigurationError, PermanentError
+from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.runs import schema
 from pipeline.runs.database import open_engine
 from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgresql_engine, with_driver
@@ -22,12 +22,20 @@ WITH_HISTORY = (schema.runs, schema.requests, schema.audit, schema.deliveries)
 def copy_store(url: str, to: Path) -> None:
     """Write the store as of one moment into a new SQLite file; whoever writes to the store meanwhile is not held up."""
     address = with_driver(make_url(url))
-    if is_postgresql(address):
-        _copy_rows(address.render_as_string(hide_password=False), to)
-    else:
-        with closing(sqlite3.connect(str(address.database))) as source, closing(sqlite3.connect(to)) as target:
-            source.backup(target)
-            target.execute("pragma journal_mode=delete")
+    try:
+        if is_postgresql(address):
+            _copy_rows(address.render_as_string(hide_password=False), to)
+        else:
+            with closing(sqlite3.connect(str(address.database))) as source, closing(sqlite3.connect(to)) as target:
+                source.backup(target)
+                target.execute("pragma journal_mode=delete")
+    except (sqlite3.Error, DBAPIError) as error:
+        raise TransientError(
+            f"The run store could not be copied: {getattr(error, 'orig', None) or error}",
+            where=str(to.parent),
+            safe="The run store itself",
+            next="free disk space, then the same command",
+        ) from error
     check_copy(to)
 
 
