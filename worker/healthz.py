@@ -54,7 +54,7 @@ class HealthServer:
     def __init__(self, store: RunStore, pulse: Pulse, *, clock: Clock, name: str, address: str, port: int | None) -> None:
         self._seen: tuple[datetime, Health] | None = None
         self._lock = threading.Lock()
-        self._look = lambda: health(store, pulse, name, clock.now())
+        self._look: Callable[[], Health] = lambda: health(store, pulse, name, clock.now())
         self._clock = clock
         self._server = None if port is None else _listening(address, port, self._answer)
 
