@@ -26,7 +26,7 @@ from pipeline.warehouse.publication import Publications, Version
 
 RUN_STORE, VERSIONS, SYNCS, LOGS = "run_store.db", "versions", "syncs", "logs"
 # What the next run makes again is not kept: the demo bank, landed files, the state that runs build on, candidates.
-AS_THEY_ARE = ("sheet", "destinations", "outbox", "facts")
+AS_THEY_ARE = ("sheet", "destinations", "outbox", "facts", "held")
 STANDARD_OUTPUT = Path("-")
 LOOKS = 10
 LOOK_SECONDS = 0.3

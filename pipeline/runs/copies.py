@@ -6,12 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, delete, event, func, make_url, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, func, make_url, select, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
-from pipeline.runs import schema
+from pipeline.runs import migrations, schema
 from pipeline.runs.database import open_engine
 from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgresql_engine, with_driver
 
@@ -49,9 +49,9 @@ def check_copy(path: Path) -> int:
         raise PermanentError(f"The copy of the run store cannot be read: {error}", where=str(path)) from error
     if answer != "ok":
         raise PermanentError(f"The copy of the run store is damaged: {answer}", where=str(path))
-    if int(layout) > schema.LATEST:
+    if int(layout) > migrations.LATEST:
         raise PermanentError(
-            f"The run store has layout {layout}; this neopulse knows layouts up to {schema.LATEST}",
+            f"The run store has layout {layout}; this neopulse knows layouts up to {migrations.LATEST}",
             where=str(path),
             safe="Nothing was changed",
             next="use the neopulse that made it, or a newer one",
@@ -85,8 +85,8 @@ def fill_postgresql(url: str, copy: Path, clock: Clock) -> None:
     try:
         with source.connect() as reading, target.begin() as writing:
             lock_for_migration(writing)
-            for table in reversed(schema.METADATA.sorted_tables):
-                writing.execute(delete(table))
+            schema.METADATA.drop_all(writing)  # not emptied: the audit lets nobody remove a row
+            schema.METADATA.create_all(writing)
             _copy_tables(reading, writing)
             _count_on(writing)
     except DBAPIError as error:

@@ -15,8 +15,8 @@ from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.files import make_folder
 from pipeline.masking import SECRET_OPTIONS
+from pipeline.runs.migrations import is_up_to_date, migrate
 from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgresql_engine, with_driver
-from pipeline.runs.schema import is_up_to_date, migrate
 
 LOCK_WAIT_SECONDS = 15
 

@@ -1,11 +1,10 @@
-"""The run store's tables, and the forward-only steps that bring an older store up to date.
+"""The run store's tables; pipeline/runs/migrations.py brings those of an older store up to date.
 
 Nothing here is SQLite's own: the same definitions make the tables on PostgreSQL.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from sqlalchemy import (
@@ -13,7 +12,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     Date,
     DateTime,
     Dialect,
@@ -25,18 +23,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    func,
-    insert,
-    inspect,
-    select,
 )
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeDecorator
 
-from pipeline.errors import ConfigurationError
-
 METADATA = MetaData()
-LATEST = 1
 RUN_LEASE = "run"
 
 
@@ -195,57 +185,3 @@ workers = Table(
     Column("doing", String(200), nullable=False),
     Column("next_run_at", Moment),
 )
-
-# number -> what brings a store of the number before up to it; a new store starts at LATEST.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {}
-
-
-def is_up_to_date(connection: Connection) -> bool:
-    """Whether the tables are those of this neopulse, so that nothing has to be written before the store is used."""
-    if not inspect(connection).has_table(migrations.name):
-        return False
-    return bool(connection.execute(select(func.max(migrations.c.number))).scalar_one() == LATEST)
-
-
-def migrate(
-    connection: Connection,
-    now: datetime,
-    *,
-    latest: int | None = None,
-    migrations_by_number: Mapping[int, Callable[[Connection], None]] | None = None,
-) -> None:
-    """Create the tables of a new store or bring an older one up to `latest`; never back.
-
-    Raises ConfigurationError where the store was made by a newer neopulse, or the database refuses a change: the transaction
-    that the caller is in then leaves the store as it was.
-    """
-    latest = LATEST if latest is None else latest
-    steps_up = MIGRATIONS if migrations_by_number is None else migrations_by_number
-    if not inspect(connection).has_table(migrations.name):
-        METADATA.create_all(connection)
-        connection.execute(insert(leases).values(name=RUN_LEASE, token=0))
-        _stamp(connection, latest, now)
-        return
-    found = connection.execute(select(func.max(migrations.c.number))).scalar_one()
-    if found > latest:
-        raise ConfigurationError(
-            f"The run store has layout {found}; this neopulse knows layouts up to {latest}",
-            where="NEOPULSE_RUN_STORE",
-            safe="The store was not touched",
-            next="use the newer neopulse that made it",
-        )
-    for number in range(found + 1, latest + 1):
-        try:
-            steps_up[number](connection)
-        except DBAPIError as error:
-            raise ConfigurationError(
-                f"The run store could not be brought from layout {number - 1} to {number}: {error.orig}",
-                where="NEOPULSE_RUN_STORE",
-                safe="The store is as it was, and the neopulse that made it still works with it",
-                next="free disk space or end what locks it, then the same command",
-            ) from error
-        _stamp(connection, number, now)
-
-
-def _stamp(connection: Connection, number: int, now: datetime) -> None:
-    connection.execute(insert(migrations).values(number=number, applied_at=now))

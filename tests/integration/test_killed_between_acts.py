@@ -26,7 +26,7 @@ from pipeline.backups import archive, restoring
 from pipeline.backups.making import make_backup
 from pipeline.backups.restoring import restore
 from pipeline.clock import FixedClock
-from pipeline.runs import schema
+from pipeline.runs import migrations, schema
 from pipeline.runs.records import StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -228,19 +228,19 @@ def test_the_store_is_set_up_to_survive_a_power_cut(tmp_path: Path) -> None:
 
 def test_a_migration_killed_half_way_is_done_at_the_next_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     url = old_stores.in_folder(tmp_path)
-    last = schema.LATEST + 1
+    last = migrations.LATEST + 1
 
     def note(connection: Connection) -> None:
         connection.execute(text("alter table runs add column note text"))
         connection.execute(text("update runs set note = 'migrated'"))
 
-    monkeypatch.setattr(schema, "LATEST", last)
-    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, last: note})
+    monkeypatch.setattr(migrations, "LATEST", last)
+    monkeypatch.setattr(migrations, "MIGRATIONS", {**migrations.MIGRATIONS, last: note})
 
     def opened() -> None:
         RunStore.open(url, clock=FixedClock(MONDAY)).close()
 
-    assert killed(opened, schema, "_stamp", call=1 + len(range(2, last)))
+    assert killed(opened, migrations, "_stamp", call=1 + len(range(2, last)))
     with closing(sqlite3.connect(tmp_path / "run_store.db")) as connection:
         assert connection.execute("select max(number) from migrations").fetchone() == (1,)
         assert "note" not in [row[1] for row in connection.execute("pragma table_info(runs)")]

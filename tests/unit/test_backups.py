@@ -30,7 +30,7 @@ from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.runs import schema
 from pipeline.runs.records import RunState, StepState
 from pipeline.runs.store import RunStore
-from pipeline.settings import Settings
+from pipeline.settings import PROJECT, Settings
 from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary, Version
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
@@ -463,7 +463,7 @@ def test_the_commands_say_what_they_did_and_status_and_versions_are_the_same_aft
 
 
 def test_a_backup_goes_through_a_pipe(small: Settings, tmp_path: Path) -> None:
-    environment = {**os.environ, "NEOPULSE_HOME": str(small.home)}
+    environment = {**os.environ, "NEOPULSE_HOME": str(small.home), "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-m", "pipeline"]
     made = subprocess.run([*command, "backup", "-"], env=environment, cwd=small.home.parent, capture_output=True, check=True)
     elsewhere = {**environment, "NEOPULSE_HOME": str(tmp_path / "elsewhere")}

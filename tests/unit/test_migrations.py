@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
-from pipeline.runs import schema
+from pipeline.runs import migrations
 from pipeline.runs.database import open_engine
 from pipeline.runs.records import RequestState, RunState
 from pipeline.runs.store import RunStore
@@ -80,10 +80,10 @@ def test_an_old_store_is_brought_up_to_date_with_its_rows_intact_and_a_second_op
     RunStore.open(old, clock=FixedClock(MONDAY)).close()
     after = everything(old)
     assert_rows_intact(before, after)
-    assert layouts(old) == list(range(1, schema.LATEST + 1))
+    assert layouts(old) == list(range(1, migrations.LATEST + 1))
     RunStore.open(old, clock=FixedClock(MONDAY)).close()
     assert everything(old) == after
-    assert layouts(old) == list(range(1, schema.LATEST + 1))
+    assert layouts(old) == list(range(1, migrations.LATEST + 1))
 
 
 def test_what_the_old_neopulse_wrote_is_read_as_it_was_meant(old: str) -> None:
@@ -126,8 +126,8 @@ def test_processes_that_open_a_store_at_once_bring_it_up_to_date_once(empty_url:
         old_stores.make(empty_url)
     told = at_once("print(len(RunStore.open(url, clock=SystemClock()).runs()))", empty_url, processes=2)
     assert told == ["2" if begins_with == "an old store" else "0"] * 2
-    first = 1 if begins_with == "an old store" else schema.LATEST
-    assert layouts(empty_url) == list(range(first, schema.LATEST + 1))
+    first = 1 if begins_with == "an old store" else migrations.LATEST
+    assert layouts(empty_url) == list(range(first, migrations.LATEST + 1))
 
 
 def test_a_migration_that_fails_half_way_leaves_the_old_store_as_it_was(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,9 +136,9 @@ def test_a_migration_that_fails_half_way_leaves_the_old_store_as_it_was(old: str
         connection.execute(text("update runs set half_way = 'x', error = 'overwritten'"))
         connection.execute(text("insert into no_such_table values (1)"))
 
-    beyond = schema.LATEST + 1
-    monkeypatch.setattr(schema, "LATEST", beyond)
-    monkeypatch.setattr(schema, "MIGRATIONS", {**schema.MIGRATIONS, beyond: half})
+    beyond = migrations.LATEST + 1
+    monkeypatch.setattr(migrations, "LATEST", beyond)
+    monkeypatch.setattr(migrations, "MIGRATIONS", {**migrations.MIGRATIONS, beyond: half})
     before, tables = everything(old), columns(old)
     with pytest.raises(ConfigurationError, match=f"from layout {beyond - 1} to {beyond}") as refused:
         RunStore.open(old, clock=FixedClock(MONDAY))
@@ -162,4 +162,4 @@ def test_a_store_of_a_newer_neopulse_is_refused_and_not_touched(old: str) -> Non
 
 
 def test_the_numbers_of_the_migrations_have_no_gap() -> None:
-    assert sorted(schema.MIGRATIONS) == list(range(2, schema.LATEST + 1))
+    assert sorted(migrations.MIGRATIONS) == list(range(2, migrations.LATEST + 1))

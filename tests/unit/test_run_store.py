@@ -18,6 +18,7 @@ from pipeline.runs import history, schema
 from pipeline.runs import requests as run_requests
 from pipeline.runs.holders import Holders
 from pipeline.runs.leases import LeaseHeldError
+from pipeline.runs.migrations import migrate
 from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState
 from pipeline.runs.store import RunStore
 
@@ -329,7 +330,7 @@ def test_an_older_store_is_brought_up_to_date_once(url: str, store: RunStore) ->
     engine = plain_engine(url)
     for _ in range(2):
         with engine.begin() as connection:
-            schema.migrate(connection, MONDAY, latest=2, migrations_by_number={2: add_note})
+            migrate(connection, MONDAY, latest=2, migrations_by_number={2: add_note})
     with engine.begin() as connection:
         connection.execute(text("select note from runs"))
         assert list(connection.execute(select(schema.migrations.c.number)).scalars()) == [1, 2]
