@@ -73,9 +73,11 @@ test-gspread: .venv/.tested-with
 		-p stand_ins.google_sheets.gspread_suite -q tests/*_test.py
 	PYTHONPATH=tests:. $(BIN)/python -m stand_ins.google_sheets.recordings "$(GSPREAD)/tests/cassettes"
 
-# Every test that opens a run store in its own process, with PostgreSQL in the place of SQLite; the daily tests have the core on both.
+# What works on a run store that it opens itself, with PostgreSQL in the place of SQLite; the daily tests have the core on both.
+ON_A_RUN_STORE := $(addprefix tests/unit/test_,worker.py delivery.py activation.py notify.py google_syncs.py reverse_etl.py)
+
 test-postgres: .venv/.tested-with
-	TESTS_RUN_STORE=postgresql $(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n" tests/unit
+	TESTS_RUN_STORE=postgresql $(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n" $(ON_A_RUN_STORE)
 
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py

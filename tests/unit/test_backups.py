@@ -322,12 +322,20 @@ def test_a_damaged_file_is_refused_and_everything_is_as_it_was(
     assert not (tmp_path / "nowhere").exists()
 
 
-def written(target: Path, entries: dict[str, bytes], *, kind: bytes = tarfile.REGTYPE, **facts: object) -> None:
-    """A backup whose sums all agree, with any content."""
+def written(
+    target: Path,
+    entries: dict[str, bytes],
+    *,
+    kind: bytes = tarfile.REGTYPE,
+    sums_of: dict[str, bytes] | None = None,
+    **facts: object,
+) -> None:
+    """A backup with any content, whose sums agree with it or with something else."""
     import hashlib
     import io
 
-    sums = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in entries.items()}
+    told = entries if sums_of is None else sums_of
+    sums = {name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()} for name, content in told.items()}
     manifest = json.dumps({"format": 1, "made_at": MONDAY.isoformat(), "files": sums, **facts}).encode()
     last = {"manifest.json": manifest, "manifest.sha256": hashlib.sha256(manifest).hexdigest().encode()}
     with pa.CompressedOutputStream(pa.OSFile(str(target), "w"), "zstd") as stream, tarfile.open(fileobj=stream, mode="w|") as tar:
@@ -356,6 +364,20 @@ def test_a_file_that_would_write_elsewhere_or_is_of_something_else_is_refused(
     with pytest.raises(DamagedBackupError, match=reason):
         restore(settings_of(tmp_path / "home"), target, force=False, clock=clock)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["b"]
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [{"outbox/a.eml": b"Dear Ada", "outbox/b.eml": b"Dear Bob"}, {"outbox/a.eml": b"Dear Ada"}, {"outbox/a.eml": b"Dear Adam"}],
+)
+def test_a_file_that_is_not_byte_for_byte_what_was_backed_up_is_named(
+    tmp_path: Path, clock: FixedClock, entries: dict[str, bytes]
+) -> None:
+    """The archive itself is in order; one file was changed, left out or added."""
+    told = {"outbox/a.eml": b"Dear Eve", "outbox/b.eml": b"Dear Bob"}
+    written(tmp_path / "b", entries, sums_of=told)
+    with pytest.raises(DamagedBackupError, match=r"outbox/[ab]\.eml is not what was backed up"):
+        restore(settings_of(tmp_path / "home"), tmp_path / "b", force=False, clock=clock)
 
 
 def test_a_backup_of_a_newer_neopulse_is_refused(small: Settings, tmp_path: Path, clock: FixedClock) -> None:
