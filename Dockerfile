@@ -7,7 +7,7 @@ WORKDIR /neopulse
 COPY pyproject.toml constraints.txt README.md ./
 # Packages that are still empty: what neopulse depends on is installed once, and again only when these files change.
 RUN mkdir pipeline worker streamlit_app
-RUN --mount=type=cache,target=/pip-cache /venv/bin/pip install --quiet --cache-dir /pip-cache -c constraints.txt -e .
+RUN --mount=type=cache,target=/pip-cache /venv/bin/pip install --quiet --cache-dir /pip-cache -c constraints.txt -e '.[postgres]'
 
 FROM python:3.11-slim-bookworm
 # Without the server address Streamlit asks a service on the internet for the machine's own.

@@ -7,7 +7,7 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-proof audit
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-proof audit
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-gspread GSPREAD=dir    gspread's own tests against the stand-in of Google Sheets; dir is its checkout"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
+	@echo "make test-postgres    the tests of the run store and of all that use it, on PostgreSQL"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
 	@echo "make audit   every pinned dependency against the known advisories; needs the network"
@@ -81,6 +82,12 @@ test-gspread: .venv/.tested-with
 	cd "$(GSPREAD)" && PYTHONPATH="$(CURDIR)/tests:$(CURDIR)" $(CURDIR)/$(BIN)/python -m pytest -o addopts= -p no:cacheprovider \
 		-p stand_ins.google_sheets.gspread_suite -q tests/*_test.py
 	PYTHONPATH=tests:. $(BIN)/python -m stand_ins.google_sheets.recordings "$(GSPREAD)/tests/cassettes"
+
+# What works on a run store that it opens itself, with PostgreSQL in the place of SQLite; the daily tests have the core on both.
+ON_A_RUN_STORE := $(addprefix tests/unit/test_,worker.py delivery.py activation.py notify.py google_syncs.py reverse_etl.py)
+
+test-postgres: .venv/.tested-with
+	TESTS_RUN_STORE=postgresql $(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n" $(ON_A_RUN_STORE)
 
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py

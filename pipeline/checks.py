@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -39,7 +40,7 @@ def settings_in_force(settings: Settings | None) -> list[Setting]:
     return [
         Setting(
             name=PREFIX + name.upper(),
-            value="" if settings is None else _masked(name, shown(getattr(settings, name))),
+            value="" if settings is None else _in_force(settings, name),
             default=shown(field.default),
             description=field.description or "",
         )
@@ -48,18 +49,28 @@ def settings_in_force(settings: Settings | None) -> list[Setting]:
 
 
 def shown(value: Any) -> str:
-    """A setting's value as it is typed."""
+    """A setting's value as it is typed; of a secret only that it is set."""
+    if isinstance(value, SecretStr):
+        return "set" if value.get_secret_value() else ""
     if isinstance(value, tuple):
         return ",".join(value)
     return "" if value is None else str(value)
 
 
-def _masked(name: str, value: str) -> str:
-    """The value without what nobody should read over a shoulder: a password in the run store's address."""
-    if name != "run_store" or not value:
-        return value
+def _in_force(settings: Settings, name: str) -> str:
+    """The value without what nobody should read over a shoulder; of the run store the address without its password."""
+    value = getattr(settings, name)
+    if name == "run_store" and shown(value):
+        return _address(value.get_secret_value())
+    path = settings.secret_files.get(name)
+    return f"set, from {path}" if path else shown(value)
+
+
+def _address(url: str) -> str:
+    from pipeline.runs.database import without_secrets
+
     try:
-        return make_url(value).render_as_string(hide_password=True)
+        return without_secrets(make_url(url))
     except ArgumentError:
         return "(not an address)"
 

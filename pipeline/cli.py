@@ -202,6 +202,38 @@ def cancel(run: int | None) -> None:
 
 
 @main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--logs", "with_logs", is_flag=True, help="The runs' logs as well.")
+def backup(file: Path, with_logs: bool) -> None:
+    """Write the state into one file, while worker and app go on; - is the standard output.
+
+    Run store, published versions, what was sent, sheet and mails; neither settings and secrets nor what a run makes again.
+    """
+    from pipeline.backups.making import make_backup
+    from pipeline.clock import SystemClock
+
+    settings = _settings()
+    store = _run_store(settings)
+    made = make_backup(settings, _publications(settings), file, clock=SystemClock(), with_logs=with_logs)
+    store.audit(_user(), "backup", str(file), after={"files": made.files, "version": made.version.name if made.version else None})
+    click.echo(f"{file}: {made.in_words}", err=True)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.option("--force", is_flag=True, help="Also where there is a state already, which is kept aside.")
+def restore(file: Path, force: bool) -> None:
+    """Put the state of a backup back, once it is proven whole; - is the standard input. End worker and app first."""
+    from pipeline.backups.restoring import restore as put_back
+    from pipeline.clock import SystemClock
+
+    settings = _settings()
+    restored = put_back(settings, file, force=force, clock=SystemClock())
+    _run_store(settings).audit(_user(), "restore", str(file), after={"made_at": restored.made_at})
+    click.echo(restored.in_words)
+
+
+@main.command()
 @click.argument("name", required=False)
 @click.option("--apply", "digest", metavar="DIGEST", help="Carry out the plan of that digest, past the guards.")
 @click.option("--only", metavar="KEY", default="", help="Of one row alone, to try the sync.")
@@ -401,17 +433,23 @@ def _condition(text: str) -> tuple[str, str]:
 
 
 def _say_error(text: str) -> None:
-    click.echo(f"Error: {text}", err=True)
+    from pipeline.masking import masked
+
+    click.echo(f"Error: {masked(text)}", err=True)
 
 
 def _unforeseen(error: Exception) -> str:
     """One line for a fault that nobody foresaw; its traceback goes into a file, where one can be written."""
     line = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
+        from pipeline.logs import LARGEST_BYTES
+        from pipeline.masking import masked
+
         path = _settings().home / "logs" / "neopulse.log"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as log:
-            log.write("".join(traceback.format_exception(error)))
+        mode = "a" if path.exists() and path.stat().st_size < LARGEST_BYTES else "w"
+        with path.open(mode, encoding="utf-8") as log:
+            log.write(masked("".join(traceback.format_exception(error))))
     except (NeopulseError, OSError):
         return f"{line}\n  next: neopulse check"
     return f"{line}\n  where: {path} has the details\n  next: neopulse check"

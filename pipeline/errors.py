@@ -16,23 +16,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+from pipeline.masking import masked
+
 
 class NeopulseError(Exception):
     """Something a person can act on.
 
     `what` is one sentence; `where` names the file, table, setting or service; `safe` says what still holds; `next`
-    is the command to type.
+    is the command to type. No secret gets into any of them.
     """
 
     kind: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, where: str = "", safe: str = "", next: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.safe = safe
-        self.next = next
+        self.what, self.where, self.safe, self.next = map(masked, (what, where, safe, next))
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         lines = [self.what]

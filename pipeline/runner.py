@@ -14,6 +14,7 @@ from pipeline import steps as chain
 from pipeline.clock import Clock
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, HeldError, InterruptedRunError, NeopulseError, PermanentError, TransientError
+from pipeline.files import is_disk_full
 from pipeline.logs import EventLog, logging_to, logging_to_store, run_log
 from pipeline.runs.holders import Holders, new_holder
 from pipeline.runs.keeper import LeaseKeeper
@@ -237,7 +238,14 @@ class _Execution:
         except Exception as second:
             _log.warning("The failure could not be announced: %s", second, exc_info=second)
 
-    def _unexpected(self, step: str, error: Exception) -> PermanentError:
+    def _unexpected(self, step: str, error: Exception) -> NeopulseError:
+        if is_disk_full(error):
+            return TransientError(
+                f"The disk is full: {error}",
+                where=f"step {step}, {self._settings.home}",
+                safe=self._runner.publications.in_words(),
+                next=f"free disk space, then neopulse run --from {step}",
+            )
         _log.error("%s failed in a way that nobody foresaw", step, exc_info=error)
         return PermanentError(
             f"{type(error).__name__} in step {step}: {error}",

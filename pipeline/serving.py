@@ -23,6 +23,7 @@ from pydantic import SecretStr
 
 from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.files import make_folder
+from pipeline.secret_files import SUFFIX
 from pipeline.settings import PREFIX, PROJECT, Settings
 
 READY_SECONDS = 60.0
@@ -46,15 +47,22 @@ def app_command(settings: Settings) -> tuple[str, ...]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """The environment of a child: exactly these settings, wherever it is started from."""
+    by_file = settings.secret_files
     given = {PREFIX + name.upper(): _as_text(getattr(settings, name)) for name in Settings.model_fields}
+    for name in Settings.secret_names():
+        variable = PREFIX + name.upper()
+        given |= {variable: "", variable + SUFFIX: str(by_file[name])} if name in by_file else {variable + SUFFIX: ""}
     # Streamlit would collect garbage after each rerun: most of a rerun's time on a page of charts.
-    return {**os.environ, **given, "STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
+    others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return {**others, **given, "STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
 
 
 def _as_text(value: Any) -> str:
     match value:
         case None:
             return ""
+        case SecretStr():
+            return value.get_secret_value()
         case bool():
             return str(value).lower()
         case tuple():

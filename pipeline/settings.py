@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from dotenv import dotenv_values
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from pipeline import masking, secret_files
 from pipeline.bigquery_settings import BigQuerySettings
 from pipeline.errors import ConfigurationError
 from pipeline.facts_settings import FactsSettings
@@ -23,6 +25,7 @@ from pipeline.run_settings import RunSettings
 from pipeline.setting_types import CommaSeparated, OptionalPath
 from pipeline.sheets_settings import GoogleSheetsSettings
 from pipeline.sign_in_settings import SignInSettings
+from pipeline.upkeep_settings import UpkeepSettings
 
 PREFIX = "NEOPULSE_"
 PROJECT = Path(__file__).resolve().parent.parent
@@ -39,6 +42,7 @@ class Settings(
     FactsSettings,
     GuardSettings,
     SignInSettings,
+    UpkeepSettings,
 ):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
@@ -80,7 +84,12 @@ class Settings(
     language: Literal["en", "fr"] = Field(default="en", description="Language of the sheet and the mails.")
     mail_from: str = Field(default="neopulse@localhost", description="Sender of the mails.")
     mail_to: CommaSeparated = Field(default=("managers@localhost",), description="Recipients of the mails, comma-separated.")
-    run_store: str = Field(default="", description="SQLAlchemy URL of the run store; empty means SQLite in NEOPULSE_HOME.")
+    run_store: SecretStr = Field(
+        default=SecretStr(""),
+        description="URL of the run store, such as `postgresql://user:password@host/database`; empty means SQLite in "
+        "NEOPULSE_HOME.",
+    )
+    _secret_files: dict[str, Path] = PrivateAttr(default_factory=dict)
 
     @field_validator("activity_states", "mail_to")
     @classmethod
@@ -150,7 +159,23 @@ class Settings(
     @property
     def run_store_url(self) -> str:
         """Where the run store lives."""
-        return self.run_store or f"sqlite:///{self.home.absolute() / 'run_store.db'}"
+        return self.run_store.get_secret_value() or f"sqlite:///{self.home.absolute() / 'run_store.db'}"
+
+    @property
+    def secret_files(self) -> dict[str, Path]:
+        """The file of each secret setting that came from one."""
+        return self._secret_files
+
+    @classmethod
+    def secret_names(cls) -> tuple[str, ...]:
+        """Every setting whose value nobody is to read."""
+        return tuple(name for name, field in cls.model_fields.items() if field.annotation is SecretStr)
+
+    @classmethod
+    def variables(cls) -> set[str]:
+        """Every name that the environment may give: a setting's, or that of the file which holds a secret."""
+        own = {PREFIX + name.upper() for name in cls.model_fields}
+        return own | {PREFIX + name.upper() + secret_files.SUFFIX for name in cls.secret_names()}
 
     @property
     def source_name(self) -> str:
@@ -174,8 +199,10 @@ def load(env_file: Path | None = Path(".env")) -> Settings:
     Raises ConfigurationError that names the setting, the reason and the place, never the rejected value.
     """
     _refuse_unknown(env_file)
+    paths = secret_files.paths(_given(env_file), Settings.secret_names(), PREFIX)
+    secrets: dict[str, Any] = {name: secret_files.read(path, PREFIX + name.upper()) for name, path in paths.items()}
     try:
-        return Settings(_env_file=env_file)  # type: ignore[call-arg]
+        settings = Settings(_env_file=env_file, **secrets)  # type: ignore[call-arg]
     except ValidationError as error:
         problems = [_problem(problem) for problem in error.errors()]
         raise ConfigurationError(
@@ -183,6 +210,14 @@ def load(env_file: Path | None = Path(".env")) -> Settings:
             where=_places(env_file),
             next="neopulse check lists every setting with its default",
         ) from None
+    settings._secret_files.update(paths)
+    masking.remember(getattr(settings, name).get_secret_value() for name in Settings.secret_names())
+    return settings
+
+
+def _given(env_file: Path | None) -> dict[str, str | None]:
+    """What the environment and `.env` say; the environment wins."""
+    return {**(dotenv_values(env_file) if env_file is not None and env_file.exists() else {}), **os.environ}
 
 
 def _problem(problem: Any) -> str:
@@ -195,7 +230,7 @@ def _places(env_file: Path | None) -> str:
 
 
 def _refuse_unknown(env_file: Path | None) -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known = Settings.variables()
     given = set(os.environ)
     if env_file is not None and env_file.exists():
         given |= {

@@ -11,6 +11,7 @@ import click
 
 from pipeline.checks import settings_in_force
 from pipeline.cli import main
+from pipeline.settings import PREFIX, Settings
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 WIDTH = 100
@@ -25,7 +26,10 @@ def settings_page() -> str:
             "",
             "From the environment or from `.env` in the folder where the command is typed; the environment wins. An",
             "unknown `NEOPULSE_` name or a value that cannot be used ends every command with exit code 2 and the reason.",
-            "`neopulse check` shows the values in force. (Written by scripts/write_reference.py.)",
+            "A secret may be in a file as well, as Docker mounts them (`NEOPULSE_N8N_SECRET_FILE=/run/secrets/n8n`): each",
+            "of " + ", ".join(f"`{PREFIX}{name.upper()}`" for name in Settings.secret_names()) + ".",
+            "`neopulse check` shows the values in force, of a secret only that it is set.",
+            "(Written by scripts/write_reference.py.)",
             "",
             "| setting | default | what it is for |",
             "|---|---|---|",

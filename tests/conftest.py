@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-pytest_plugins = ["n8n_kit", "pages_bank"]
+from pipeline import masking
+
+pytest_plugins = ["n8n_kit", "pages_bank", "postgres_kit"]
 
 # Deterministic, so that a run of the tests says the same twice; PROOF_EXAMPLES asks for that many others each time.
 # A failure shrinks, for five minutes at most, unless PROOF_AS_FOUND is set.
@@ -34,6 +36,13 @@ def the_program_is_the_tests() -> Iterator[None]:
     """A page under test puts itself in the place of the main program and stays there: a later process would run it."""
     yield
     sys.modules["__main__"] = _PROGRAM
+
+
+@pytest.fixture(autouse=True)
+def no_secret_of_another_test() -> Iterator[None]:
+    """What one test's settings called a secret is an ordinary word in the next."""
+    yield
+    masking.forget()
 
 
 @pytest.fixture(autouse=True, scope="session")

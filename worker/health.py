@@ -85,6 +85,13 @@ class Heart:
             _log.warning("no beat: %s", error.what)
 
     def _beat_on(self) -> None:
-        self.beat()
+        self._beat_safely()
         while not self._ended.wait(BEAT_SECONDS):
+            self._beat_safely()
+
+    def _beat_safely(self) -> None:
+        """A heart that stops for a fault in one beat would call a worker dead that lives."""
+        try:
             self.beat()
+        except Exception as error:
+            _log.error("no beat: %s", type(error).__name__, exc_info=error)

@@ -22,6 +22,7 @@ TURN_SECONDS = 1.0
 SCHEDULE_SECONDS = 2
 REAP_SECONDS = 10
 POST_SECONDS = 5
+UPKEEP_SECONDS = 3600  # by the hour, so that a worker that is started anew each day gets to it
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Loop:
         is_to_end: Callable[[], bool],
         postman: Postman | None = None,
         syncs: jobs.Syncs | None = None,
+        upkeep: Callable[[], None] | None = None,
     ) -> None:
         self._settings = settings
         self._store = store
@@ -51,6 +53,7 @@ class Loop:
         self._is_to_end = is_to_end
         self._postman = postman
         self._syncs = syncs
+        self._upkeep = upkeep
         self._schedule = schedule.Scheduler()
         self._rows: Sequence[ScheduleRow] = ()
         self._waits_for: str | None = None
@@ -69,6 +72,8 @@ class Loop:
         self._schedule.every(REAP_SECONDS).seconds.do(self._reap)
         if self._postman is not None:
             self._schedule.every(POST_SECONDS).seconds.do(self._post)
+        if self._upkeep is not None:
+            self._schedule.every(UPKEEP_SECONDS).seconds.do(self._keep_up)
 
     def run(self) -> None:
         """Turn about once a second until told to end."""
@@ -101,6 +106,11 @@ class Loop:
         postman = self._postman
         if postman is not None and not self._is_to_end():
             self._safely(postman.deliver_next)
+
+    def _keep_up(self) -> None:
+        upkeep = self._upkeep
+        if upkeep is not None and not self._is_to_end():
+            self._safely(upkeep)
 
     def _serve_next(self) -> None:
         request = self._store.next_request()

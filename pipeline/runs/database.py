@@ -1,4 +1,4 @@
-"""The run store's connections: SQLite set up to be safe, any other engine as it comes."""
+"""The run store's connections: SQLite and PostgreSQL, both set up to be safe; what goes wrong there in our own errors."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError, ProgrammingError
+from sqlalchemy import URL, Connection, Engine, Insert, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from pipeline.clock import Clock
-from pipeline.errors import ConfigurationError, TransientError
+from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.files import make_folder
-from pipeline.runs.migrations import migrate
+from pipeline.masking import SECRET_OPTIONS
+from pipeline.runs.migrations import is_up_to_date, migrate
+from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgresql_engine, with_driver
 
 LOCK_WAIT_SECONDS = 15
 
@@ -23,6 +26,7 @@ class Database:
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
+        self._reading_engine = _reading(engine)
         self._writing_engine = engine.execution_options(neopulse_writes=True)
         self._clock = clock
 
@@ -32,7 +36,7 @@ class Database:
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
-        with _clear_errors(self._engine.url), self._engine.begin() as connection:
+        with _clear_errors(self._engine.url), self._reading_engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -59,19 +63,34 @@ def open_engine(address: str, clock: Clock) -> Engine:
     return engine
 
 
-def _bring_up_to_date(engine: Engine, clock: Clock) -> None:
+def insert_once(connection: Connection, row: Insert) -> bool:
+    """Insert a row unless its key is there; the key decides, so that two writers cannot both succeed."""
     try:
-        with engine.execution_options(neopulse_writes=True).begin() as connection:
-            migrate(connection, clock.now())
-    except (IntegrityError, ProgrammingError):
-        # Two processes made the tables at once: PostgreSQL lets one of them win. What it made is there now.
-        with engine.begin() as connection:
-            migrate(connection, clock.now())
+        with connection.begin_nested():
+            connection.execute(row)
+    except IntegrityError:
+        return False
+    return True
+
+
+def _reading(engine: Engine) -> Engine:
+    """What reads sees one moment of the store, however many queries it takes; SQLite does so by itself."""
+    return engine.execution_options(isolation_level="REPEATABLE READ") if is_postgresql(engine.url) else engine
+
+
+def _bring_up_to_date(engine: Engine, clock: Clock) -> None:
+    """Make or change the tables where that is needed; who only reads waits for no writer."""
+    with engine.begin() as connection:
+        if is_up_to_date(connection):
+            return
+    with engine.execution_options(neopulse_writes=True).begin() as connection:
+        lock_for_migration(connection)
+        migrate(connection, clock.now())
 
 
 def _checked(address: str) -> URL:
     try:
-        url = make_url(address)
+        url = with_driver(make_url(address))
     except ArgumentError:
         # The address may hold a password: it is not repeated.
         raise ConfigurationError(
@@ -86,6 +105,8 @@ def _checked(address: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     try:
+        if is_postgresql(url):
+            return postgresql_engine(url)
         if url.get_backend_name() != "sqlite":
             return create_engine(url, pool_pre_ping=True)
         engine = create_engine(url, connect_args={"timeout": LOCK_WAIT_SECONDS})
@@ -119,15 +140,42 @@ def _begin_sqlite(connection: Connection) -> None:
 def _clear_errors(url: URL) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise TransientError(
-            f"The run store did not answer: {error.orig}",
+    except (OperationalError, NoConnectionError) as error:
+        raise _silent(url, error) from error
+    except DatabaseError as error:
+        if error.connection_invalidated or _is_read_only(error):  # the server went away, or it is a copy that takes over
+            raise _silent(url, error) from error
+        if not _is_damaged(error):
+            raise
+        raise PermanentError(
+            f"The run store is damaged: {error.orig}",
             where=_place(url),
-            next="free disk space or end what locks it; then try again",
+            safe="The published versions",
+            next="neopulse restore FILE --force with the last backup",
         ) from error
 
 
+def _silent(url: URL, error: Exception) -> TransientError:
+    return TransientError(
+        f"The run store did not answer: {getattr(error, 'orig', None) or error}",
+        where=_place(url),
+        next="free disk space or end what locks it; then try again",
+    )
+
+
+def _is_read_only(error: DatabaseError) -> bool:
+    return getattr(error.orig, "sqlstate", None) == "25006"
+
+
+def _is_damaged(error: DatabaseError) -> bool:
+    return any(told in str(error.orig) for told in ("malformed", "is not a database"))
+
+
 def _place(url: URL) -> str:
-    if url.get_backend_name() == "sqlite":
-        return url.database or "memory"
-    return url.render_as_string(hide_password=True)
+    return (url.database or "memory") if url.get_backend_name() == "sqlite" else without_secrets(url)
+
+
+def without_secrets(url: URL) -> str:
+    """A database's URL as it may be shown: no password, neither in its place nor among the options."""
+    shown = url.set(query={name: "***" if name in SECRET_OPTIONS else value for name, value in url.query.items()})
+    return shown.render_as_string(hide_password=True)

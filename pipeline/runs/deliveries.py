@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from pipeline.runs.database import Database
+from pipeline.runs.database import Database, insert_once
 from pipeline.runs.records import Delivery
 from pipeline.runs.schema import deliveries, leases, sent_rows
 
@@ -31,10 +31,10 @@ class DeliveryStore(Database):
         """
         row = {"key": key, "target": target, "payload": payload, "state": WAITING, "location": ""}
         with self._write() as connection:
-            state = connection.execute(select(deliveries.c.state).where(deliveries.c.key == key)).scalar_one_or_none()
-            if state is None:
-                connection.execute(insert(deliveries).values(**row, reserved_at=self._clock.now()))
-        return state != DELIVERED
+            if insert_once(connection, insert(deliveries).values(**row, reserved_at=self._clock.now())):
+                return True
+            state = connection.execute(select(deliveries.c.state).where(deliveries.c.key == key)).scalar_one()
+        return bool(state != DELIVERED)
 
     def delivered(self, key: str, *, location: str = "") -> None:
         """Note down that a reserved delivery was made, and where to."""

@@ -7,7 +7,7 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from pipeline.errors import PermanentError
 from pipeline.runs.database import Database
@@ -126,7 +126,8 @@ class HistoryStore(Database):
             else:
                 living = lease.run_id
             gone = select(runs.c.id).where(runs.c.state == RunState.RUNNING, runs.c.id != (living or 0))
-            reaped = list(connection.execute(gone.order_by(runs.c.id)).scalars())
+            # Run before step, as every writer takes them: a late holder's word comes before this act or is refused after it.
+            reaped = list(connection.execute(gone.order_by(runs.c.id).with_for_update()).scalars())
             for run_id in reaped:
                 _interrupt(connection, run_id, now)
             if living is None and not _is_held(connection):
@@ -166,11 +167,11 @@ class HistoryStore(Database):
         return [Event(id=row.id, at=row.at, level=row.level, step=row.step, text=row.text) for row in rows]
 
     def _change_step(self, lease: Lease, run_id: int, step: str, values: Mapping[str, Any]) -> None:
-        still_ours = exists().where(*_under(lease, run_id))
+        still_ours = select(runs.c.id).where(*_under(lease, run_id)).with_for_update(read=True)
         with self._write() as connection:
-            changed = connection.execute(
-                update(steps).where(steps.c.run_id == run_id, steps.c.name == step, still_ours).values(**values)
-            )
+            if connection.execute(still_ours).first() is None:
+                raise lost(lease)
+            changed = connection.execute(update(steps).where(steps.c.run_id == run_id, steps.c.name == step).values(**values))
         if changed.rowcount != 1:
             raise lost(lease)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import ConfigurationError
 from pipeline.runs.schema import METADATA, RUN_LEASE, leases, migrations
@@ -19,17 +20,27 @@ MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: add_schedule, 3: ad
 LATEST = max(MIGRATIONS)
 
 
+def is_up_to_date(connection: Connection) -> bool:
+    """Whether the tables are those of this neopulse, so that nothing has to be written before the store is used."""
+    if not inspect(connection).has_table(migrations.name):
+        return False
+    return bool(connection.execute(select(func.max(migrations.c.number))).scalar_one() == LATEST)
+
+
 def migrate(
     connection: Connection,
     now: datetime,
     *,
-    latest: int = LATEST,
-    migrations_by_number: Mapping[int, Callable[[Connection], None]] = MIGRATIONS,
+    latest: int | None = None,
+    migrations_by_number: Mapping[int, Callable[[Connection], None]] | None = None,
 ) -> None:
     """Create the tables of a new store or bring an older one up to `latest`; never back.
 
-    Raises ConfigurationError where the store was made by a newer neopulse.
+    Raises ConfigurationError where the store was made by a newer neopulse, or the database refuses a change: the transaction
+    that the caller is in then leaves the store as it was.
     """
+    latest = LATEST if latest is None else latest
+    steps_up = MIGRATIONS if migrations_by_number is None else migrations_by_number
     if not inspect(connection).has_table(migrations.name):
         METADATA.create_all(connection)
         connection.execute(insert(leases).values(name=RUN_LEASE, token=0))
@@ -44,7 +55,15 @@ def migrate(
             next="use the newer neopulse that made it",
         )
     for number in range(found + 1, latest + 1):
-        migrations_by_number[number](connection)
+        try:
+            steps_up[number](connection)
+        except DBAPIError as error:
+            raise ConfigurationError(
+                f"The run store could not be brought from layout {number - 1} to {number}: {error.orig}",
+                where="NEOPULSE_RUN_STORE",
+                safe="The store is as it was, and the neopulse that made it still works with it",
+                next="free disk space or end what locks it, then the same command",
+            ) from error
         _stamp(connection, number, now)
 
 

@@ -8,10 +8,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Insert, Row, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Row, insert, select, update
 
-from pipeline.runs.database import Database
+from pipeline.runs.database import Database, insert_once
 from pipeline.runs.records import Request, RequestState
 from pipeline.runs.schema import requests
 
@@ -102,18 +101,11 @@ def open_request(
         "answer": "",
     }
     values |= {"requested_by": requested_by, "requested_at": now, "state": RequestState.WAITING}
-    insert_once(connection, insert(requests).values(**values))
-    return _request(connection.execute(select(requests).where(requests.c.open_key == open_key)).one())
-
-
-def insert_once(connection: Connection, row: Insert) -> bool:
-    """Insert a row unless its key is there; the key decides, so that two writers cannot both succeed."""
-    try:
-        with connection.begin_nested():
-            connection.execute(row)
-    except IntegrityError:
-        return False
-    return True
+    while True:
+        insert_once(connection, insert(requests).values(**values))
+        found = connection.execute(select(requests).where(requests.c.open_key == open_key)).one_or_none()
+        if found is not None:  # else the equal request was answered between the two, and this one is a new one
+            return _request(found)
 
 
 def _request(row: Row[Any]) -> Request:

@@ -13,9 +13,9 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.runs import calendar
-from pipeline.runs.database import Database
+from pipeline.runs.database import Database, insert_once
 from pipeline.runs.records import RunState, ScheduleKind, ScheduleRow, SkipReason, Slot, SlotOutcome
-from pipeline.runs.requests import insert_once, open_request
+from pipeline.runs.requests import open_request
 from pipeline.runs.schema import RUN_LEASE, leases, requests, runs, slots
 from pipeline.runs.schema_schedule import schedules
 

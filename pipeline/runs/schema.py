@@ -1,4 +1,4 @@
-"""The run store's tables, and the forward-only steps that bring an older store up to date.
+"""The run store's tables; pipeline/runs/migrations.py brings those of an older store up to date.
 
 Nothing here is SQLite's own: the same definitions make the tables on PostgreSQL.
 """

@@ -9,6 +9,7 @@ from pipeline.runs.deliveries import DeliveryStore
 from pipeline.runs.endings import EndingStore
 from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
+from pipeline.runs.pruning import PruningStore
 from pipeline.runs.requests import RequestStore
 from pipeline.runs.schedules import ScheduleStore
 from pipeline.runs.sign_ins import SignInStore
@@ -29,6 +30,7 @@ class RunStore(
     SyncStore,
     WatchStore,
     AlertStore,
+    PruningStore,
 ):
     """The run store, safe to use from many threads and processes at once."""
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import insert, select, update
 
-from pipeline.runs.database import Database
+from pipeline.runs.database import Database, insert_once
 from pipeline.runs.records import AuditRow, WorkerRow
 from pipeline.runs.schema import audit, workers
 
@@ -34,7 +34,7 @@ class TrailStore(Database):
         with self._write() as connection:
             changed = connection.execute(update(workers).where(workers.c.name == worker).values(**values))
             if changed.rowcount == 0:
-                connection.execute(insert(workers).values(name=worker, **values))
+                insert_once(connection, insert(workers).values(name=worker, **values))  # a twin that was quicker has beaten, too
 
     def workers(self) -> list[WorkerRow]:
         """Every worker that ever beat, the liveliest first."""

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from pipeline.runs.database import Database
+from pipeline.runs.database import Database, insert_once
 from pipeline.runs.records import Request
-from pipeline.runs.requests import insert_once, open_request
+from pipeline.runs.requests import open_request
 from pipeline.runs.schema import requests, runs
 from pipeline.runs.schema_guard import held_candidates, incidents, publications
 

@@ -235,6 +235,16 @@ class Publications:
             self._swap(dataclasses.replace(pointer or lost, version=name))
         return version
 
+    def freeze(self, folder: Path) -> None:
+        """Give every published version a second name in a folder, beside a copy of the pointer: no later publish changes them."""
+        with self.exclusively():
+            pointer = self._pointer()
+            files.make_folder(folder)
+            for name in map(_name, self._published(pointer)):
+                shutil.copytree(self.folder / name, folder / name, copy_function=_link)
+            if pointer is not None:
+                shutil.copyfile(self.folder / _POINTER, folder / _POINTER)
+
     def in_words(self) -> str:
         """What readers see, as an error says it under `safe`."""
         pointer = self._pointer()
@@ -336,6 +346,14 @@ class Publications:
 
 def _name(number: int) -> str:
     return f"v{number:04d}"
+
+
+def _link(source: str, target: str) -> None:
+    """A file of a version never changes, so that a second name is as good as a copy; some file systems know no second names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _remove(folder: Path) -> None:

@@ -16,6 +16,8 @@ from pipeline.warehouse.publication import Candidate, Facts, Publications, TestS
 from streamlit_app import actions, auth, data
 from streamlit_app.auth import Role, RoleError, User
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
+
 STEPS = ("extract", "transform", "sheet", "activate", "notify")
 
 

@@ -31,7 +31,7 @@ def test_every_published_port_is_on_the_loopback_address_and_n8n_has_none() -> N
     assert all(port.startswith("127.0.0.1:") for published in ports.values() for port in published)
 
 
-@pytest.mark.parametrize(("name", "profile"), [("n8n", "n8n"), ("mailpit", "demo")])
+@pytest.mark.parametrize(("name", "profile"), [("n8n", "n8n"), ("mailpit", "demo"), ("postgres", "postgres")])
 def test_what_only_some_want_waits_for_its_profile_and_has_few_rights(name: str, profile: str) -> None:
     service = SERVICES[name]
     assert service["profiles"] == [profile]
@@ -51,6 +51,31 @@ def test_n8n_keeps_its_key_and_its_memory_of_sent_mails_on_a_volume() -> None:
     for used in (*SERVICES["n8n"]["entrypoint"], *SERVICES["n8n"]["healthcheck"]["test"]):
         if used.startswith("/neopulse/"):
             assert (mounted / used.removeprefix("/neopulse/")).exists()
+
+
+def test_the_postgres_profile_holds_no_secret_keeps_its_data_and_comes_before_those_that_need_it() -> None:
+    postgres = SERVICES["postgres"]
+    assert postgres["environment"]["POSTGRES_PASSWORD"] == "${POSTGRES_PASSWORD:-}"
+    assert postgres["volumes"] == ["postgres:/var/lib/postgresql/data"]
+    assert (postgres["user"], postgres["read_only"], "ports" in postgres) == ("postgres", True, False)
+    assert "postgres" in yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["volumes"]
+    for name in ("app", "worker"):
+        # Not required: without the profile there is no such service, and SQLite serves.
+        assert SERVICES[name]["depends_on"]["postgres"] == {"condition": "service_healthy", "required": False}
+    assert "'.[postgres]'" in (PROJECT / "Dockerfile").read_text()  # the driver is in the image
+
+
+def test_in_the_containers_the_logs_are_json_and_health_is_answered_inside_the_network_alone() -> None:
+    assert SERVICES["worker"]["environment"]["NEOPULSE_LOG_FORMAT"] == "${NEOPULSE_LOG_FORMAT:-json}"
+    assert SERVICES["worker"]["environment"]["NEOPULSE_HEALTH_PORT"] == "8502"
+    assert "ports" not in SERVICES["worker"]
+
+
+def test_every_image_that_is_not_built_here_is_pinned_to_a_release() -> None:
+    images = {name: service["image"] for name, service in SERVICES.items() if "build" not in service}
+    assert all(image.rpartition(":")[2][0].isdigit() or image.rpartition(":")[2].startswith("v") for image in images.values()), (
+        images
+    )
 
 
 def test_the_image_runs_as_a_numbered_user_and_holds_no_secret() -> None:

@@ -14,6 +14,8 @@ from pipeline.runs.store import RunStore
 from streamlit_app import auth, data, operations
 from streamlit_app.auth import Role, RoleError, User
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
+
 LINES = 7
 
 

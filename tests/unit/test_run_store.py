@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, insert, select, text, update
+from postgres_kit import PostgreSQL, at_once, plain_engine
+from sqlalchemy import Connection, Insert, insert, inspect, select, text, update
 
-from pipeline.clock import FixedClock, SystemClock
+from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
-from pipeline.runs import migrations, schema
+from pipeline.runs import history, migrations, schema
+from pipeline.runs import requests as run_requests
 from pipeline.runs.holders import Holders
 from pipeline.runs.leases import LeaseHeldError
 from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState
@@ -28,13 +31,16 @@ def clock() -> FixedClock:
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'run_store.db'}"
+def url(run_store_url: str) -> str:
+    """A store on each engine: what holds on one has to hold on the other."""
+    return run_store_url
 
 
 @pytest.fixture
-def store(url: str, clock: FixedClock) -> RunStore:
-    return RunStore.open(url, clock=clock)
+def store(url: str, clock: FixedClock) -> Iterator[RunStore]:
+    opened = RunStore.open(url, clock=clock)
+    yield opened
+    opened.close()
 
 
 def begin(store: RunStore, *, holder: str = "first", request_id: int | None = None) -> tuple[Lease, Run]:
@@ -51,23 +57,17 @@ def test_a_second_run_is_refused_with_the_name_of_the_first(store: RunStore) -> 
     assert "machine process 12 since 2019-05-13 04:00:00 UTC" in str(refused.value)
 
 
-def _take_in_a_process(url: str, holder: str, answers: multiprocessing.Queue[str]) -> None:
-    try:
-        RunStore.open(url, clock=SystemClock()).take_lease(holder, seconds=40)
-        answers.put("taken")
-    except LeaseHeldError:
-        answers.put("refused")
+TAKE = """
+try:
+    RunStore.open(url, clock=SystemClock()).take_lease("a process", seconds=40)
+    print("taken")
+except LeaseHeldError:
+    print("refused")
+"""
 
 
-def test_of_eight_processes_that_want_the_lease_one_gets_it(url: str) -> None:
-    spawning = multiprocessing.get_context("spawn")
-    answers: multiprocessing.Queue[str] = spawning.Queue()
-    processes = [spawning.Process(target=_take_in_a_process, args=(url, f"process {number}", answers)) for number in range(8)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    assert sorted(answers.get(timeout=60) for _ in processes) == ["refused"] * 7 + ["taken"]
+def test_of_processes_that_want_the_lease_at_once_one_gets_it(url: str) -> None:
+    assert at_once(TAKE, url, processes=4) == ["refused"] * 3 + ["taken"]
 
 
 def test_tokens_only_ever_grow(store: RunStore, clock: FixedClock) -> None:
@@ -306,7 +306,7 @@ def test_moments_come_back_in_utc_whatever_zone_they_went_in(store: RunStore) ->
 
 def test_a_store_of_a_newer_neopulse_is_left_alone(url: str, store: RunStore, clock: FixedClock) -> None:
     store.close()
-    engine = create_engine(url)
+    engine = plain_engine(url)
     with engine.begin() as connection:
         connection.execute(insert(schema.migrations).values(number=99, applied_at=MONDAY))
     with pytest.raises(ConfigurationError, match="layout 99"):
@@ -318,7 +318,7 @@ def test_an_older_store_is_brought_up_to_date_once(url: str, store: RunStore) ->
         connection.execute(text("alter table runs add column note text"))  # type: ignore[attr-defined]
 
     store.close()
-    engine = create_engine(url)
+    engine = plain_engine(url)
     for _ in range(2):
         with engine.begin() as connection:
             migrations.migrate(
@@ -353,8 +353,137 @@ def test_a_store_that_somebody_locks_is_worth_another_try(
     url: str, store: RunStore, monkeypatch: pytest.MonkeyPatch, clock: FixedClock
 ) -> None:
     monkeypatch.setattr("pipeline.runs.database.LOCK_WAIT_SECONDS", 0)
+    monkeypatch.setattr("pipeline.runs.postgresql.LOCK_SECONDS", 0.01)
     impatient = RunStore.open(url, clock=clock)
     with store._write() as connection:
         connection.execute(update(schema.leases).values(token=7))
-        with pytest.raises(TransientError, match="locked"):
-            impatient.request_run("ada")
+        with pytest.raises(TransientError, match="lock"):
+            impatient.take_lease("ada", seconds=40)
+    impatient.close()
+
+
+def test_a_store_is_opened_and_read_while_somebody_writes(url: str, store: RunStore, clock: FixedClock) -> None:
+    with store._write() as connection:
+        connection.execute(update(schema.leases).values(token=7))
+        reader = RunStore.open(url, clock=clock)
+        assert reader.lease() is None
+        reader.close()
+
+
+def test_a_read_sees_one_moment_however_many_queries_it_takes(url: str, store: RunStore, clock: FixedClock) -> None:
+    other = RunStore.open(url, clock=clock)
+    with store._read() as connection:
+        assert connection.execute(select(schema.audit)).all() == []
+        other.audit("ada", "rollback", "version")
+        assert connection.execute(select(schema.audit)).all() == []
+    assert len(store.audit_rows()) == 1
+    other.close()
+
+
+def test_a_late_holder_s_word_that_comes_while_the_reaper_is_at_it_is_refused(
+    url: str, store: RunStore, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reaper has closed the step and has not committed when the late holder writes: the close has to stay."""
+    late, run = begin(store)
+    store.start_step(late, run.id, "extract", attempt=1)
+    clock.sleep(41)
+    writer, interrupt = RunStore.open(url, clock=clock), history._interrupt
+    with ThreadPoolExecutor(1) as thread:
+        words: list[Future[None]] = []
+
+        def closed_and_waiting(connection: Connection, run_id: int, now: datetime) -> None:
+            interrupt(connection, run_id, now)
+            words.append(thread.submit(writer.finish_step, late, run.id, "extract", state=StepState.SUCCEEDED))
+            time.sleep(0.3)  # for the word to come in between; where it does not, nothing is shown and nothing is wrong
+
+        monkeypatch.setattr(history, "_interrupt", closed_and_waiting)
+        store.reap()
+        assert isinstance(words[0].exception(), InterruptedRunError)
+    ended = store.run(run.id)
+    assert (ended.state, ended.steps[0].state) == (RunState.INTERRUPTED, StepState.INTERRUPTED)
+    writer.close()
+
+
+def test_eight_threads_reserve_the_same_messages_and_each_is_reserved_once(url: str, clock: FixedClock) -> None:
+    stores = [RunStore.open(url, clock=clock) for _ in range(4)]
+    with ThreadPoolExecutor(8) as writers:
+        reserved = list(writers.map(lambda number: stores[number % 4].reserve(f"mail {number // 8}", "outbox", {}), range(160)))
+    assert all(reserved)
+    assert len(stores[0].waiting()) == 20
+    for store in stores:
+        store.close()
+
+
+def test_two_processes_of_a_machine_beat_for_the_first_time_at_once(url: str, clock: FixedClock) -> None:
+    stores = [RunStore.open(url, clock=clock) for _ in range(4)]
+    with ThreadPoolExecutor(4) as hearts:
+        list(hearts.map(lambda store: store.beat("machine", started_at=MONDAY, doing="waiting"), stores))
+    assert [worker.name for worker in stores[0].workers()] == ["machine"]
+    for store in stores:
+        store.close()
+
+
+def test_a_press_that_meets_the_answer_to_the_one_before_is_a_new_request(
+    url: str, store: RunStore, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, other, real = store.request_run("ada"), RunStore.open(url, clock=clock), run_requests.insert_once
+
+    def answered_in_between(connection: Connection, row: Insert) -> bool:
+        inserted = real(connection, row)
+        if not inserted and connection.dialect.name == "postgresql":  # on SQLite nobody can come in between
+            other.refuse(first.id, "no")
+        return inserted
+
+    monkeypatch.setattr(run_requests, "insert_once", answered_in_between)
+    again = store.request_run("grace")
+    assert (again.id == first.id) == (store._engine.dialect.name == "sqlite")
+    assert again.state is RequestState.WAITING
+    other.close()
+
+
+def test_long_names_broken_bytes_and_every_script_are_kept_on_both_engines(store: RunStore) -> None:
+    _, run = begin(store, holder="h" * 300)
+    store.add_event(run.id, level="warning", step="extract", text="row 7: 'caf\u00e9 \u6f22 \U0001f600 \x00'")
+    assert store.events(run.id)[0].text.startswith("row 7: 'caf\u00e9 \u6f22 \U0001f600 ")
+    store.audit("a" * 300, "rollback", "w" * 1000, before={"text": "\x00", "number": 2**60}, after=None)
+    (row,) = store.audit_rows()
+    assert (len(row.who), len(row.what), row.before["number"], row.after) == (300, 1000, 2**60, None)
+
+
+def test_on_postgresql_no_column_has_a_length_that_sqlite_does_not_hold_to(postgresql: PostgreSQL) -> None:
+    url = postgresql.url()
+    RunStore.open(url, clock=FixedClock(MONDAY)).close()
+    engine = plain_engine(url)
+    lengths = "select table_name, column_name from information_schema.columns where table_schema = current_schema()"
+    with engine.begin() as connection:
+        assert connection.execute(text(lengths + " and character_maximum_length > 0")).all() == []
+        assert set(inspect(connection).get_table_names()) == set(schema.METADATA.tables)
+    engine.dispose()
+
+
+def test_a_server_that_ends_the_connection_is_worth_another_try_and_the_next_one_works(
+    postgresql: PostgreSQL, clock: FixedClock
+) -> None:
+    url = postgresql.url()
+    store, killer = RunStore.open(url, clock=clock), plain_engine(url)
+    others = "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
+
+    def write_twice() -> None:
+        with store._write() as connection:
+            connection.execute(update(schema.leases).values(token=7))
+            with killer.begin() as administrator:
+                administrator.execute(text(others + " and pid <> pg_backend_pid()"))
+            connection.execute(update(schema.leases).values(token=8))
+
+    with pytest.raises(TransientError, match="did not answer"):
+        write_twice()
+    assert store.take_lease("ada", seconds=40).token == 1  # what was under way is undone
+    killer.dispose()
+    store.close()
+
+
+def test_a_server_that_is_not_there_is_named_without_the_password(clock: FixedClock) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be opened") as refused:
+        RunStore.open("postgresql://ada:hunter2@127.0.0.1:1/runs?sslpassword=hunter3", clock=clock)
+    assert "ada:***@127.0.0.1:1/runs" in str(refused.value)
+    assert "hunter" not in str(refused.value)

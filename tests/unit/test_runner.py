@@ -22,6 +22,8 @@ from pipeline.settings import Settings
 from pipeline.steps import STEPS
 from pipeline.warehouse.publication import Publications
 
+pytestmark = pytest.mark.usefixtures("on_each_engine")
+
 MONDAY = datetime(2019, 5, 13, 4, 0, tzinfo=UTC)
 CLI = Order(trigger="cli", requested_by="ada")
 

@@ -100,6 +100,7 @@ class Worker:
     syncs: FakeSyncs = field(default_factory=lambda: FakeSyncs())
     is_dead: Callable[[str], bool] = lambda _holder: False
     wants_to_end: bool = False
+    upkeep: Callable[[], None] | None = None
 
     def start(self, *, was_published: bool = True) -> Loop:
         loop = Loop(
@@ -111,6 +112,7 @@ class Worker:
             is_dead=lambda holder: self.is_dead(holder),
             is_to_end=lambda: self.wants_to_end,
             syncs=self.syncs,
+            upkeep=self.upkeep,
         )
         loop.start(was_published=was_published)
         return loop
@@ -297,6 +299,21 @@ def test_a_job_that_raises_does_not_run_again_on_every_turn(
     for _ in range(8):  # turns within one second
         loop.turn()
     assert calls == [MONDAY_SIX]
+
+
+def test_old_things_are_looked_for_by_the_hour_and_a_fault_there_ends_nothing(worker: Worker, clock: FixedClock) -> None:
+    looks: list[datetime] = []
+
+    def look() -> None:
+        looks.append(clock.now())
+        raise PermissionError("somebody else's folder")
+
+    worker.upkeep = look
+    loop = worker.start()
+    for _ in range(4):
+        loop.turn()
+        clock.sleep(1801)
+    assert looks == [SUNDAY_EVENING + timedelta(seconds=3602)]
 
 
 def test_nothing_is_begun_once_the_worker_is_told_to_end(worker: Worker) -> None:

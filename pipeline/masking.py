@@ -1,0 +1,65 @@
+"""What nobody is to read: the values of the secret settings, masked wherever words leave the process.
+
+The settings tell the values when they are read; errors, logs and the command line ask here before they say anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+MASK = "***"
+SHORT = 4  # a value shorter than this is masked as a word of its own only: `a` is in every other word
+SECRET_OPTIONS = frozenset({"password", "sslpassword", "passfile", "sslkey", "token", "oauth_client_secret"})
+
+_known: set[str] = set()
+
+
+def remember(values: Iterable[str]) -> None:
+    """Mask these values from now on, in each form in which they may be quoted."""
+    for value in values:
+        for part in _parts(value):
+            _known.update(form for form in _forms(part) if form)
+
+
+def forget() -> None:
+    """Mask nothing any more; for tests."""
+    _known.clear()
+
+
+def masked(text: str) -> str:
+    """The text without any secret."""
+    for secret in sorted(_known, key=len, reverse=True):
+        if secret in text:
+            whole_word = rf"(?<!\w){re.escape(secret)}(?!\w)"
+            text = text.replace(secret, MASK) if len(secret) >= SHORT else re.sub(whole_word, MASK, text)
+    return text
+
+
+def _parts(value: str) -> Iterator[str]:
+    """The value, and the secrets in it: the password of an address, the tokens of `name=token,name=token`."""
+    if not value:
+        return
+    yield value
+    with suppress(ValueError):
+        address = urlsplit(value)
+        if address.netloc:
+            yield from filter(None, (address.password, unquote(address.password or "")))
+            yield from (option for name, option in parse_qsl(address.query) if name in SECRET_OPTIONS)
+            return
+    for name, _, token in (part.strip().partition("=") for part in value.split(",")):
+        if name and len(token) >= SHORT:
+            yield token
+
+
+def _forms(secret: str) -> Iterator[str]:
+    yield secret
+    yield quote(secret, safe="")
+    yield json.dumps(secret)[1:-1]
+    yield repr(secret)[1:-1]
+    if len(secret) >= SHORT:
+        yield base64.b64encode(secret.encode()).decode().rstrip("=")

@@ -1,0 +1,84 @@
+"""Old things go by rule: runs, live logs, texts of messages, log files, half-built candidates, temporary files.
+
+Never the audit, never the run of a version that is kept, never what a run that is going on works on. What went is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shutil
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from pipeline.clock import Clock
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
+from pipeline.warehouse.publication import Publications
+
+TEMPORARY_KEPT = timedelta(days=1)
+_RUN_LOG = re.compile(r"run-(\d+)\.log(\.\d+)?")
+_TEMPORARY = re.compile(r"\..+\.(part|gone)")
+
+_log = logging.getLogger(__name__)
+
+
+def prune(
+    settings: Settings, store: RunStore, publications: Publications, clock: Clock, *, also_kept: Collection[int] = ()
+) -> dict[str, int]:
+    """Remove what is too old, unless a run is going on; answers how many of what went.
+
+    `also_kept` are runs whose row, log and candidate stay beside those of kept versions: a candidate that waits for a person.
+    """
+    if store.lease() is not None:
+        return {}
+    kept = {version.run_id for version in publications.versions()} | set(also_kept)
+    now = clock.now()
+
+    def since(days: int) -> datetime:
+        return now - timedelta(days=days)
+
+    went = {
+        "runs": len(store.prune_runs(since(settings.runs_kept_days), kept=kept)),
+        "requests": store.prune_requests(since(settings.runs_kept_days)),
+        "lines of live logs": store.prune_events(since(settings.events_kept_days)),
+        "texts of delivered messages": store.prune_payloads(since(settings.payloads_kept_days)),
+        "workers": store.prune_workers(since(settings.events_kept_days)),
+        "log files": _remove(_logs(settings.home, kept), since(settings.logs_kept_days)),
+        "candidates": _remove(_candidates(settings.home, also_kept), since(settings.candidates_kept_days)),
+        "temporary files": _remove(_temporary(settings.home), now - TEMPORARY_KEPT),
+    }
+    went = {what: count for what, count in went.items() if count}
+    if went:
+        _log.info("what was old enough is gone: %s", ", ".join(f"{count} {what}" for what, count in went.items()))
+    return went
+
+
+def _logs(home: Path, kept: Collection[int]) -> Iterator[Path]:
+    for path in (home / "logs").glob("run-*.log*"):
+        match = _RUN_LOG.fullmatch(path.name)
+        if match and int(match[1]) not in kept:
+            yield path
+
+
+def _candidates(home: Path, kept: Collection[int]) -> Iterator[Path]:
+    return (path for path in (home / "candidates").glob("*") if path.name not in {str(run) for run in kept})
+
+
+def _temporary(home: Path) -> Iterator[Path]:
+    """What a process that was killed left half written, at the top and one or two folders down."""
+    for pattern in (".*", "*/.*", "*/*/.*"):
+        yield from (path for path in home.glob(pattern) if _TEMPORARY.fullmatch(path.name))
+
+
+def _remove(paths: Iterable[Path], before: datetime) -> int:
+    count = 0
+    for path in list(paths):
+        with suppress(OSError):  # somebody else was quicker, or owns it
+            if path.stat().st_mtime >= before.timestamp():
+                continue
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            count += 1
+    return count

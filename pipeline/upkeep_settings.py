@@ -1,0 +1,35 @@
+"""The settings of upkeep: how logs are written, how long things are kept, and where the worker tells how it is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings
+
+
+class UpkeepSettings(BaseSettings):
+    """What a house needs that nobody looks at for months."""
+
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="Form of the worker's log on the terminal: text, or json with one object a line (docker-compose.yml).",
+    )
+    health_port: int = Field(
+        default=0, ge=0, le=65535, description="Port on which the worker answers GET /healthz; 0 means that it does not."
+    )
+    health_address: str = Field(default="127.0.0.1", description="Address on which the worker answers GET /healthz.")
+    logs_kept_days: int = Field(default=90, ge=1, le=3660, description="Days after which a run's log file is removed.")
+    events_kept_days: int = Field(default=90, ge=1, le=3660, description="Days after which the live log of a run is removed.")
+    runs_kept_days: int = Field(
+        default=730,
+        ge=30,
+        le=3660,
+        description="Days after which a run is removed from the run store; never one whose version is kept, nor the audit.",
+    )
+    payloads_kept_days: int = Field(
+        default=90, ge=1, le=3660, description="Days after which the text of a delivered message is removed; its key stays."
+    )
+    candidates_kept_days: int = Field(
+        default=14, ge=1, le=365, description="Days after which what a run left half built is removed."
+    )

@@ -1,0 +1,218 @@
+"""Old things go by rule, and what somebody still needs stays however old it is."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, insert
+
+from pipeline.clock import FixedClock
+from pipeline.pruning import prune
+from pipeline.runs import pruning as pruning_rows
+from pipeline.runs import schema
+from pipeline.runs.records import RunState, StepState
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
+from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary
+
+LONG_AGO = datetime(2020, 3, 2, 6, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    return FixedClock(LONG_AGO)
+
+
+@pytest.fixture
+def store(run_store_url: str, clock: FixedClock) -> RunStore:
+    return RunStore.open(run_store_url, clock=clock)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(  # type: ignore[call-arg]
+        _env_file=None, home=tmp_path / "var", runs_kept_days=400, events_kept_days=90, logs_kept_days=30, payloads_kept_days=60
+    )
+
+
+def run_of(store: RunStore, *, resumes: int | None = None, ends: bool = True) -> int:
+    lease = store.take_lease("worker", seconds=40)
+    request = store.request_run("ada", resumes=resumes)
+    plan = [("transform", StepState.PENDING)]
+    run = store.start_run(
+        lease, trigger="cli", requested_by="ada", plan=plan, first_step="transform", resumes=resumes, request_id=request.id
+    )
+    store.add_event(run.id, level="info", step="transform", text="began")
+    if ends:
+        store.finish_run(lease, run.id, state=RunState.SUCCEEDED)
+        store.release(lease)
+    return run.id
+
+
+def file_of(path: Path, at: datetime) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("x")
+    os.utime(path, (at.timestamp(), at.timestamp()))
+    return path
+
+
+def pruned(settings: Settings, store: RunStore, clock: FixedClock, **more: object) -> dict[str, int]:
+    return prune(settings, store, Publications(settings.home, keep=5), clock, **more)  # type: ignore[arg-type]
+
+
+def publish(settings: Settings, clock: FixedClock, run_id: int) -> None:
+    folder = settings.home / "candidates" / str(run_id)
+    folder.mkdir(parents=True)
+    facts = Facts(
+        run_id=run_id,
+        as_of=date(2020, 3, 1),
+        source="files",
+        inactivity_days=90,
+        activity_rule="every transaction",
+        bank_timezone="Europe/Paris",
+        tests=TestSummary(1, 0, 0, 1),
+        rows={},
+    )
+    candidate = Candidate(folder, facts, lease_token=run_id, started_at=clock.now())
+    Publications(settings.home, keep=5).publish(candidate, clock=clock, guard=lambda: None)
+
+
+def test_old_runs_go_with_all_that_is_theirs_and_the_audit_stays(settings: Settings, store: RunStore, clock: FixedClock) -> None:
+    old = [run_of(store), run_of(store, resumes=1)]
+    store.audit("ada", "retry", "run 1")
+    clock.sleep(390 * 86400)
+    resuming = run_of(store, resumes=2)
+    clock.sleep(11 * 86400)
+    assert pruned(settings, store, clock) == {"runs": 2}
+    assert [run.id for run in store.runs()] == [resuming]
+    assert store.run(resuming).resumes is None
+    assert store.events(old[0]) == []
+    assert [request.run_id for request in store.requests()] == [resuming]
+    assert [row.action for row in store.audit_rows()] == ["retry"]
+    assert pruned(settings, store, clock) == {}
+
+
+def test_the_run_of_a_kept_version_and_its_log_stay_however_old(settings: Settings, store: RunStore, clock: FixedClock) -> None:
+    published, gone, newest = run_of(store), run_of(store), run_of(store)
+    publish(settings, clock, published)
+    logs = {run: file_of(settings.home / "logs" / f"run-{run}.log", LONG_AGO) for run in (published, gone, newest)}
+    clock.sleep(3000 * 86400)
+    went = pruned(settings, store, clock)
+    assert (went["runs"], went["log files"]) == (1, 2)
+    assert [run.id for run in store.runs()] == [newest, published]
+    assert [run for run, path in logs.items() if path.exists()] == [published]
+    assert [version.run_id for version in Publications(settings.home, keep=5).versions()] == [published]
+
+
+def test_the_newest_run_stays_where_the_chain_has_stood_still_for_years(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    run_of(store)
+    clock.sleep(3000 * 86400)
+    assert "runs" not in pruned(settings, store, clock)
+
+
+def test_a_run_that_another_subject_speaks_of_stays(
+    settings: Settings, store: RunStore, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds a table that refers to runs has told all that this needs to know."""
+    tables = MetaData()
+    for table in schema.METADATA.sorted_tables:
+        table.to_metadata(tables)
+    held = Table("held", tables, Column("id", Integer, primary_key=True), Column("run", Integer, ForeignKey("runs.id")))
+    monkeypatch.setattr(pruning_rows, "METADATA", tables)
+    monkeypatch.setattr(pruning_rows, "runs", tables.tables["runs"])
+    monkeypatch.setattr(pruning_rows, "GOES_ALONG", [tables.tables[name] for name in ("events", "requests", "steps")])
+    first, second, _newest = run_of(store), run_of(store), run_of(store)
+    with store._write() as connection:
+        held.create(connection)
+        connection.execute(insert(held).values(run=first))
+    clock.sleep(3000 * 86400)
+    assert pruned(settings, store, clock)["runs"] == 1
+    assert second not in [run.id for run in store.runs()]
+
+
+def test_live_logs_texts_and_workers_go_before_their_runs(settings: Settings, store: RunStore, clock: FixedClock) -> None:
+    run = run_of(store)
+    for key in ("delivered", "waiting"):
+        store.reserve(key, "outbox", {"body": "Dear Ada"})
+    store.delivered("delivered", location="outbox/1.eml")
+    store.beat("a container of last year", started_at=LONG_AGO, doing="waiting")
+    clock.sleep(61 * 86400)
+    assert pruned(settings, store, clock) == {"texts of delivered messages": 1}
+    clock.sleep(30 * 86400)
+    store.beat("the container of today", started_at=LONG_AGO, doing="waiting")
+    assert pruned(settings, store, clock) == {"lines of live logs": 1, "workers": 1}
+    assert store.run(run).state is RunState.SUCCEEDED
+    delivered, waiting = store.delivery("delivered"), store.delivery("waiting")
+    assert delivered is not None
+    assert waiting is not None
+    assert (delivered.payload, delivered.location, waiting.payload) == ({}, "outbox/1.eml", {"body": "Dear Ada"})
+    assert not store.reserve("delivered", "outbox", {})  # it still is known to have been sent
+    assert [worker.name for worker in store.workers()] == ["the container of today"]
+
+
+def test_candidates_and_temporary_files_go_and_nothing_else_does(settings: Settings, store: RunStore, clock: FixedClock) -> None:
+    home, old = settings.home, clock.now()
+    temporary = [
+        file_of(home / ".backup-12.part" / "run_store.db", old),
+        file_of(home / "versions" / ".v0001.gone" / "published.duckdb", old),
+        file_of(home / "sheet" / ".neopulse.xlsx.12.part", old),
+        file_of(home / "destinations" / "crm" / ".rows.csv.12.part", old),
+    ]
+    candidates = [file_of(home / "candidates" / name / "dbt.log", old) for name in ("7", "8")]
+    kept = [
+        file_of(home / name, old)
+        for name in (
+            "sheet/neopulse.xlsx",
+            "versions/v0001/published.duckdb",
+            "outbox/v0001.eml",
+            ".before-restore-20200302T060000Z/run_store.db",
+            "logs/worker-faults.log",
+            "landing/parts.part",
+        )
+    ]
+    for path in (*temporary, *candidates):
+        os.utime(path.parent, (old.timestamp(), old.timestamp()))
+    assert pruned(settings, store, clock) == {}
+    clock.sleep(2 * 86400)
+    assert pruned(settings, store, clock) == {"temporary files": 4}
+    clock.sleep(13 * 86400)
+    assert pruned(settings, store, clock, also_kept=[8]) == {"candidates": 1}
+    clock.sleep(3000 * 86400)
+    pruned(settings, store, clock, also_kept=[8])
+    assert [path for path in (*temporary, candidates[0]) if path.exists()] == []
+    assert candidates[1].exists()
+    assert [path for path in kept if not path.exists()] == []
+
+
+def test_nothing_goes_while_a_run_is_going_on(settings: Settings, store: RunStore, clock: FixedClock) -> None:
+    run_of(store)
+    run_of(store)
+    log = file_of(settings.home / "logs" / "run-1.log", clock.now())
+    clock.sleep(3000 * 86400)
+    run_of(store, ends=False)
+    assert pruned(settings, store, clock) == {}
+    assert log.exists()
+    assert len(store.runs()) == 3
+
+
+def test_what_went_is_logged(settings: Settings, store: RunStore, clock: FixedClock, caplog: pytest.LogCaptureFixture) -> None:
+    file_of(settings.home / "logs" / "run-1.log", clock.now())
+    clock.sleep(31 * 86400)
+    with caplog.at_level(logging.INFO, logger="pipeline"):
+        pruned(settings, store, clock)
+    assert caplog.messages == ["what was old enough is gone: 1 log files"]
+
+
+def test_hundreds_of_old_runs_go_in_short_acts(store: RunStore, clock: FixedClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning_rows, "AT_ONCE", 3)
+    for _ in range(10):
+        run_of(store)
+    clock.sleep(401 * 86400)
+    assert store.prune_runs(clock.now() - timedelta(days=400), kept=[4]) == [1, 2, 3, 5, 6, 7, 8, 9]
+    assert [run.id for run in store.runs()] == [10, 4]
