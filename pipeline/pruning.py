@@ -16,6 +16,7 @@ from pathlib import Path
 from pipeline.clock import Clock
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
+from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Publications
 
 TEMPORARY_KEPT = timedelta(days=1)
@@ -25,29 +26,29 @@ _TEMPORARY = re.compile(r"\..+\.(part|gone)")
 _log = logging.getLogger(__name__)
 
 
-def prune(
-    settings: Settings, store: RunStore, publications: Publications, clock: Clock, *, also_kept: Collection[int] = ()
-) -> dict[str, int]:
+def prune(settings: Settings, store: RunStore, publications: Publications, clock: Clock) -> dict[str, int]:
     """Remove what is too old, unless a run is going on; answers how many of what went.
 
-    `also_kept` are runs whose row, log and candidate stay beside those of kept versions: a candidate that waits for a person.
+    The runs of kept versions stay with their logs, and so do those of candidates that wait for a person.
     """
     if store.lease() is not None:
         return {}
-    kept = {version.run_id for version in publications.versions()} | set(also_kept)
+    held = {candidate.run_id for candidate in HeldCandidates(publications).waiting()}
+    kept = {version.run_id for version in publications.versions()} | held
     now = clock.now()
 
     def since(days: int) -> datetime:
         return now - timedelta(days=days)
 
     went = {
+        "syncs": store.prune_syncs(since(settings.runs_kept_days)),
         "runs": len(store.prune_runs(since(settings.runs_kept_days), kept=kept)),
         "requests": store.prune_requests(since(settings.runs_kept_days)),
         "lines of live logs": store.prune_events(since(settings.events_kept_days)),
         "texts of delivered messages": store.prune_payloads(since(settings.payloads_kept_days)),
         "workers": store.prune_workers(since(settings.events_kept_days)),
         "log files": _remove(_logs(settings.home, kept), since(settings.logs_kept_days)),
-        "candidates": _remove(_candidates(settings.home, also_kept), since(settings.candidates_kept_days)),
+        "candidates": _remove((settings.home / "candidates").glob("*"), since(settings.candidates_kept_days)),
         "temporary files": _remove(_temporary(settings.home), now - TEMPORARY_KEPT),
     }
     went = {what: count for what, count in went.items() if count}
@@ -61,10 +62,6 @@ def _logs(home: Path, kept: Collection[int]) -> Iterator[Path]:
         match = _RUN_LOG.fullmatch(path.name)
         if match and int(match[1]) not in kept:
             yield path
-
-
-def _candidates(home: Path, kept: Collection[int]) -> Iterator[Path]:
-    return (path for path in (home / "candidates").glob("*") if path.name not in {str(run) for run in kept})
 
 
 def _temporary(home: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from pipeline.runs.schema_syncs import sync_rejects, sync_runs
 
 RUNS_WITH_REJECTS = 20  # of one sync: a row that was refused is a customer's, and is not kept for longer than it serves
 LONGEST_KEY = 200
+ROWS_A_STATEMENT = 500
 
 
 class SyncStore(Database):
@@ -58,6 +59,18 @@ class SyncStore(Database):
             connection.execute(
                 delete(sync_rejects).where(sync_rejects.c.sync_run_id.in_(own), sync_rejects.c.sync_run_id.not_in(kept))
             )
+
+    def prune_syncs(self, before: datetime) -> int:
+        """Forget what syncs did before, with the rows that were not taken; the newest time of each sync stays."""
+        newest = select(func.max(sync_runs.c.id)).group_by(sync_runs.c.sync)
+        old = select(sync_runs.c.id).where(sync_runs.c.ended_at < before, sync_runs.c.id.not_in(newest))
+        with self._write() as connection:
+            gone = list(connection.execute(old).scalars())
+            for start in range(0, len(gone), ROWS_A_STATEMENT):
+                some = gone[start : start + ROWS_A_STATEMENT]
+                connection.execute(delete(sync_rejects).where(sync_rejects.c.sync_run_id.in_(some)))
+                connection.execute(delete(sync_runs).where(sync_runs.c.id.in_(some)))
+        return len(gone)
 
     def sync_runs(self, sync: str, limit: int = 20) -> list[SyncRun]:
         """What the sync did, newest first."""

@@ -14,9 +14,10 @@ from pipeline.clock import FixedClock
 from pipeline.pruning import prune
 from pipeline.runs import pruning as pruning_rows
 from pipeline.runs import schema
-from pipeline.runs.records import RunState, StepState
+from pipeline.runs.records import RunState, StepState, SyncState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
+from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary
 
 LONG_AGO = datetime(2020, 3, 2, 6, 0, tzinfo=UTC)
@@ -60,11 +61,11 @@ def file_of(path: Path, at: datetime) -> Path:
     return path
 
 
-def pruned(settings: Settings, store: RunStore, clock: FixedClock, **more: object) -> dict[str, int]:
-    return prune(settings, store, Publications(settings.home, keep=5), clock, **more)  # type: ignore[arg-type]
+def pruned(settings: Settings, store: RunStore, clock: FixedClock) -> dict[str, int]:
+    return prune(settings, store, Publications(settings.home, keep=5), clock)
 
 
-def publish(settings: Settings, clock: FixedClock, run_id: int) -> None:
+def candidate(settings: Settings, clock: FixedClock, run_id: int) -> Candidate:
     folder = settings.home / "candidates" / str(run_id)
     folder.mkdir(parents=True)
     facts = Facts(
@@ -77,8 +78,12 @@ def publish(settings: Settings, clock: FixedClock, run_id: int) -> None:
         tests=TestSummary(1, 0, 0, 1),
         rows={},
     )
-    candidate = Candidate(folder, facts, lease_token=run_id, started_at=clock.now())
-    Publications(settings.home, keep=5).publish(candidate, clock=clock, guard=lambda: None)
+    return Candidate(folder, facts, lease_token=run_id, started_at=clock.now())
+
+
+def publish(settings: Settings, clock: FixedClock, run_id: int) -> None:
+    made = candidate(settings, clock, run_id)
+    Publications(settings.home, keep=5).publish(made, clock=clock, guard=lambda: None)
 
 
 def test_old_runs_go_with_all_that_is_theirs_and_the_audit_stays(settings: Settings, store: RunStore, clock: FixedClock) -> None:
@@ -106,6 +111,39 @@ def test_the_run_of_a_kept_version_and_its_log_stay_however_old(settings: Settin
     assert [run.id for run in store.runs()] == [newest, published]
     assert [run for run, path in logs.items() if path.exists()] == [published]
     assert [version.run_id for version in Publications(settings.home, keep=5).versions()] == [published]
+
+
+def test_the_run_of_a_candidate_that_waits_stays_with_its_log_and_the_candidate(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    run_of(store)
+    held = run_of(store)
+    run_of(store)
+    candidates = HeldCandidates(Publications(settings.home, keep=5))
+    candidates.hold(candidate(settings, clock, held), [{"kind": "rows"}], clock=clock, guard=lambda: None)
+    log = file_of(settings.home / "logs" / f"run-{held}.log", clock.now())
+    clock.sleep(3000 * 86400)
+    assert pruned(settings, store, clock)["runs"] == 1
+    assert held in [run.id for run in store.runs()]
+    assert log.exists()
+    assert [each.run_id for each in candidates.waiting()] == [held]
+
+
+def test_what_syncs_did_goes_with_its_run_but_the_last_time_of_each(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    rejects = [("7", "no such contact", {"user_id": "7"})]
+    for sync in ("crm", "crm", "sheet"):
+        run = run_of(store)
+        store.record_sync(
+            sync, state=SyncState.DONE, service="s", who="daily", started_at=clock.now(), run_id=run, rejects=rejects
+        )
+    run_of(store)
+    clock.sleep(401 * 86400)
+    assert pruned(settings, store, clock) == {"syncs": 1, "runs": 1, "lines of live logs": 3}
+    assert [run.id for run in store.runs()] == [4, 3, 2]
+    [kept] = store.sync_runs("crm")
+    assert (kept.run_id, store.rejected_rows(kept.id)[1]) == (2, 1)
 
 
 def test_the_newest_run_stays_where_the_chain_has_stood_still_for_years(
@@ -182,11 +220,10 @@ def test_candidates_and_temporary_files_go_and_nothing_else_does(settings: Setti
     clock.sleep(2 * 86400)
     assert pruned(settings, store, clock) == {"temporary files": 4}
     clock.sleep(13 * 86400)
-    assert pruned(settings, store, clock, also_kept=[8]) == {"candidates": 1}
+    assert pruned(settings, store, clock) == {"candidates": 2}
     clock.sleep(3000 * 86400)
-    pruned(settings, store, clock, also_kept=[8])
-    assert [path for path in (*temporary, candidates[0]) if path.exists()] == []
-    assert candidates[1].exists()
+    pruned(settings, store, clock)
+    assert [path for path in (*temporary, *candidates) if path.exists()] == []
     assert [path for path in kept if not path.exists()] == []
 
 
