@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from pipeline.cli import main
 from pipeline.marts import METRICS, ConfinedError, Question, Search, family
 from pipeline.marts.withholding import FEWEST
-from streamlit_app import actions, auth, data, exports, operations
+from streamlit_app import auth, data, exports
 from streamlit_app.auth import Role, RoleError, SignInError, User
 
 pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.xdist_group("the bank of the pages")]
@@ -112,12 +113,19 @@ def least_role(name: str) -> Role:
     return NEEDS_LESS_THAN_ADMIN.get(name, Role.ADMIN)
 
 
-CHECKED = [
-    (name, function)
-    for module in (data, operations, actions, exports)
-    for name, function in public_functions(module).items()
-    if name not in NEEDS_NOBODY
+MODULES = [
+    importlib.import_module(f"streamlit_app.{path.stem}")
+    for pattern in ("data*.py", "operations*.py", "actions*.py", "exports.py")
+    for path in sorted(Path(data.__file__).parent.glob(pattern))
 ]
+CHECKED = [
+    (name, function) for module in MODULES for name, function in public_functions(module).items() if name not in NEEDS_NOBODY
+]
+
+
+def test_the_modules_that_read_and_write_are_all_gone_through() -> None:
+    assert {"data", "operations", "actions", "exports"} <= {module.__name__.rpartition(".")[2] for module in MODULES}
+    assert len(CHECKED) > 35
 
 
 @pytest.mark.parametrize(("name", "function"), CHECKED, ids=[name for name, _ in CHECKED])
@@ -306,7 +314,7 @@ def test_the_cache_keeps_the_answers_of_different_countries_apart(come_in: Calla
 
 
 def draw(name: str) -> None:
-    import importlib
+    import importlib  # a page under test is a program of its own
 
     importlib.import_module(f"streamlit_app.views.{name}").show()
 
