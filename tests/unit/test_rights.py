@@ -57,6 +57,7 @@ NEEDS_NOBODY = {
     "actions.why_no_run": "judges a store that it is given, and only run_store() gives one",
     "actions.why_no_retry": "judges runs that it is given",
     "actions.running": "judges a store that it is given",
+    "actions.note_refusal": "is about somebody who has no role",
     "exports.csv_text": "writes what it is given",
     "exports.safe_cell": "writes what it is given",
     "exports.workbook": "writes what it is given",
