@@ -21,7 +21,7 @@ from pipeline.runs.trail import TrailStore
 from pipeline.steps import STEPS
 from pipeline.warehouse import choice
 from streamlit_app import auth, data, sessions, stores
-from streamlit_app.auth import Role
+from streamlit_app.auth import AdmissionError, Role
 
 NOTED = "sign_in_noted"
 WORKER_SILENT = timedelta(seconds=60)  # a worker beats every few seconds, also while it runs the chain
@@ -126,6 +126,14 @@ def note_sign_in() -> None:
     st.session_state[NOTED] = user.session
     if sessions.note(data.in_force().run_store_url, user.session, user.name):
         _trail().audit(user.name, "sign_in", "session", after={"role": user.role.name.lower()})
+
+
+def note_refusal(refused: AdmissionError) -> None:
+    """Note down once that the provider knew somebody who has no entry here."""
+    session = auth.session_of_the_refused()
+    if st.session_state.get(NOTED) != session and sessions.note(data.in_force().run_store_url, session, refused.place):
+        _trail().audit(refused.place[:200], "sign_in_refused", "session", after={"reason": refused.reason})
+    st.session_state[NOTED] = session
 
 
 def sign_out() -> Outcome:

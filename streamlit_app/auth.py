@@ -105,6 +105,11 @@ def signs_in() -> bool:
     return _in_force().signs_in
 
 
+def session_of_the_refused() -> str:
+    """A name for the sign-in of somebody who has no entry; another one than it would have with a role."""
+    return "refused-" + claims.session(dict(st.user))[:50]
+
+
 def admit(told: Mapping[str, Any], in_force: Settings, *, now: datetime) -> User:
     """Let a person in whom the provider vouches for, with the role and the countries that the rules give at this moment.
 

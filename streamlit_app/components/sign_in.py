@@ -45,6 +45,7 @@ def _sign_in(refused: SignInError) -> None:
 
 
 def _no_entry(refused: AdmissionError) -> None:
+    actions.note_refusal(refused)
     st.header(t("sign_in.no_entry"))
     st.markdown(t(f"sign_in.{refused.reason}", who=formats.literal(refused.place)))
     st.button(t("sign_in.another"), icon=":material/logout:", on_click=st.logout)

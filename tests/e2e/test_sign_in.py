@@ -194,6 +194,8 @@ def test_whom_the_provider_knows_and_no_rule_names_has_no_entry(page: Page, bank
     expect(page.get_by_role("heading", name="No entry")).to_be_visible()
     expect(page.get_by_text("eve@evil.example belongs to a domain that may not sign in here")).to_be_visible()
     assert pages(page) == []
+    (noted,) = bank.store.audit_rows(1)
+    assert (noted.who, noted.action, noted.after) == ("eve@evil.example", "sign_in_refused", {"reason": "domain"})
 
 
 def test_a_session_ends_with_its_token_also_in_an_open_tab(page: Page, bank: SigningBank) -> None:
