@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -144,6 +146,20 @@ def test_a_fault_that_nobody_foresaw_is_recorded_in_a_line_and_logged_in_full(ru
     assert "Traceback" not in run.error
     assert not any("Traceback" in event.text for event in runner.store.events(run.id))
     assert "Traceback" in run_log(runner.settings.home, run.id).read_text()
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), RuntimeError("IO Error: No space left on device")]
+)
+def test_a_full_disk_is_tried_again_and_told_as_such(runner: Runner, chain: Chain, error: Exception) -> None:
+    chain.acts["sheet"] = [raising(error)]
+    assert runner.execute(CLI, cancelled=never).state is RunState.SUCCEEDED
+    chain.acts["sheet"] = [raising(error)] * 3
+    run = runner.execute(CLI, cancelled=never)
+    assert (run.state, run.error_kind) == (RunState.FAILED, "transient")
+    assert run.error is not None
+    assert run.error.startswith("The disk is full")
+    assert "free disk space, then neopulse run --from sheet" in run.error
 
 
 def test_a_failing_announcement_does_not_hide_the_failure(runner: Runner, chain: Chain) -> None:
