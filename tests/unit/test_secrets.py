@@ -29,7 +29,18 @@ VALUES = {
     "n8n_secret": ("n8n-secret-of-16-letters-or-more", ("n8n-secret-of-16-letters-or-more",)),
     "smtp_url": ("smtp://ada:p%40ssword-of-mail@mail.bank.example:587", ("p%40ssword-of-mail", "p@ssword-of-mail")),
 }
-DEFAULT = ("a-secret-of-some-other-service", ("a-secret-of-some-other-service",))
+DEFAULT = ("a-secret-of-some-other-service-0123456789", ("a-secret-of-some-other-service-0123456789",))
+# What some secrets are of no use without, by the beginning of their names; the provider refuses the connection at once.
+COMPANIONS = {
+    "oidc_": {
+        "oidc_metadata_url": "http://127.0.0.1:1/.well-known/openid-configuration",
+        "oidc_client_id": "neopulse",
+        "oidc_client_secret": "the-client-s-own-0123456789-0123456789",
+        "oidc_cookie_secret": "the-cookie-s-own-0123456789-0123456789",
+        "oidc_public_url": "http://127.0.0.1:8501",
+        "role_admins": "ada@bank.example",
+    }
+}
 
 
 def value_of(name: str) -> str:
@@ -50,6 +61,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(params=Settings.secret_names())
 def secret(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each secret setting in its turn, set in the environment and read."""
+    for beginning, companions in COMPANIONS.items():
+        if request.param.startswith(beginning):
+            for name, value in companions.items():
+                monkeypatch.setenv(PREFIX + name.upper(), value)
     monkeypatch.setenv(PREFIX + request.param.upper(), value_of(request.param))
     load()
     return str(request.param)
