@@ -1,6 +1,6 @@
 """Run after run on files that come, change and go: after each one the tables are those of a full refresh in an empty home.
 
-The long-lived home is built by dbt itself; the empty one by the same compiled SQL, which a test here holds against dbt too.
+The long-lived home is built by dbt itself; the empty one by the same compiled SQL, which a long proof holds against dbt too.
 PROOF_SEQUENCES=50 plays that many random sequences instead of one.
 """
 
@@ -158,6 +158,7 @@ def test_after_any_batches_the_tables_are_those_of_a_full_refresh(
     play(sequence, seed=seed, folder=tmp_path_factory.mktemp("sequence"))
 
 
+@pytest.mark.proof
 def test_the_compiled_sql_builds_the_tables_that_dbt_builds(tmp_path: Path) -> None:
     bank = opening_bank(7)
     raw = bank.write(tmp_path / "raw")

@@ -175,6 +175,7 @@ def assert_recovers(home: Path, step: str) -> None:
     assert processes_of(home) == []
 
 
+@pytest.mark.proof
 def test_killed_again_and_again_on_the_way_to_a_version(home: Path) -> None:
     before = current(home)
     die_at(home, "pipeline.sources.files:land", "after", "run")
@@ -248,6 +249,7 @@ def worker(home: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
+@pytest.mark.proof
 def test_a_worker_that_is_ended_or_killed_in_a_run_begins_again(tmp_path: Path) -> None:
     with worker(tmp_path) as ended:  # nothing was published yet: it runs at once
         wait_until(builds(tmp_path), what="the first run builds")
