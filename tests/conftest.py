@@ -18,7 +18,7 @@ pytest_plugins = ["n8n_kit", "pages_bank", "postgres_kit"]
 _MORE = int(os.environ.get("PROOF_EXAMPLES", "0"))
 settings.register_profile(
     "proof",
-    max_examples=_MORE or 8,
+    max_examples=_MORE or 5,
     derandomize=not _MORE,
     database=None,
     deadline=None,
@@ -26,6 +26,17 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate, *([] if os.environ.get("PROOF_AS_FOUND") else [Phase.shrink])],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
+
+
+# Whose tests share a bank, a browser or a compiled project that takes long to make: one process makes it, not both.
+_TOGETHER = ("integration", "e2e")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of such a file in one process."""
+    for item in items:
+        if item.path.parent.name in _TOGETHER and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 _PROGRAM = sys.modules["__main__"]

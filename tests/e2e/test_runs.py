@@ -58,6 +58,7 @@ def test_run_now_shows_its_progress_and_ends_in_a_new_version_on_the_screen(runs
     assert failures(runs_page) == []
 
 
+@pytest.mark.proof
 def test_a_failed_run_says_what_where_and_next_and_is_taken_up_again_once_the_data_is_mended(
     runs_page: Page, own_bank: Bank
 ) -> None:

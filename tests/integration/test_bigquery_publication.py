@@ -314,6 +314,7 @@ def test_all_views_move_by_the_one_statement_that_moves_the_pointer(house: House
     assert house.shown() == house.shown("mart_customers") == {"METAL"}
 
 
+@pytest.mark.proof
 def test_a_rollback_shows_the_version_before_and_the_next_run_goes_on_from_the_highest_number(house: House) -> None:
     house.run("STANDARD")
     house.run("METAL")
@@ -323,6 +324,7 @@ def test_a_rollback_shows_the_version_before_and_the_next_run_goes_on_from_the_h
     assert (house.shown(), house.shown("current_version", "version")) == ({"PREMIUM"}, {"v0003"})
 
 
+@pytest.mark.proof
 def test_old_versions_go_and_a_lost_home_takes_no_number_twice(house: House) -> None:
     house.given = {"versions_kept": 2}
     for plan in ("STANDARD", "METAL", "PREMIUM"):
@@ -363,13 +365,21 @@ def test_every_job_carries_its_labels_and_its_limits(house: House) -> None:
     ("trouble", "given", "error", "words", "where"),
     [
         ("denied", {}, ConfigurationError, "does not allow it", "BigQuery"),
-        ("no table", {}, ConfigurationError, "no table transactions", "bank-source.bank_raw.transactions"),
-        (
+        pytest.param(
+            "no table",
+            {},
+            ConfigurationError,
+            "no table transactions",
+            "bank-source.bank_raw.transactions",
+            marks=pytest.mark.proof,
+        ),
+        pytest.param(
             "no dataset",
             {"bigquery_source": "bank-source.elsewhere"},
             ConfigurationError,
             "no table users",
             "bank-source.elsewhere",
+            marks=pytest.mark.proof,
         ),
         (
             "too many bytes",
@@ -378,8 +388,15 @@ def test_every_job_carries_its_labels_and_its_limits(house: House) -> None:
             "cost more than allowed",
             "BIGQUERY_MAXIMUM_BYTES",
         ),
-        ("another location", {"bigquery_location": "US"}, ConfigurationError, "lies in EU, not in US", "BIGQUERY_LOCATION"),
-        ("no column", {}, DataError, "has no column user_id", "bank-source.bank_raw.users"),
+        pytest.param(
+            "another location",
+            {"bigquery_location": "US"},
+            ConfigurationError,
+            "lies in EU, not in US",
+            "BIGQUERY_LOCATION",
+            marks=pytest.mark.proof,
+        ),
+        pytest.param("no column", {}, DataError, "has no column user_id", "bank-source.bank_raw.users", marks=pytest.mark.proof),
         ("not reached", {}, TransientError, "BigQuery", "BigQuery"),
     ],
 )

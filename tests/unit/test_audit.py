@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from streamlit.testing.v1 import AppTest
 
 from pipeline.clock import FixedClock
-from pipeline.runs import schema
+from pipeline.runs import migrations, schema
 from pipeline.runs.schema import audit
 from pipeline.runs.sign_ins import Acts
 from pipeline.runs.store import RunStore
@@ -68,7 +70,7 @@ def test_an_older_store_is_closed_too_and_keeps_its_acts(url: str, clock: FixedC
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
         connection.execute(delete(audit))
     with engine.begin() as connection:
-        assert max(connection.execute(select(schema.migrations.c.number)).scalars()) == schema.LATEST
+        assert max(connection.execute(select(schema.migrations.c.number)).scalars()) == migrations.LATEST
 
 
 def test_no_way_in_the_code_leads_to_a_change_of_an_act() -> None:
@@ -150,8 +152,6 @@ def answered(
     path: str, *, is_https: bool = True, asked: dict[str, str] | None = None, said: dict[str, str] | None = None
 ) -> list[str]:
     """The headers of an answer, as `name: value`, of a server that says these itself."""
-    import asyncio
-
     sent: list[dict[str, object]] = []
 
     async def server(_scope: object, _receive: object, send: object) -> None:
@@ -163,7 +163,8 @@ def answered(
 
     headers = [(name.encode(), value.encode()) for name, value in (asked or {}).items()]
     scope = {"type": "http", "path": path, "headers": headers}
-    asyncio.run(Around(server, is_https=is_https)(scope, None, keep))  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as elsewhere:  # a browser of another test may have left its loop in this thread
+        elsewhere.submit(asyncio.run, Around(server, is_https=is_https)(scope, None, keep)).result()  # type: ignore[arg-type]
     return [f"{name.decode()}: {value.decode()}" for name, value in sent[0]["headers"]]  # type: ignore[attr-defined]
 
 

@@ -28,6 +28,7 @@ def page() -> None:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    data.in_force.cache_clear()
     publish_customers(tmp_path, 7, clock=SystemClock())
     return tmp_path
 

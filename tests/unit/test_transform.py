@@ -205,6 +205,7 @@ def _tells_about_tests_models_and_metrics(folder: Path) -> None:
     assert metrics.read(folder / "metrics.json")["customers"].label["fr"] == "Clients"
 
 
+@pytest.mark.proof
 def test_a_bank_that_lost_much_of_what_was_published_waits_for_a_person(house: House) -> None:
     house.transform()
     house.land(("user_1", "STANDARD"), ("user_2", "METAL"))
