@@ -39,13 +39,18 @@ def show(sync: ListedSync) -> None:
         _draw(known[1])
 
 
+def forget() -> None:
+    """Show no plan until one is asked for: the one that was shown has been overtaken."""
+    st.session_state.pop(PLAN, None)
+
+
 def _named(scope: str) -> str:
     return t(f"ops_syncs.scopes.{scope}")
 
 
 def _plan(wanted: tuple[str, str, bool]) -> None:
     name, only, afresh = wanted
-    st.session_state.pop(PLAN, None)
+    forget()
     st.session_state[PLAN] = (wanted, operations.sync_plan(name, only=only, afresh=afresh))
 
 

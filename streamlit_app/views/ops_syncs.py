@@ -85,6 +85,7 @@ def _asked_for(name: str) -> None:
     seen = None if request is None else (request.id, request.state)
     if st.session_state.setdefault(SEEN, seen) != seen:
         st.session_state[SEEN] = seen
+        sync_plan.forget()
         st.rerun()
     if request is not None:
         what, *rest = request.answer.splitlines() or [""]
