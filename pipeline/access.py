@@ -19,6 +19,7 @@ import yaml
 from pipeline.errors import ConfigurationError
 
 GROUP = "group:"
+_NOBODY = ""  # vouched for, and named by no entry
 EVERY_COUNTRY = "*"
 _EMAIL = re.compile(r"[^@\s,=]+@[^@\s,=]+\.[^@\s,=]+|[^@\s,=]+@localhost")
 _DOMAIN = re.compile(r"@[^@\s,=]+\.[^@\s,=]+|@localhost")
@@ -59,13 +60,26 @@ class Rules:
         """The countries whose customers the person sees; None is every country.
 
         An entry of the person's own counts before those of groups, and those before that of the domain; several groups add
-        up. Who is in no entry is confined to nothing.
+        up. Who is in no entry is confined to nothing. Whose address or domain the provider does not vouch for may be in an
+        entry that confines: no country is seen then.
         """
-        for is_of_kind in (_is_email, _is_group, _is_domain):
-            found = [kept for entry, kept in self.countries.items() if is_of_kind(entry) and _names(entry, who)]
+        for is_of_kind, is_vouched_for in (
+            (_is_email, who.email is not None),
+            (_is_group, True),
+            (_is_domain, who.domain is not None),
+        ):
+            entries = {entry: kept for entry, kept in self.countries.items() if is_of_kind(entry)}
+            if not is_vouched_for and any(kept is not None for kept in entries.values()):
+                return frozenset()
+            found = [kept for entry, kept in entries.items() if _names(entry, who)]
             if found:
                 return None if None in found else frozenset().union(*(kept for kept in found if kept is not None))
         return None
+
+    def asks_for_groups(self, who: Identity) -> bool:
+        """Whether the groups of a person decide over the countries, and none is known."""
+        own = any(_is_email(entry) and _names(entry, who) for entry in self.countries)
+        return not own and not who.groups and any(_is_group(entry) for entry in self.countries)
 
     def joined(self, other: Rules) -> Rules:
         """Both sets of entries; where both confine the same entry, the other one counts."""
@@ -86,15 +100,23 @@ def checked_entry(text: str) -> str:
     raise ValueError(f"{entry!r} is neither ada@bank.example nor @bank.example nor group:name")
 
 
-def named(entry: str) -> Identity:
-    """Somebody whom an entry names, and who is in no other group; raises ConfigurationError where it names nobody."""
+def named(entries: Sequence[str]) -> Identity:
+    """Somebody whom these entries name together: an address or domain, and groups.
+
+    Raises ConfigurationError where one of them names nobody, or two name different people.
+    """
     try:
-        who = checked_entry(entry)
+        checked = [checked_entry(entry) for entry in entries]
     except ValueError as error:
         raise ConfigurationError(str(error), where="--as", next="neopulse metric --help") from None
-    if _is_group(who):
-        return Identity(who, groups=frozenset([who.removeprefix(GROUP)]))
-    return Identity(who, email=who if _is_email(who) else None, domain=who.rpartition("@")[2])
+    people = [entry for entry in checked if not _is_group(entry)]
+    groups = frozenset(entry.removeprefix(GROUP) for entry in checked if _is_group(entry))
+    if len(people) > 1:
+        raise ConfigurationError(f"{' and '.join(people)} are not one person", where="--as", next="neopulse metric --help")
+    if not people:
+        return Identity(checked[0], email=_NOBODY, domain=_NOBODY, groups=groups)
+    [who] = people
+    return Identity(who, email=who if _is_email(who) else _NOBODY, domain=who.rpartition("@")[2], groups=groups)
 
 
 def checked_countries(text: str) -> tuple[str, frozenset[str] | None]:

@@ -18,7 +18,7 @@ from pipeline.steps import STEPS
 from pipeline.stop import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pipeline.marts import Answer, Question, Reader
     from pipeline.runner import Order
@@ -114,7 +114,11 @@ def run(first_step: str | None, only_step: str | None, full_refresh: bool, dry_r
 @click.option("--kind", help="Variant of the metric: classic or unbounded, net or gross, recognised or effective ...")
 @click.option("--cohort", help="What a cohort shares: first_activity or signup.")
 @click.option(
-    "--as", "who", metavar="WHO", help="As this person sees it, for handing it on: ada@bank.example, @domain or group:name."
+    "--as",
+    "who",
+    metavar="WHO",
+    multiple=True,
+    help="As this person sees it, for handing it on: ada@bank.example or @domain; and, once more, each group:name of theirs.",
 )
 @click.option("--format", "form", type=click.Choice(("table", "csv", "json")), default="table", show_default=True)
 def metric(
@@ -127,7 +131,7 @@ def metric(
     grain: str | None,
     kind: str | None,
     cohort: str | None,
-    who: str | None,
+    who: tuple[str, ...],
     form: str,
 ) -> None:
     """Print the published figures of a metric, as the app shows them."""
@@ -386,7 +390,7 @@ def _holders(settings: Settings) -> Holders:
     return Holders(settings.home / "holders")
 
 
-def _ask_as(settings: Settings, who: str) -> Callable[[Reader, Question], Answer]:
+def _ask_as(settings: Settings, who: Sequence[str]) -> Callable[[Reader, Question], Answer]:
     """How a person asks: of the countries that they see, and without what their role withholds."""
     from dataclasses import replace
 
@@ -397,7 +401,13 @@ def _ask_as(settings: Settings, who: str) -> Callable[[Reader, Question], Answer
     role, seen = rules.role_of(person), rules.countries_of(person)
     if role is None:
         raise ConfigurationError(
-            f"{who} has no role", where="the settings NEOPULSE_ROLE_*", next="docs/sign-in.md says how to give one"
+            f"{' '.join(who)} has no role", where="the settings NEOPULSE_ROLE_*", next="docs/sign-in.md says how to give one"
+        )
+    if rules.asks_for_groups(person):
+        raise ConfigurationError(
+            f"The countries of {person.name} depend on their groups, which nobody named",
+            where="--as",
+            next="add --as group:NAME for each group of theirs, or give them countries of their own (docs/sign-in.md)",
         )
     countries = None if seen is None else tuple(sorted(seen))
 

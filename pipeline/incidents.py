@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from pipeline.clock import Clock
+from pipeline.errors import PermanentError
 from pipeline.notify.event import Notice
 from pipeline.runs.records import Run, RunState
 from pipeline.runs.store import RunStore
@@ -52,10 +53,20 @@ def last_moment(now: datetime, at: time, zone: ZoneInfo) -> datetime:
 def last_success(store: RunStore) -> Run | None:
     """The newest run that brought new figures, alone or by taking up one that had begun to."""
     for run in store.runs(RUNS_READ):
-        is_whole = not run.only_step and (run.first_step in WHOLE or run.resumes is not None)
+        is_whole = not run.only_step and _first_step(store, run) in WHOLE
         if run.state is RunState.SUCCEEDED and run.ended_at is not None and is_whole:
             return run
     return None
+
+
+def _first_step(store: RunStore, run: Run) -> str:
+    """The step that the work began with, also where others took it up; empty where nobody remembers."""
+    try:
+        while run.resumes is not None:
+            run = store.run(run.resumes)
+    except PermanentError:
+        return ""
+    return run.first_step
 
 
 def _is_stale(store: RunStore, last: Run | None, due: datetime, hours: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.answers import columns
 from pipeline.checks import Setting
 from pipeline.guard import in_words
-from pipeline.runs.records import RequestState, Run, Step
+from pipeline.runs.records import Request, RequestState, Run, Step
 from pipeline.runs.store import RunStore
 from pipeline.warehouse.held import Held
 from pipeline.warehouse.publication import Version
@@ -28,9 +28,14 @@ def status(store: RunStore, version: Version | None) -> str:
     if runs[1:]:
         parts.append("\n".join(columns([_run_in_short(run) for run in runs[1:]])))
     waiting = [request for request in store.requests() if request.state is RequestState.WAITING]
-    parts += [f"waiting: {request.parameters['first_step']} asked for by {request.requested_by}" for request in waiting]
+    parts += [f"waiting: {_wish(request)} asked for by {request.requested_by}" for request in waiting]
     parts += [f"worker {worker.name}: {worker.doing}, last seen {_moment(worker.beat_at)}" for worker in store.workers()]
     return "\n\n".join(parts)
+
+
+def _wish(request: Request) -> str:
+    """The step that a request begins with, or the sync that it is about."""
+    return str(request.parameters.get("first_step") or f"the sync {request.parameters.get('sync')}")
 
 
 def status_as_json(store: RunStore, version: Version | None) -> str:

@@ -22,6 +22,7 @@ from pipeline.runs.leases import lost
 from pipeline.runs.records import Run, RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
+from pipeline.sources.landing import MANIFEST
 from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Publications
 
@@ -126,9 +127,13 @@ class Runner:
                 safe="Nothing was started",
                 next="neopulse status, then neopulse run",
             )
+        first_step = earlier.unfinished_step
+        is_landed = (self.settings.home / "landing" / MANIFEST).exists()
+        if first_step == "transform" and not (is_landed or earlier.only_step or earlier.approves):
+            first_step = chain.STEPS[0]  # a restored home has nothing landed
         return dataclasses.replace(
             order,
-            first_step=earlier.unfinished_step,
+            first_step=first_step,
             only_step=earlier.only_step,
             full_refresh=earlier.full_refresh,
             approves=earlier.approves,
@@ -297,14 +302,18 @@ class _Execution:
         if self._asked_to_end():
             raise _stopped(step)
         if self._is_over_limit:
-            raise _over_limit(step, self._settings.step_limit(step), safe=self._runner.publications.in_words())
+            raise _stopped(step)  # as a cancelled step: what it does elsewhere is ended too; `_why_it_ends` knows better
 
     def _why_it_ends(self) -> NeopulseError | None:
         """The reason that the runner knows, where a step only knows that it is to end."""
         try:
             self._check()
         except NeopulseError as reason:
-            return reason
+            known = self._keeper.is_lost or self._keeper.cancelled_by is not None or self._asked_to_end()
+            if known or not self._is_over_limit:
+                return reason
+            step = self._event_log.step
+            return _over_limit(step, self._settings.step_limit(step), safe=self._runner.publications.in_words())
         return None
 
     def _guard(self) -> None:

@@ -67,8 +67,10 @@ class ByHand:
         with self.holders.alive(holder), LeaseKeeper(self.store, holder) as keeper:
             self._claim(press)
 
+            until = self.clock.now() + self.settings.step_limit("activate")
+
             def look() -> None:
-                if is_to_end() or keeper.is_lost:
+                if is_to_end() or keeper.is_lost or self.clock.now() >= until:
                     raise _stopped(press.sync)
 
             def guard() -> None:

@@ -18,7 +18,7 @@ SUBJECT = "alert rule {id}"
 
 def save(rule: AlertRule) -> Outcome:
     """Add a rule or change one; raises ConfigurationError, with what can be asked, where its figure cannot."""
-    user = auth.require(Role.ADMIN)
+    user = auth.require_everywhere(Role.ADMIN)
     if not rule.name.strip():
         return Outcome(False, "rule_nameless")
     _refuse_what_cannot_be_asked(rule)
@@ -55,7 +55,7 @@ def why_no_test() -> Outcome | None:
 
 def test(rule_id: int) -> Outcome:
     """Leave a message, marked as a test, for the worker to deliver; it says what the rule reads now."""
-    user = auth.require(Role.ADMIN)
+    user = auth.require_everywhere(Role.ADMIN)
     obstacle, version = why_no_test(), data.current_version()
     if obstacle is not None or version is None:
         return obstacle or Outcome(False, "no_version")

@@ -16,6 +16,7 @@ from pipeline import settings
 from pipeline.access import Identity, Role
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigurationError, PermanentError
+from pipeline.marts import ConfinedError
 from pipeline.settings import Settings
 from streamlit_app import claims, sessions
 
@@ -67,6 +68,7 @@ class RoleError(PermanentError):
         self.needed = needed
 
 
+FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 LOCAL_USER = User("local", Role.ADMIN)
 
 
@@ -86,6 +88,7 @@ def current_user() -> User:
         st.get_option("server.address"),
         host=st.context.headers.get("host"),
         behind_loopback=_behind_loopback(),
+        is_forwarded=any(name in st.context.headers for name in FORWARDED),
     )
     return LOCAL_USER
 
@@ -152,12 +155,28 @@ def require(role: Role) -> User:
     return user
 
 
-def admit_local(address: str | None, *, host: str | None, behind_loopback: bool) -> None:
+def require_everywhere(role: Role) -> User:
+    """The same, of somebody who sees every country; raises ConfinedError for others."""
+    user = require(role)
+    if user.countries is not None:
+        raise ConfinedError("What is shown here", sorted(user.countries))
+    return user
+
+
+def admit_local(address: str | None, *, host: str | None, behind_loopback: bool, is_forwarded: bool = False) -> None:
     """Let the local user in, who needs no sign-in because only this machine can reach the app.
 
     `address` is what the server listens on (None: every address), `host` the name the browser asked for (None: not told).
-    A foreign name that leads here is a page elsewhere that points its own name to this machine (DNS rebinding).
+    A foreign name that leads here is a page elsewhere that points its own name to this machine (DNS rebinding). A request that
+    a proxy says it passed on (`is_forwarded`) comes from who knows where.
     """
+    if is_forwarded:
+        raise AdmissionError(
+            "A proxy passed this request on, and nobody can sign in here",
+            reason="proxied",
+            place="the request",
+            next="set NEOPULSE_OIDC_* before others reach the app (docs/sign-in.md)",
+        )
     if not (behind_loopback or is_loopback(address)):
         raise AdmissionError(
             "Nobody can sign in here, and other machines can reach this address",

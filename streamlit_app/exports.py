@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ MIME = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "log": "text/plain",
 }
+_WITHIN = re.compile("(?<=.)([;\\t\\r\\n]\\s*)(?=[=+\\-@＝＋－＠])", re.DOTALL)
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # a full-width sign counts in some countries
 
 
@@ -68,8 +70,14 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
 
 
 def safe_cell(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets a quotation mark before it; numbers and days stay what they are."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA_STARTS) else value
+    """A text that a spreadsheet would run as a formula gets a quotation mark before it; numbers and days stay what they are.
+
+    Also within the text: a spreadsheet that separates by semicolons begins a cell after each.
+    """
+    if not isinstance(value, str):
+        return value
+    text = _WITHIN.sub(r"\1'", value)
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def workbook(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:

@@ -203,6 +203,7 @@ def sync_plan(name: str, *, only: str = "", afresh: bool = False) -> Plan:
     """What a sync would do now: all that changed, one row, or every row; raises what hinders it."""
     from pipeline.syncs_by_hand import ByHand
 
+    auth.require_everywhere(Role.ADMIN)
     in_force = _settings()
     version = data.current_version()
     hand = ByHand(in_force, _store(), SystemClock(), version, Holders(in_force.home / "holders"))
@@ -217,6 +218,7 @@ def sync_runs(name: str) -> list[SyncRun]:
 
 def rejected_rows(sync_run_id: int, *, key: str = "", limit: int = 200) -> tuple[list[RejectedRow], int]:
     """The rows that were not taken in one of those times, with how many there are; `key` is how their keys begin."""
+    auth.require_everywhere(Role.ADMIN)
     return _store().rejected_rows(sync_run_id, key=key, limit=limit)
 
 

@@ -36,13 +36,13 @@ class Seen:
 
 def rules() -> list[Seen]:
     """Every rule, the oldest first."""
-    auth.require(Role.ADMIN)
+    auth.require_everywhere(Role.ADMIN)
     return [_seen(rule) for rule in data.run_store().alert_rules()]
 
 
 def history() -> list[AlertRow]:
     """What came of the rules, newest first."""
-    auth.require(Role.ADMIN)
+    auth.require_everywhere(Role.ADMIN)
     return data.run_store().alert_history(ROWS)
 
 

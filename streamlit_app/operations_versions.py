@@ -79,7 +79,7 @@ def compare(before: Version, after: Version) -> Comparison:
 
 def headlines(before: Version, after: Version) -> list[tuple[Headline, Headline]]:
     """The headline figures of both, pair by pair."""
-    auth.require(Role.ADMIN)
+    auth.require_everywhere(Role.ADMIN)
     others = {figure.metric.name: figure for figure in reader(after).headline()}
     return [(figure, others[figure.metric.name]) for figure in reader(before).headline() if figure.metric.name in others]
 

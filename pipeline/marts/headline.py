@@ -21,8 +21,8 @@ Where = tuple[tuple[str, str], ...]
 class Headline:
     """One figure: for the 28 days to `until`, for the day itself, or for the month that ends then.
 
-    `before` is the same figure 28 days (for a month: one month) earlier; None where history does not reach back. `withheld`
-    says that something was taken out because it is of too few customers.
+    `before` is the same figure 28 days (for a month: one month) earlier, of `before_n` customers where that is told; None where
+    history does not reach back. `withheld` says that something was taken out because it is of too few customers.
     """
 
     metric: Metric
@@ -36,6 +36,7 @@ class Headline:
     final_on: date
     provisional: bool
     withheld: bool = False
+    before_n: int | None = None
 
     @property
     def change(self) -> float | None:
@@ -63,7 +64,7 @@ def headline(
 def _of_day(answer: Answer, day: date) -> Headline:
     rows = {row["date"]: row for row in answer.rows()}
     now, before = rows.get(day, {}), rows.get(day - timedelta(days=PERIOD_DAYS), {})
-    return _headline(answer.metric, "day", day, now | {"final_on": day}, before.get("value"))
+    return _headline(answer.metric, "day", day, now | {"final_on": day}, before.get("value"), before.get("n"))
 
 
 def _of_days(answer: Answer, day: date) -> Headline:
@@ -84,7 +85,8 @@ def _quick_ratio(answer: Answer, flows: list[Headline]) -> Headline:
     value = _ratio(new.value, resurrected.value, churned.value)
     row = {"value": value, "n": None if churned.value is None else int(churned.value), "final_on": churned.final_on}
     before = _ratio(new.before, resurrected.before, churned.before)
-    return _headline(answer.metric, "28 days", churned.until, row, before)
+    before_n = None if churned.before is None else int(churned.before)
+    return _headline(answer.metric, "28 days", churned.until, row, before, before_n)
 
 
 def _ratio(new: float | None, resurrected: float | None, churned: float | None) -> float | None:
@@ -97,16 +99,20 @@ def _of_month(answer: Answer, as_of: date) -> Headline:
     final = [row for row in answer.rows() if not row["provisional"]]
     if not final:
         return _headline(answer.metric, "month", as_of, {"final_on": as_of}, None)
-    return _headline(answer.metric, "month", final[-1]["final_on"], final[-1], final[-2]["value"] if len(final) > 1 else None)
+    before = final[-2] if len(final) > 1 else {}
+    return _headline(answer.metric, "month", final[-1]["final_on"], final[-1], before.get("value"), before.get("n"))
 
 
-def _headline(metric: Metric, period: str, until: date, row: dict[str, Any], before: float | None) -> Headline:
+def _headline(
+    metric: Metric, period: str, until: date, row: dict[str, Any], before: float | None, before_n: int | None = None
+) -> Headline:
     return Headline(
         metric=metric,
         period=period,
         until=until,
         value=row.get("value"),
         before=before,
+        before_n=before_n,
         n=row.get("n"),
         low=row.get("low"),
         high=row.get("high"),

@@ -22,6 +22,7 @@ FEWEST = 10
 PARTS = {"l28": "active_days"}  # metrics whose rows are parts of one whole, and the column that tells them apart
 OF_PAYMENTS = ("transactions", "transaction_amount")
 KEPT = ("final_on", "provisional")
+BESIDE = ("younger",)  # counts of customers whom neither value nor n counts
 
 
 def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
@@ -36,10 +37,9 @@ def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
     if part is not None:  # a row is a count of its own, beside the whole that n counts
         hidden |= _is_few(values)
         given = np.where(np.isnan(values), given, values)
-    by = answer.question.by or part
-    if by is not None:
-        hidden = _with_the_next(hidden, np.where(np.isnan(given), values, given), table, by)
-    return replace(answer, table=_without(table, hidden), withheld=int(hidden.sum()))
+    for by in {answer.question.by, part} - {None}:
+        hidden = _with_the_next(hidden, np.where(np.isnan(given), values, given), table, str(by))
+    return replace(answer, table=_without_beside(_without(table, hidden)), withheld=int(hidden.sum()))
 
 
 def for_viewers(reader: Reader, found: Answer) -> Answer:
@@ -62,10 +62,11 @@ def withheld_headline(figure: Headline) -> Headline:
     """A headline figure without what is of fewer than 10 customers, now or one period before."""
     counts = figure.metric.unit == "customers"
     is_few = _few(figure.n) or (counts and _few(figure.value))
-    before = None if is_few or (counts and _few(figure.before)) else figure.before
+    before_is_few = _few(figure.before) if counts else _few(figure.before_n)
+    before = None if is_few or before_is_few else figure.before
     if not is_few:
         return replace(figure, before=before, withheld=before is None and figure.before is not None)
-    return replace(figure, value=None, before=None, n=None, low=None, high=None, withheld=True)
+    return replace(figure, value=None, before=None, before_n=None, n=None, low=None, high=None, withheld=True)
 
 
 def withheld_counts(table: pa.Table, count: str, figures: Sequence[str]) -> pa.Table:
@@ -113,6 +114,13 @@ def _without(table: pa.Table, hidden: Any) -> pa.Table:
     for place, name in enumerate(table.column_names):
         if place >= first_figure and name not in KEPT:
             table = table.set_column(place, name, _nulled(table[name], hidden))
+    return table
+
+
+def _without_beside(table: pa.Table) -> pa.Table:
+    """Without the counts of other customers that stand beside a figure, where they are few."""
+    for name in set(BESIDE) & set(table.column_names):
+        table = table.set_column(table.column_names.index(name), name, _nulled(table[name], _is_few(_numbers(table[name]))))
     return table
 
 

@@ -214,7 +214,7 @@ class Publications:
                 self.mirror.put_in_place(version, kept_as=candidate.kept_as)
             try:
                 guard()
-            except InterruptedRunError:
+            except Exception:
                 _remove(version.folder)  # before the first publish nothing else would tell it from a published one
                 raise
             if self.mirror:  # first, for it may fail: then the run fails, and the app shows what it showed

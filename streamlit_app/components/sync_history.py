@@ -64,7 +64,11 @@ def _rejects(refused: Sequence[SyncRun], zone: str) -> None:
     rows, total = operations.rejected_rows(chosen.id, key=key, limit=ROWS_SHOWN)
     st.caption(_how_many(len(rows), total, chosen, key))
     shown = (
-        {"key": row.key or formats.NOTHING, "reason": row.reason, "row": f"`{json.dumps(row.row, ensure_ascii=False)}`"}
+        {
+            "key": formats.literal(row.key),
+            "reason": formats.literal(row.reason),
+            "row": formats.literal(json.dumps(row.row, ensure_ascii=False)),
+        }
         for row in rows
     )
     if rows:

@@ -59,13 +59,14 @@ def _draw(plan: Plan) -> None:
     table.show([counts], names="ops_syncs.acts")
     for act, keys in plan.samples.items():
         if keys:
-            st.caption(t("ops_syncs.for_example", act=t(f"ops_syncs.acts.{act}"), keys=", ".join(keys)))
+            named = ", ".join(formats.literal(key) for key in keys)
+            st.caption(t("ops_syncs.for_example", act=t(f"ops_syncs.acts.{act}"), keys=named))
     for note in plan.notes:
         st.info(note, icon=":material/info:")
     for reason in plan.tripped:
         st.warning(t("ops_syncs.guard", reason=reason), icon=":material/front_hand:")
     if plan.rejects:
-        shown = [{"key": reject.key or formats.NOTHING, "reason": reject.reason} for reject in plan.rejects[:5]]
+        shown = [{"key": formats.literal(reject.key), "reason": formats.literal(reject.reason)} for reject in plan.rejects[:5]]
         total = plan.count("reject") + plan.count("invalid")
         st.markdown(t("ops_syncs.not_sent", shown=formats.number(len(shown)), total=formats.number(total)))
         table.show(shown, names="ops_syncs.columns")

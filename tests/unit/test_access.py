@@ -285,3 +285,13 @@ def test_streamlit_learns_of_the_provider_from_the_settings_alone() -> None:
     told_to_streamlit = server.secrets(settings())["auth"]
     assert told_to_streamlit["redirect_uri"] == "https://neopulse.bank.example/oauth2callback"
     assert told_to_streamlit["client_secret"] == "the provider's own"
+
+
+def test_whoever_the_provider_does_not_vouch_for_sees_no_country_where_an_entry_of_that_kind_confines() -> None:
+    assert admitted(email_verified=False, groups=["risk"]).countries == frozenset()
+    assert admitted(email=None, groups=["risk"]).countries == frozenset()
+    assert admitted(email=None, groups=["risk", "uk"]).countries == frozenset({"GB"})
+    by_address = settings(role_countries=("max@bank.example=FR", "group:uk=GB"))
+    assert admitted(by_address, email_verified=False, groups=["risk", "uk"]).countries == frozenset()
+    by_group = settings(role_countries=("group:uk=GB",))
+    assert admitted(by_group, email=None, groups=["risk"]).countries is None

@@ -368,6 +368,12 @@ def test_census_runs_in_full_on_request_each_time_that_somebody_asks(house: Hous
     assert [row.key for row in house.store.rejected_rows(latest.id)[0]] == ["5"]
 
 
+def test_a_sync_that_waits_is_told_by_the_status(house: House) -> None:
+    house.store.request_sync("ada", sync="customer_status", scope={"only": "", "afresh": False}, digest="abc")
+    told = neopulse("status")
+    assert (told.exit_code, "waiting: the sync customer_status asked for by ada" in told.output) == (0, True)
+
+
 def test_census_sends_no_row_alone(house: House, census: CensusStandIn) -> None:
     request = house.store.request_sync("ada", sync="status", scope={"only": "5", "afresh": False}, digest="")
     with pytest.raises(ConfigurationError, match="Census sends no row alone"):

@@ -66,3 +66,8 @@ def test_the_right_is_checked_against_the_person_of_this_moment(monkeypatch: pyt
     monkeypatch.setattr(auth, "current_user", lambda: User("maria", Role.VIEWER))
     with pytest.raises(RoleError):
         auth.require(Role.MANAGER)
+
+
+def test_a_request_that_a_proxy_passed_on_is_refused_where_nobody_can_sign_in() -> None:
+    with pytest.raises(AdmissionError, match="A proxy passed this request on"):
+        auth.admit_local("127.0.0.1", host="127.0.0.1:8501", behind_loopback=True, is_forwarded=True)

@@ -12,15 +12,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import streamlit as st
 from click.testing import CliRunner
 from streamlit.testing.v1 import AppTest
 
 from pipeline.cli import main
-from pipeline.marts import METRICS, ConfinedError, Question, Search, family
-from pipeline.marts.withholding import FEWEST
-from streamlit_app import auth, data, exports
+from pipeline.marts import METRICS, ConfinedError, Headline, Question, Search, family
+from pipeline.marts.withholding import FEWEST, withheld, withheld_headline
+from streamlit_app import auth, data, exports, operations, operations_alerts, operations_versions
 from streamlit_app.auth import Role, RoleError, SignInError, User
 
 pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.xdist_group("the bank of the pages")]
@@ -402,12 +403,75 @@ def test_the_command_line_writes_what_a_person_sees(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NEOPULSE_ROLE_ADMINS", "ada@bank.example")
     monkeypatch.setenv("NEOPULSE_ROLE_MANAGERS", "group:france")
     monkeypatch.setenv("NEOPULSE_ROLE_VIEWERS", "@bank.example")
-    monkeypatch.setenv("NEOPULSE_ROLE_COUNTRIES", "group:france=FR")
+    monkeypatch.setenv("NEOPULSE_ROLE_COUNTRIES", "group:france=FR,ada@bank.example=*")
     assert printed("mau", "--as", "group:france") == printed("mau", "--where", "country=FR")
     assert printed("mau", "--as", "ada@bank.example") == printed("mau")
-    by_country = printed("mau", "--by", "country", "--as", "@bank.example")
+    by_country = printed("mau", "--by", "country", "--as", "@bank.example", "--as", "group:staff")
     assert any(row["value"] is None for row in by_country)
     assert all(row["value"] is None or row["value"] == 0 or row["value"] >= FEWEST for row in by_country)
     refused = CliRunner().invoke(main, ["metric", "mau", "--as", "eve@evil.example"])
     assert refused.exit_code == 2
     assert "eve@evil.example has no role" in refused.output
+
+
+# --- what a review found ----------------------------------------------------------------------------------------------
+
+
+def test_an_admin_of_some_countries_sees_no_rows_and_no_figures_of_every_country(come_in: Callable[[User], None]) -> None:
+    come_in(User("ada", Role.ADMIN, OF_FRANCE))
+    version = data.published()
+    reads: list[Callable[[], Any]] = [
+        lambda: operations.sync_plan("customer_status"),
+        lambda: operations.rejected_rows(1),
+        lambda: operations_versions.headlines(version, version),
+        operations_alerts.rules,
+        operations_alerts.history,
+    ]
+    for read in reads:
+        with pytest.raises(ConfinedError):
+            read()
+
+
+def test_the_younger_customers_beside_l28_are_withheld_like_any_other_few(come_in: Callable[[User], None]) -> None:
+    come_in(MANAGER)
+    answer = data.answer(Question("l28"))
+    young = [number % 15 for number in range(answer.table.num_rows)]
+    place = answer.table.column_names.index("younger")
+    crafted = answer.table.set_column(place, "younger", pa.array(young, answer.table["younger"].type))
+    seen = withheld(replace(answer, table=crafted)).table
+    assert seen["younger"].to_pylist() == [
+        None if 0 < count < FEWEST or value is None else count
+        for count, value in zip(young, seen["value"].to_pylist(), strict=True)
+    ]
+
+
+def test_a_rate_of_the_period_before_is_withheld_where_it_was_of_few() -> None:
+    metric = data.registry()["monthly_churn_rate"]
+    day = date(2019, 4, 30)
+    figure = Headline(metric, "month", day, 0.1, 0.25, 12, 0.0, 0.2, day, False, before_n=4)
+    assert (withheld_headline(figure).value, withheld_headline(figure).before) == (0.1, None)
+    assert withheld_headline(replace(figure, before_n=10)).before == 0.25
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [("a;=1+1", "a;'=1+1"), ("a\n@x", "a\n'@x"), ("=1;-2", "'=1;'-2"), ("a; b", "a; b"), ("a-b", "a-b")],
+)
+def test_no_cell_begins_a_formula_where_semicolons_separate(text: str, written: str) -> None:
+    assert exports.safe_cell(text) == written
+
+
+def test_as_a_person_whose_countries_depend_on_groups_these_have_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEOPULSE_ROLE_ADMINS", "ada@bank.example")
+    monkeypatch.setenv("NEOPULSE_ROLE_MANAGERS", "@bank.example")
+    monkeypatch.setenv("NEOPULSE_ROLE_COUNTRIES", "group:france=FR")
+    for name, value in (("METADATA_URL", "https://id.example/.well-known/openid-configuration"), ("CLIENT_ID", "x")):
+        monkeypatch.setenv(f"NEOPULSE_OIDC_{name}", value)
+    monkeypatch.setenv("NEOPULSE_OIDC_CLIENT_SECRET", "the provider's own")
+    monkeypatch.setenv("NEOPULSE_OIDC_COOKIE_SECRET", "0f1e2d3c4b5a69788796a5b4c3d2e1f0")
+    monkeypatch.setenv("NEOPULSE_OIDC_PUBLIC_URL", "https://neopulse.example")
+    asked = ["metric", "mau", "--by", "country", "--format", "json", "--as", "vera@bank.example"]
+    refused = CliRunner().invoke(main, asked)
+    assert (refused.exit_code, "depend on their groups" in refused.output) == (2, True)
+    seen = json.loads(CliRunner().invoke(main, [*asked, "--as", "group:france"]).output)
+    assert {row["country"] for row in seen["rows"]} == {"FR"}

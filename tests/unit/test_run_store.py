@@ -487,3 +487,13 @@ def test_a_server_that_is_not_there_is_named_without_the_password(clock: FixedCl
         RunStore.open("postgresql://ada:hunter2@127.0.0.1:1/runs?sslpassword=hunter3", clock=clock)
     assert "ada:***@127.0.0.1:1/runs" in str(refused.value)
     assert "hunter" not in str(refused.value)
+
+
+def test_a_run_whose_work_was_all_done_is_closed_as_that_and_one_with_a_failed_step_is_not(store: RunStore) -> None:
+    for last, closed in ((StepState.SUCCEEDED, RunState.SUCCEEDED), (StepState.FAILED, RunState.INTERRUPTED)):
+        lease, run = begin(store)
+        for step in ("extract", "transform"):
+            store.finish_step(lease, run.id, step, state=StepState.SUCCEEDED)
+        store.finish_step(lease, run.id, "notify", state=last)
+        [reaped] = store.reap(lambda _holder: True)
+        assert (reaped.id, reaped.state, reaped.error is None) == (run.id, closed, closed is RunState.SUCCEEDED)

@@ -69,7 +69,7 @@ def test_what_a_sync_did_is_told_with_its_refused_rows_and_what_was_to_be_sent(s
     shown = opened()
     history, rejects = tables(shown)
     assert history[0][1:] == ["some rows were refused", "daily, by hand", "3", "0", "5", "0", "2", "1"]
-    assert [row[:2] for row in rejects] == [["71", "no such contact"], ["8", "blocked"], ["–", "no key"]]
+    assert [row[:2] for row in rejects] == [["`71`", "`no such contact`"], ["`8`", "`blocked`"], ["`–`", "`no key`"]]
     assert rejects[0][2] == '`{"user_id": "71", "plan": "METAL"}`'
     assert [each.value for each in shown.warning] == ["partial: the destination refused 2 rows"]
     assert "3 of 3" in [each.value for each in shown.caption]
@@ -79,7 +79,7 @@ def test_a_refused_row_is_found_by_its_key(store: RunStore) -> None:
     record(store)
     shown = opened()
     shown.text_input(key="rejects_key").set_value("7").run()
-    assert [row[0] for row in tables(shown)[1]] == ["71"]
+    assert [row[0] for row in tables(shown)[1]] == ["`71`"]
     assert "1 of 1" in [each.value for each in shown.caption]
 
 
