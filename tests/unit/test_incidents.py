@@ -35,11 +35,24 @@ class Day:
     def at(self, moment: datetime) -> None:
         self.house.clock.sleep((moment - self.house.clock.now()).total_seconds())
 
-    def run(self, state: RunState = RunState.SUCCEEDED, *, first_step: str = "extract", only_step: bool = False) -> int:
+    def run(
+        self,
+        state: RunState = RunState.SUCCEEDED,
+        *,
+        first_step: str = "extract",
+        only_step: bool = False,
+        resumes: int | None = None,
+    ) -> int:
         lease = self.house.lease()
         plan = [(step, StepState.PENDING) for step in STEPS]
         run = self.house.store.start_run(
-            lease, trigger="schedule", requested_by="daily", plan=plan, first_step=first_step, only_step=only_step
+            lease,
+            trigger="schedule",
+            requested_by="daily",
+            plan=plan,
+            first_step=first_step,
+            only_step=only_step,
+            resumes=resumes,
         )
         self.house.store.finish_run(lease, run.id, state=state)
         self.house.store.release(lease)
@@ -152,6 +165,17 @@ def test_a_run_that_brings_no_new_figures_to_everybody_does_not_count(day: Day, 
     day.at(TUESDAY_SIX + timedelta(hours=3))
     day.look()
     assert len(day.subjects()) == 1
+
+
+def test_a_run_that_was_taken_up_counts_as_what_it_began_as(day: Day) -> None:
+    sheet_alone = day.run(RunState.FAILED, first_step="sheet")
+    day.run(first_step="activate", resumes=sheet_alone)
+    assert incidents.last_success(day.house.store) is None
+    whole = day.run(RunState.INTERRUPTED)
+    taken_up = day.run(first_step="sheet", resumes=whole)
+    last = incidents.last_success(day.house.store)
+    assert last is not None
+    assert last.id == taken_up
 
 
 def test_what_was_due_before_the_first_run_ever_was_not_missed(day: Day) -> None:
