@@ -173,6 +173,21 @@ def test_a_failing_announcement_does_not_hide_the_failure(runner: Runner, chain:
     assert runner.store.lease() is None
 
 
+@pytest.mark.parametrize("is_landed", [True, False])
+def test_a_build_is_resumed_from_what_was_landed_and_from_the_beginning_where_nothing_is(
+    runner: Runner, chain: Chain, is_landed: bool
+) -> None:
+    """A home that was restored has nothing landed."""
+    chain.acts["transform"] = [raising(PermanentError("refused"))]
+    failed = runner.execute(CLI, cancelled=never)
+    if is_landed:
+        (runner.settings.home / "landing").mkdir(parents=True)
+        (runner.settings.home / "landing" / "manifest.json").write_text("{}")
+    chain.called.clear()
+    runner.execute(Order(trigger="resume", requested_by="ada", resumes=failed.id), cancelled=never)
+    assert chain.called == list(STEPS[1:] if is_landed else STEPS)
+
+
 def test_a_failed_run_is_resumed_from_its_failed_step(runner: Runner, chain: Chain) -> None:
     chain.acts["activate"] = [raising(PermanentError("refused"))]
     failed = runner.execute(replace(CLI, full_refresh=True), cancelled=never)
