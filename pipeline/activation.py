@@ -18,10 +18,10 @@ from pipeline.reverse_etl.base import COUNTS, REJECTS_KEPT, SyncResult
 from pipeline.reverse_etl.census import SERVICE as CENSUS
 from pipeline.reverse_etl.census import Census, CensusSync
 from pipeline.reverse_etl.census_api import CensusAPI
-from pipeline.reverse_etl.embedded import ALL, WORKBOOK, EmbeddedReverseETL, Surroundings
 from pipeline.reverse_etl.embedded import SERVICE as EMBEDDED
+from pipeline.reverse_etl.embedded import WORKBOOK, EmbeddedReverseETL, Surroundings
 from pipeline.reverse_etl.http_batches import plain
-from pipeline.reverse_etl.plan import Scope
+from pipeline.reverse_etl.plan import ALL, Scope
 from pipeline.reverse_etl.registry import SYNCS, read_syncs
 from pipeline.reverse_etl.syncs import RunFacts, Sync
 from pipeline.reverse_etl.tables import KeyedRows
@@ -85,6 +85,7 @@ class Activation:
                 facts=RunFacts(self.run_id, version.name, version.as_of, version.published_at),
                 caller=lambda sync: caller(sync, self.settings.tokens_of_syncs, clock=self.clock, look=self.look),
                 bank=_bank(self.settings),
+                scope=self.scope,
                 tabs=self._tabs(syncs),
                 notes=self.notes,
                 guard=self.guard,

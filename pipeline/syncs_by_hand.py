@@ -13,8 +13,8 @@ from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError
 from pipeline.reverse_etl.base import SyncResult
 from pipeline.reverse_etl.census import CensusSync
-from pipeline.reverse_etl.embedded import ALL, choose
-from pipeline.reverse_etl.plan import ACTS, Plan, Scope
+from pipeline.reverse_etl.embedded import choose
+from pipeline.reverse_etl.plan import ACTS, ALL, Plan, Scope
 from pipeline.runs.holders import Holders, new_holder
 from pipeline.runs.keeper import LeaseKeeper
 from pipeline.runs.store import RunStore
@@ -55,7 +55,7 @@ class ByHand:
                 next="look at the syncs at Census, or set NEOPULSE_REVERSE_ETL=embedded",
             )
         syncs = declared(self.settings)
-        return self._activation("", scope).embedded((choose(syncs, name),) if name else syncs).plans(scope)
+        return self._activation("", scope).embedded((choose(syncs, name),) if name else syncs).plans()
 
     def apply(self, press: Press, *, is_to_end: Callable[[], bool]) -> SyncResult:
         """Carry out the plan that was seen, past the guards that it tripped; a request is claimed and answered.
@@ -91,7 +91,7 @@ class ByHand:
         activation = dataclasses.replace(self._activation(press.who, press.scope), attempt=attempt, look=look, guard=guard)
         if self.settings.reverse_etl != "census":
             syncs = (choose(declared(self.settings), press.sync),)
-            return activation.embedded(syncs).run(press.scope, approved=press.digest)[0]
+            return activation.embedded(syncs).run(approved=press.digest)[0]
         if press.scope.only:
             raise ConfigurationError("Census sends no row alone", where="NEOPULSE_REVERSE_ETL", next="test the sync at Census")
         guard()

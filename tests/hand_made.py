@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from pipeline import approval, files
-from pipeline.clock import FixedClock
+from pipeline.clock import Clock, FixedClock
 from pipeline.context import StepContext, StepResult
 from pipeline.runner import Runner
 from pipeline.runs.holders import Holders
@@ -25,6 +25,7 @@ from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary, Version
 
 SIX_O_CLOCK = datetime(2026, 3, 1, 6, 0, tzinfo=UTC)
+LAST_DAY = date(2026, 2, 28)
 ALL_PASSED = TestSummary(passed=60, failed=0, warned=2, total=62)
 CUSTOMERS = "marts.mart_customers"
 SHOP = {CUSTOMERS: "select range as user_id, 'FR' as country from range({})"}
@@ -67,27 +68,18 @@ class House:
         run_id: int,
         tables: Mapping[str, str],
         *,
-        as_of: date = date(2026, 2, 28),
+        as_of: date = LAST_DAY,
         transactions: int = 0,
         source: str = "files",
         lease_token: int = 0,
     ) -> Candidate:
         """A candidate of tables, each named with its schema and made by a query."""
         folder = files.make_folder(self.home / "candidates" / str(run_id) / "version")
-        facts = Facts(
-            run_id=run_id,
-            as_of=as_of,
-            source=source,
-            inactivity_days=90,
-            activity_rule="COMPLETED transactions",
-            bank_timezone="Europe/Paris",
-            tests=ALL_PASSED,
-            rows=write_tables(folder / "published.duckdb", tables),
-            transactions=transactions,
-        )
+        rows = write_tables(folder / "published.duckdb", tables)
+        told = facts(run_id, as_of=as_of, source=source, rows=rows, transactions=transactions)
         tests = [{"name": "unique_mart_customers_user_id", "status": "pass"}]
         (folder / "tests.json").write_text(json.dumps(tests))
-        return Candidate(folder, facts, lease_token=lease_token or run_id, started_at=self.clock.now())
+        return Candidate(folder, told, lease_token=lease_token or run_id, started_at=self.clock.now())
 
     def lease(self) -> Lease:
         """The lease of a run, taken from whoever held it last and is gone."""
@@ -136,6 +128,34 @@ class House:
 
     def run(self, run_id: int) -> Run:
         return self.store.run(run_id)
+
+
+def facts(run_id: int, **told: Any) -> Facts:
+    """What a version says of itself, where a test does not care."""
+    usual: dict[str, Any] = {
+        "as_of": LAST_DAY,
+        "source": "files",
+        "inactivity_days": 90,
+        "activity_rule": "COMPLETED transactions",
+    }
+    return Facts(run_id=run_id, **{**usual, "bank_timezone": "Europe/Paris", "tests": ALL_PASSED, "rows": {}, **told})
+
+
+def version(run_id: int = 1, **told: Any) -> Version:
+    """A version of which only the facts are asked for: there is no file."""
+    name = f"v{run_id:04}"
+    return Version(name=name, number=run_id, folder=Path(name), published_at=SIX_O_CLOCK, **vars(facts(run_id, **told)))
+
+
+def publish_customers(home: Path, customers: int, *, clock: Clock, run_id: int = 1) -> Version:
+    """Publish a version whose customers are numbered from 0; two of them have lapsed."""
+    folder = files.make_folder(home / "candidates" / str(run_id))
+    (folder / "metrics.json").write_text("[]")
+    of_customers = f"select range::varchar as user_id, 'FR' as country from range({customers})"
+    tables = {"marts.sync_customer_status": of_customers, "marts.sync_lapsed_customers": f"{of_customers} limit 2"}
+    rows = write_tables(folder / "published.duckdb", tables)
+    candidate = Candidate(folder, facts(run_id, source="demo bank", rows=rows), lease_token=run_id, started_at=SIX_O_CLOCK)
+    return Publications(home, keep=5).publish(candidate, clock=clock, guard=lambda: None)
 
 
 def write_tables(database: Path, tables: Mapping[str, str]) -> dict[str, int]:

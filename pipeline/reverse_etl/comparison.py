@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.reverse_etl.base import REJECTS_KEPT, Reject
-from pipeline.reverse_etl.plan import CREATE, DELETE, INVALID, REJECT, SAME, SAMPLE_ROWS, SKIP, UPDATE, Plan, Scope, refused
+from pipeline.reverse_etl.plan import ALL, CREATE, DELETE, INVALID, REJECT, SAME, SAMPLE_ROWS, SKIP, UPDATE, Plan, Scope, refused
 from pipeline.reverse_etl.snapshots import UNKNOWN, Known
 from pipeline.reverse_etl.syncs import Field, Mode, Sync, constants, fingerprint
 from pipeline.spreadsheets import LONGEST_TEXT, MOST_ROWS
@@ -43,7 +43,7 @@ class Batch:
 class Comparison:
     """One sync's source, in an engine of its own; close it when it has served."""
 
-    def __init__(self, sync: Sync, source: pa.Table) -> None:
+    def __init__(self, sync: Sync, source: pa.Table, scope: Scope = ALL) -> None:
         """Raises DataError where the source lacks a column that is sent, or cannot be a tab."""
         self.sync = sync
         self.fields = sync.fields_of(source.column_names)
@@ -53,7 +53,7 @@ class Comparison:
         self.connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(Path(self._spill.name))})
         self.connection.execute("set TimeZone = 'UTC'")
         self.known = Known(0, 0)
-        self.scope = Scope()
+        self._scope = scope
         self._held = False
         self._read()
 
@@ -72,17 +72,16 @@ class Comparison:
         self.connection.execute("create or replace temp table held as select * from arriving")
         self.connection.unregister("arriving")
 
-    def plan(self, scope: Scope | None = None, *, bank: str = "") -> Plan:
+    def plan(self, *, bank: str = "") -> Plan:
         """Decide what each row needs; `sent` (see Snapshots.load) has to be there. `bank` is the one that is sent now.
 
         Raises DataError where one row is asked for that needs nothing, or nobody knows what was sent before it.
         """
-        self.scope = scope or self.scope
-        if self.scope.afresh:
+        if self._scope.afresh:
             self.connection.execute(f"update sent set hash = {UNKNOWN}")
         self.connection.execute(f"create or replace temp table work as {_work(self.sync.mode, held=self._held)}")
-        if self.scope.only:
-            self._narrow(self.scope.only)
+        if self._scope.only:
+            self._narrow(self._scope.only)
         found = self.connection.execute(_SUMMARY).fetchall()
         counts = {act: int(rows) for act, rows, _, _ in found}
         samples = {act: tuple(keys) for act, _, keys, _ in found if act in (CREATE, UPDATE, DELETE)}
@@ -94,8 +93,8 @@ class Comparison:
             samples,
             rejects=self._rejects(),
             held=held,
-            digest=fingerprint([repr(self.sync), self._salt, facts, held, repr(self.scope)]),
-            scope=self.scope,
+            digest=fingerprint([repr(self.sync), self._salt, facts, held, repr(self._scope)]),
+            scope=self._scope,
             notes=(self.known.note,) if self.known.note else (),
             replaces_demo=self.known.bank.startswith(DEMO_BANK) and self.known.bank != bank,
             is_blind=self.known.is_lost and not self._held,
@@ -131,7 +130,7 @@ class Comparison:
 
     def settle(self) -> str:
         """Make the table of what was sent once everything was taken; returns its name."""
-        forgets = "true" if self.sync.mode in ("mirror", "replace") and not self.scope.only else "false"
+        forgets = "true" if self.sync.mode in ("mirror", "replace") and not self._scope.only else "false"
         self.connection.execute(_SETTLED.format(forgets=forgets))
         return "settled"
 

@@ -20,7 +20,7 @@ from pipeline.reverse_etl.base import NoNotes, Notes, Reject, SyncResult, joined
 from pipeline.reverse_etl.comparison import Comparison, values
 from pipeline.reverse_etl.http_batches import Batches, Caller
 from pipeline.reverse_etl.plain_workbook import PlainTab
-from pipeline.reverse_etl.plan import CREATE, DELETE, INVALID, REJECT, SAME, SKIP, UPDATE, Plan, Scope, refuse, refused
+from pipeline.reverse_etl.plan import ALL, CREATE, DELETE, INVALID, REJECT, SAME, SKIP, UPDATE, Plan, Scope, refuse, refused
 from pipeline.reverse_etl.snapshots import SentRows, Snapshots
 from pipeline.reverse_etl.syncs import ReadMart, RunFacts, Sync, key_field
 from pipeline.reverse_etl.tables import KeyedRows, Row
@@ -30,7 +30,6 @@ from pipeline.spreadsheets import same, storable
 SERVICE = "embedded reverse ETL"
 WORKBOOK = "crm.xlsx"
 ROWS_AT_A_TIME = 20_000
-ALL = Scope()
 KNOWN_BY_SNAPSHOT = ("mirror", "upsert", "replace")  # the other modes heed rows that somebody else put there
 
 _log = logging.getLogger(__name__)
@@ -41,8 +40,8 @@ class Surroundings:
     """What the engine works with: where marts come from, where files and snapshots lie, who carries requests, whom it asks.
 
     `tabs` are those of a spreadsheet service; without it tabs are those of a workbook in `folder`. `caller` gives, for a
-    sync, what carries requests to its address, and the path behind it. `bank` names the bank whose customers are sent. What
-    became of each sync is told to `notes` at once.
+    sync, what carries requests to its address, and the path behind it. `bank` names the bank whose customers are sent, `scope`
+    is how much of each sync. What became of each sync is told to `notes` at once.
     `guard` is asked right before anything is changed and before each batch that leaves, `look` while rows are read; both raise
     InterruptedRunError once the run is to end.
     """
@@ -54,6 +53,7 @@ class Surroundings:
     facts: RunFacts
     caller: Callable[[Sync], tuple[Caller, str]]
     bank: str = ""
+    scope: Scope = ALL
     tabs: KeyedRows | None = None
     notes: Notes = field(default_factory=NoNotes)
     guard: Callable[[], None] = lambda: None
@@ -115,18 +115,18 @@ class EmbeddedReverseETL:
         self._around = surroundings
         self._snapshots = Snapshots(surroundings.snapshots, surroundings.store)
 
-    def plans(self, scope: Scope = ALL) -> tuple[Plan, ...]:
+    def plans(self) -> tuple[Plan, ...]:
         """What a run would do now; nothing is changed."""
-        with self._planned(scope) as (work, _):
+        with self._planned() as (work, _):
             return tuple(each.plan for each in work)
 
-    def run(self, scope: Scope = ALL, *, approved: str | None = None) -> tuple[SyncResult, ...]:
+    def run(self, *, approved: str | None = None) -> tuple[SyncResult, ...]:
         """Carry out every sync; `approved` is the digest of the one plan that a person has seen.
 
         Raises DataError where a source, a file or a guard forbids it: nothing was sent then. Where a destination fails the
         other syncs are carried out all the same, and its error is raised at the end.
         """
-        with self._planned(scope) as (work, workbook):
+        with self._planned() as (work, workbook):
             for each in work:
                 self._refuse(each, approved)
             failures = self._carry_out(work, workbook)
@@ -142,22 +142,22 @@ class EmbeddedReverseETL:
             raise
 
     @contextlib.contextmanager
-    def _planned(self, scope: Scope) -> Iterator[tuple[list[_Work], WorkbookRows]]:
+    def _planned(self) -> Iterator[tuple[list[_Work], WorkbookRows]]:
         around = self._around
         workbook = WorkbookRows(around.folder / WORKBOOK, around.store, guard=around.guard)
         with contextlib.ExitStack() as stack:
-            work = [self._plan(stack, sync, workbook, scope) for sync in self._syncs]
+            work = [self._plan(stack, sync, workbook) for sync in self._syncs]
             yield work, workbook
 
-    def _plan(self, stack: contextlib.ExitStack, sync: Sync, workbook: WorkbookRows, scope: Scope) -> _Work:
+    def _plan(self, stack: contextlib.ExitStack, sync: Sync, workbook: WorkbookRows) -> _Work:
         self._around.look()
-        comparison = stack.enter_context(Comparison(sync, self._source(sync, workbook)))
+        comparison = stack.enter_context(Comparison(sync, self._source(sync, workbook), self._around.scope))
         comparison.known = self._snapshots.load(comparison.connection, sync.name, sync.place)
         table, is_as_left = self._table(sync, workbook)
-        knows = comparison.known.is_whole and sync.mode in KNOWN_BY_SNAPSHOT and not scope.afresh
+        knows = comparison.known.is_whole and sync.mode in KNOWN_BY_SNAPSHOT and not self._around.scope.afresh
         if table is not None and not (is_as_left and knows):
             comparison.hold(_held(comparison, table, self._stamps()))
-        return _Work(sync, comparison, comparison.plan(scope, bank=self._around.bank))
+        return _Work(sync, comparison, comparison.plan(bank=self._around.bank))
 
     def _source(self, sync: Sync, workbook: WorkbookRows) -> pa.Table:
         """The rows to send: a mart, or what people keep in a tab."""

@@ -23,6 +23,9 @@ class Scope:
     afresh: bool = False
 
 
+ALL = Scope()
+
+
 @dataclass(frozen=True)
 class Plan:
     """How many rows each act concerns, the first keys of each, and `held`: the rows at the destination that may be deleted.

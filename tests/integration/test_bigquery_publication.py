@@ -18,6 +18,7 @@ import stand_ins.bigquery as stand_ins
 stand_ins.skip_without_the_packages()
 
 import bigquery_bank  # noqa: E402
+from hand_made import facts  # noqa: E402
 from histories import History  # noqa: E402
 from stand_ins.bigquery.faults import Fault, job_inserts  # noqa: E402
 from stand_ins.bigquery.server import StandIn, running  # noqa: E402
@@ -34,7 +35,7 @@ from pipeline.sources.bigquery import look  # noqa: E402
 from pipeline.transform import DBT_PROJECT, transform  # noqa: E402
 from pipeline.warehouse import choice  # noqa: E402
 from pipeline.warehouse.held import Held, HeldCandidates  # noqa: E402
-from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary, Version  # noqa: E402
+from pipeline.warehouse.publication import Candidate, Publications, Version  # noqa: E402
 
 NOW = datetime(2019, 5, 16, 12, tzinfo=UTC)
 FILES = {
@@ -206,18 +207,8 @@ class State:
         folder = self.house.home / "candidates" / str(run_id) / "version"
         folder.mkdir(parents=True)
         (folder / "published.duckdb").write_text(f"data of run {run_id}")
-        facts = Facts(
-            run_id=run_id,
-            as_of=date(2019, 5, 15),
-            source="BigQuery",
-            inactivity_days=90,
-            activity_rule="COMPLETED",
-            bank_timezone="Europe/Paris",
-            tests=TestSummary(passed=1, failed=0, warned=0, total=1),
-            rows={"mart_plans": len(plans)},
-        )
         self.clock.sleep(60)
-        return Candidate(folder, facts, lease_token=run_id, started_at=self.clock.now())
+        return Candidate(folder, facts(run_id, rows={"mart_plans": len(plans)}), lease_token=run_id, started_at=self.clock.now())
 
     def publish(self, candidate: Candidate) -> Version:
         return self.house.publications.publish(candidate, clock=self.clock, guard=lambda: None)

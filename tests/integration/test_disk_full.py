@@ -11,10 +11,11 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hand_made import facts
 
 from pipeline import files
 from pipeline.backups.making import make_backup
@@ -30,7 +31,7 @@ from pipeline.settings import Settings
 from pipeline.sources.files import land
 from pipeline.sources.landing import read_landing
 from pipeline.sources.schema import RAW_TABLES
-from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary
+from pipeline.warehouse.publication import Candidate, Publications
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 MEGABYTES = 4
@@ -88,17 +89,7 @@ def candidate(disk: Disk, run_id: int, clock: FixedClock, *, size: int = 1000) -
     folder = disk.home / "candidates" / str(run_id)
     folder.mkdir(parents=True)
     (folder / "published.duckdb").write_bytes(f"run {run_id} ".encode() * (size // 6))
-    facts = Facts(
-        run_id=run_id,
-        as_of=date(2026, 3, 1),
-        source="files",
-        inactivity_days=90,
-        activity_rule="every transaction",
-        bank_timezone="Europe/Paris",
-        tests=TestSummary(1, 0, 0, 1),
-        rows={},
-    )
-    return Candidate(folder, facts, lease_token=run_id, started_at=clock.now())
+    return Candidate(folder, facts(run_id), lease_token=run_id, started_at=clock.now())
 
 
 def test_a_publish_without_room_leaves_the_current_version_and_the_next_one_succeeds(disk: Disk, clock: FixedClock) -> None:

@@ -13,12 +13,13 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import old_stores
 import pytest
+from hand_made import facts
 from sqlalchemy import Connection, func, insert, select, text
 
 from pipeline import files
@@ -30,7 +31,7 @@ from pipeline.runs import migrations, schema
 from pipeline.runs.records import StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
-from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary
+from pipeline.warehouse.publication import Candidate, Publications
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 
@@ -74,17 +75,7 @@ def candidate(home: Path, run_id: int) -> Candidate:
     folder = home / "candidates" / f"{run_id}-{time.monotonic_ns()}"
     folder.mkdir(parents=True)
     (folder / "published.duckdb").write_text(f"data of run {run_id}")
-    facts = Facts(
-        run_id=run_id,
-        as_of=date(2026, 3, 1),
-        source="files",
-        inactivity_days=90,
-        activity_rule="every transaction",
-        bank_timezone="Europe/Paris",
-        tests=TestSummary(1, 0, 0, 1),
-        rows={},
-    )
-    return Candidate(folder, facts, lease_token=1000, started_at=MONDAY)
+    return Candidate(folder, facts(run_id), lease_token=1000, started_at=MONDAY)
 
 
 def publish(home: Path, run_id: int) -> None:

@@ -6,16 +6,17 @@ import multiprocessing
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+from hand_made import facts
 
 from pipeline import files
 from pipeline.clock import FixedClock
 from pipeline.marts import reader
-from pipeline.warehouse.publication import DATABASE, Candidate, Facts, Publications, TestSummary
+from pipeline.warehouse.publication import DATABASE, Candidate, Publications
 
 VERSIONS = 20
 KEPT = 2
@@ -91,15 +92,5 @@ def publish(home: Path, *, run_id: int) -> None:
             )
     files.write_json(folder / "metrics.json", [])
     now = datetime(2026, 3, 1, 6, run_id, tzinfo=UTC)
-    facts = Facts(
-        run_id=run_id,
-        as_of=date(2019, 5, 15),
-        source="demo bank",
-        inactivity_days=90,
-        activity_rule="COMPLETED transactions",
-        bank_timezone="Europe/Paris",
-        tests=TestSummary(passed=1, failed=0, warned=0, total=1),
-        rows=dict.fromkeys(RELATIONS, CUSTOMERS),
-    )
-    candidate = Candidate(folder, facts, lease_token=run_id, started_at=now)
+    candidate = Candidate(folder, facts(run_id, rows=dict.fromkeys(RELATIONS, CUSTOMERS)), lease_token=run_id, started_at=now)
     Publications(home, keep=KEPT).publish(candidate, clock=FixedClock(now), guard=lambda: None)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hand_made import facts
 
 from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError
 from pipeline.runs.records import Lease, Run, RunState, StepState
 from pipeline.runs.store import RunStore
-from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary
+from pipeline.warehouse.publication import Candidate, Publications
 from streamlit_app import actions, auth, data
 from streamlit_app.auth import Role, RoleError, User
 
@@ -64,17 +65,7 @@ def publish(home: Path, count: int) -> Publications:
         folder = home / "candidate"
         folder.mkdir()
         (folder / "published.duckdb").write_bytes(b"")
-        facts = Facts(
-            run_id=number,
-            as_of=date(2019, 5, 15),
-            source="files",
-            inactivity_days=90,
-            activity_rule="every transaction",
-            bank_timezone="Europe/Paris",
-            tests=TestSummary(passed=3, failed=0, warned=0, total=3),
-            rows={},
-        )
-        candidate = Candidate(folder=folder, facts=facts, lease_token=number, started_at=datetime.now(UTC))
+        candidate = Candidate(folder=folder, facts=facts(number), lease_token=number, started_at=datetime.now(UTC))
         publications.publish(candidate, clock=SystemClock(), guard=lambda: None)
     return publications
 

@@ -13,7 +13,7 @@ import google_sheets_kit
 import openpyxl
 import pytest
 from click.testing import CliRunner, Result
-from small_versions import publish_customers
+from hand_made import publish_customers
 from stand_ins.address.server import Destination as AddressStandIn
 from stand_ins.address.server import running as address_running
 from stand_ins.census.machine import Plan

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hand_made import ALL_PASSED, SIX_O_CLOCK, House
+from hand_made import SIX_O_CLOCK, House, version
 
 from pipeline import alerts, telling
 from pipeline.errors import ConfigurationError
@@ -25,20 +25,7 @@ from pipeline.warehouse.publication import Version
 CHURN = {"en": "Monthly churn rate", "fr": "Taux d'attrition mensuel"}
 # The last month is not over: its 90 % is what a month that has just begun looks like.
 MONTHS = [("2026-01-01", 0.040, False), ("2026-02-01", 0.050, False), ("2026-03-01", 0.900, True)]
-VERSION = Version(
-    name="v0001",
-    number=1,
-    folder=Path("v0001"),
-    published_at=SIX_O_CLOCK,
-    run_id=1,
-    as_of=date(2026, 2, 28),
-    source="files",
-    inactivity_days=90,
-    activity_rule="COMPLETED transactions",
-    bank_timezone="Europe/Paris",
-    tests=ALL_PASSED,
-    rows={},
-)
+VERSION = version()
 RULE = AlertRule("Churn is high", "monthly_churn_rate", "above", 0.045, cooldown_hours=24)
 
 

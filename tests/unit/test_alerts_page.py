@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from hand_made import ALL_PASSED, SIX_O_CLOCK, House
+from hand_made import House, version
 from streamlit.testing.v1 import AppTest
 
 from pipeline import alerts
@@ -16,7 +16,6 @@ from pipeline.alerts import Reading
 from pipeline.errors import ConfigurationError
 from pipeline.metrics import Metric
 from pipeline.runs.alerts import AlertRule
-from pipeline.warehouse.publication import Version
 from streamlit_app import actions_alerts, auth, data, operations_alerts
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.components import alert_rules
@@ -29,20 +28,7 @@ REGISTRY = {
     "monthly_churn_rate": Metric("monthly_churn_rate", CHURN, CHURN, "share", "m", "c"),
     "active_customers": Metric("active_customers", ACTIVE, ACTIVE, "customers", "m", "c"),
 }
-VERSION = Version(
-    name="v0001",
-    number=1,
-    folder=Path("v0001"),
-    published_at=SIX_O_CLOCK,
-    run_id=1,
-    as_of=date(2026, 2, 28),
-    source="files",
-    inactivity_days=90,
-    activity_rule="COMPLETED transactions",
-    bank_timezone="Europe/Paris",
-    tests=ALL_PASSED,
-    rows={},
-)
+VERSION = version()
 RULE = AlertRule("Churn is high", "monthly_churn_rate", "above", 0.045, dimension="country", value="FR", cooldown_hours=24)
 
 

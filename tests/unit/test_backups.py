@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
+from hand_made import facts
 from postgres_kit import PostgreSQL, plain_engine
 from sqlalchemy import func, insert, select
 
@@ -31,7 +32,7 @@ from pipeline.runs import schema
 from pipeline.runs.records import RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import PROJECT, Settings
-from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary, Version
+from pipeline.warehouse.publication import Candidate, Publications, Version
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
 
@@ -48,17 +49,7 @@ def publish(settings: Settings, clock: FixedClock, run_id: int) -> Version:
     folder = settings.home / "candidates" / str(run_id)
     folder.mkdir(parents=True)
     (folder / "published.duckdb").write_bytes(f"data of run {run_id} ".encode() * 5000)
-    facts = Facts(
-        run_id=run_id,
-        as_of=date(2026, 3, 1),
-        source="files",
-        inactivity_days=90,
-        activity_rule="every transaction",
-        bank_timezone="Europe/Paris",
-        tests=TestSummary(3, 0, 0, 3),
-        rows={},
-    )
-    candidate = Candidate(folder, facts, lease_token=run_id, started_at=clock.now())
+    candidate = Candidate(folder, facts(run_id, as_of=date(2026, 3, 1)), lease_token=run_id, started_at=clock.now())
     return publications(settings).publish(candidate, clock=clock, guard=lambda: None)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from click.testing import CliRunner
+from hand_made import facts
 
 from pipeline import cancelling, cli
 from pipeline.clock import FixedClock, SystemClock
@@ -27,7 +28,7 @@ from pipeline.settings import Settings, load
 from pipeline.steps import STEPS
 from pipeline.warehouse import dbt_build
 from pipeline.warehouse.duckdb import DuckDBWarehouse
-from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary
+from pipeline.warehouse.publication import Candidate, Publications
 
 MONDAY = datetime(2019, 5, 13, 4, 0, tzinfo=UTC)
 SCHEDULED = Order(trigger="schedule", requested_by="daily")
@@ -183,19 +184,7 @@ def candidate(folder: Path, run: Run) -> Candidate:
     version = folder / "candidate"
     version.mkdir()
     (version / "neopulse.duckdb").touch()
-    tests = TestSummary(passed=1, failed=0, warned=0, total=1)
-    facts = Facts(
-        run_id=run.id,
-        as_of=MONDAY.date(),
-        source="files",
-        inactivity_days=90,
-        activity_rule="",
-        bank_timezone="UTC",
-        tests=tests,
-        rows={},
-        transactions=1,
-    )
-    return Candidate(version, facts, lease_token=run.lease_token, started_at=run.started_at)
+    return Candidate(version, facts(run.id), lease_token=run.lease_token, started_at=run.started_at)
 
 
 def test_a_wish_that_comes_right_before_the_publish_still_stops_it(runner: Runner, chain: Chain, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 import pytest
-from small_versions import publish_customers
+from hand_made import publish_customers
 
 from pipeline import marts, steps
 from pipeline.clock import FixedClock

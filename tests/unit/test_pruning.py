@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hand_made import facts
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, insert
 
 from pipeline.clock import FixedClock
@@ -18,7 +19,7 @@ from pipeline.runs.records import RunState, StepState, SyncState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.held import HeldCandidates
-from pipeline.warehouse.publication import Candidate, Facts, Publications, TestSummary
+from pipeline.warehouse.publication import Candidate, Publications
 
 LONG_AGO = datetime(2020, 3, 2, 6, 0, tzinfo=UTC)
 
@@ -68,17 +69,7 @@ def pruned(settings: Settings, store: RunStore, clock: FixedClock) -> dict[str, 
 def candidate(settings: Settings, clock: FixedClock, run_id: int) -> Candidate:
     folder = settings.home / "candidates" / str(run_id)
     folder.mkdir(parents=True)
-    facts = Facts(
-        run_id=run_id,
-        as_of=date(2020, 3, 1),
-        source="files",
-        inactivity_days=90,
-        activity_rule="every transaction",
-        bank_timezone="Europe/Paris",
-        tests=TestSummary(1, 0, 0, 1),
-        rows={},
-    )
-    return Candidate(folder, facts, lease_token=run_id, started_at=clock.now())
+    return Candidate(folder, facts(run_id), lease_token=run_id, started_at=clock.now())
 
 
 def publish(settings: Settings, clock: FixedClock, run_id: int) -> None:

@@ -380,9 +380,9 @@ def test_one_row_is_tried_and_all_others_stay_as_they_are(bank: Bank) -> None:
     bank.run(CUSTOMERS)
     bank.marts["sync_customers"] = [row("1", "METAL"), row("2", "PREMIUM"), row("4")]
     scope = Scope(only="2")
-    [plan] = bank.engine(CUSTOMERS).plans(scope)
+    [plan] = bank.engine(CUSTOMERS, scope=scope).plans()
     assert {act: rows for act, rows in plan.counts.items() if rows} == {"update": 1, "skip": 2}
-    [result] = bank.engine(CUSTOMERS).run(scope, approved=plan.digest)
+    [result] = bank.engine(CUSTOMERS, scope=scope).run(approved=plan.digest)
     assert counts(result) == (0, 1, 2, 0, 0)
     assert [(values[0], values[1]) for values in bank.tab()[1:]] == [("1", "STANDARD"), ("2", "PREMIUM"), ("3", "STANDARD")]
     assert bank.known() == {"1", "2", "3"}
@@ -392,7 +392,7 @@ def test_one_row_is_tried_and_all_others_stay_as_they_are(bank: Bank) -> None:
 
 
 def test_one_row_may_be_the_first_that_ever_goes(bank: Bank) -> None:
-    [result] = bank.engine(CUSTOMERS).run(Scope(only="2"))
+    [result] = bank.engine(CUSTOMERS, scope=Scope(only="2")).run()
     assert counts(result) == (1, 0, 2, 0, 0)
     assert (bank.keys_in_tab(), bank.known()) == (["2"], {"2"})
     [after] = bank.run(CUSTOMERS)
@@ -403,25 +403,25 @@ def test_one_row_may_be_the_first_that_ever_goes(bank: Bank) -> None:
 def test_a_row_that_needs_nothing_cannot_be_tried(bank: Bank, key: str, why: str) -> None:
     bank.run(CUSTOMERS)
     with pytest.raises(DataError, match=f"the row {key} cannot be tried: {why}"):
-        bank.engine(CUSTOMERS).run(Scope(only=key))
+        bank.engine(CUSTOMERS, scope=Scope(only=key)).run()
 
 
 def test_a_row_to_be_deleted_cannot_be_tried(bank: Bank) -> None:
     bank.run(CUSTOMERS)
     bank.marts["sync_customers"] = [row("1"), row("2", "METAL")]
     with pytest.raises(DataError, match="the row 3 cannot be tried: the source has no such row"):
-        bank.engine(CUSTOMERS).run(Scope(only="3"))
+        bank.engine(CUSTOMERS, scope=Scope(only="3")).run()
 
 
 def test_afresh_looks_at_what_is_there_and_mends_it(bank: Bank) -> None:
     bank.run(CUSTOMERS)
     snapshot = bank.path.parent.parent / "syncs" / "customers.parquet"
     before = snapshot.read_bytes()
-    [plan] = bank.engine(CUSTOMERS).plans(Scope(afresh=True))
+    [plan] = bank.engine(CUSTOMERS, scope=Scope(afresh=True)).plans()
     assert {act: rows for act, rows in plan.counts.items() if rows} == {"same": 3}
     assert snapshot.read_bytes() == before
 
 
 def test_the_plan_of_one_scope_is_not_that_of_another(bank: Bank) -> None:
-    digests = {bank.engine(CUSTOMERS).plans(scope)[0].digest for scope in (Scope(), Scope(only="1"), Scope(afresh=True))}
+    digests = {bank.engine(CUSTOMERS, scope=scope).plans()[0].digest for scope in (Scope(), Scope(only="1"), Scope(afresh=True))}
     assert len(digests) == 3

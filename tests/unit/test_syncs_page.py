@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from small_versions import publish_customers
+from hand_made import publish_customers
 from streamlit.testing.v1 import AppTest
 
 from pipeline.clock import SystemClock
