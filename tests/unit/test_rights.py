@@ -21,6 +21,7 @@ from streamlit.testing.v1 import AppTest
 from pipeline.cli import main
 from pipeline.marts import METRICS, ConfinedError, Headline, Question, Search, family
 from pipeline.marts.withholding import FEWEST, withheld, withheld_headline
+from pipeline.safe_cells import safe_cell
 from streamlit_app import auth, data, exports, operations, operations_alerts, operations_versions
 from streamlit_app.auth import Role, RoleError, SignInError, User
 
@@ -63,7 +64,6 @@ NEEDS_NOBODY = {
     "operations_schedule.zones": "the time zones of the world",
     "actions.note_refusal": "is about somebody who has no role",
     "exports.csv_text": "writes what it is given",
-    "exports.safe_cell": "writes what it is given",
     "exports.workbook": "writes what it is given",
 }
 NEEDS_LESS_THAN_ADMIN = dict.fromkeys(("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric"), Role.VIEWER)
@@ -458,7 +458,7 @@ def test_a_rate_of_the_period_before_is_withheld_where_it_was_of_few() -> None:
     [("a;=1+1", "a;'=1+1"), ("a\n@x", "a\n'@x"), ("=1;-2", "'=1;'-2"), ("a; b", "a; b"), ("a-b", "a-b")],
 )
 def test_no_cell_begins_a_formula_where_semicolons_separate(text: str, written: str) -> None:
-    assert exports.safe_cell(text) == written
+    assert safe_cell(text) == written
 
 
 def test_as_a_person_whose_countries_depend_on_groups_these_have_to_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
