@@ -468,3 +468,4 @@ def _unforeseen(error: Exception) -> str:
 main.add_command(cli_approval.approve)
 main.add_command(cli_approval.reject)
 main.add_command(cli_export.export)
+main.add_command(cli_export.powerbi)

@@ -92,3 +92,52 @@ def _read(settings: Settings, reading: Callable[[Version], Read]) -> Read:
             "Nothing has been published yet", where=str(settings.home), next="neopulse demo, or neopulse run"
         )
     return found
+
+
+@click.group()
+def powerbi() -> None:
+    """The Power BI project: a semantic model (TMDL) and a report (PBIR) in one folder (docs/power-bi.md)."""
+
+
+@powerbi.command()
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.option("--check", is_flag=True, help="Write nothing; end with 1 where the files differ from what would be written.")
+@click.option(
+    "--export-folder", metavar="PATH", default="", help="Read the Parquet files there, as Power BI sees them; not BigQuery."
+)
+@click.option("--project", metavar="ID", default="", help="Google Cloud project that pays and holds the datasets.")
+@click.option("--dataset", metavar="NAME", default="neopulse", show_default=True, help="Dataset of the stable views.")
+@click.option("--app", "address", metavar="URL", default="http://localhost:8501", show_default=True, help="Where links lead.")
+@click.option(
+    "--country", "countries", multiple=True, metavar="CODE", help="A role for this country; again for more.  [EEA, CH, GB]"
+)
+@click.option("--language", type=click.Choice(("en", "fr")), default="en", show_default=True, help="Of the report's titles.")
+def generate(
+    folder: Path | None,
+    check: bool,
+    export_folder: str,
+    project: str,
+    dataset: str,
+    address: str,
+    countries: tuple[str, ...],
+    language: str,
+) -> None:
+    """Write the project into DIR, by default integrations/powerbi, from the registry and the words and colours of the app.
+
+    Never edit what it writes: the next time replaces it. Files that Power BI Desktop keeps for itself stay.
+    """
+    from pipeline.powerbi import project as projects
+
+    options = projects.Options(export_folder, project, dataset, address, countries or projects.COUNTRIES, language)
+    content, target = projects.project(options), folder or projects.HOME
+    if not check:
+        projects.write(target, content)
+        click.echo(f"{target}: {len(content)} files; open {target / 'neopulse.pbip'} in Power BI Desktop")
+        return
+    wrong = projects.drift(target, content)
+    for line in wrong:
+        click.echo(line, err=True)
+    if wrong:
+        click.echo("next: neopulse powerbi generate, with the options that it was written with", err=True)
+        raise SystemExit(1)
+    click.echo(f"{target}: all {len(content)} files are as they would be written")

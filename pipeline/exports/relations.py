@@ -17,7 +17,10 @@ from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Version
 
 FORMS = (".parquet", ".csv")
-_RELATIONS = "select table_schema as schema, table_name as name from information_schema.tables where table_schema in ('marts', 'warehouse')"
+_RELATIONS = """
+    select table_schema as schema, table_name as name from information_schema.tables
+    where table_schema in ('marts', 'warehouse')
+"""
 
 
 def names(version: Version) -> dict[str, int]:
@@ -61,7 +64,7 @@ def write(target: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema | N
 
 def _write_parquet(target: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema | None) -> int:
     first = _cast(next(batches), schema)
-    rows = first.num_rows
+    rows: int = first.num_rows
     with pq.ParquetWriter(target, first.schema, compression="zstd") as writer:
         writer.write_batch(first)
         for batch in batches:

@@ -18,15 +18,11 @@ CAME_BACK_DAYS = 90  # as in the definition of the metric
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name in the exported file, and its name in Power BI, empty where readers only see measures of it.
-
-    `mart` is the mart whose documentation describes it under `documented`, where it is not the table's own.
-    """
+    """A column: its name in the exported file, and its name in Power BI, empty where readers only see measures of it."""
 
     source: str
     kind: Kind
     name: str = ""
-    documented: str = ""
 
     @property
     def shown(self) -> str:
@@ -49,6 +45,8 @@ class Table:
     key: str = ""
     direct: bool = False
     """Whether it is queried where it lies instead of imported, on an engine that can be asked."""
+    added: tuple[Column, ...] = ()
+    """Columns that are in no file: Power BI adds them from its parameters."""
 
     def column(self, source: str) -> Column:
         """The column of that name in the file."""
@@ -103,6 +101,7 @@ PUBLICATION = Table(
     "about.inactivity_days, about.activity_rule, about.source_name, about.bank_timezone "
     "from {published}.dim_publication as about cross join {published}.current_version as current_version",
     key="version",
+    added=(Column("app_address", "text"),),
 )
 DATES = Table(
     name="Dates",
@@ -229,7 +228,7 @@ RETENTION = Table(
         Column("active_customers_unbounded", "whole"),
         Column("final_on", "date"),
         Column("final_on_unbounded", "date"),
-        Column("is_provisional", "yes_no", "Cell is provisional", "is_provisional"),
+        Column("is_provisional", "yes_no", "Cell is provisional"),
         Column("is_provisional_unbounded", "yes_no", "Unbounded cell is provisional"),
     ),
     sql=f"select cohort, months.month_end as cohort_month_end, period, {_KEYED}, cohort_customers, active_customers, "
@@ -252,8 +251,8 @@ GAPS = Table(
         Column("lapsed_customers", "whole"),
         Column("came_back_customers", "whole"),
     ),
-    sql="select gaps.activity_date, gaps.returned_on, gaps.gap_days, concat(gaps.segment, ':', gaps.segment_value) as segment_key, "
-    "gaps.customers, "
+    sql="select gaps.activity_date, gaps.returned_on, gaps.gap_days, "
+    "concat(gaps.segment, ':', gaps.segment_value) as segment_key, gaps.customers, "
     f"case when {_LAPSED} and {_RECOGNISED} then gaps.activity_date + about.inactivity_days end as recognised_on, "
     f"case when {_LAPSED} and {_RECOGNISED} then gaps.customers end as lapsed_customers, "
     f"case when gaps.gap_days > about.inactivity_days and gaps.gap_days <= about.inactivity_days + {CAME_BACK_DAYS} "

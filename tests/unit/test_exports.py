@@ -41,11 +41,13 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     return house
 
 
-def test_the_list_names_every_relation_and_the_star(house: House) -> None:
+@pytest.mark.usefixtures("house")
+def test_the_list_names_every_relation_and_the_star() -> None:
     assert [line.split()[0] for line in neopulse("export").output.splitlines()] == ["name", "powerbi", "mart_people"]
 
 
-def test_a_parquet_file_has_the_rows_and_types_of_the_mart(house: House, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("house")
+def test_a_parquet_file_has_the_rows_and_types_of_the_mart(tmp_path: Path) -> None:
     file = tmp_path / "people.parquet"
     assert neopulse("export", "mart_people", str(file)).output == f"{file}: 2 rows of mart_people, version v0001\n"
     assert duckdb.sql(f"select user_id, balance, is_active, last_active_day::text from '{file}'").fetchall() == [
@@ -54,7 +56,8 @@ def test_a_parquet_file_has_the_rows_and_types_of_the_mart(house: House, tmp_pat
     ]
 
 
-def test_no_text_of_a_person_is_a_formula_in_csv_and_numbers_stay_numbers(house: House, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("house")
+def test_no_text_of_a_person_is_a_formula_in_csv_and_numbers_stay_numbers(tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     neopulse("export", "mart_people", str(file))
     with file.open(encoding="utf-8", newline="") as stream:
