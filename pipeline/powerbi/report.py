@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -82,14 +82,14 @@ class Report:
         return [
             Visual("title", "textbox", Place(MARGIN, 8, 180, 56), objects=title),
             Visual("version", "multiRowCard", Place(200, 4, 330, 64), {"Values": version}),
-            self._slicer("segment", SEGMENT, Place(540, 4, 150, 64)),
-            self._slicer("value", VALUE, Place(700, 4, 170, 64)),
-            self._slicer("days", DATE, Place(880, 4, 230, 64), mode="Between"),
+            # one slicer for both: `standard` alone is a tier and, to Power BI, a plan as well
+            self._slicer("segment", [SEGMENT, VALUE], Place(540, 4, 330, 64)),
+            self._slicer("days", [DATE], Place(880, 4, 230, 64), mode="Between"),
             self._link(page, Place(1120, 14, 144, 40)),
         ]
 
-    def _slicer(self, name: str, by: Field, place: Place, *, mode: str = "Dropdown") -> Visual:
-        return Visual(name, "slicer", place, {"Values": [by]}, objects={"data": [{"properties": {"mode": literal(mode)}}]})
+    def _slicer(self, name: str, by: Sequence[Field], place: Place, *, mode: str = "Dropdown") -> Visual:
+        return Visual(name, "slicer", place, {"Values": by}, objects={"data": [{"properties": {"mode": literal(mode)}}]})
 
     def _link(self, page: str, place: Place) -> Visual:
         label = literal(self.words.report("open_in_app", self.language))
