@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_NAME = r"(?:'((?:[^']|'')+)'|(\w+))"
+_NAME = r"(?:'((?:[^']|'')+)'|([\w-]+))"
 
 
 @dataclass
@@ -74,7 +74,7 @@ def _read_file(lines: list[str], root: Object) -> None:
             one = Object(groups[0], (groups[1] or groups[2]).replace("''", "'"), said)
             above[-1][1].children.append(one)
             above.append((depth, one))
-            if len(groups) > 3 and groups[3] is not None:
+            if groups[3] is not None:
                 one.expression = groups[3].strip()
                 if not one.expression:
                     one.expression, place = _below(lines, place, depth + 2)

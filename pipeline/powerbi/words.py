@@ -30,7 +30,7 @@ class Words:
         """The models of the dbt project as its yml files declare them, by name."""
         found: dict[str, dict[str, Any]] = {}
         for path in sorted((self.dbt_project / "models").rglob("*__models.yml")):
-            for model in yaml.safe_load(path.read_text(encoding="utf-8"))["models"]:
+            for model in _yaml(path)["models"]:
                 found[model["name"]] = model
         return found
 
@@ -50,7 +50,7 @@ class Words:
     @cached_property
     def texts(self) -> dict[str, dict[str, Any]]:
         """The content of texts.yml."""
-        content: dict[str, dict[str, Any]] = yaml.safe_load(_TEXTS.read_text(encoding="utf-8"))
+        content: dict[str, dict[str, Any]] = _yaml(_TEXTS)
         return content
 
     def of_the_app(self, area: str, name: str, language: str) -> str:
@@ -63,7 +63,7 @@ class Words:
     @cached_property
     def _catalogues(self) -> Mapping[tuple[str, str], Any]:
         return {
-            (language, path.stem): yaml.safe_load(path.read_text(encoding="utf-8"))
+            (language, path.stem): _yaml(path)
             for language in LANGUAGES
             for path in sorted((self.app / "locales" / language).glob("*.yml"))
         }
@@ -117,3 +117,9 @@ class Words:
             return self.registry[metric].definition[language]
         own = self.texts["measures"][name][language]
         return str(own if language == "en" else own[1])
+
+
+def _yaml(path: Path) -> Any:
+    """The content of a file; libyaml, where it is there, reads ten times as fast."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
