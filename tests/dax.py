@@ -368,6 +368,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "MIN": _extreme(min),
     "COUNTROWS": _count_rows,
     "HASONEVALUE": lambda context, _known, column: len(_distinct(context, column)) == 1,
+    "ISFILTERED": lambda context, _known, column: column[1] in context.filters,
     "SELECTEDVALUE": _selected,
     "IF": _if,
     "DIVIDE": _divide,

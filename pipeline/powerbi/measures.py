@@ -13,7 +13,7 @@ from pipeline.powerbi.star import CAME_BACK_DAYS
 from pipeline.powerbi.words import Words
 
 Z_95 = "1.959963984540054"
-COUNT, SHARE, RATIO, DAY, TEXT = "#,0", "0.0 %", "0.00", "yyyy-mm-dd", ""
+COUNT, SHARE, RATIO, USD, DAY, TEXT = "#,0", "0.0 %", "0.00", "#,0.00", "yyyy-mm-dd", ""
 YES_NO = '"""TRUE"";""TRUE"";""FALSE"""'
 PAGES = ("overview", "activity", "retention", "churn")
 IN_THE_APP = ("country", "plan", "plan_tier", "os", "age_band")  # the segments that the app's pages filter by
@@ -35,15 +35,8 @@ class Measure:
 def measures(words: Words) -> tuple[Measure, ...]:
     """Every measure, table by table."""
     named = {name: metric.label["en"] for name, metric in words.registry.items()}
-    return (
-        *_about_the_version(),
-        *_growth(named),
-        *_activity(named),
-        *_churn(named),
-        *_retention(named),
-        *_came_back(named),
-        *_rest(),
-    )
+    facts = (_growth, _activity, _churn, _retention, _came_back, _amounts, _transactions, _frequency)
+    return (*_about_the_version(), *(measure for made in facts for measure in made(named)), *_rest())
 
 
 def _about_the_version() -> list[Measure]:
@@ -124,6 +117,39 @@ def _came_back(named: dict[str, str]) -> list[Measure]:
         Measure(share, "Gaps", came_back, SHARE, folder, "came_back_share"),
         Measure(f"{share} is final", "Gaps", f"MAX(Dates[Date]) + {CAME_BACK_DAYS} <= [As of]", YES_NO, folder),
     ]
+
+
+def _amounts(named: dict[str, str]) -> list[Measure]:
+    def kept(column: str) -> str:
+        return _latest("Amounts[month_end]", f"DIVIDE(SUM(Amounts[{column}]), SUM(Amounts[amount_before_usd]))")
+
+    folder = "Amounts"
+    return [
+        Measure(named["amount_retention"], "Amounts", kept("amount_after_usd"), RATIO, folder, "amount_retention"),
+        Measure("Gross amount retention", "Amounts", kept("amount_kept_usd"), RATIO, folder),
+        Measure(
+            "Customers of the month before", "Amounts", _latest("Amounts[month_end]", "SUM(Amounts[customers])"), COUNT, folder
+        ),
+    ]
+
+
+def _transactions(named: dict[str, str]) -> list[Measure]:
+    def completed(column: str) -> str:
+        """Of the state that the reader has chosen, else the completed ones."""
+        everybody = _chosen(f"SUM(Transactions[{column}])")
+        one_state = indent(everybody, "    ").lstrip()
+        done = f'CALCULATE({everybody}, Transactions[State] = "COMPLETED")'
+        return f"IF(\n    ISFILTERED(Transactions[State]),\n    {one_state},\n    {indent(done, '    ').lstrip()}\n)"
+
+    return [
+        Measure(named["transactions"], "Transactions", completed("transactions"), COUNT, "Transactions", "transactions"),
+        Measure(named["transaction_amount"], "Transactions", completed("amount_usd"), USD, "Transactions", "transaction_amount"),
+    ]
+
+
+def _frequency(named: dict[str, str]) -> list[Measure]:
+    latest = _latest("Frequency[date]", "SUM(Frequency[customers])")
+    return [Measure(named["l28"], "Frequency", latest, COUNT, "Activity", "l28")]
 
 
 def _rest() -> list[Measure]:

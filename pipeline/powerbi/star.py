@@ -81,6 +81,21 @@ _EACH_SEGMENT = " union all ".join(
     "from {published}.dim_segments"
     for name in SEGMENTS
 )
+
+
+def _by_segment(mart: str, keys: str, sums: str) -> str:
+    """A mart of whole combinations of dimensions, added up over everybody and by each dimension."""
+    everybody = f"select {keys}, 'all:all' as segment_key, {sums} from {{published}}.{mart} as cells group by {keys}"
+    joined = (
+        f"from {{published}}.{mart} as cells inner join {{published}}.dim_segments as one on cells.segment_id = one.segment_id"
+    )
+    parts = [
+        f"select {keys}, concat('{name}:', one.{name}) as segment_key, {sums} {joined} group by {keys}, one.{name}"
+        for name in SEGMENTS
+    ]
+    return " union all ".join([everybody, *parts])
+
+
 _LAPSED = "(gaps.gap_days is null or gaps.gap_days > about.inactivity_days)"
 _RECOGNISED = "gaps.activity_date + about.inactivity_days <= about.as_of"
 
@@ -259,6 +274,61 @@ GAPS = Table(
     f"and {_RECOGNISED} then gaps.customers end as came_back_customers "
     "from {published}.mart_activity_gaps_by_dimension as gaps cross join {published}.dim_publication as about",
 )
+AMOUNTS = Table(
+    name="Amounts",
+    file="amounts",
+    mart="mart_amount_retention",
+    columns=(
+        Column("month_end", "date"),
+        _SEGMENT_KEY,
+        Column("customers", "whole"),
+        Column("amount_before_usd", "decimal"),
+        Column("amount_after_usd", "decimal"),
+        Column("amount_kept_usd", "decimal"),
+    ),
+    sql="select final_on as month_end, segment_key, customers, amount_before_usd, amount_after_usd, amount_kept_usd from ("
+    + _by_segment(
+        "mart_amount_retention",
+        "final_on",
+        "sum(cells.customers) as customers, round(sum(cells.amount_before_usd), 2) as amount_before_usd, "
+        "round(sum(cells.amount_after_usd), 2) as amount_after_usd, round(sum(cells.amount_kept_usd), 2) as amount_kept_usd",
+    )
+    + ") as amounts",
+)
+TRANSACTIONS = Table(
+    name="Transactions",
+    file="transactions",
+    mart="mart_transactions_monthly",
+    columns=(
+        Column("month_end", "date"),
+        Column("transaction_type", "text", "Type"),
+        Column("transaction_state", "text", "State"),
+        _SEGMENT_KEY,
+        Column("transactions", "whole"),
+        Column("amount_usd", "decimal"),
+    ),
+    sql="select final_on as month_end, transaction_type, transaction_state, segment_key, transactions, amount_usd from ("
+    + _by_segment(
+        "mart_transactions_monthly",
+        "final_on, transaction_type, transaction_state",
+        "sum(cells.transactions) as transactions, round(sum(cells.amount_usd), 2) as amount_usd",
+    )
+    + ") as payments",
+)
+FREQUENCY = Table(
+    name="Frequency",
+    file="frequency",
+    mart="mart_l28",
+    columns=(
+        Column("date", "date"),
+        Column("active_days", "whole", "Active days in 28"),
+        _SEGMENT_KEY,
+        Column("customers", "whole"),
+    ),
+    sql="select date, active_days, segment_key, customers from ("
+    + _by_segment("mart_l28", "date, active_days", "sum(case when cells.is_new then 0 else cells.customers end) as customers")
+    + ") as days",
+)
 RUNS = Table(
     name="Runs",
     file="runs",
@@ -276,7 +346,22 @@ RUNS = Table(
     key="run",
 )
 
-TABLES = (PUBLICATION, DATES, SEGMENT_TABLE, COUNTRIES, CUSTOMERS, GROWTH, ACTIVITY, CHURN, RETENTION, GAPS, RUNS)
+TABLES = (
+    PUBLICATION,
+    DATES,
+    SEGMENT_TABLE,
+    COUNTRIES,
+    CUSTOMERS,
+    GROWTH,
+    ACTIVITY,
+    CHURN,
+    RETENTION,
+    GAPS,
+    AMOUNTS,
+    TRANSACTIONS,
+    FREQUENCY,
+    RUNS,
+)
 RELATIONSHIPS = (
     Relationship("Growth", "date", "Dates", "date_day"),
     Relationship("Growth", "segment_key", "Segments", "segment_key"),
@@ -288,5 +373,11 @@ RELATIONSHIPS = (
     Relationship("Retention", "segment_key", "Segments", "segment_key"),
     Relationship("Gaps", "recognised_on", "Dates", "date_day"),
     Relationship("Gaps", "segment_key", "Segments", "segment_key"),
+    Relationship("Amounts", "month_end", "Dates", "date_day"),
+    Relationship("Amounts", "segment_key", "Segments", "segment_key"),
+    Relationship("Transactions", "month_end", "Dates", "date_day"),
+    Relationship("Transactions", "segment_key", "Segments", "segment_key"),
+    Relationship("Frequency", "date", "Dates", "date_day"),
+    Relationship("Frequency", "segment_key", "Segments", "segment_key"),
     Relationship("Customers", "country", "Countries", "country"),
 )

@@ -85,8 +85,9 @@ class Words:
         if language == "en":
             return column.name
         own = self._column(table, column).get(language)
-        if own is None and column.source in SEGMENTS:
-            return self.of_the_app("common", f"dimensions.{column.source}", language)
+        dimension = column.source.removeprefix("transaction_")
+        if own is None and (dimension in SEGMENTS or dimension != column.source):
+            return self.of_the_app("common", f"dimensions.{dimension}", language)
         if own is None:
             raise KeyError(f"texts.yml has no caption of {table.name}.{column.source} in {language}")
         return str(own)

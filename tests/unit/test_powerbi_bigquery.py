@@ -33,6 +33,9 @@ SOME = {  # the reference executor takes its time: some rows of each mart, and e
     "mart_monthly_churn_rate": "segment in ('all', 'plan_tier')",
     "mart_retention_cohorts": "segment = 'plan_tier' and cohort >= date '2018-12-01'",
     "mart_activity_gaps_by_dimension": "segment = 'all' or (segment = 'os' and gap_days is null)",
+    "mart_amount_retention": "month >= date '2019-04-01'",
+    "mart_transactions_monthly": "month >= date '2019-05-01'",
+    "mart_l28": "date >= date '2019-05-01'",
     "dim_dates": "date_day >= date '2018-11-20'",
     "dim_countries": "country < 'D'",
 }

@@ -151,6 +151,45 @@ def test_of_the_lapses_of_a_month_the_same_share_came_back(model: dax.Model, pub
         assert model.evaluate("Share that came back is final", chosen) is not figure.provisional
 
 
+@pytest.mark.parametrize("by", [None, *DIMENSIONS])
+@pytest.mark.parametrize(("kind", "measure"), [("net", "Amount retention"), ("gross", "Gross amount retention")])
+def test_amounts_kept_from_month_to_month_are_the_same(
+    model: dax.Model, published: chain.Published, kind: str, measure: str, by: str | None
+) -> None:
+    figures = published.figures("amount_retention", by=by, kind=kind)
+    for key, figure in list(figures.items())[:: 1 if by is None else 4]:
+        value, month = (None, key) if by is None else key
+        chosen = filters({MONTH: month}, by, value)
+        assert same(model.evaluate(measure, chosen), figure.value), (key, figure)
+        assert model.evaluate("Customers of the month before", chosen) == figure.n
+
+
+@pytest.mark.parametrize("by", [None, "country", "plan_tier"])
+@pytest.mark.parametrize(
+    ("metric", "measure"),
+    [("transactions", "Completed transactions"), ("transaction_amount", "Amount of completed transactions")],
+)
+def test_transactions_are_the_completed_ones_unless_a_state_is_chosen(
+    model: dax.Model, published: chain.Published, metric: str, measure: str, by: str | None
+) -> None:
+    for key, figure in list(published.figures(metric, by=by).items())[:: 1 if by is None else 4]:
+        value, month = (None, key) if by is None else key
+        assert same(model.evaluate(measure, filters({MONTH: month}, by, value)), figure.value), (key, figure)
+    declined = published.figures(metric, state="DECLINED")
+    for month, figure in list(declined.items())[::3]:
+        chosen = {MONTH: month, ("Transactions", "State"): "DECLINED"}
+        assert same(model.evaluate(measure, chosen), figure.value), (month, figure)
+
+
+@pytest.mark.parametrize("by", [None, "plan_tier"])
+def test_customers_by_number_of_active_days_are_the_same(model: dax.Model, published: chain.Published, by: str | None) -> None:
+    for end in (date(2019, 3, 31), published.as_of):
+        for key, figure in published.figures("l28", by=by, end=end).items():
+            value, (day, count) = (None, key) if by is None else key
+            chosen = filters({DATE: day, ("Frequency", "Active days in 28"): count}, by, value)
+            assert (model.evaluate("Customers by active days in 28", chosen) or 0) == figure.value, (key, figure)
+
+
 def test_the_list_has_the_customers_and_the_version_says_what_it_is(model: dax.Model, published: chain.Published) -> None:
     customers = published.rows("mart_customers")
     assert model.evaluate("Customers in the list") == len(customers)

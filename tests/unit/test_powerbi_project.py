@@ -224,7 +224,7 @@ def test_each_relationship_leads_from_every_row_to_one_row_as_power_bi_tells_key
         return [value.casefold() if isinstance(value, str) else value for value in values]
 
     found = powerbi_model.relationships(model)
-    assert len(found) == 11
+    assert len(found) == 17
     for many, one in found:
         there = keys(one)
         assert None not in there, one
