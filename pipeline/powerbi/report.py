@@ -48,8 +48,9 @@ class Report:
             "churn": self._churn,
         }
         for page in PAGES:
-            content[f"pages/{page}/page.json"] = self._page(page)
-            for order, visual in enumerate([*self._head(page), *drawn[page]()]):
+            visuals = [*self._head(page), *drawn[page]()]
+            content[f"pages/{page}/page.json"] = self._page(page, visuals)
+            for order, visual in enumerate(visuals):
                 content[f"pages/{page}/visuals/{identifier(page, visual.name)}/visual.json"] = visual.content(page, order)
         return content
 
@@ -64,8 +65,8 @@ class Report:
             "settings": {"useEnhancedTooltips": True, "defaultDrillFilterOtherVisuals": True},
         }
 
-    def _page(self, page: str) -> dict[str, Any]:
-        return {
+    def _page(self, page: str, visuals: Sequence[Visual]) -> dict[str, Any]:
+        content: dict[str, Any] = {
             "$schema": f"{_SCHEMAS}/page/2.0.0/schema.json",
             "name": page,
             "displayName": self._app("common", f"pages.{page}"),
@@ -73,6 +74,14 @@ class Report:
             "height": HEIGHT,
             "width": WIDTH,
         }
+        # what shows every value of one dimension would be empty under the choice of another
+        of_one_dimension = [visual for visual in visuals if any(one["field"] == SEGMENT.expression() for one in visual.filters)]
+        if of_one_dimension:
+            source = identifier(page, "segment")
+            content["visualInteractions"] = [
+                {"source": source, "target": identifier(page, visual.name), "type": "NoFilter"} for visual in of_one_dimension
+            ]
+        return content
 
     def _head(self, page: str) -> list[Visual]:
         """What every page begins with: its title, as of when, what to cut by, and the way to the app."""
@@ -80,8 +89,8 @@ class Report:
         title = {"general": [{"properties": {"paragraphs": [{"textRuns": runs}]}}]}
         version = [self._measure(name) for name in ("As of", "Version", "Window N")]
         return [
-            Visual("title", "textbox", Place(MARGIN, 8, 180, 56), objects=title),
-            Visual("version", "multiRowCard", Place(200, 4, 330, 64), {"Values": version}),
+            Visual("title", "textbox", Place(MARGIN, 8, 180, 56), objects=title, spoken=self._app("common", f"pages.{page}")),
+            Visual("version", "multiRowCard", Place(200, 4, 330, 64), {"Values": version}, spoken=self._said("version")),
             # one slicer for both: `standard` alone is a tier and, to Power BI, a plan as well
             self._slicer("segment", [SEGMENT, VALUE], Place(540, 4, 330, 64)),
             self._slicer("days", [DATE], Place(880, 4, 230, 64), mode="Between"),
@@ -89,15 +98,21 @@ class Report:
         ]
 
     def _slicer(self, name: str, by: Sequence[Field], place: Place, *, mode: str = "Dropdown") -> Visual:
-        return Visual(name, "slicer", place, {"Values": by}, objects={"data": [{"properties": {"mode": literal(mode)}}]})
+        how = {"data": [{"properties": {"mode": literal(mode)}}]}
+        return Visual(name, "slicer", place, {"Values": by}, objects=how, spoken=self._said(name))
 
     def _link(self, page: str, place: Place) -> Visual:
-        label = literal(self.words.report("open_in_app", self.language))
+        label = literal(self._said("open_in_app"))
         address = {"expr": self._measure(f"Link to {page}").expression()}
         action = {"show": literal(True), "type": literal("WebUrl"), "webUrl": address}
         text = [{"properties": {"show": literal(True)}}, {"properties": {"text": label}, "selector": {"id": "default"}}]
         return Visual(
-            "open in the app", "actionButton", place, objects={"text": text}, container={"visualLink": [{"properties": action}]}
+            "open in the app",
+            "actionButton",
+            place,
+            objects={"text": text},
+            spoken=self._said("open_in_app"),
+            container={"visualLink": [{"properties": action}]},
         )
 
     def _overview(self) -> list[Visual]:
@@ -123,7 +138,7 @@ class Report:
             "clusteredBarChart",
             Place(MARGIN, 464, 620, 240),
             {"Category": [VALUE], "Y": [self._metric("active_customers")]},
-            title=self.words.report("by_country", self.language),
+            title=self._said("by_country"),
             filters=by_country,
             sort=(self._metric("active_customers"), "Descending"),
             colours={self._metric("active_customers"): self.colours.primary},
@@ -134,7 +149,7 @@ class Report:
             "tableEx",
             Place(652, 464, 612, 240),
             {"Values": runs},
-            title=self.words.report("runs", self.language),
+            title=self._said("runs"),
             sort=(runs[0], "Descending"),
         )
         return [*shown, self._active(Place(MARGIN, 204, 620, 244)), self._growth(Place(652, 204, 612, 244)), countries, last_runs]
@@ -157,7 +172,7 @@ class Report:
             Place(MARGIN, 84, 1248, 330),
             {"Rows": [Field("Retention", "Cohort")], "Columns": [Field("Retention", "Months since")], "Values": [share]},
             title=self._app("retention", "cohorts.month"),
-            subtitle=self._app("retention", "explained.classic"),
+            subtitle=self._said("cohorts_explained"),
             objects={
                 "values": shaded(share, self.colours.scale[0], self.colours.scale[-4]),
                 "subTotals": [{"properties": {"rowSubtotals": literal(False), "columnSubtotals": literal(False)}}],
@@ -179,7 +194,7 @@ class Report:
             "lineChart",
             Place(652, 430, 612, 274),
             {"Category": [MONTH], "Y": [self._metric("came_back_share")]},
-            title=self.words.report("came_back", self.language),
+            title=self._said("came_back"),
             sort=(MONTH, "Ascending"),
             colours={self._metric("came_back_share"): self.colours.back},
         )
@@ -193,7 +208,7 @@ class Report:
             Place(MARGIN, 84, 620, 300),
             {"Category": [MONTH], "Y": [rate, self._measure(f"{rate.name}, low"), self._measure(f"{rate.name}, high")]},
             title=self._app("churn", "rate"),
-            subtitle=self._app("churn", "rate_explained"),
+            subtitle=self._said("rate_explained"),
             sort=(MONTH, "Ascending"),
             colours={
                 rate: self.colours.leaves,
@@ -206,7 +221,7 @@ class Report:
             "lineChart",
             Place(652, 84, 612, 300),
             {"Category": [MONTH], "Series": [VALUE], "Y": [rate]},
-            title=self.words.report("by_tier", self.language),
+            title=self._said("by_tier"),
             filters=[only("churn", "tiers", SEGMENT, "plan_tier")],
             sort=(MONTH, "Ascending"),
         )
@@ -226,7 +241,7 @@ class Report:
             "clusteredBarChart",
             Place(812, 400, 452, 304),
             {"Category": [VALUE], "Y": [rate]},
-            title=self.words.report("churn_by_country", self.language),
+            title=self._said("churn_by_country"),
             filters=[
                 only("churn", "countries", SEGMENT, "country"),
                 only("churn", "countries", Field("Churn", "Is provisional"), False),
@@ -258,7 +273,7 @@ class Report:
             place,
             {"Category": [MONTH], "Y": [new, back, left]},
             title=self._app(page, "growth"),
-            subtitle=self._app(page, "growth_explained"),
+            subtitle=self._said("growth_explained"),
             sort=(MONTH, "Ascending"),
             colours={new: self.colours.primary, back: self.colours.back, left: self.colours.leaves},
         )
@@ -279,6 +294,9 @@ class Report:
 
     def _app(self, area: str, name: str) -> str:
         return self.words.of_the_app(area, name, self.language)
+
+    def _said(self, name: str) -> str:
+        return self.words.report(name, self.language)
 
     def _metric(self, name: str) -> Field:
         return self._measure(self.words.registry[name].label["en"])

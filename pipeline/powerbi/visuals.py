@@ -58,6 +58,8 @@ class Visual:
     filters: Sequence[dict[str, Any]] = ()
     sort: tuple[Field, str] | None = None
     colours: Mapping[Field, str] = field(default_factory=dict)
+    spoken: str = ""
+    """What is read aloud of a visual without a title."""
 
     def content(self, page: str, order: int) -> dict[str, Any]:
         """The file of the visual, as the one at that place in the order of the keyboard."""
@@ -104,10 +106,13 @@ class Visual:
         return objects
 
     def _frame(self) -> dict[str, Any]:
-        frame: dict[str, Any] = {"title": [{"properties": {"show": literal(bool(self.title))}}]}
+        read_aloud = f"{self.title}. {self.subtitle}".strip() if self.title else self.spoken or self.name
+        frame: dict[str, Any] = {
+            "title": [{"properties": {"show": literal(bool(self.title))}}],
+            "general": [{"properties": {"altText": literal(read_aloud)}}],
+        }
         if self.title:
             frame["title"][0]["properties"]["text"] = literal(self.title)
-            frame["general"] = [{"properties": {"altText": literal(f"{self.title}. {self.subtitle}".strip())}}]
         if self.subtitle:
             frame["subTitle"] = [{"properties": {"show": literal(True), "text": literal(self.subtitle)}}]
         return frame

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,6 +92,19 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_written_or_noted(
     assert (result.exit_code, said in result.output) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
     assert house.store.audit_rows() == []
+
+
+def test_what_stayed_in_bigquery_is_refused_with_its_place(house: House, tmp_path: Path) -> None:
+    told = "select 'mart_customers' as relation, 7000000 as rows_there, 'bank.neopulse.mart_customers' as place"
+    candidate = house.candidate(2, {"marts.mart_people": PEOPLE, "main.not_copied": told})
+    rows = {**candidate.facts.rows, "mart_customers": 7_000_000}
+    large = replace(candidate, facts=replace(candidate.facts, rows=rows))
+    house.publications.publish(large, clock=house.clock, guard=lambda: None)
+    result = neopulse("export", "mart_customers", str(tmp_path / "customers.csv"))
+    assert result.exit_code == 2
+    assert "mart_customers has 7,000,000 rows and stays in BigQuery" in result.output
+    assert "bank.neopulse.mart_customers" in result.output
+    assert not (tmp_path / "customers.csv").exists()
 
 
 def test_before_the_first_version_it_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

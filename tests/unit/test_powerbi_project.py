@@ -129,6 +129,17 @@ def translations(model: Object, culture: str) -> dict[tuple[str, str], dict[str,
     return found
 
 
+@pytest.mark.parametrize("culture", CULTURES)
+def test_no_caption_is_given_twice_where_readers_see_both(model: Object, culture: str) -> None:
+    [root] = model.of("cultureInfo")[culture].of("model").values()
+    tables = root.of("table").values()
+    beside = [[table.properties["caption"] for table in tables]]
+    beside += [[one.properties["caption"] for one in table.children] for table in tables]
+    beside += [[one.properties["caption"] for table in tables for one in table.of("measure").values()]]
+    for captions in beside:
+        assert sorted(set(map(str.casefold, captions))) == sorted(map(str.casefold, captions))
+
+
 def test_the_measures_that_are_metrics_carry_the_registrys_words(model: Object) -> None:
     words = Words(PROJECT / "dbt_project", PROJECT / "streamlit_app")
     of_metrics = {measure.metric for measure in generator.measures(words) if measure.metric}
@@ -290,6 +301,20 @@ def overlap(one: dict[str, int], other: dict[str, int]) -> bool:
     return not beside and not above
 
 
+def test_every_visual_can_be_read_aloud_and_the_segment_leaves_alone_what_shows_every_value_of_a_dimension() -> None:
+    left_alone = 0
+    for page in pages():
+        drawn = {visual["name"]: visual["visual"] for visual in visuals(page)}
+        for visual in drawn.values():
+            assert visual["visualContainerObjects"]["general"][0]["properties"]["altText"]["expr"]["Literal"]["Value"] != "''"
+        for one in json.loads((page / "page.json").read_text(encoding="utf-8")).get("visualInteractions", []):
+            assert drawn[one["source"]]["visualType"] == "slicer"
+            assert (drawn[one["target"]]["visualType"], one["type"]) != ("slicer", "NoFilter")
+            left_alone += 1
+    assert left_alone == 3
+
+
+@pytest.mark.xdist_group("the bank of the pages")  # that process has the app loaded
 def test_each_page_leads_to_the_same_page_of_the_app_with_filters_that_it_knows() -> None:
     from streamlit_app import navigation
     from streamlit_app.components import filters
