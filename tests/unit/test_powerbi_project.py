@@ -208,7 +208,7 @@ def test_a_role_has_a_condition_on_every_table_that_tells_customers_apart(model:
 
 @pytest.fixture(scope="module")
 def files(pages_bank: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from test_exports import export
+    from test_export_command import export
 
     folder = tmp_path_factory.mktemp("star")
     export(pages_bank, folder)
