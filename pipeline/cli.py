@@ -284,7 +284,7 @@ def app() -> None:
 
     settings = _settings()
     serving.check_address(settings)
-    click.echo(f"neopulse is at {serving.address(settings)}")
+    click.echo(f"neopulse is at {settings.app_address}")
     serving.become(serving.app_command(settings), settings)
 
 

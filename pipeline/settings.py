@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_settings import SettingsConfigDict
 
 from pipeline import masking, secret_files
+from pipeline.addresses import is_loopback_host
 from pipeline.bigquery_settings import BigQuerySettings
 from pipeline.errors import ConfigurationError
 from pipeline.facts_settings import FactsSettings
@@ -155,6 +156,14 @@ class Settings(
     def zone(self) -> ZoneInfo:
         """The bank's time zone."""
         return ZoneInfo(self.bank_timezone)
+
+    @property
+    def app_address(self) -> str:
+        """What to type into a browser: on this machine, or from anywhere where people sign in."""
+        if self.signs_in:
+            return self.oidc_public_url
+        host = "localhost" if is_loopback_host(self.address) or self.behind_loopback else self.address
+        return f"http://{host}:{self.port}"
 
     @property
     def run_store_url(self) -> str:

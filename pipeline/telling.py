@@ -122,4 +122,4 @@ def _holders(settings: Settings) -> Holders:
 
 def links(settings: Settings) -> dict[str, str]:
     """Where a message leads to."""
-    return {"app": f"http://localhost:{settings.port}"}
+    return {"app": settings.app_address}
