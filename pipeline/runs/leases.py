@@ -59,6 +59,13 @@ class LeaseStore(Database):
         if row is None or row.expires_at <= self._clock.now():
             raise lost(lease)
 
+    def assert_free(self) -> None:
+        """Raise LeaseHeldError where a run is going on; what the dead left is to be reaped before."""
+        with self._read() as connection:
+            row = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
+        if row.holder is not None and row.expires_at > self._clock.now():
+            raise _held(row.holder, row.taken_at, row.run_id)
+
     def lease(self) -> Lease | None:
         """Who holds the lease now, if anybody."""
         with self._read() as connection:

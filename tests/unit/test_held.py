@@ -190,6 +190,33 @@ def test_an_approval_of_what_was_decided_before_begins_no_run(house: House) -> N
     assert len(house.store.runs()) == runs
 
 
+def decide_elsewhere(house: House, run_id: int) -> None:
+    """Let somebody else's word about a candidate come first, with its files still there."""
+    [held] = house.held.waiting()
+    house.store.note_held(held.run_id, held.held_at, held.reasons)
+    assert house.store.decide(run_id, held.held_at, state="replaced", who="ada", note="", outcome="run 3")
+
+
+def test_an_approval_that_comes_after_another_decision_is_refused_and_leaves_no_act(house: House) -> None:
+    run_id = hold(house)
+    decide_elsewhere(house, run_id)
+    acts = house.store.audit_rows()
+    with pytest.raises(ConfigurationError, match=f"The candidate of run {run_id} was replaced by ada before: run 3"):
+        approval.approve(house.store, house.publications, run_id, who="grace", note="")
+    assert house.store.audit_rows() == acts
+    assert [held.run_id for held in house.held.waiting()] == [run_id]
+
+
+def test_a_rejection_that_comes_after_another_decision_says_what_the_store_says(house: House) -> None:
+    run_id = hold(house)
+    decide_elsewhere(house, run_id)
+    acts = house.store.audit_rows()
+    with pytest.raises(ConfigurationError, match=f"The candidate of run {run_id} was replaced by ada before: run 3"):
+        approval.reject(house.store, house.publications, run_id, who="grace", note="")
+    assert house.store.audit_rows() == acts
+    assert house.held.waiting() == []
+
+
 def test_two_approvals_at_once_publish_once(house: House) -> None:
     run_id = hold(house)
     [held] = house.held.waiting()
