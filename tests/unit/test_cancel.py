@@ -280,6 +280,29 @@ def test_a_step_over_its_limit_fails_once_and_is_announced(runner: Runner, chain
     assert chain.announced == ["sheet"]
 
 
+def test_a_step_over_its_limit_sees_a_run_that_is_interrupted_as_a_cancelled_one_does(
+    runner: Runner, chain: Chain, clock: FixedClock
+) -> None:
+    seen: list[NeopulseError] = []
+
+    def slow(context: StepContext) -> None:
+        pass_time(context.store, clock, 39)
+        assert not context.cancelled()
+        pass_time(context.store, clock, 30)
+        assert context.cancelled()
+        for look in (context.guard, lambda: context.progress(None, "working")):
+            with pytest.raises(InterruptedRunError) as told:
+                look()
+            seen.append(told.value)
+        raise seen[0]
+
+    chain.acts["sheet"] = slow
+    run = with_limit(runner, sheet=1).execute(SCHEDULED, cancelled=never)
+    assert [str(error).splitlines()[0] for error in seen] == ["The run was stopped", "The run was stopped"]
+    assert (run.state, run.error_kind) == (RunState.FAILED, "permanent")
+    assert (run.error or "").startswith("The step sheet was ended: it took longer than 1 minutes")
+
+
 def test_each_step_has_a_limit_of_its_own(runner: Runner, chain: Chain, clock: FixedClock) -> None:
     chain.acts |= {"extract": working(clock, 6), "transform": working(clock, 6)}
     assert with_limit(runner, extract=7, transform=7).execute(SCHEDULED, cancelled=never).state is RunState.SUCCEEDED
