@@ -387,7 +387,7 @@ def _run_store(settings: Settings) -> RunStore:
 def _holders(settings: Settings) -> Holders:
     from pipeline.runs.holders import Holders
 
-    return Holders(settings.home / "holders")
+    return Holders.of(settings.home)
 
 
 def _ask_as(settings: Settings, who: Sequence[str]) -> Callable[[Reader, Question], Answer]:

@@ -16,8 +16,8 @@ from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, HeldError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.files import is_disk_full
 from pipeline.logs import EventLog, logging_to, logging_to_store, run_log
-from pipeline.runs.holders import Holders, new_holder
-from pipeline.runs.keeper import LeaseKeeper
+from pipeline.runs.holders import Holders
+from pipeline.runs.keeper import LeaseKeeper, holding
 from pipeline.runs.leases import lost
 from pipeline.runs.records import Run, RunState, StepState
 from pipeline.runs.store import RunStore
@@ -94,10 +94,8 @@ class Runner:
 
         Raises LeaseHeldError where another run is going on, ConfigurationError where the order cannot be carried out.
         """
-        self.store.reap(self.holders.is_dead)
-        order = self._resolved(order)
-        holder = new_holder()
-        with self.holders.alive(holder), LeaseKeeper(self.store, holder) as keeper:
+        with holding(self.store, self.holders) as keeper:
+            order = self._resolved(order)
             run = self.store.start_run(
                 keeper.lease,
                 trigger=order.trigger,

@@ -15,8 +15,8 @@ from pipeline.reverse_etl.base import SyncResult
 from pipeline.reverse_etl.census import CensusSync
 from pipeline.reverse_etl.embedded import choose
 from pipeline.reverse_etl.plan import ACTS, ALL, Plan, Scope
-from pipeline.runs.holders import Holders, new_holder
-from pipeline.runs.keeper import LeaseKeeper
+from pipeline.runs.holders import Holders
+from pipeline.runs.keeper import holding
 from pipeline.runs.leases import lost
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -63,11 +63,8 @@ class ByHand:
 
         Raises DataError where the plan is another one by now, LeaseHeldError where a run is going on.
         """
-        self.store.reap(self.holders.is_dead)
-        holder = new_holder()
-        with self.holders.alive(holder), LeaseKeeper(self.store, holder) as keeper:
+        with holding(self.store, self.holders) as keeper:
             self._claim(press)
-
             limit = self.settings.step_limit("activate")
             until = self.clock.now() + limit
 
@@ -84,7 +81,7 @@ class ByHand:
                 keeper.assert_held()
 
             try:
-                result = self._carry_out(press, attempt=holder, look=look, guard=guard)
+                result = self._carry_out(press, attempt=keeper.lease.holder, look=look, guard=guard)
             except Exception as error:
                 self._answer(press, str(error))
                 raise

@@ -117,7 +117,7 @@ def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -
 def _holders(settings: Settings) -> Holders:
     from pipeline.runs.holders import Holders
 
-    return Holders(settings.home / "holders")
+    return Holders.of(settings.home)
 
 
 def links(settings: Settings) -> dict[str, str]:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, exists, insert, select, update
 from pipeline.errors import PermanentError
 from pipeline.runs.database import Database
 from pipeline.runs.history import load_runs
+from pipeline.runs.leases import one_at_a_time
 from pipeline.runs.records import Lease, Run, RunState
 from pipeline.runs.requests import open_request
-from pipeline.runs.schema import RUN_LEASE, events, leases, requests, runs
+from pipeline.runs.schema import events, requests, runs
 from pipeline.runs.schema_schedule import schedules
 
 RESUMES_IN_A_ROW = 3
@@ -62,7 +63,7 @@ class EndingStore(Database):
         schedule's, was taken up already, or waits for a person.
         """
         with self._write() as connection:
-            connection.execute(select(leases.c.name).where(leases.c.name == RUN_LEASE).with_for_update())
+            one_at_a_time(connection)
             run = next(
                 iter(load_runs(connection, connection.execute(select(runs).order_by(runs.c.id.desc()).limit(1)).all())), None
             )

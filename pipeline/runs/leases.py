@@ -75,6 +75,11 @@ class LeaseStore(Database):
         return Lease(holder=row.holder, token=row.token, expires_at=row.expires_at)
 
 
+def one_at_a_time(connection: Connection) -> None:
+    """Wait for whoever serves slots, takes up a run or begins one at this moment: all of them touch the row of the lease."""
+    connection.execute(select(leases.c.name).where(leases.c.name == RUN_LEASE).with_for_update())
+
+
 def take_away(connection: Connection, token: int) -> None:
     """End a dead holder's lease; what it still wants to write is refused."""
     connection.execute(
