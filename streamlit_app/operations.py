@@ -206,7 +206,7 @@ def sync_plan(name: str, *, only: str = "", afresh: bool = False) -> Plan:
     auth.require_everywhere(Role.ADMIN)
     in_force = _settings()
     version = data.current_version()
-    hand = ByHand(in_force, _store(), SystemClock(), version, Holders(in_force.home / "holders"))
+    hand = ByHand(in_force, _store(), SystemClock(), version, Holders.of(in_force.home))
     [plan] = hand.plans(name, Scope(only, afresh))
     return plan
 

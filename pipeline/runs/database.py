@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.files import make_folder
-from pipeline.masking import SECRET_OPTIONS
+from pipeline.masking import MASK, SECRET_OPTIONS
 from pipeline.runs.migrations import is_up_to_date, migrate
 from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgresql_engine, with_driver
 
@@ -177,5 +177,5 @@ def _place(url: URL) -> str:
 
 def without_secrets(url: URL) -> str:
     """A database's URL as it may be shown: no password, neither in its place nor among the options."""
-    shown = url.set(query={name: "***" if name in SECRET_OPTIONS else value for name, value in url.query.items()})
+    shown = url.set(query={name: MASK if name in SECRET_OPTIONS else value for name, value in url.query.items()})
     return shown.render_as_string(hide_password=True)
