@@ -45,7 +45,7 @@ def now() -> Now:
     """What is going on at this moment."""
     store = _store()
     at = SystemClock().now()
-    alive = [worker for worker in store.workers() if at - worker.beat_at < actions.WORKER_SILENT]
+    alive = [worker for worker in store.workers() if worker.is_alive(at)]
     return Now(
         at=at,
         running=actions.running(store),

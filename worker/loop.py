@@ -10,7 +10,7 @@ import schedule
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Request, ScheduleRow
+from pipeline.runs.records import Doing, Request, ScheduleRow
 from pipeline.runs.requests import SYNC
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -116,7 +116,7 @@ class Loop:
         request = self._store.next_request()
         if request is None or self._is_to_end():
             return
-        self._pulse.is_running = True
+        self._pulse.doing = Doing.RUNNING
         try:
             self._serve(request)
             self._waits_for = None
@@ -125,7 +125,7 @@ class Loop:
                 _log.info("request %d waits: %s, %s", request.id, held.what, held.where)
             self._waits_for = held.where
         finally:
-            self._pulse.is_running = False
+            self._pulse.doing = Doing.WAITING
 
     def _serve(self, request: Request) -> None:
         if request.kind == SYNC and self._syncs is not None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityEr
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from pipeline.clock import Clock
-from pipeline.errors import ConfigurationError, PermanentError, TransientError
+from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
 from pipeline.files import make_folder
 from pipeline.masking import MASK, SECRET_OPTIONS
 from pipeline.runs.migrations import is_up_to_date, migrate
@@ -71,6 +71,12 @@ def insert_once(connection: Connection, row: Insert) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def is_damage(error: NeopulseError) -> bool:
+    """Whether an error of a run store says that its file or its tables are broken, rather than newer, locked or out of reach."""
+    cause = error.__cause__
+    return isinstance(cause, DatabaseError) and (_is_damaged(cause) or "no such table" in str(cause.orig))
 
 
 def _reading(engine: Engine) -> Engine:

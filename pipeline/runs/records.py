@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+WORKER_SILENT = timedelta(seconds=60)  # a worker beats every five seconds, also while it runs the chain
 
 
 class RunState(StrEnum):
@@ -278,12 +280,23 @@ class RejectedRow:
     row: Mapping[str, Any]
 
 
+class Doing(StrEnum):
+    """What a worker does."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+
+
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker's last sign of life."""
+    """A worker's last sign of life; `doing` is in the words of the neopulse that wrote it."""
 
     name: str
     started_at: datetime
     beat_at: datetime
     doing: str
     next_run_at: datetime | None
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether the worker has beaten of late."""
+        return now - self.beat_at < WORKER_SILENT

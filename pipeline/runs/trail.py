@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import insert, select, update
 
 from pipeline.runs.database import Database, insert_once
-from pipeline.runs.records import AuditRow, WorkerRow
+from pipeline.runs.records import AuditRow, Doing, WorkerRow
 from pipeline.runs.schema import audit, workers
 
 
@@ -28,7 +28,7 @@ class TrailStore(Database):
             rows = connection.execute(select(audit).order_by(audit.c.id.desc()).limit(limit)).all()
         return [AuditRow(**row._mapping) for row in rows]
 
-    def beat(self, worker: str, *, started_at: datetime, doing: str, next_run_at: datetime | None = None) -> None:
+    def beat(self, worker: str, *, started_at: datetime, doing: Doing, next_run_at: datetime | None = None) -> None:
         """Note down that a worker is alive, what it does, and when its schedule runs next."""
         values = {"started_at": started_at, "beat_at": self._clock.now(), "doing": doing, "next_run_at": next_run_at}
         with self._write() as connection:

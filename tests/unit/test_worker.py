@@ -15,7 +15,7 @@ from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.runner import Order
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Request, RequestState, Run, RunState, StepState
+from pipeline.runs.records import Doing, Request, RequestState, Run, RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import health
@@ -382,7 +382,7 @@ def test_a_long_run_lives_for_as_long_as_it_keeps_its_lease(
 ) -> None:
     monkeypatch.setattr(health, "is_this_process", lambda holder: holder == "this process")
     pulse = Pulse()
-    pulse.is_running = True
+    pulse.doing = Doing.RUNNING
     lease = store.take_lease("this process", seconds=40)
     assert beats(store, pulse, clock, turning=False) == []
     store.release(lease)
