@@ -62,11 +62,9 @@ def last_success(store: RunStore) -> Run | None:
 def _first_step(store: RunStore, run: Run) -> str:
     """The step that the work began with, also where others took it up; empty where nobody remembers."""
     try:
-        while run.resumes is not None:
-            run = store.run(run.resumes)
+        return store.chain(run)[-1].first_step
     except PermanentError:
         return ""
-    return run.first_step
 
 
 def _is_stale(store: RunStore, last: Run | None, due: datetime, hours: int) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import takewhile
 
 from sqlalchemy import Connection, exists, insert, select, update
 
 from pipeline.errors import PermanentError
 from pipeline.runs.database import Database
-from pipeline.runs.history import load_runs
+from pipeline.runs.history import load_chain, load_runs
 from pipeline.runs.leases import one_at_a_time
 from pipeline.runs.records import Lease, Run, RunState
 from pipeline.runs.requests import open_request
@@ -97,14 +98,11 @@ def _is_to_be_taken_up(connection: Connection, run: Run) -> bool:
 
 def _resumes_in_a_row(connection: Connection, run: Run) -> int:
     """How often the run has been taken up by itself already, one time after the other."""
-    times, resumes, trigger = 0, run.resumes, run.trigger
-    while trigger == RESUME and resumes is not None:
-        earlier = connection.execute(
-            select(runs.c.resumes, runs.c.trigger, runs.c.requested_by).where(runs.c.id == resumes)
-        ).one()
-        times += 1
-        resumes, trigger = earlier.resumes, earlier.trigger if earlier.requested_by == run.requested_by else ""
-    return times
+
+    def by_itself(earlier: Run) -> bool:
+        return earlier.trigger == RESUME and earlier.resumes is not None and earlier.requested_by == run.requested_by
+
+    return len(list(takewhile(by_itself, load_chain(connection, run))))
 
 
 def _leave_to_a_person(connection: Connection, run: Run, now: datetime) -> None:
