@@ -100,7 +100,11 @@ class Worker:
     syncs: FakeSyncs = field(default_factory=lambda: FakeSyncs())
     is_dead: Callable[[str], bool] = lambda _holder: False
     wants_to_end: bool = False
-    upkeep: Callable[[], None] | None = None
+    upkeep: Callable[[], None] = lambda: None
+    looks_for_messages: int = 0
+
+    def deliver_next(self) -> None:
+        self.looks_for_messages += 1
 
     def start(self, *, was_published: bool = True) -> Loop:
         loop = Loop(
@@ -111,6 +115,7 @@ class Worker:
             pulse=self.pulse,
             is_dead=lambda holder: self.is_dead(holder),
             is_to_end=lambda: self.wants_to_end,
+            postman=self,
             syncs=self.syncs,
             upkeep=self.upkeep,
         )
