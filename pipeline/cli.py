@@ -285,7 +285,7 @@ def app() -> None:
     settings = _settings()
     serving.check_address(settings)
     click.echo(f"neopulse is at {settings.app_address}")
-    serving.become(serving.app_command(settings), settings)
+    serving.become((serving.ORDERLY, *serving.app_command(settings)), settings)
 
 
 @main.command()

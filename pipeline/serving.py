@@ -30,6 +30,7 @@ READY_SECONDS = 60.0
 END_SECONDS = 10.0
 APP = PROJECT / "streamlit_app" / "server.py"
 WORKER = ("worker",)
+ORDERLY = "pipeline.orderly"
 
 
 def app_command(settings: Settings) -> tuple[str, ...]:

@@ -362,6 +362,40 @@ def test_a_child_ends_when_its_parent_does(tmp_path: Path) -> None:
     child.stdout.close()
 
 
+@pytest.mark.parametrize(("told_by", "exit_code"), [((), -signal.SIGTERM), (("pipeline.orderly",), 0)])
+def test_an_app_that_is_told_to_end_ends_well(tmp_path: Path, told_by: tuple[str, ...], exit_code: int) -> None:
+    """What serves the app ends in order and then by the signal, which a supervisor takes for a crash."""
+    (tmp_path / "small_app.py").write_text(
+        "import uvicorn\n"
+        "async def app(scope, receive, send):\n"
+        "    assert scope['type'] == 'lifespan'\n"
+        "    for act in ('startup', 'shutdown'):\n"
+        "        await receive()\n"
+        "        print(act, flush=True)\n"
+        "        await send({'type': f'lifespan.{act}.complete'})\n"
+        "uvicorn.run(app, port=0, log_level='critical')\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", *told_by, "small_app"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{PROJECT}:{tmp_path}"},
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"startup\n"
+    child.terminate()
+    assert (child.wait(10), child.stdout.read()) == (exit_code, b"shutdown\n")
+    child.stdout.close()
+
+
+def test_the_app_is_served_so_that_it_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("pipeline.serving.check_address", lambda _settings: None)
+    monkeypatch.setattr("os.chdir", lambda _folder: None)
+    monkeypatch.setattr("os.execve", lambda _path, line, _environment: became.append(line))
+    assert CliRunner().invoke(cli.main, ["app"]).exit_code == 0
+    assert became[0][1:5] == ["-m", "pipeline.orderly", "streamlit", "run"]
+
+
 def test_the_demo_takes_its_own_bank_whatever_folder_is_set(tmp_path: Path) -> None:
     settings = Settings(_env_file=None, raw=tmp_path, demo_seed=4)  # type: ignore[call-arg]
     used = demo.settings_for(settings, transactions=5000, seed=None)
