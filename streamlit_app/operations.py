@@ -17,8 +17,8 @@ from pipeline.runner import Order
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import AuditRow, Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
 from pipeline.runs.requests import SYNC
-from pipeline.runs.sign_ins import Acts
 from pipeline.runs.store import RunStore
+from pipeline.runs.trail import Acts
 from streamlit_app import actions, auth, data
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role

@@ -280,7 +280,7 @@ def test_a_plan_that_would_delete_60_percent_stops_the_run_and_a_person_carries_
     assert (wrong.exit_code, "is not 0000000000000000 any more" in wrong.output) == (1, True)
     done = neopulse("syncs", "customer_status", "--apply", plan["digest"])
     assert (done.exit_code, "6 deleted" in done.output) == (0, True)
-    [audited] = house.store.audit_rows()
+    [audited] = house.store.acts()
     assert (audited.action, audited.what) == ("apply sync plan", "customer_status")
     assert audited.before == {"digest": plan["digest"], "only": "", "afresh": False}
     assert house.activate().state is RunState.SUCCEEDED

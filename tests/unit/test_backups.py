@@ -508,7 +508,7 @@ def test_the_commands_say_what_they_did_and_status_and_versions_are_the_same_aft
     again = neopulse(elsewhere, monkeypatch, "restore", str(tmp_path / "b"))
     assert (again.exit_code, "a state already" in again.output) == (2, True)
     store = RunStore.open(settings_of(elsewhere).run_store_url, clock=FixedClock(MONDAY))
-    assert [row.action for row in store.audit_rows()] == ["restore", "rollback"]
+    assert [row.action for row in store.acts()] == ["restore", "rollback"]
 
 
 def test_a_backup_goes_through_a_pipe(small: Settings, tmp_path: Path) -> None:

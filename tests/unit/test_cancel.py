@@ -175,7 +175,7 @@ def test_neopulse_cancel_ends_the_run_wherever_it_runs_and_its_building_processe
     assert chain.called == ["extract", "transform"]
     assert chain.announced == []
     assert store.lease() is None
-    (row,) = store.audit_rows()
+    (row,) = store.acts()
     assert (row.action, row.what, row.before, row.after) == ("cancel", "run 1", "running", "asked to end")
     assert store.take_up_interrupted() is None
 
@@ -232,7 +232,7 @@ def test_only_what_is_going_on_can_be_cancelled(runner: Runner, clock: FixedCloc
         cancelling.cancel(runner.store, None, "ada", clock=clock)
     with pytest.raises(PermanentError, match=f"Run {ended.id} is not going on"):
         cancelling.cancel(runner.store, ended.id, "ada", clock=clock)
-    assert runner.store.audit_rows() == []
+    assert runner.store.acts() == []
 
 
 def test_a_run_that_does_not_end_is_said_and_a_dead_one_is_closed(runner: Runner, clock: FixedClock) -> None:
@@ -245,7 +245,7 @@ def test_a_run_that_does_not_end_is_said_and_a_dead_one_is_closed(runner: Runner
     closed = cancelling.cancel(runner.store, deaf.id, "bob", clock=clock)
     assert (closed.state, closed.cancel_asked_by) == (RunState.INTERRUPTED, "ada")
     assert "cancelled by ada" in (closed.error or "")
-    assert len(runner.store.audit_rows()) == 1
+    assert len(runner.store.acts()) == 1
 
 
 # --- too long -----------------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_old_runs_go_with_all_that_is_theirs_and_the_audit_stays(settings: Setti
     assert store.run(resuming).resumes is None
     assert store.events(old[0]) == []
     assert [request.run_id for request in store.requests()] == [resuming]
-    assert [row.action for row in store.audit_rows()] == ["retry"]
+    assert [row.action for row in store.acts()] == ["retry"]
     assert pruned(settings, store, clock) == {}
 
 
