@@ -192,7 +192,8 @@ class ScheduleRow:
 class Slot:
     """A moment of the schedule that was served: by a request and its run, or not, and then why.
 
-    `outcome` is None where an older neopulse served it; `in_the_way` is the run that an overlap was with.
+    `outcome` is None where an older neopulse served it; `in_the_way` is the run that an overlap was with. `request_state` and
+    `answer` are those of the request: None and nothing where there is none, or none any more.
     """
 
     job: str
@@ -203,6 +204,17 @@ class Slot:
     in_the_way: int | None
     request_id: int | None
     run_id: int | None
+    request_state: RequestState | None = None
+    answer: str = ""
+
+    @property
+    def standing(self) -> str:
+        """What became of a moment that no run has served yet: `waiting`, `refused`, `forgotten` or `served_before`."""
+        if self.outcome is not SlotOutcome.ASKED:
+            return "served_before"
+        if self.request_state is None:
+            return "forgotten"
+        return "waiting" if self.request_state in (RequestState.WAITING, RequestState.CLAIMED) else "refused"
 
     @property
     def why_skipped(self) -> str:

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.runs import calendar
 from pipeline.runs.database import Database, insert_once
 from pipeline.runs.leases import one_at_a_time
-from pipeline.runs.records import RunState, ScheduleKind, ScheduleRow, SkipReason, Slot, SlotOutcome
+from pipeline.runs.records import RequestState, RunState, ScheduleKind, ScheduleRow, SkipReason, Slot, SlotOutcome
 from pipeline.runs.requests import open_request
 from pipeline.runs.schema import RUN_LEASE, leases, requests, runs, slots
 from pipeline.runs.schema_schedule import schedules
@@ -141,7 +141,7 @@ class ScheduleStore(Database):
     def slots(self, name: str | None = None, *, limit: int = 50) -> list[Slot]:
         """The last moments that were served, of all rows or of one, newest first."""
         query = (
-            select(slots, requests.c.run_id)
+            select(slots, requests.c.run_id, requests.c.state.label("request_state"), requests.c.answer)
             .join(requests, requests.c.id == slots.c.request_id, isouter=True)
             .order_by(slots.c.due_at.desc(), slots.c.job)
             .limit(limit)
@@ -255,6 +255,9 @@ def _row(row: Row[Any]) -> ScheduleRow:
 
 
 def _slot(row: Row[Any]) -> Slot:
-    fields = {name: value for name, value in row._mapping.items() if name not in ("outcome", "reason")}
-    outcome = SlotOutcome(row.outcome) if row.outcome else None
-    return Slot(**fields, outcome=outcome, reason=SkipReason(row.reason) if row.reason else None)
+    states = {
+        "outcome": SlotOutcome(row.outcome) if row.outcome else None,
+        "reason": SkipReason(row.reason) if row.reason else None,
+        "request_state": RequestState(row.request_state) if row.request_state else None,
+    }
+    return Slot(**{**row._mapping, **states, "answer": row.answer or ""})

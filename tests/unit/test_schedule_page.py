@@ -191,6 +191,25 @@ def test_what_became_of_the_last_moments_is_told(store: RunStore, tmp_path: Path
     assert f"Run {run.id}: going on" in tables(opened(draw_schedule))
 
 
+def test_a_moment_whose_request_was_refused_or_is_gone_is_not_about_to_begin(tmp_path: Path) -> None:
+    clock = FixedClock(datetime.now(UTC) - timedelta(days=800))
+    earlier = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+    earlier.add_schedule(DAILY, "ada")
+    clock.sleep(86400)
+    slot = earlier.serve_slots("daily")
+    assert slot is not None
+    assert slot.request_id is not None
+    assert slot.standing == "waiting"
+    earlier.refuse(slot.request_id, "The disk is *full*\n  next: free some")
+    shown = tables(opened(draw_schedule))
+    assert "asked for, and refused: The disk is \\*full\\*" in shown
+    assert "free some" not in shown
+    assert earlier.prune_requests(datetime.now(UTC)) == 1
+    shown = tables(opened(draw_schedule))
+    assert "what became of it is not kept any more" in shown
+    assert "about to begin" not in shown
+
+
 def test_a_run_that_waits_for_a_person_is_told(store: RunStore) -> None:
     store.add_schedule(DAILY, "ada")
     resumes = None
