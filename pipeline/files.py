@@ -87,8 +87,6 @@ def link(source: str | Path, target: str | Path) -> None:
     """Give a file that never changes a second name, which is as good as a copy; some file systems know no second names."""
     try:
         os.link(source, target)
-    except FileNotFoundError:
-        raise
     except OSError:
         shutil.copy2(source, target)
 

@@ -172,6 +172,16 @@ def test_a_wrong_setting_is_named_with_exit_code_2(
     assert "hunter2" not in result.output
 
 
+def test_the_file_of_settings_is_read_as_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("export NEOPULSE_THREADS=3\nNOTE='two lines,\nNEOPULSE_OF_NO_MEANING=1'\n#NEOPULSE_OLD=1\n")
+    assert load().threads == 3
+    (tmp_path / ".env").write_text("export NEOPULSE_THREAD = 3\n")
+    with pytest.raises(ConfigurationError, match="NEOPULSE_THREAD is not a setting; did you mean NEOPULSE_THREADS") as refused:
+        load()
+    assert refused.value.where == "the environment or .env"
+
+
 def test_a_missing_raw_folder_is_named_and_nothing_is_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NEOPULSE_RAW", str(tmp_path / "nowhere"))
     result = neopulse("run")
