@@ -176,6 +176,18 @@ def test_moments_of_the_schedule_go_with_their_runs_but_the_latest_of_each_row(
     assert "moments of the schedule" not in pruned(settings, store, clock)
 
 
+def test_the_latest_moment_does_not_name_a_request_whose_number_may_be_another_s_one_day(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    store.add_schedule(ScheduleRow("daily", ScheduleKind.DAILY, minute=0, hour=12), "ada")
+    scheduled(store, clock)
+    run_of(store)
+    clock.sleep(401 * 86400)
+    assert pruned(settings, store, clock)["runs"] == 1
+    [latest] = store.slots()
+    assert (latest.request_id, latest.run_id, latest.standing) == (None, None, "forgotten")
+
+
 def test_a_moment_that_a_kept_run_was_in_the_way_of_stays_with_it(settings: Settings, store: RunStore, clock: FixedClock) -> None:
     store.add_schedule(ScheduleRow("daily", ScheduleKind.DAILY, minute=0, hour=12), "ada")
     clock.sleep(6 * 3600 - 20)
