@@ -191,6 +191,7 @@ def test_what_became_of_the_last_moments_is_told(store: RunStore, tmp_path: Path
     assert f"Run {run.id}: going on" in tables(opened(draw_schedule))
 
 
+@pytest.mark.usefixtures("store")
 def test_a_moment_whose_request_was_refused_or_is_gone_is_not_about_to_begin(tmp_path: Path) -> None:
     clock = FixedClock(datetime.now(UTC) - timedelta(days=800))
     earlier = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
