@@ -25,7 +25,7 @@ STEP_BY_STEP = (
     "activate",
     "sheet",
     "transform",
-)  # where an orchestrator does each as a run of its own; the last one first
+)  # each a run of its own, the last one first
 
 Tell = Callable[[Notice, datetime], object]
 

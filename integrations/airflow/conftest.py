@@ -1,4 +1,4 @@
-"""A home of Airflow's own in a temporary folder, and one that really runs: api server, scheduler and the reader of DAGs, on loopback."""
+"""A home of Airflow's own in a temporary folder, and one that really runs, on loopback."""
 
 from __future__ import annotations
 
@@ -67,13 +67,8 @@ def surroundings(tmp_path_factory: pytest.TempPathFactory, house: Path) -> dict[
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     }
     os.environ.update(settings)  # before Airflow is imported, which reads them then
-    subprocess.run(["airflow", "db", "migrate"], check=True, capture_output=True, timeout=PATIENCE_SECONDS)
-    subprocess.run(
-        ["airflow", "pools", "set", "neopulse", "1", "one run at a time"],
-        check=True,
-        capture_output=True,
-        timeout=PATIENCE_SECONDS,
-    )
+    for command in (["db", "migrate"], ["pools", "set", "neopulse", "1", "one run at a time"]):
+        subprocess.run(["airflow", *command], check=True, capture_output=True, timeout=PATIENCE_SECONDS)
     return dict(os.environ)
 
 

@@ -1,4 +1,4 @@
-"""dbt's own documentation of the models as one HTML file: each column, test and statement, and the lineage from the bank to people."""
+"""dbt's own documentation of the models as one HTML file: columns, tests, SQL, and the lineage from the bank to people."""
 
 from __future__ import annotations
 

@@ -21,9 +21,7 @@ def project(tmp_path: Path) -> Path:
     """A dbt project of one model that somebody reads."""
     folder = tmp_path / "project"
     (folder / "models").mkdir(parents=True)
-    (folder / "dbt_project.yml").write_text(
-        "name: tiny\nversion: '1.0'\nprofile: tiny\nflags: {send_anonymous_usage_stats: false}\n"
-    )
+    (folder / "dbt_project.yml").write_text("name: tiny\nversion: '1.0'\nprofile: tiny\n")
     (folder / "profiles.yml").write_text(PROFILE)
     (folder / "models" / "answers.sql").write_text("select 42 as the_answer_itself")
     (folder / "models" / "people.yml").write_text(

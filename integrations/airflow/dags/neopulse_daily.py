@@ -5,8 +5,8 @@ What a deployment sets, in the environment of Airflow's own processes:
 - AIRFLOW_NEOPULSE_COMMAND: how neopulse is called there, `neopulse` unless told. A container's is
   `docker compose --project-directory /srv/neopulse exec -T worker neopulse`.
 - AIRFLOW_NEOPULSE_SCHEDULE and AIRFLOW_NEOPULSE_TIMEZONE: a cron expression and its zone, 06:00 UTC unless told.
-- AIRFLOW_NEOPULSE_LATE_AFTER and AIRFLOW_NEOPULSE_LATE_MAIL_TO: minutes after the scheduled moment (240) from which a day that has
-  not ended is late, and who is told by Airflow's mail connection `smtp_default`; without an address nobody is.
+- AIRFLOW_NEOPULSE_LATE_AFTER and AIRFLOW_NEOPULSE_LATE_MAIL_TO: minutes after the scheduled moment (240) from which a day that
+  has not ended is late, and who is told by Airflow's mail connection `smtp_default`; without an address nobody is.
 
 neopulse's own settings (NEOPULSE_HOME and the others) are those of the command. The pool `neopulse` has to exist, with one slot.
 """
@@ -43,7 +43,7 @@ class NeopulseStep(BashOperator):
             return super().execute(context)
         except AirflowSkipException as ended:
             raise AirflowFailException(
-                "Settings are wrong (exit code 2: neopulse check) or the candidate waits for approval (exit code 3: neopulse versions)"
+                "Exit code 2: settings are wrong, see neopulse check. Exit code 3: the candidate waits, see neopulse versions."
             ) from ended
 
 
