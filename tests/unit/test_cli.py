@@ -244,6 +244,13 @@ def test_status_as_json_has_each_step_s_state_times_rows_attempts_and_error(monk
     assert (activate["state"], activate["started_at"]) == ("pending", None)
 
 
+def test_a_run_that_another_program_asks_for_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_steps(monkeypatch, {})
+    neopulse("run", "--only", "extract", "--asked-by", "Airflow, scheduled__2026-11-26T06:00:00+00:00")
+    [run] = RunStore.open(load().run_store_url, clock=SystemClock()).runs(10)
+    assert (run.requested_by, run.only_step) == ("Airflow, scheduled__2026-11-26T06:00:00+00:00", True)
+
+
 def test_status_closes_what_a_killed_run_left(home: Path) -> None:
     store = RunStore.open(load().run_store_url, clock=SystemClock())
     lease = store.take_lease("killed", seconds=-1)
