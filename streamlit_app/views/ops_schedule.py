@@ -51,7 +51,7 @@ def _rows(zone: str) -> None:
 def _one(row: ScheduleRow, zone: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.markdown(f"**{_safe(row.name)}**", width="content")
-        st.badge(t(f"ops_schedule.{'is_on' if row.enabled else 'is_off'}"), color="green" if row.enabled else "gray")
+        st.badge(t("ops_schedule.is_on" if row.enabled else "ops_schedule.is_off"), color="green" if row.enabled else "gray")
     st.markdown(_in_words(row))
     st.caption(t("ops_schedule.changed", who=row.changed_by, when=formats.moment(row.changed_at, zone)))
     coming = operations_schedule.next_slots(row)
@@ -67,14 +67,14 @@ def _in_words(row: ScheduleRow) -> str:
     weekday = formats.weekday(row.weekday or 0)
     when = t(f"ops_schedule.when.{row.kind}", at=at, minute=f"{row.minute:02d}", weekday=weekday, zone=row.timezone)
     begins = t("ops_schedule.begins", step=t(f"common.steps.{row.first_step}"))
-    return " · ".join((when, begins, t(f"ops_schedule.{'is' if row.resumes else 'is_not'}_taken_up")))
+    return " · ".join((when, begins, t("ops_schedule.is_taken_up" if row.resumes else "ops_schedule.is_not_taken_up")))
 
 
 def _buttons(row: ScheduleRow) -> None:
     with st.expander(t("ops_schedule.change"), icon=":material/edit:"):
         schedule_form.show(row, key=f"row_{row.name}", is_new=False, save=actions_schedule.change)
     with st.container(horizontal=True):
-        label, icon = t(f"ops_schedule.switch_{'off' if row.enabled else 'on'}"), ":material/power_settings_new:"
+        label, icon = t("ops_schedule.switch_off" if row.enabled else "ops_schedule.switch_on"), ":material/power_settings_new:"
         is_on = row.enabled
         answers.button(
             label,

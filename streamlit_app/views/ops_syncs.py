@@ -67,11 +67,14 @@ def _at_census(sync: ListedSync) -> None:
     st.caption(t("ops_syncs.plans_at_census"))
     obstacle = operations.now().obstacle
     with st.container(horizontal=True):
-        for afresh, label, icon in ((False, "run_at_census", "play_arrow"), (True, "full_at_census", "sync")):
+        for afresh, key, label, icon in (
+            (False, "run_at_census", t("ops_syncs.run_at_census"), "play_arrow"),
+            (True, "full_at_census", t("ops_syncs.full_at_census"), "sync"),
+        ):
             answers.button(
-                t(f"ops_syncs.{label}"),
+                label,
                 lambda afresh=afresh: actions.carry_out_sync(sync.name, afresh=afresh),
-                key=label,
+                key=key,
                 obstacle=obstacle,
                 icon=f":material/{icon}:",
             )
