@@ -87,7 +87,7 @@ def current_user() -> User:
     admit_local(
         st.get_option("server.address"),
         host=st.context.headers.get("host"),
-        behind_loopback=_behind_loopback(),
+        behind_loopback=in_force.behind_loopback,
         is_forwarded=any(name in st.context.headers for name in FORWARDED),
     )
     return LOCAL_USER
@@ -96,11 +96,6 @@ def current_user() -> User:
 @cache
 def _in_force() -> Settings:
     return settings.load()
-
-
-@cache
-def _behind_loopback() -> bool:
-    return settings.load().behind_loopback
 
 
 def signs_in() -> bool:

@@ -50,10 +50,10 @@ def _rows(zone: str) -> None:
 
 def _one(row: ScheduleRow, zone: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"**{_safe(row.name)}**", width="content")
+        st.markdown(formats.literal(row.name), width="content")
         st.badge(t("ops_schedule.is_on" if row.enabled else "ops_schedule.is_off"), color="green" if row.enabled else "gray")
     st.markdown(_in_words(row))
-    st.caption(t("ops_schedule.changed", who=row.changed_by, when=formats.moment(row.changed_at, zone)))
+    st.caption(t("ops_schedule.changed", who=formats.literal(row.changed_by), when=formats.moment(row.changed_at, zone)))
     coming = operations_schedule.next_slots(row)
     if coming:
         own, viewer = t("ops_schedule.by_row", zone=row.timezone), t("ops_schedule.by_viewer", zone=zone)
@@ -84,7 +84,7 @@ def _buttons(row: ScheduleRow) -> None:
             icon=icon,
         )
         with st.popover(t("ops_schedule.remove"), icon=":material/delete:"):
-            st.markdown(t("ops_schedule.remove_means", name=_safe(row.name)))
+            st.markdown(t("ops_schedule.remove_means", name=formats.literal(row.name)))
             label = t("ops_schedule.remove_do")
             icon = ":material/delete:"
             answers.button(label, lambda: actions_schedule.remove(row.name), key=f"remove_{row.name}", obstacle=None, icon=icon)
@@ -100,7 +100,7 @@ def _slots(zone: str) -> None:
 
 
 def _slot(slot: Slot, run: Run | None, zone: str) -> dict[str, str]:
-    return {"due": formats.moment(slot.due_at, zone), "row": _safe(slot.job), "outcome": _outcome(slot, run)}
+    return {"due": formats.moment(slot.due_at, zone), "row": formats.literal(slot.job), "outcome": _outcome(slot, run)}
 
 
 def _outcome(slot: Slot, run: Run | None) -> str:
@@ -109,8 +109,3 @@ def _outcome(slot: Slot, run: Run | None) -> str:
     if run is not None:
         return f"{t('ops_runs.run', run=run.id)}: {t(f'ops_runs.states.{run.state}')}"
     return t("ops_schedule.waiting" if slot.outcome is SlotOutcome.ASKED else "ops_schedule.served_before")
-
-
-def _safe(name: str) -> str:
-    """A name that a person typed, without what Markdown would make of it."""
-    return "".join(f"\\{character}" if character in "\\`*_{}[]()<>#+-.!|:$~" else character for character in name)

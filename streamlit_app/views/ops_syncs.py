@@ -92,6 +92,8 @@ def _asked_for(name: str) -> None:
         st.rerun()
     if request is not None:
         what, *rest = request.answer.splitlines() or [""]
-        st.caption(t(f"ops_syncs.requests.{request.state}", who=request.requested_by, answer=what))
+        st.caption(
+            t(f"ops_syncs.requests.{request.state}", who=formats.literal(request.requested_by), answer=formats.literal(what))
+        )
         if rest:
-            st.caption("  \n".join(line.strip() for line in rest))
+            st.caption("  \n".join(formats.literal(line) for line in rest))

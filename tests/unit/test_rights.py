@@ -16,20 +16,21 @@ import pyarrow as pa
 import pytest
 import streamlit as st
 from click.testing import CliRunner
-from streamlit.testing.v1 import AppTest
+from page_kit import failed, opened
 
 from pipeline.cli import main
 from pipeline.marts import METRICS, ConfinedError, Headline, Question, Search, family
 from pipeline.marts.withholding import FEWEST, withheld, withheld_headline
-from streamlit_app import auth, data, exports, operations, operations_alerts, operations_versions
+from pipeline.runs.alerts import AlertRule
+from streamlit_app import actions_alerts, auth, data, exports, operations, operations_alerts, operations_versions
 from streamlit_app.auth import Role, RoleError, SignInError, User
 
 pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.xdist_group("the bank of the pages")]
 
 VIEWER, MANAGER = User("vera", Role.VIEWER), User("max", Role.MANAGER)
 OF_FRANCE = frozenset({"FR"})
+RULE = AlertRule("Churn is high", "monthly_churn_rate", "above", 0.045)
 NOT_BY_COUNTRY = {"card_not_present_share", "silence_calibration"}
-SECONDS = 120
 
 
 @pytest.fixture
@@ -38,10 +39,10 @@ def home(pages_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("NEOPULSE_HOME", str(pages_bank))
     monkeypatch.setenv("NEOPULSE_RUN_STORE", f"sqlite:///{tmp_path / 'run_store.db'}")
     monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
-    for cached in (data.in_force, auth._in_force, auth._behind_loopback):
+    for cached in (data.in_force, auth._in_force):
         cached.cache_clear()
     yield
-    for cached in (data.in_force, auth._in_force, auth._behind_loopback):
+    for cached in (data.in_force, auth._in_force):
         cached.cache_clear()
 
 
@@ -318,20 +319,14 @@ def test_the_cache_keeps_the_answers_of_different_countries_apart(come_in: Calla
     assert len(set(last.values())) == 4
 
 
-def draw(name: str) -> None:
-    import importlib  # a page under test is a program of its own
-
-    importlib.import_module(f"streamlit_app.views.{name}").show()
-
-
 @pytest.mark.parametrize("name", ["overview", "activity", "retention", "churn", "payments", "customers", "definitions"])
 def test_every_page_stands_for_whoever_sees_less_and_names_nobody_elses_country(
     name: str, come_in: Callable[[User], None]
 ) -> None:
     user = User("max", Role.MANAGER if name == "customers" else Role.VIEWER, OF_FRANCE)
     come_in(user)
-    page = AppTest.from_function(draw, args=(name,), default_timeout=SECONDS).run()
-    assert [error.message for error in page.exception] + [error.value for error in page.error] == []
+    page = opened(name)
+    assert failed(page) == []
     offered = [option for box in page.selectbox if box.key == "country" for option in box.options]
     assert set(offered) <= {"All", "France"}
     if name == "churn":
@@ -417,7 +412,11 @@ def test_the_command_line_writes_what_a_person_sees(monkeypatch: pytest.MonkeyPa
 # --- what a review found ----------------------------------------------------------------------------------------------
 
 
-def test_an_admin_of_some_countries_sees_no_rows_and_no_figures_of_every_country(come_in: Callable[[User], None]) -> None:
+def test_an_admin_of_some_countries_sees_no_rows_and_no_figures_of_every_country_and_changes_no_rule(
+    come_in: Callable[[User], None],
+) -> None:
+    come_in(User("ada", Role.ADMIN))
+    rule = replace(RULE, id=data.run_store().save_alert_rule(RULE))
     come_in(User("ada", Role.ADMIN, OF_FRANCE))
     version = data.published()
     reads: list[Callable[[], Any]] = [
@@ -426,10 +425,16 @@ def test_an_admin_of_some_countries_sees_no_rows_and_no_figures_of_every_country
         lambda: operations_versions.headlines(version, version),
         operations_alerts.rules,
         operations_alerts.history,
+        lambda: actions_alerts.save(replace(rule, threshold=0.5)),
+        lambda: actions_alerts.switch(rule.id, enabled=False),
+        lambda: actions_alerts.delete(rule.id),
+        lambda: actions_alerts.test(rule.id),
     ]
     for read in reads:
         with pytest.raises(ConfinedError):
             read()
+    come_in(User("ada", Role.ADMIN))
+    assert data.run_store().alert_rules() == [rule]
 
 
 def test_the_younger_customers_beside_l28_are_withheld_like_any_other_few(come_in: Callable[[User], None]) -> None:
