@@ -19,7 +19,7 @@ from pipeline.runs.records import AuditRow, Delivery, Event, RejectedRow, Reques
 from pipeline.runs.requests import SYNC
 from pipeline.runs.sign_ins import Acts
 from pipeline.runs.store import RunStore
-from streamlit_app import actions, auth, data
+from streamlit_app import actions, auth, data, messages
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
 
@@ -67,10 +67,12 @@ class PlannedStep:
 
 def plan(first_step: str, *, only_step: bool, full_refresh: bool) -> list[PlannedStep]:
     """What a run with these parameters would do, and how long each step took in the last runs that did it alike."""
+    from pipeline.planned_acts import planned_act
+
     order = Order("request", "", first_step=first_step, only_step=only_step, full_refresh=full_refresh)
     in_force, last = _settings(), _store().runs(LAST_RUNS)
     return [
-        PlannedStep(step, steps.planned_act(step, in_force), _lately(step, last, full_refresh=full_refresh))
+        PlannedStep(step, planned_act(step, in_force, messages.language()), _lately(step, last, full_refresh=full_refresh))
         for step in order.steps
     ]
 
