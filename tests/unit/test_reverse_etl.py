@@ -406,6 +406,16 @@ def test_a_row_that_needs_nothing_cannot_be_tried(bank: Bank, key: str, why: str
         bank.engine(CUSTOMERS, scope=Scope(only=key)).run()
 
 
+def test_what_replaces_all_that_is_there_has_to_look_at_all_of_it_first(bank: Bank) -> None:
+    replacing = replace(CUSTOMERS, mode="replace")
+    with pytest.raises(DataError, match="has to be read whole first"):
+        bank.engine(replacing, scope=Scope(only="2")).run()
+    bank.run(replacing)
+    bank.marts["sync_customers"] = [row("1"), row("2", "PREMIUM"), row("3")]
+    [result] = bank.engine(replacing, scope=Scope(only="2")).run()
+    assert counts(result) == (0, 1, 2, 0, 0)
+
+
 def test_a_row_to_be_deleted_cannot_be_tried(bank: Bank) -> None:
     bank.run(CUSTOMERS)
     bank.marts["sync_customers"] = [row("1"), row("2", "METAL")]

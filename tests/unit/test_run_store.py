@@ -18,7 +18,7 @@ from pipeline.runs import history, migrations, schema
 from pipeline.runs import requests as run_requests
 from pipeline.runs.holders import Holders
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState
+from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState, SyncState
 from pipeline.runs.store import RunStore
 
 MONDAY = datetime(2019, 5, 13, 4, 0, tzinfo=UTC)
@@ -496,3 +496,13 @@ def test_a_run_whose_work_was_all_done_is_closed_as_that_and_one_with_a_failed_s
         store.finish_step(lease, run.id, "notify", state=last)
         [reaped] = store.reap(lambda _holder: True)
         assert (reaped.id, reaped.state, reaped.error is None) == (run.id, closed, closed is RunState.SUCCEEDED)
+
+
+def test_refused_rows_are_kept_for_the_last_twenty_times_of_a_sync(store: RunStore) -> None:
+    facts = {"service": "s", "who": "daily", "started_at": MONDAY, "rejects": [("7", "blocked", {"user_id": "7"})]}
+    store.record_sync("another", state=SyncState.PARTIAL, **facts)
+    for _ in range(22):
+        store.record_sync("crm", state=SyncState.PARTIAL, **facts)
+    times = store.sync_runs("crm", 30)
+    assert [store.rejected_rows(each.id)[1] for each in times] == [1] * 20 + [0] * 2
+    assert store.rejected_rows(store.sync_runs("another")[0].id)[1] == 1

@@ -13,9 +13,9 @@ from page_kit import HARMLESS, HOSTILE, cells, is_harmless, whole
 from streamlit.testing.v1 import AppTest
 
 from pipeline.clock import SystemClock
-from pipeline.runs.records import RequestState, SyncState
+from pipeline.runs.records import RequestState, StepState, SyncState
 from pipeline.runs.store import RunStore
-from streamlit_app import auth, data
+from streamlit_app import actions, auth, data
 from streamlit_app.auth import Role, RoleError, User
 
 COUNTS = {"created": 3, "updated": 0, "unchanged": 5, "deleted": 0, "rejected": 2, "invalid": 1}
@@ -100,6 +100,24 @@ def test_one_row_is_planned_by_its_key_and_an_unknown_key_is_told(store: RunStor
     shown.button(key="show_plan").click().run()
     assert "the row 99 cannot be tried: the source has no such row" in shown.error[0].value
     assert not store.requests()
+
+
+def test_the_plan_of_another_scope_is_not_shown(store: RunStore) -> None:
+    del store
+    shown = opened()
+    shown.button(key="show_plan").click().run()
+    assert len(tables(shown)) == 1
+    shown.button_group(key="scope_customer_status").set_value("afresh").run()
+    assert tables(shown) == []
+
+
+def test_a_press_while_a_run_is_going_on_asks_for_nothing(store: RunStore) -> None:
+    store.beat("worker-1", started_at=datetime.now(UTC), doing="running")
+    lease = store.take_lease("worker-1", seconds=60)
+    store.start_run(lease, trigger="cli", requested_by="ada", plan=[("extract", StepState.PENDING)], first_step="extract")
+    outcome = actions.carry_out_sync("customer_status", digest="abc")
+    assert (outcome.accepted, outcome.answer) == (False, "running")
+    assert store.requests() == []
 
 
 def test_without_a_worker_the_button_is_off_and_says_why(store: RunStore) -> None:
