@@ -20,7 +20,7 @@ from pipeline.marts import ConfinedError
 from pipeline.settings import Settings
 from streamlit_app import claims, sessions
 
-__all__ = ["AdmissionError", "Role", "RoleError", "SignInError", "User"]
+__all__ = ["AdmissionError", "Role", "RoleError", "SignInError", "StaleError", "User"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,17 @@ class RoleError(PermanentError):
             next="ask an admin for the role",
         )
         self.needed = needed
+
+
+class StaleError(PermanentError):
+    """What is on the screen was drawn for rights that the person has no more."""
+
+    def __init__(self, user: User) -> None:
+        super().__init__(
+            f"The rights of {user.name} are other ones than when this was drawn",
+            safe="No file was written",
+            next="load the page again: it shows what you may see now",
+        )
 
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -155,6 +166,15 @@ def require_everywhere(role: Role) -> User:
     user = require(role)
     if user.countries is not None:
         raise ConfinedError("What is shown here", sorted(user.countries))
+    return user
+
+
+def require_rights_of(drawn_for: User) -> User:
+    """The person behind this session, who may still see all that was drawn; raises StaleError else."""
+    user = current_user()
+    sees_as_much = user.countries is None or (drawn_for.countries is not None and drawn_for.countries <= user.countries)
+    if not (user.may(drawn_for.role) and sees_as_much):
+        raise StaleError(user)
     return user
 
 

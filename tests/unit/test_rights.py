@@ -22,8 +22,10 @@ from pipeline.cli import main
 from pipeline.marts import METRICS, ConfinedError, Headline, Question, Search, family
 from pipeline.marts.withholding import FEWEST, withheld, withheld_headline
 from pipeline.runs.alerts import AlertRule
+from pipeline.runs.sign_ins import Acts
 from streamlit_app import actions_alerts, auth, data, exports, operations, operations_alerts, operations_versions
-from streamlit_app.auth import Role, RoleError, SignInError, User
+from streamlit_app.auth import Role, RoleError, SignInError, StaleError, User
+from streamlit_app.components import chart
 
 pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.xdist_group("the bank of the pages")]
 
@@ -371,6 +373,40 @@ def test_a_file_is_noted_down_with_who_what_filters_and_rows_and_refused_without
     (noted,) = data.run_store().audit_rows()
     assert (noted.who, noted.action, noted.what) == ("max", "export", "customers")
     assert noted.after == {"form": "xlsx", "rows": 2, "filters": {"country": "FR"}}
+
+
+def test_what_a_stale_tab_shows_is_no_file_any_more_once_the_rights_are_gone(
+    come_in: Callable[[User], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pressed: list[Callable[[], bytes]] = []
+    monkeypatch.setattr(chart, "button", lambda _label, make, **_: pressed.append(make))
+
+    def draw(user: User) -> Callable[[], bytes]:
+        come_in(user)
+        answer = data.answer(Question("active_customers", by="plan"))
+        chart.download(answer.table, chart.basis_of(answer), key="active_customers")
+        return pressed[-1]
+
+    of_france, of_two = User("max", Role.MANAGER, OF_FRANCE), User("max", Role.MANAGER, OF_FRANCE | {"GB"})
+    file = draw(MANAGER)()
+    for drawn_for, now, may in (
+        (MANAGER, VIEWER, False),  # who sees no figure of few customers any more
+        (MANAGER, of_france, False),
+        (of_two, of_france, False),
+        (of_france, User("max", Role.VIEWER, OF_FRANCE), False),
+        (of_france, of_two, True),
+        (of_france, of_france, True),
+        (MANAGER, User("max", Role.ADMIN), True),
+    ):
+        make = draw(drawn_for)
+        come_in(now)
+        if may:
+            assert (make() == file) is (drawn_for is MANAGER)
+        else:
+            with pytest.raises(StaleError):
+                make()
+    come_in(User("ada", Role.ADMIN))
+    assert [row.what for row in data.run_store().acts(Acts(), limit=10)] == ["active_customers"] * 4
 
 
 def test_no_page_hands_out_a_file_but_by_the_button_that_checks_who_asks() -> None:

@@ -102,9 +102,9 @@ def test_one_row_is_planned_by_its_key_and_an_unknown_key_is_told(store: RunStor
     assert not store.requests()
 
 
-def test_the_plan_of_another_scope_is_not_shown(store: RunStore) -> None:
-    del store
-    shown = opened()
+@pytest.mark.usefixtures("store")
+def test_the_plan_of_another_scope_is_not_shown() -> None:
+    shown = whole("ops_syncs")
     shown.button(key="show_plan").click().run()
     assert len(tables(shown)) == 1
     shown.button_group(key="scope_customer_status").set_value("afresh").run()
