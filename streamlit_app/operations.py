@@ -14,6 +14,8 @@ from pipeline.clock import SystemClock
 from pipeline.logs import run_log
 from pipeline.reverse_etl.plan import Plan, Scope
 from pipeline.runner import Order
+from pipeline.runs import by_hand
+from pipeline.runs.by_hand import SyncByHand
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import AuditRow, Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
 from pipeline.runs.requests import SYNC
@@ -35,6 +37,7 @@ class Now:
 
     at: datetime
     running: Run | None
+    sync_by_hand: SyncByHand | None
     latest: Run | None
     waiting: Request | None
     worker: WorkerRow | None
@@ -49,6 +52,7 @@ def now() -> Now:
     return Now(
         at=at,
         running=actions.running(store),
+        sync_by_hand=by_hand.going_on(store, at),
         latest=store.latest(),
         waiting=store.next_request(),
         worker=alive[0] if alive else None,

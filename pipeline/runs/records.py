@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from typing import Any
@@ -65,11 +65,15 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to run; `token` grows with each holder, so that a late one can be told from the present one."""
+    """The right to run; `token` grows with each holder, so that a late one can be told from the present one.
+
+    `taken_at` is told to others, who ask who has it.
+    """
 
     holder: str
     token: int
     expires_at: datetime
+    taken_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import page_kit
@@ -126,6 +126,30 @@ def test_a_run_that_has_ended_cannot_be_cancelled(store: RunStore) -> None:
     store.finish_run(lease, run.id, state=RunState.FAILED)
     store.release(lease)
     assert actions.cancel(run.id).answer == "cancel_over"
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "A sync by hand is going on"), ("fr", "Une synchronisation à la main")])
+def test_a_sync_by_hand_is_shown_while_it_is_going_on(store: RunStore, language: str, title: str) -> None:
+    request = store.request_sync(HOSTILE, sync="customer_status", scope={"only": "", "afresh": False}, digest="abc")
+    lease = store.take_lease("worker-1", seconds=60)
+    store.claim(request.id)
+    page = whole("ops_runs", lang=language)
+    assert title in words(page)
+    assert "`customer_status`" in words(page)
+    assert is_harmless(page)
+    assert [button for button in page.button if button.key == "cancel"] == []
+    store.answer(request.id, "customer_status: 3 created")
+    store.release(lease)
+    assert title not in words(whole("ops_runs", lang=language))
+
+
+def test_a_sync_at_a_command_line_is_shown_with_where_it_was_begun(store: RunStore, tmp_path: Path) -> None:
+    earlier = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=FixedClock(datetime.now(UTC) - timedelta(minutes=1)))
+    earlier.take_lease(HOSTILE, seconds=600)
+    page = whole("ops_runs")
+    assert "Begun at a command line" in words(page)
+    assert is_harmless(page)
+    assert store.latest() is None
 
 
 def test_whoever_is_no_admin_starts_and_cancels_nothing(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
