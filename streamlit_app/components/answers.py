@@ -46,4 +46,4 @@ def tell() -> None:
 def text(outcome: Outcome) -> str:
     """What a press came to, in the reader's language."""
     values = {name: formats.literal(value) if isinstance(value, str) else value for name, value in outcome.values.items()}
-    return t(f"ops_runs.answers.{outcome.answer}", **values)
+    return t(f"answers.press.{outcome.answer}", **values)

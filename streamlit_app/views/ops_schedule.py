@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pipeline.runs.records import Run, ScheduleKind, ScheduleRow, Slot, SlotOutcome
-from streamlit_app import actions_schedule, auth, formats, operations, operations_schedule
-from streamlit_app.auth import Role
-from streamlit_app.components import answers, schedule_form, states, table
+from streamlit_app import actions_schedule, formats, operations_schedule
+from streamlit_app.components import answers, page_head, schedule_form, states, table
 from streamlit_app.messages import t
 
 SLOTS_SHOWN = 30
@@ -15,11 +14,7 @@ SLOTS_SHOWN = 30
 
 def show() -> None:
     """The page."""
-    auth.require(Role.ADMIN)
-    zone = operations.viewer_zone()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.header(t("ops_schedule.title"), width="content")
-        st.caption(t("ops_schedule.zones", zone=zone), width="content")
+    zone = page_head.show(t("ops_schedule.title"), lambda zone: t("ops_schedule.zones", zone=zone))
     answers.tell()
     with states.guarded():
         _warnings()

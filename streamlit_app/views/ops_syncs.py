@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pipeline.runs.records import SyncRun
-from streamlit_app import actions, auth, formats, operations
-from streamlit_app.auth import Role
-from streamlit_app.components import answers, delivery_table, filters, states, sync_history, sync_plan
+from streamlit_app import actions, formats, operations
+from streamlit_app.components import answers, delivery_table, filters, page_head, states, sync_history, sync_plan
 from streamlit_app.messages import t
 from streamlit_app.operations import ListedSync
 
@@ -17,11 +16,7 @@ SEEN = "sync_request_seen"
 
 def show() -> None:
     """The page."""
-    auth.require(Role.ADMIN)
-    zone = operations.viewer_zone()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.header(t("ops_syncs.title"), width="content")
-        st.caption(t("ops_runs.zone", zone=zone), width="content")
+    zone = page_head.show(t("ops_syncs.title"))
     answers.tell()
     syncs = {sync.name: sync for sync in operations.syncs()}
     if syncs:

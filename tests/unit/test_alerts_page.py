@@ -139,7 +139,7 @@ def test_without_a_worker_the_test_is_off_and_says_why(house: House) -> None:
     house.store.beat("worker-1", started_at=house.clock.now(), doing="waiting")
     page = opened("ops_alerts")
     assert page.button(key=f"test_{rule_id}").disabled
-    assert text("ops_runs.answers.no_worker", "en") in words(page)
+    assert text("answers.press.no_worker", "en") in words(page)
     assert actions_alerts.test(rule_id).answer == "no_worker"
     assert house.store.waiting() == []
 

@@ -84,7 +84,7 @@ def test_an_approval_asks_for_its_reason_and_leaves_one_request_and_one_audit_ro
     decision = house.store.decision(3)
     assert decision is not None
     assert (decision.state, decision.decided_by) == ("approved", "ada")
-    assert text("ops_runs.answers.approved", "en", run=3, request=request.id) in words(page)
+    assert text("answers.press.approved", "en", run=3, request=request.id) in words(page)
 
 
 def test_fifty_approvals_at_once_are_one_request_and_one_audit_row(house: House) -> None:
@@ -124,7 +124,7 @@ def test_without_a_worker_the_button_is_off_and_says_why_and_a_rejection_needs_n
     page = opened("ops_versions")
     assert page.button(key="approve").disabled
     assert not page.button(key="reject").disabled
-    assert text("ops_runs.answers.no_worker", "en") in words(page)
+    assert text("answers.press.no_worker", "en") in words(page)
     assert actions_versions.approve(3, "").answer == "no_worker"
 
 
