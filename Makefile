@@ -7,7 +7,7 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-powerbi test-proof audit
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-powerbi test-airflow test-proof audit
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
 	@echo "make test-powerbi SCHEMAS=dir    the Power BI project before Microsoft's parsers and schemas; dir is a checkout of microsoft/json-schemas"
 	@echo "make test-postgres    the tests of the run store and of all that use it, on PostgreSQL"
+	@echo "make test-airflow    the DAG in a real Airflow, installed once into .venv-airflow"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
 	@echo "make audit   every pinned dependency against the known advisories; needs the network"
@@ -98,10 +99,22 @@ test-gspread: .venv/.tested-with
 	PYTHONPATH=tests:. $(BIN)/python -m stand_ins.google_sheets.recordings "$(GSPREAD)/tests/cassettes"
 
 # What works on a run store that it opens itself, with PostgreSQL in the place of SQLite; the daily tests have the core on both.
-ON_A_RUN_STORE := $(addprefix tests/unit/test_,worker.py delivery.py activation.py notify.py google_syncs.py reverse_etl.py)
+ON_A_RUN_STORE := $(patsubst %,tests/unit/test_%.py,worker healthz schedule held cli_approval cancel fencing alerts incidents \
+	delivery activation notify n8n smtp sessions google_syncs reverse_etl reverse_etl_addresses reverse_etl_tables syncs_page \
+	schedule_page alerts_page versions_page runs_page service_pages)
 
 test-postgres: .venv/.tested-with
 	TESTS_RUN_STORE=postgresql $(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n" $(ON_A_RUN_STORE)
+
+# Airflow has an environment of its own; it only calls the command line.
+test-airflow: .venv/.installed .venv-airflow/.installed
+	COMMAND_FOR_TESTS="$(CURDIR)/$(BIN)/neopulse" .venv-airflow/bin/pytest -c integrations/airflow/pytest.ini integrations/airflow
+
+.venv-airflow/.installed: integrations/airflow/requirements.txt
+	@echo "making .venv-airflow (once; a few minutes)"
+	@$(PYTHON) -m venv .venv-airflow
+	@.venv-airflow/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py

@@ -9,7 +9,7 @@ from pipeline.clock import SystemClock
 from pipeline.marts import family, reader
 from pipeline.marts.question import one_of
 from pipeline.runs.alerts import AlertRule
-from streamlit_app import actions, auth, data
+from streamlit_app import auth, data
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
 
@@ -37,7 +37,7 @@ def switch(rule_id: int, *, enabled: bool) -> Outcome:
 
 def delete(rule_id: int) -> Outcome:
     """Take a rule away; its history stays."""
-    user = auth.require(Role.ADMIN)
+    user = auth.require_everywhere(Role.ADMIN)
     rule = _rule(rule_id)
     data.run_store().delete_alert_rule(rule_id)
     data.run_store().audit(user.name, "delete_alert_rule", SUBJECT.format(id=rule_id), before=rule.content)
@@ -50,7 +50,7 @@ def why_no_test() -> Outcome | None:
     if data.current_version() is None:
         return Outcome(False, "no_version")
     now, workers = SystemClock().now(), data.run_store().workers()
-    return None if any(now - worker.beat_at < actions.WORKER_SILENT for worker in workers) else Outcome(False, "no_worker")
+    return None if any(worker.is_alive(now) for worker in workers) else Outcome(False, "no_worker")
 
 
 def test(rule_id: int) -> Outcome:
@@ -71,7 +71,7 @@ test.__test__ = False  # type: ignore[attr-defined] # not a test of ours, whatev
 
 
 def _rule(rule_id: int) -> AlertRule:
-    auth.require(Role.ADMIN)
+    auth.require_everywhere(Role.ADMIN)
     return data.run_store().alert_rule(rule_id)
 
 

@@ -258,8 +258,8 @@ class Report:
             "lineChart",
             place,
             {"Category": [DATE], "Y": [active]},
-            title=self._app(page, "active"),
-            subtitle=self._app(page, "active_explained"),
+            title=self._card(page, "active"),
+            subtitle=self._card(page, "active", "explained"),
             sort=(DATE, "Ascending"),
             colours={active: self.colours.primary},
         )
@@ -272,7 +272,7 @@ class Report:
             "columnChart",
             place,
             {"Category": [MONTH], "Y": [new, back, left]},
-            title=self._app(page, "growth"),
+            title=self._card(page, "growth"),
             subtitle=self._said("growth_explained"),
             sort=(MONTH, "Ascending"),
             colours={new: self.colours.primary, back: self.colours.back, left: self.colours.leaves},
@@ -286,14 +286,20 @@ class Report:
             "lineChart",
             place,
             {"Category": [DATE], "Y": drawn},
-            title=self._app(page, name),
-            subtitle=self._app(page, f"{name}_explained"),
+            title=self._card(page, name),
+            subtitle=self._card(page, name, "explained"),
             sort=(DATE, "Ascending"),
             colours=colours or {drawn[0]: self.colours.primary},
         )
 
     def _app(self, area: str, name: str) -> str:
         return self.words.of_the_app(area, name, self.language)
+
+    def _card(self, page: str, name: str, what: str = "title") -> str:
+        """Title or explanation of a drawing, as the catalogue of its page keeps it."""
+        if page == "activity":
+            return self._app(page, f"cards.{name}.{what}")
+        return self._app(page, name if what == "title" else f"{name}_{what}")
 
     def _said(self, name: str) -> str:
         return self.words.report(name, self.language)

@@ -71,7 +71,7 @@ def test_no_text_of_a_person_is_a_formula_in_csv_and_numbers_stay_numbers(tmp_pa
 
 def test_an_export_is_noted_down_with_who_what_and_how_much(house: House, tmp_path: Path) -> None:
     neopulse("export", "mart_people", str(tmp_path / "people.csv"))
-    [row] = house.store.audit_rows()
+    [row] = house.store.acts()
     assert (row.action, row.what) == ("export", "mart_people")
     assert row.after == {"form": "csv", "rows": 2, "version": "v0001", "file": str(tmp_path / "people.csv")}
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_exported_is_refused_and_nothing_is_written_or_noted(
     result = neopulse("export", *arguments)
     assert (result.exit_code, said in result.output) == (2, True)
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
-    assert house.store.audit_rows() == []
+    assert house.store.acts() == []
 
 
 def test_what_stayed_in_bigquery_is_refused_with_its_place(house: House, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import dax
 import powerbi_model
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 from powerbi_model import POWERBI, PROJECT
 from tmdl_text import Object
@@ -22,7 +23,7 @@ from pipeline import cli
 from pipeline.exports import star as exported
 from pipeline.powerbi import measures as generator
 from pipeline.powerbi.project import Options, drift, project
-from pipeline.powerbi.star import TABLES
+from pipeline.powerbi.star import TABLES, relations
 from pipeline.powerbi.words import Words
 
 CULTURES = ("en-US", "fr-FR")
@@ -241,6 +242,13 @@ def test_each_relationship_leads_from_every_row_to_one_row_as_power_bi_tells_key
         assert None not in there, one
         assert len(set(there)) == len(there), one
         assert set(keys(many)) - {None} <= set(there), (many, one)
+
+
+def test_the_lineage_of_the_models_ends_at_the_report() -> None:
+    content = yaml.safe_load((PROJECT / "dbt_project" / "models" / "exposures.yml").read_text(encoding="utf-8"))
+    [report] = [one for one in content["exposures"] if one["name"] == "powerbi_report"]
+    read = {name for table in TABLES for name in relations(table)} - {"current_version"}
+    assert {reference[5:-2] for reference in report["depends_on"]} == read
 
 
 # --- the report -------------------------------------------------------------------------------------------------------

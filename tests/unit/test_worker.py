@@ -15,7 +15,7 @@ from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.runner import Order
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Request, RequestState, Run, RunState, StepState
+from pipeline.runs.records import Doing, Request, RequestState, Run, RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import health
@@ -100,7 +100,11 @@ class Worker:
     syncs: FakeSyncs = field(default_factory=lambda: FakeSyncs())
     is_dead: Callable[[str], bool] = lambda _holder: False
     wants_to_end: bool = False
-    upkeep: Callable[[], None] | None = None
+    upkeep: Callable[[], None] = lambda: None
+    looks_for_messages: int = 0
+
+    def deliver_next(self) -> None:
+        self.looks_for_messages += 1
 
     def start(self, *, was_published: bool = True) -> Loop:
         loop = Loop(
@@ -111,6 +115,7 @@ class Worker:
             pulse=self.pulse,
             is_dead=lambda holder: self.is_dead(holder),
             is_to_end=lambda: self.wants_to_end,
+            postman=self,
             syncs=self.syncs,
             upkeep=self.upkeep,
         )
@@ -360,6 +365,15 @@ def test_the_worker_s_row_tells_what_it_does_and_when_it_runs_next(worker: Worke
     assert not is_healthy(store, "another machine", clock.now())
 
 
+def test_a_worker_that_ends_says_so_and_is_not_taken_for_alive(store: RunStore, clock: FixedClock) -> None:
+    with Heart(store, Pulse(), clock=clock) as heart:
+        heart.beat()
+        assert is_healthy(store, worker_name(), clock.now())
+    (row,) = store.workers()
+    assert (row.doing, row.beat_at) == ("ended", clock.now())
+    assert not is_healthy(store, worker_name(), clock.now())
+
+
 def beats(store: RunStore, pulse: Pulse, clock: FixedClock, *, turning: bool) -> list[int]:
     deaths: list[int] = []
     heart = Heart(store, pulse, clock=clock, die=deaths.append)
@@ -382,7 +396,7 @@ def test_a_long_run_lives_for_as_long_as_it_keeps_its_lease(
 ) -> None:
     monkeypatch.setattr(health, "is_this_process", lambda holder: holder == "this process")
     pulse = Pulse()
-    pulse.is_running = True
+    pulse.doing = Doing.RUNNING
     lease = store.take_lease("this process", seconds=40)
     assert beats(store, pulse, clock, turning=False) == []
     store.release(lease)
