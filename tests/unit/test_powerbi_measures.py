@@ -77,7 +77,7 @@ COUNTS = {
 }
 
 
-@pytest.mark.parametrize("by", [None, "country", "plan_tier"])
+@pytest.mark.parametrize("by", [None, "country"])
 @pytest.mark.parametrize(("metric", "measure"), COUNTS.items())
 def test_a_day_has_the_figure_that_the_command_line_prints(
     model: dax.Model, published: chain.Published, metric: str, measure: str, by: str | None
@@ -89,7 +89,7 @@ def test_a_day_has_the_figure_that_the_command_line_prints(
         assert same(model.evaluate(measure, filters({DATE: day}, by, value)), figure.value), (key, figure)
 
 
-@pytest.mark.parametrize("by", [None, *DIMENSIONS])
+@pytest.mark.parametrize("by", [None, "plan", "plan_tier", "age_band"])
 @pytest.mark.parametrize(
     "metric", ["active_customers", "new_customers", "resurrected_customers", "churned_customers", "quick_ratio"]
 )
