@@ -13,7 +13,7 @@ from pipeline.powerbi.star import CAME_BACK_DAYS
 from pipeline.powerbi.words import Words
 
 Z_95 = "1.959963984540054"
-COUNT, SHARE, RATIO, USD, DAY, TEXT = "#,0", "0.0 %", "0.00", "#,0.00", "yyyy-mm-dd", ""
+COUNT, SHARE, RATIO, USD, DAY, TEXT = "#,0", "#,0.0%;-#,0.0%;#,0.0%", "0.00", "#,0.00", "yyyy-mm-dd", ""
 YES_NO = '"""TRUE"";""TRUE"";""FALSE"""'
 PAGES = ("overview", "activity", "retention", "churn")
 IN_THE_APP = ("country", "plan", "plan_tier", "os", "age_band")  # the segments that the app's pages filter by
@@ -176,8 +176,8 @@ def _latest(column: str, expression: str) -> str:
 def _wilson(successes: str, n: str, end: str) -> str:
     """One end of the Wilson 95 % interval of successes / n, blank without n; the formula of pipeline/statistics.py."""
     sign, within = {"low": ("-", "MAX(0, {})"), "high": ("+", "MIN(1, {})")}[end]
-    half_width = "z * SQRT(k * (n - k) / n + z * z / 4)"
-    value = within.format(f"(k + z * z / 2 {sign} {half_width}) / (n + z * z)")
+    half_width = "z * SQRT(DIVIDE(k * (n - k), n) + z * z / 4)"
+    value = within.format(f"DIVIDE(k + z * z / 2 {sign} {half_width}, n + z * z)")
     many = f"\n{indent(successes, '    ')}" if "\n" in successes else f" {successes}"
     return f"VAR z = {Z_95}\nVAR n = {n}\nVAR k ={many}\nRETURN\n    IF(n > 0, {value})"
 

@@ -94,6 +94,7 @@ class Model:
         properties = [
             f"dataType: {_TYPES[column.kind]}",
             "isHidden" if not column.name else "",
+            "isAvailableInMdx: false" if not column.name else "",
             "isKey" if table.key == column.source and not table.direct else "",
             f"formatString: {form}" if form else "",
             f"lineageTag: {tmdl.lineage('column', place)}",
