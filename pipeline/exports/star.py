@@ -18,7 +18,8 @@ import pyarrow as pa
 from pipeline import files
 from pipeline.clock import Clock
 from pipeline.exports.relations import places, write
-from pipeline.powerbi.star import RUNS, TABLES, Kind, Table, select
+from pipeline.powerbi.shapes import Kind, Table, select
+from pipeline.powerbi.star import RUNS, TABLES
 from pipeline.runs.records import Run
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Version

@@ -9,7 +9,8 @@ from pipeline.metrics import LANGUAGES
 from pipeline.powerbi import power_query, tmdl
 from pipeline.powerbi.measures import Measure, measures
 from pipeline.powerbi.power_query import Parameter
-from pipeline.powerbi.star import DATES, RELATIONSHIPS, TABLES, Column, Kind, Table
+from pipeline.powerbi.shapes import Column, Kind, Table
+from pipeline.powerbi.star import DATES, RELATIONSHIPS, TABLES
 from pipeline.powerbi.words import CULTURES, Words
 
 COMPATIBILITY_LEVEL = 1601

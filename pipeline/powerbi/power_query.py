@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.powerbi.star import RUNS, Column, Kind, Table
+from pipeline.powerbi.shapes import Column, Kind, Table
+from pipeline.powerbi.star import RUNS
 
 BIGQUERY, FOLDER = "BigQuery", "Folder"
 _TYPES: dict[Kind, str] = {

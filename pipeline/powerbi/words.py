@@ -12,7 +12,8 @@ import yaml
 
 from pipeline import metrics
 from pipeline.metrics import LANGUAGES, Metric
-from pipeline.powerbi.star import SEGMENTS, Column, Table
+from pipeline.powerbi.shapes import Column, Table
+from pipeline.powerbi.star import SEGMENTS
 
 _TEXTS = Path(__file__).with_name("texts.yml")
 CULTURES = {"en": "en-US", "fr": "fr-FR"}

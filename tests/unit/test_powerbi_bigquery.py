@@ -21,7 +21,8 @@ from stand_ins.bigquery.server import running  # noqa: E402
 
 from pipeline.exports import star  # noqa: E402
 from pipeline.marts import reader  # noqa: E402
-from pipeline.powerbi.star import RUNS, TABLES, Table, relations, select  # noqa: E402
+from pipeline.powerbi.shapes import Table, relations, select  # noqa: E402
+from pipeline.powerbi.star import RUNS, TABLES  # noqa: E402
 from pipeline.warehouse.publication import Publications  # noqa: E402
 
 pytestmark = pytest.mark.xdist_group("the bank of the pages")

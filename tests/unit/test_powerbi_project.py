@@ -23,7 +23,8 @@ from pipeline import cli
 from pipeline.exports import star as exported
 from pipeline.powerbi import measures as generator
 from pipeline.powerbi.project import Options, drift, project
-from pipeline.powerbi.star import TABLES, relations
+from pipeline.powerbi.shapes import relations
+from pipeline.powerbi.star import TABLES
 from pipeline.powerbi.words import Words
 
 CULTURES = ("en-US", "fr-FR")
