@@ -7,7 +7,8 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-proof test-release audit release
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-airflow test-proof \
+	test-release audit release
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
@@ -16,6 +17,7 @@ help:
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
 	@echo "make test-postgres    the tests of the run store and of all that use it, on PostgreSQL"
+	@echo "make test-airflow    the DAG in a real Airflow, installed once into .venv-airflow"
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
 	@echo "make audit   every pinned dependency against the known advisories; needs the network"
@@ -118,6 +120,16 @@ ON_A_RUN_STORE := $(addprefix tests/unit/test_,worker.py delivery.py activation.
 
 test-postgres: .venv/.tested-with
 	TESTS_RUN_STORE=postgresql $(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n" $(ON_A_RUN_STORE)
+
+# Airflow has an environment of its own; it only calls the command line.
+test-airflow: .venv/.installed .venv-airflow/.installed
+	COMMAND_FOR_TESTS="$(CURDIR)/$(BIN)/neopulse" .venv-airflow/bin/pytest -c integrations/airflow/pytest.ini integrations/airflow
+
+.venv-airflow/.installed: integrations/airflow/requirements.txt
+	@echo "making .venv-airflow (once; a few minutes)"
+	@$(PYTHON) -m venv .venv-airflow
+	@.venv-airflow/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py

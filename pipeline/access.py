@@ -87,9 +87,6 @@ class Rules:
         return Rules(by_role, {**self.countries, **other.countries})
 
 
-NO_RULES = Rules({}, {})
-
-
 def checked_entry(text: str) -> str:
     """An entry as it is compared: addresses in small letters. Raises ValueError where it names nobody."""
     entry = text.strip()

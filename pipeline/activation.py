@@ -190,7 +190,7 @@ class Triggered:
 def _bank(settings: Settings) -> str:
     """Whose customers are sent; a demo bank of another size or seed is another bank."""
     name = settings.source_name
-    return f"{name} {settings.demo_transactions}/{settings.demo_seed}" if name == "demo bank" else name
+    return f"{name} {settings.demo_transactions}/{settings.demo_seed}" if settings.is_demo else name
 
 
 def declared(settings: Settings) -> tuple[Sync, ...]:

@@ -9,7 +9,11 @@ from urllib.parse import urlsplit
 
 def is_loopback(address: str) -> bool:
     """Whether an address of the web can only be on this machine."""
-    host = urlsplit(address).hostname or ""
+    return is_loopback_host(urlsplit(address).hostname or "")
+
+
+def is_loopback_host(host: str) -> bool:
+    """Whether a host's name or IP address can only be this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

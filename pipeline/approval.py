@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import duckdb
 
 from pipeline.context import StepContext, StepResult
-from pipeline.errors import HeldError, NeopulseError
+from pipeline.errors import ConfigurationError, HeldError, NeopulseError
 from pipeline.guard import RUNS, Columns, Reason, Usual, columns_of, in_words, reasons
 from pipeline.runs.store import RunStore
 from pipeline.runs.watching import APPROVED, PUBLISHED, REJECTED, REPLACED, Publication
@@ -136,21 +136,44 @@ def _replace(context: StepContext, candidates: HeldCandidates, *, by: str, but: 
 
 
 def reject(store: RunStore, publications: Publications, run_id: int, *, who: str, note: str) -> Held:
-    """Delete a candidate that waits, and write down who said so; raises ConfigurationError where it does not wait."""
+    """Delete a candidate that waits, and write down who said so.
+
+    Raises ConfigurationError where it does not wait, or where the store says that something else had become of it: its files,
+    which a crash had left, are gone as well then.
+    """
     held = HeldCandidates(publications).reject(run_id)
     store.note_held(held.run_id, held.held_at, held.reasons)
-    store.decide(held.run_id, held.held_at, state=REJECTED, who=who, note=note)
+    if not store.decide(held.run_id, held.held_at, state=REJECTED, who=who, note=note):
+        raise _decided(store, publications, held, next="neopulse versions")
     store.audit(who, "reject", f"candidate of {held.name}", before=told(held), after={"state": REJECTED, "note": note})
     return held
 
 
 def approve(store: RunStore, publications: Publications, run_id: int, *, who: str, note: str) -> Held:
-    """Write down that a candidate is approved; a run publishes it. Raises ConfigurationError where it does not wait."""
+    """Write down that a candidate is approved; a run publishes it.
+
+    Raises ConfigurationError where it does not wait or was decided about otherwise.
+    """
     held = HeldCandidates(publications).find(run_id)
     store.note_held(held.run_id, held.held_at, held.reasons)
-    store.decide(held.run_id, held.held_at, state=APPROVED, who=who, note=note)
+    if not store.decide(held.run_id, held.held_at, state=APPROVED, who=who, note=note):
+        raise _decided(store, publications, held, next=f"neopulse reject {run_id} removes its files")
     audit_approval(store, publications, held, who=who, note=note)
     return held
+
+
+def _decided(store: RunStore, publications: Publications, held: Held, *, next: str) -> ConfigurationError:
+    """What the store says became of a candidate whose files were still there."""
+    decision = store.decision(held.run_id)
+    what = "was decided about" if decision is None else f"was {decision.state}"
+    who = f" by {decision.decided_by}" if decision is not None and decision.decided_by else ""
+    instead = f": {decision.outcome}" if decision is not None and decision.outcome else ""
+    return ConfigurationError(
+        f"The candidate of {held.name} {what}{who} before{instead}",
+        where="the run store",
+        safe=publications.in_words(),
+        next=next,
+    )
 
 
 def audit_approval(store: RunStore, publications: Publications, held: Held, *, who: str, note: str) -> None:

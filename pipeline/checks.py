@@ -152,13 +152,13 @@ def _sign_in(settings: Settings) -> str:
 
 
 def _port(settings: Settings) -> str:
-    from pipeline.serving import address, check_address, is_answering
+    from pipeline.serving import check_address, is_answering
 
     try:
         check_address(settings)
     except ConfigurationError:
         if is_answering(settings):
-            return f"an app answers at {address(settings)}"
+            return f"an app answers at {settings.app_address}"
         raise
     return f"{settings.address} port {settings.port} is free"
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pipeline.warehouse.publication import Publications
 
 DONE, FAILED, WRONG_USAGE, WAITS = 0, 1, 2, 3
+LONGEST_NAME = 200  # of who asked for a run, in the run store
 
 
 class Commands(click.Group):
@@ -86,8 +87,9 @@ def demo(transactions: int | None, seed: int | None, no_app: bool) -> None:
 @click.option("--from", "first_step", type=click.Choice(STEPS), help="Begin with this step.")
 @click.option("--only", "only_step", type=click.Choice(STEPS), help="Do this step alone.")
 @click.option("--full-refresh", is_flag=True, help="Build everything anew, not only what changed.")
+@click.option("--asked-by", metavar="NAME", help="Who asks, where another program does: shown on Runs and in the audit log.")
 @click.option("--dry-run", is_flag=True, help="Say what the run would do, and change nothing.")
-def run(first_step: str | None, only_step: str | None, full_refresh: bool, dry_run: bool) -> None:
+def run(first_step: str | None, only_step: str | None, full_refresh: bool, asked_by: str | None, dry_run: bool) -> None:
     """Do the five steps: extract, transform, sheet, activate, notify.
 
     The transform builds a candidate, runs every test on it, and only then publishes it.
@@ -95,7 +97,9 @@ def run(first_step: str | None, only_step: str | None, full_refresh: bool, dry_r
     if first_step and only_step:
         raise click.UsageError("--from and --only exclude each other")
     settings = _settings()
-    order = _order("cli", only_step or first_step or STEPS[0], only_step=only_step is not None, full_refresh=full_refresh)
+    order = _order(
+        "cli", only_step or first_step or STEPS[0], only_step=only_step is not None, full_refresh=full_refresh, asked_by=asked_by
+    )
     if dry_run:
         _say_plan(settings, order)
         return
@@ -284,8 +288,8 @@ def app() -> None:
 
     settings = _settings()
     serving.check_address(settings)
-    click.echo(f"neopulse is at {serving.address(settings)}")
-    serving.become(serving.app_command(settings), settings)
+    click.echo(f"neopulse is at {settings.app_address}")
+    serving.become((serving.ORDERLY, *serving.app_command(settings)), settings)
 
 
 @main.command()
@@ -365,16 +369,38 @@ def _say_plan(settings: Settings, order: Order) -> None:
         click.echo(cost)
 
 
-def _order(trigger: str, first_step: str = STEPS[0], *, only_step: bool = False, full_refresh: bool = False) -> Order:
+def _order(
+    trigger: str,
+    first_step: str = STEPS[0],
+    *,
+    only_step: bool = False,
+    full_refresh: bool = False,
+    asked_by: str | None = None,
+) -> Order:
     from pipeline.runner import Order
 
-    return Order(trigger, _user(), first_step=first_step, only_step=only_step, full_refresh=full_refresh)
+    who = (asked_by or _user())[:LONGEST_NAME]
+    return Order(trigger, who, first_step=first_step, only_step=only_step, full_refresh=full_refresh)
 
 
 def _settings() -> Settings:
     from pipeline.settings import load
 
     return load()
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def docs(file: Path) -> None:
+    """Write dbt's documentation of the models as one HTML file: columns, tests, SQL, lineage to the people.
+
+    For a folder of your web server or a mail; no table is looked at.
+    """
+    from pipeline.transform import DBT_PROJECT
+    from pipeline.warehouse import dbt_site
+
+    size = dbt_site.write(DBT_PROJECT, file.absolute())
+    click.echo(f"{file}: {size / 1e6:.1f} MB")
 
 
 def _run_store(settings: Settings) -> RunStore:
@@ -387,7 +413,7 @@ def _run_store(settings: Settings) -> RunStore:
 def _holders(settings: Settings) -> Holders:
     from pipeline.runs.holders import Holders
 
-    return Holders(settings.home / "holders")
+    return Holders.of(settings.home)
 
 
 def _ask_as(settings: Settings, who: Sequence[str]) -> Callable[[Reader, Question], Answer]:

@@ -25,15 +25,12 @@ def approve(run: str | None, note: str) -> None:
     """
     from pipeline import approval, cli
     from pipeline.runner import Order
-    from pipeline.runs.leases import LeaseHeldError
 
     settings = cli._settings()
     store, publications = cli._run_store(settings), cli._publications(settings)
     run_id = _which(run, publications)
-    if (lease := store.lease()) is not None:  # an approval that nobody carries out would only look like one
-        raise LeaseHeldError(
-            "A run is going on", where=f"held by {lease.holder}", safe="The candidate waits", next="try again when it has ended"
-        )
+    store.reap(cli._holders(settings).is_dead)
+    store.assert_free()  # an approval that nobody carries out would only look like one
     approval.approve(store, publications, run_id, who=cli._user(), note=note)
     with Stop() as stop:
         cli._end_unless_done(cli._execute(settings, Order("approval", cli._user(), approves=run_id), stop))

@@ -81,3 +81,20 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def link(source: str | Path, target: str | Path) -> None:
+    """Give a file that never changes a second name, which is as good as a copy; some file systems know no second names."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def remove_folder(folder: Path) -> None:
+    """Take a folder out of sight by one rename, then delete it: nobody opens half of one."""
+    if folder.is_dir():
+        gone = folder.with_name(f".{folder.name}.gone")
+        shutil.rmtree(gone, ignore_errors=True)
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)

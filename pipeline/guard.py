@@ -13,12 +13,11 @@ from statistics import median
 from typing import Any
 
 from pipeline.runs.watching import Publication
-from pipeline.settings import Settings
+from pipeline.settings import DEMO_BANK, Settings
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Facts, Version
 
 RUNS = 30
-DEMO = "demo bank"
 Reason = Mapping[str, Any]
 Columns = Mapping[str, Mapping[str, str]]
 """The type of each column, by relation."""
@@ -78,9 +77,9 @@ def reasons(candidate: Facts, columns: Columns, usual: Usual, settings: Settings
 
     After the demo bank any bank is new: nothing is compared then.
     """
-    if usual.current.source == DEMO != candidate.source:
+    if usual.current.source == DEMO_BANK != candidate.source:
         return []
-    if candidate.source == DEMO != usual.current.source:
+    if candidate.source == DEMO_BANK != usual.current.source:
         return [{"rule": "demo_over_bank", "version": usual.current.name, "before": usual.current.source}]
     found = [*_last_day(candidate, usual, settings), *_transactions(candidate, usual, settings)]
     found += _rows(candidate, usual, settings)

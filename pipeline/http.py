@@ -10,13 +10,14 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version as installed
 from typing import Any
-from urllib.parse import quote_plus, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError, PermanentError, TransientError
+from pipeline.masking import MASK, masked, spellings
 
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429})  # and what the service says of its own faults, see is_worth_another_try
 HOPELESS = frozenset({501, 505})  # faults of a service that time does not mend
@@ -24,7 +25,6 @@ NOTHING_WAS_DONE = frozenset({425, 429, 503})  # by their definition the request
 LONGEST_QUOTE = 200  # characters of an answer that an error may repeat
 LOOK_EVERY_SECONDS = 1.0
 PIECE_BYTES = 65_536
-_HIDDEN = "***"
 _HOPELESS_ENCRYPTION = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 _WRONG_REQUESTS = (requests.exceptions.InvalidJSONError, requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL)
 
@@ -109,7 +109,7 @@ class Service:
         self.name = name
         self.address = address.rstrip("/")
         self._clock = clock
-        self._secrets = tuple(spelling for secret in secrets if secret for spelling in _spellings(secret))
+        self._secrets = spellings(secrets)
         self._patience = patience or Patience()
         self._explain = explain
         self._look = look
@@ -234,7 +234,7 @@ class Service:
             return None
         try:
             # As bytes it takes the byte order mark that some services put first. A secret is hidden before anybody can quote it.
-            return json.loads(words.removeprefix("\ufeff") if _HIDDEN in words else body)
+            return json.loads(words.removeprefix("\ufeff") if MASK in words else body)
         except ValueError:
             what = f"{self.name} answers {status} with something that is no JSON: {self.quote(words)}"
             if not request.is_repeatable:
@@ -249,9 +249,7 @@ class Service:
         return line if len(line) <= LONGEST_QUOTE else line[:LONGEST_QUOTE] + " ..."
 
     def _hide(self, words: str) -> str:
-        for secret in self._secrets:
-            words = words.replace(secret, _HIDDEN)
-        return words
+        return masked(words, self._secrets)
 
     def _permanent(self, what: str, *, next: str = "neopulse check") -> PermanentError:
         return PermanentError(what, where=self.place, next=next)
@@ -298,16 +296,11 @@ def _never_arrived(error: Exception) -> bool:
     return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
 
 
-def _spellings(secret: str) -> tuple[str, ...]:
-    """A secret as it is, as an address has it, and as JSON has it."""
-    return tuple(dict.fromkeys((secret, quote_plus(secret), json.dumps(secret)[1:-1])))
-
-
 def _without_password(address: str) -> str:
     parts = urlsplit(address)
     if "@" not in parts.netloc:
         return address
-    return urlunsplit(parts._replace(netloc=_HIDDEN + "@" + parts.netloc.rpartition("@")[2]))
+    return urlunsplit(parts._replace(netloc=MASK + "@" + parts.netloc.rpartition("@")[2]))
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

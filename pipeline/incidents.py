@@ -20,6 +20,12 @@ OPENED, CLOSED = "opened", "closed"
 RUNS_READ = 200
 INCIDENTS_READ = 20
 WHOLE = ("extract", "transform")  # a run that begins here brings new figures
+STEP_BY_STEP = (
+    "notify",
+    "activate",
+    "sheet",
+    "transform",
+)  # each a run of its own, the last one first
 
 Tell = Callable[[Notice, datetime], object]
 
@@ -51,22 +57,29 @@ def last_moment(now: datetime, at: time, zone: ZoneInfo) -> datetime:
 
 
 def last_success(store: RunStore) -> Run | None:
-    """The newest run that brought new figures, alone or by taking up one that had begun to."""
+    """The newest run that brought new figures to everybody: alone, by taking up one that had begun to, or step by step.
+
+    Of steps that were runs of their own it is the transform, once each later step succeeded after it.
+    """
+    awaited = list(STEP_BY_STEP)
     for run in store.runs(RUNS_READ):
-        is_whole = not run.only_step and _first_step(store, run) in WHOLE
-        if run.state is RunState.SUCCEEDED and run.ended_at is not None and is_whole:
+        if run.state is not RunState.SUCCEEDED or run.ended_at is None:
+            continue
+        if not run.only_step and _first_step(store, run) in WHOLE:
             return run
+        if run.only_step and run.first_step == awaited[0]:
+            awaited.pop(0)
+            if not awaited:
+                return run
     return None
 
 
 def _first_step(store: RunStore, run: Run) -> str:
     """The step that the work began with, also where others took it up; empty where nobody remembers."""
     try:
-        while run.resumes is not None:
-            run = store.run(run.resumes)
+        return store.chain(run)[-1].first_step
     except PermanentError:
         return ""
-    return run.first_step
 
 
 def _is_stale(store: RunStore, last: Run | None, due: datetime, hours: int) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 SHORT = 4  # a value shorter than this is masked as a word of its own only: `a` is in every other word
@@ -21,9 +21,12 @@ _known: set[str] = set()
 
 def remember(values: Iterable[str]) -> None:
     """Mask these values from now on, in each form in which they may be quoted."""
-    for value in values:
-        for part in _parts(value):
-            _known.update(form for form in _forms(part) if form)
+    _known.update(spellings(values))
+
+
+def spellings(values: Iterable[str]) -> frozenset[str]:
+    """Each form in which the values, and the secrets in them, may be quoted."""
+    return frozenset(form for value in values for part in _parts(value) for form in _forms(part))
 
 
 def forget() -> None:
@@ -31,9 +34,9 @@ def forget() -> None:
     _known.clear()
 
 
-def masked(text: str) -> str:
-    """The text without any secret."""
-    for secret in sorted(_known, key=len, reverse=True):
+def masked(text: str, secrets: Collection[str] = _known) -> str:
+    """The text without any secret: those that are remembered, or these, which `spellings` told."""
+    for secret in sorted(secrets, key=len, reverse=True):
         if secret in text:
             whole_word = rf"(?<!\w){re.escape(secret)}(?!\w)"
             text = text.replace(secret, MASK) if len(secret) >= SHORT else re.sub(whole_word, MASK, text)
@@ -59,6 +62,7 @@ def _parts(value: str) -> Iterator[str]:
 def _forms(secret: str) -> Iterator[str]:
     yield secret
     yield quote(secret, safe="")
+    yield quote_plus(secret)
     yield json.dumps(secret)[1:-1]
     yield repr(secret)[1:-1]
     if len(secret) >= SHORT:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
-from pipeline.addresses import is_loopback, web_address
+from pipeline.addresses import is_loopback_host, web_address
 
 Encryption = Literal["tls", "starttls", "none"]
 NO_SECRET = SecretStr("")
@@ -45,7 +45,7 @@ class MailServer:
             raise ValueError("is not the address of a mail server, such as smtp://user:password@mail.bank.example:587")
         encryption = _encryption(parts.scheme, host, options.get("tls"))
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
-        if (user or password) and encryption == "none" and not _is_here(host):
+        if (user or password) and encryption == "none" and not is_loopback_host(host):
             raise ValueError("would send the password in the clear: use smtps://, or smtp:// without tls=none")
         return cls(host, port or DEFAULT_PORTS[parts.scheme], encryption, user, password)
 
@@ -57,16 +57,12 @@ def _encryption(scheme: str, host: str, asked: str | None) -> Encryption:
             raise ValueError("takes no tls= with smtps://, which always is TLS")
         return "tls"
     if asked is None:
-        return "none" if _is_here(host) else "starttls"
+        return "none" if is_loopback_host(host) else "starttls"
     if asked == "starttls":
         return "starttls"
     if asked == "none":
         return "none"
     raise ValueError("takes tls=starttls or tls=none")
-
-
-def _is_here(host: str) -> bool:
-    return is_loopback(f"smtp://[{host}]" if ":" in host else f"smtp://{host}")
 
 
 class NotifySettings(BaseSettings):

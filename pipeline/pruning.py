@@ -1,6 +1,7 @@
-"""Old things go by rule: runs, live logs, texts of messages, log files, half-built candidates, temporary files.
+"""Old things go by rule: rows of the run store, the runs' log files, half-built candidates, temporary files.
 
-Never the audit, never the run of a version that is kept, never what a run that is going on works on. What went is logged.
+Never the audit, never the newest run nor that of a version that is kept, and nothing at all while a run is going on. What went
+is logged.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ def prune(settings: Settings, store: RunStore, publications: Publications, clock
         "syncs": store.prune_syncs(since(settings.runs_kept_days)),
         "runs": len(store.prune_runs(since(settings.runs_kept_days), kept=kept)),
         "requests": store.prune_requests(since(settings.runs_kept_days)),
+        "moments of the schedule": store.prune_slots(since(settings.runs_kept_days)),
         "lines of live logs": store.prune_events(since(settings.events_kept_days)),
         "texts of delivered messages": store.prune_payloads(since(settings.payloads_kept_days)),
         "workers": store.prune_workers(since(settings.events_kept_days)),

@@ -16,8 +16,8 @@ from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, HeldError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.files import is_disk_full
 from pipeline.logs import EventLog, logging_to, logging_to_store, run_log
-from pipeline.runs.holders import Holders, new_holder
-from pipeline.runs.keeper import LeaseKeeper
+from pipeline.runs.holders import Holders
+from pipeline.runs.keeper import LeaseKeeper, holding
 from pipeline.runs.leases import lost
 from pipeline.runs.records import Run, RunState, StepState
 from pipeline.runs.store import RunStore
@@ -34,6 +34,7 @@ PROGRESS_EVERY_SECONDS = 1.0
 # stays as it is until somebody acts, and a run that is to end does not begin a step anew.
 TRIED_AGAIN = (TransientError,)
 
+_WHOLE = "Readers see the version before or the whole new one, never a mixture"
 _log = logging.getLogger(__name__)
 
 
@@ -93,10 +94,8 @@ class Runner:
 
         Raises LeaseHeldError where another run is going on, ConfigurationError where the order cannot be carried out.
         """
-        self.store.reap(self.holders.is_dead)
-        order = self._resolved(order)
-        holder = new_holder()
-        with self.holders.alive(holder), LeaseKeeper(self.store, holder) as keeper:
+        with holding(self.store, self.holders) as keeper:
+            order = self._resolved(order)
             run = self.store.start_run(
                 keeper.lease,
                 trigger=order.trigger,
@@ -196,7 +195,7 @@ class _Execution:
         except KeyboardInterrupt:
             return _stopped(step)
         except InterruptedRunError as error:
-            return self._why_it_ends() or error
+            return self._reason() or error
         except NeopulseError as error:
             return error
         except Exception as error:
@@ -287,39 +286,33 @@ class _Execution:
         return progress
 
     def _is_to_end(self) -> bool:
-        return self._asked_to_end() or self._keeper.is_lost or self._keeper.cancelled_by is not None or self._is_over_limit
+        return self._reason() is not None
 
-    @property
-    def _is_over_limit(self) -> bool:
-        return self._step_ends_at is not None and self._clock.now() >= self._step_ends_at
-
-    def _check(self) -> None:
+    def _reason(self) -> NeopulseError | None:
+        """Why the run has to end, as it is recorded; None where it may go on."""
         step = self._event_log.step
         if self._keeper.is_lost:
-            raise lost(self._keeper.lease)
+            return lost(self._keeper.lease)
         if self._keeper.cancelled_by is not None:
-            raise _stopped(step, by=self._keeper.cancelled_by)
+            return _stopped(step, by=self._keeper.cancelled_by)
         if self._asked_to_end():
-            raise _stopped(step)
-        if self._is_over_limit:
-            raise _stopped(step)  # as a cancelled step: what it does elsewhere is ended too; `_why_it_ends` knows better
-
-    def _why_it_ends(self) -> NeopulseError | None:
-        """The reason that the runner knows, where a step only knows that it is to end."""
-        try:
-            self._check()
-        except NeopulseError as reason:
-            known = self._keeper.is_lost or self._keeper.cancelled_by is not None or self._asked_to_end()
-            if known or not self._is_over_limit:
-                return reason
-            step = self._event_log.step
-            return _over_limit(step, self._settings.step_limit(step), safe=self._runner.publications.in_words())
+            return _stopped(step)
+        if self._step_ends_at is not None and self._clock.now() >= self._step_ends_at:
+            return _over_limit(step, self._settings.step_limit(step))
         return None
+
+    def _check(self) -> None:
+        """Raise InterruptedRunError where the run has to end."""
+        reason = self._reason()
+        if isinstance(reason, InterruptedRunError):
+            raise reason
+        if reason is not None:  # over its limit: to the step as if it was cancelled, so that it ends what it does elsewhere too
+            raise _stopped(self._event_log.step) from reason
 
     def _guard(self) -> None:
         self._keeper.look()
         self._check()
-        self._store.assert_held(self._keeper.lease)
+        self._keeper.assert_held()
 
     def _wait(self, seconds: float) -> None:
         """Wait, but not beyond the wish to end."""
@@ -343,17 +336,17 @@ def _stopped(step: str, *, by: str | None = None) -> InterruptedRunError:
     return InterruptedRunError(
         "The run was stopped" if by is None else f"The run was cancelled by {by}",
         where=f"step {step}",
-        safe="Readers see the version before or the whole new one, never a mixture",
+        safe=_WHOLE,
         next=f"neopulse run --from {step}",
     )
 
 
-def _over_limit(step: str, limit: timedelta, *, safe: str) -> PermanentError:
+def _over_limit(step: str, limit: timedelta) -> PermanentError:
     """Permanent: what did not end in so long would take as long again, while every slot that comes due is skipped."""
     name = f"NEOPULSE_STEP_LIMIT_{step.upper()}"
     return PermanentError(
         f"The step {step} was ended: it took longer than {limit.total_seconds() / 60:,.0f} minutes",
         where=name,
-        safe=safe,
+        safe=_WHOLE,
         next=f"find out what it waited for, or raise {name}, then neopulse run --from {step}",
     )

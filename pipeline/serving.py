@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import signal
 import socket
@@ -21,6 +20,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from pipeline.addresses import is_loopback_host
 from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.files import make_folder
 from pipeline.secret_files import SUFFIX
@@ -30,6 +30,7 @@ READY_SECONDS = 60.0
 END_SECONDS = 10.0
 APP = PROJECT / "streamlit_app" / "server.py"
 WORKER = ("worker",)
+ORDERLY = "pipeline.orderly"
 
 
 def app_command(settings: Settings) -> tuple[str, ...]:
@@ -67,8 +68,6 @@ def _as_text(value: Any) -> str:
             return str(value).lower()
         case tuple():
             return ",".join(value)
-        case SecretStr():
-            return value.get_secret_value()
         case date() | time_of_day():
             return value.isoformat()
     return str(value)
@@ -105,7 +104,7 @@ def _fault_of(place: Any) -> OSError | None:
 
 
 def _refuse_strangers(settings: Settings) -> None:
-    if settings.signs_in or settings.behind_loopback or _is_loopback(settings.address):
+    if settings.signs_in or settings.behind_loopback or is_loopback_host(settings.address):
         return
     raise ConfigurationError(
         f"The app would answer to other machines at {settings.address}, and nobody has to sign in",
@@ -114,15 +113,6 @@ def _refuse_strangers(settings: Settings) -> None:
         next="set NEOPULSE_ADDRESS=127.0.0.1, or NEOPULSE_BEHIND_LOOPBACK=true where only this machine reaches the port, "
         "or let people sign in (docs/sign-in.md)",
     )
-
-
-def _is_loopback(address: str) -> bool:
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _cannot_listen(settings: Settings, error: OSError) -> ConfigurationError:
@@ -139,14 +129,6 @@ def _cannot_listen(settings: Settings, error: OSError) -> ConfigurationError:
         safe="Nothing was started",
         next="set an address of this machine and a free port above 1023, then try again",
     )
-
-
-def address(settings: Settings) -> str:
-    """What to type into a browser: on this machine, or from anywhere where people sign in."""
-    if settings.signs_in:
-        return settings.oidc_public_url
-    host = "localhost" if _is_loopback(settings.address) or settings.behind_loopback else settings.address
-    return f"http://{host}:{settings.port}"
 
 
 def is_answering(settings: Settings) -> bool:
@@ -181,7 +163,7 @@ def serve(settings: Settings, *, say: Callable[[str], None], is_to_end: Callable
         _wait(children, settings, lambda: is_to_end() or is_answering(settings), seconds=READY_SECONDS)
         if not is_to_end():
             threading.Thread(target=_draw_once, args=(settings,), daemon=True).start()
-            say(f"neopulse is at {address(settings)}   (Ctrl-C ends it)")
+            say(f"neopulse is at {settings.app_address}   (Ctrl-C ends it)")
             _wait(children, settings, is_to_end)
         for child in children.values():
             child.terminate()  # both at once, so that ending takes as long as the slower one

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Collection
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_settings import SettingsConfigDict
 
 from pipeline import masking, secret_files
+from pipeline.addresses import is_loopback_host
 from pipeline.bigquery_settings import BigQuerySettings
 from pipeline.errors import ConfigurationError
 from pipeline.facts_settings import FactsSettings
@@ -28,6 +30,7 @@ from pipeline.sign_in_settings import SignInSettings
 from pipeline.upkeep_settings import UpkeepSettings
 
 PREFIX = "NEOPULSE_"
+DEMO_BANK = "demo bank"  # the source's name, which versions, sheets and messages carry
 PROJECT = Path(__file__).resolve().parent.parent
 BANK_INITIATED_TYPES = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")
 WINDOW_DAYS = (7, 180)
@@ -144,7 +147,7 @@ class Settings(
 
     @model_validator(mode="after")
     def _sample_secret_is_for_the_demo(self) -> Self:
-        if self.has_the_sample_secret and self.source_name != "demo bank":
+        if self.has_the_sample_secret and not self.is_demo:
             raise ValueError(
                 f"{PREFIX}OIDC_COOKIE_SECRET is the sample that the documentation prints, which only the demo bank may have: "
                 "openssl rand -hex 32 makes another"
@@ -155,6 +158,14 @@ class Settings(
     def zone(self) -> ZoneInfo:
         """The bank's time zone."""
         return ZoneInfo(self.bank_timezone)
+
+    @property
+    def app_address(self) -> str:
+        """What to type into a browser: on this machine, or from anywhere where people sign in."""
+        if self.signs_in:
+            return self.oidc_public_url
+        host = "localhost" if is_loopback_host(self.address) or self.behind_loopback else self.address
+        return f"http://{host}:{self.port}"
 
     @property
     def run_store_url(self) -> str:
@@ -182,7 +193,12 @@ class Settings(
         """What serves the bank's raw tables: `demo bank`, `files` or `BigQuery`."""
         if self.warehouse == "bigquery":
             return "BigQuery"
-        return "files" if self.raw is not None else "demo bank"
+        return "files" if self.raw is not None else DEMO_BANK
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the demo bank serves the raw tables."""
+        return self.source_name == DEMO_BANK
 
     @property
     def activity_rule(self) -> str:
@@ -198,8 +214,9 @@ def load(env_file: Path | None = Path(".env")) -> Settings:
 
     Raises ConfigurationError that names the setting, the reason and the place, never the rejected value.
     """
-    _refuse_unknown(env_file)
-    paths = secret_files.paths(_given(env_file), Settings.secret_names(), PREFIX)
+    given = _given(env_file)
+    _refuse_unknown(given, env_file)
+    paths = secret_files.paths(given, Settings.secret_names(), PREFIX)
     secrets: dict[str, Any] = {name: secret_files.read(path, PREFIX + name.upper()) for name, path in paths.items()}
     try:
         settings = Settings(_env_file=env_file, **secrets)  # type: ignore[call-arg]
@@ -229,13 +246,8 @@ def _places(env_file: Path | None) -> str:
     return "the environment" + (f" or {env_file}" if env_file is not None and env_file.exists() else "")
 
 
-def _refuse_unknown(env_file: Path | None) -> None:
+def _refuse_unknown(given: Collection[str], env_file: Path | None) -> None:
     known = Settings.variables()
-    given = set(os.environ)
-    if env_file is not None and env_file.exists():
-        given |= {
-            line.split("=", 1)[0].strip().removeprefix("export ") for line in env_file.read_text().splitlines() if "=" in line
-        }
     for name in sorted(given):
         if name.startswith(PREFIX) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)

@@ -185,11 +185,8 @@ def _look(context: StepContext) -> None:
 
 
 def _first_run(context: StepContext) -> int:
-    """The run that this one resumes, and that one, back to the first."""
-    run = context.run
-    while run.resumes is not None:
-        run = context.store.run(run.resumes)
-    return run.id
+    """The run with which the work began that this one goes on with."""
+    return context.store.chain(context.run)[-1].id
 
 
 def _notify(context: StepContext) -> StepResult:
@@ -219,12 +216,9 @@ def _notify(context: StepContext) -> StepResult:
 
 def _steps_done(context: StepContext) -> dict[str, Step]:
     """The steps that were done for this run and tell something, in it or in the runs that it resumes."""
-    run = context.store.run(context.run.id)
-    done = {step.name: step for step in run.steps if step.detail}
-    while run.resumes is not None:
-        run = context.store.run(run.resumes)
-        done = {step.name: step for step in run.steps if step.detail} | done
-    return done
+    as_it_is = context.store.run(context.run.id)
+    earliest_first = reversed(context.store.chain(as_it_is))
+    return {step.name: step for run in earliest_first for step in run.steps if step.detail}
 
 
 def _rows(done: Mapping[str, Step], version: Version) -> Rows:

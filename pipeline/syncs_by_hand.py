@@ -15,8 +15,9 @@ from pipeline.reverse_etl.base import SyncResult
 from pipeline.reverse_etl.census import CensusSync
 from pipeline.reverse_etl.embedded import choose
 from pipeline.reverse_etl.plan import ACTS, ALL, Plan, Scope
-from pipeline.runs.holders import Holders, new_holder
-from pipeline.runs.keeper import LeaseKeeper
+from pipeline.runs.holders import Holders
+from pipeline.runs.keeper import holding
+from pipeline.runs.leases import lost
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Version
@@ -62,23 +63,25 @@ class ByHand:
 
         Raises DataError where the plan is another one by now, LeaseHeldError where a run is going on.
         """
-        self.store.reap(self.holders.is_dead)
-        holder = new_holder()
-        with self.holders.alive(holder), LeaseKeeper(self.store, holder) as keeper:
+        with holding(self.store, self.holders) as keeper:
             self._claim(press)
-
-            until = self.clock.now() + self.settings.step_limit("activate")
+            limit = self.settings.step_limit("activate")
+            until = self.clock.now() + limit
 
             def look() -> None:
-                if is_to_end() or keeper.is_lost or self.clock.now() >= until:
-                    raise _stopped(press.sync)
+                if keeper.is_lost:
+                    raise lost(keeper.lease)
+                if is_to_end():
+                    raise _ended(press.sync, "The sync was stopped")
+                if self.clock.now() >= until:
+                    raise _ended(press.sync, f"The sync was ended: it took longer than {limit.total_seconds() / 60:,.0f} minutes")
 
             def guard() -> None:
                 look()
-                self.store.assert_held(keeper.lease)
+                keeper.assert_held()
 
             try:
-                result = self._carry_out(press, attempt=holder, look=look, guard=guard)
+                result = self._carry_out(press, attempt=keeper.lease.holder, look=look, guard=guard)
             except Exception as error:
                 self._answer(press, str(error))
                 raise
@@ -130,9 +133,9 @@ def _at_census(name: str, settings: Settings) -> CensusSync:
     raise ConfigurationError(f"There is no sync {name} at Census", where="NEOPULSE_CENSUS_SYNCS", next="neopulse check")
 
 
-def _stopped(sync: str) -> InterruptedRunError:
+def _ended(sync: str, what: str) -> InterruptedRunError:
     return InterruptedRunError(
-        "The sync was stopped",
+        what,
         where=f"syncs.yml: {sync}",
         safe="What the destination took is noted down",
         next=f"neopulse syncs {sync}",

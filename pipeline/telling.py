@@ -117,9 +117,9 @@ def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -
 def _holders(settings: Settings) -> Holders:
     from pipeline.runs.holders import Holders
 
-    return Holders(settings.home / "holders")
+    return Holders.of(settings.home)
 
 
 def links(settings: Settings) -> dict[str, str]:
     """Where a message leads to."""
-    return {"app": f"http://localhost:{settings.port}"}
+    return {"app": settings.app_address}

@@ -20,12 +20,18 @@ class UpkeepSettings(BaseSettings):
     )
     health_address: str = Field(default="127.0.0.1", description="Address on which the worker answers GET /healthz.")
     logs_kept_days: int = Field(default=90, ge=1, le=3660, description="Days after which a run's log file is removed.")
-    events_kept_days: int = Field(default=90, ge=1, le=3660, description="Days after which the live log of a run is removed.")
+    events_kept_days: int = Field(
+        default=90,
+        ge=1,
+        le=3660,
+        description="Days after which the live log of a run goes, and a worker that no longer beats.",
+    )
     runs_kept_days: int = Field(
         default=730,
         ge=30,
         le=3660,
-        description="Days after which a run is removed from the run store; never one whose version is kept, nor the audit.",
+        description="Days after which a run is removed from the run store, with its request, its moment of the schedule and what "
+        "its syncs did; never the newest, one whose version is kept, nor the audit.",
     )
     payloads_kept_days: int = Field(
         default=90, ge=1, le=3660, description="Days after which the text of a delivered message is removed; its key stays."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import streamlit as st
 
@@ -24,7 +24,6 @@ from streamlit_app import auth, data, sessions, stores
 from streamlit_app.auth import AdmissionError, Role
 
 NOTED = "sign_in_noted"
-WORKER_SILENT = timedelta(seconds=60)  # a worker beats every few seconds, also while it runs the chain
 
 
 @dataclass(frozen=True)
@@ -157,7 +156,7 @@ def why_no_run(store: RunStore, now: datetime) -> Outcome | None:
         return Outcome(False, "running", {"run": run.id})
     if request is not None:
         return Outcome(False, "waiting", {"who": request.requested_by})
-    if not any(now - worker.beat_at < WORKER_SILENT for worker in store.workers()):
+    if not any(worker.is_alive(now) for worker in store.workers()):
         return Outcome(False, "no_worker")
     return None
 

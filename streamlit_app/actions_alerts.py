@@ -9,7 +9,7 @@ from pipeline.clock import SystemClock
 from pipeline.marts import family, reader
 from pipeline.marts.question import one_of
 from pipeline.runs.alerts import AlertRule
-from streamlit_app import actions, auth, data
+from streamlit_app import auth, data
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
 
@@ -50,7 +50,7 @@ def why_no_test() -> Outcome | None:
     if data.current_version() is None:
         return Outcome(False, "no_version")
     now, workers = SystemClock().now(), data.run_store().workers()
-    return None if any(now - worker.beat_at < actions.WORKER_SILENT for worker in workers) else Outcome(False, "no_worker")
+    return None if any(worker.is_alive(now) for worker in workers) else Outcome(False, "no_worker")
 
 
 def test(rule_id: int) -> Outcome:

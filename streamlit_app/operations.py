@@ -17,8 +17,8 @@ from pipeline.runner import Order
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import AuditRow, Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
 from pipeline.runs.requests import SYNC
-from pipeline.runs.sign_ins import Acts
 from pipeline.runs.store import RunStore
+from pipeline.runs.trail import Acts
 from streamlit_app import actions, auth, data
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
@@ -45,7 +45,7 @@ def now() -> Now:
     """What is going on at this moment."""
     store = _store()
     at = SystemClock().now()
-    alive = [worker for worker in store.workers() if at - worker.beat_at < actions.WORKER_SILENT]
+    alive = [worker for worker in store.workers() if worker.is_alive(at)]
     return Now(
         at=at,
         running=actions.running(store),
@@ -206,7 +206,7 @@ def sync_plan(name: str, *, only: str = "", afresh: bool = False) -> Plan:
     auth.require_everywhere(Role.ADMIN)
     in_force = _settings()
     version = data.current_version()
-    hand = ByHand(in_force, _store(), SystemClock(), version, Holders(in_force.home / "holders"))
+    hand = ByHand(in_force, _store(), SystemClock(), version, Holders.of(in_force.home))
     [plan] = hand.plans(name, Scope(only, afresh))
     return plan
 

@@ -12,7 +12,6 @@ from pipeline.runs.endings import waits_for_a_person
 from pipeline.runs.records import Run, ScheduleRow, Slot
 from pipeline.runs.store import RunStore
 from streamlit_app import auth, data
-from streamlit_app.actions import WORKER_SILENT
 from streamlit_app.auth import Role
 
 NEXT = 3
@@ -44,7 +43,7 @@ def left_to_a_person() -> Run | None:
 def is_worker_alive() -> bool:
     """Whether any worker is there to follow the schedule."""
     now = SystemClock().now()
-    return any(now - worker.beat_at < WORKER_SILENT for worker in _store().workers())
+    return any(worker.is_alive(now) for worker in _store().workers())
 
 
 def bank_zone() -> str:

@@ -115,10 +115,8 @@ def compiled(variables: Mapping[str, Any], environment: Mapping[str, str]) -> Ma
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             elsewhere = {name: str(folder / Path(value).name) if "/" in value else value for name, value in environment.items()}
-            command = dbt_build._command(PROJECT, folder, variables=variables, full_refresh=False)
-            arguments = [*command[command.index("build") + 1 :], "--exclude", "resource_type:unit_test"]
-            left_out = arguments.index("--exclude-resource-type")
-            _dbt(["compile", *arguments[:left_out], *arguments[left_out + 2 :]], elsewhere, folder)
+            command = dbt_build._command(PROJECT, folder, variables=variables, full_refresh=False, left_out=())
+            _dbt(["compile", *command[command.index("build") + 1 :], "--exclude", "resource_type:unit_test"], elsewhere, folder)
             _compiled[key] = json.loads((folder / "target" / "manifest.json").read_text())
     return _compiled[key]
 

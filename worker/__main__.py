@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
 
 def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
     publications = choice.publications(settings)
-    holders = Holders(settings.home / "holders")
+    holders = Holders.of(settings.home)
     runner = Runner(settings=settings, store=store, publications=publications, clock=clock, holders=holders)
     pulse = Pulse()
 

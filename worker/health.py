@@ -7,16 +7,16 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import TracebackType
 
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError
 from pipeline.runs.holders import is_this_process
+from pipeline.runs.records import Doing
 from pipeline.runs.store import RunStore
 
 BEAT_SECONDS = 5.0
-SILENT_SECONDS = 60.0  # the probe calls a worker dead that has not beaten for so long
 STUCK_BEATS = 24  # two minutes without a turn of the loop, counted in beats: a machine that slept is not stuck
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def worker_name() -> str:
 
 def is_healthy(store: RunStore, name: str, now: datetime) -> bool:
     """Whether the worker of that name has beaten of late."""
-    return any(worker.name == name and now - worker.beat_at < timedelta(seconds=SILENT_SECONDS) for worker in store.workers())
+    return any(worker.name == name and worker.is_alive(now) for worker in store.workers())
 
 
 class Pulse:
@@ -37,14 +37,14 @@ class Pulse:
 
     def __init__(self) -> None:
         self.turns = 0
-        self.is_running = False
+        self.doing = Doing.WAITING
         self.next_run_at: datetime | None = None
         self._seen = 0
         self._still = 0
 
     def is_stuck(self, *, lease_is_ours: bool) -> bool:
         """Whether nothing has moved for STUCK_BEATS calls of this; a run may last for as long as its lease is kept."""
-        moves = lease_is_ours if self.is_running else self.turns != self._seen
+        moves = lease_is_ours if self.doing is Doing.RUNNING else self.turns != self._seen
         self._seen = self.turns
         self._still = 0 if moves else self._still + 1
         return self._still >= STUCK_BEATS
@@ -79,8 +79,8 @@ class Heart:
             if self._pulse.is_stuck(lease_is_ours=lease is not None and is_this_process(lease.holder)):
                 _log.critical("the worker has stood still for too long and ends itself")
                 self._die(1)
-            doing = "running" if self._pulse.is_running else "waiting"
-            self._store.beat(worker_name(), started_at=self._started_at, doing=doing, next_run_at=self._pulse.next_run_at)
+            pulse = self._pulse
+            self._store.beat(worker_name(), started_at=self._started_at, doing=pulse.doing, next_run_at=pulse.next_run_at)
         except NeopulseError as error:
             _log.warning("no beat: %s", error.what)
 

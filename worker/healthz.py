@@ -15,7 +15,7 @@ from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.runs.records import RunState
 from pipeline.runs.store import RunStore
-from worker.health import SILENT_SECONDS, Pulse
+from worker.health import Pulse
 
 PATH = "/healthz"
 ANSWER_SECONDS = 10.0  # to whoever asks and then says nothing
@@ -28,21 +28,20 @@ Health = tuple[bool, Mapping[str, Any]]
 
 def health(store: RunStore, pulse: Pulse, name: str, now: datetime) -> Health:
     """Whether the worker of that name is well, and what it does, as plain JSON values."""
-    told: dict[str, Any] = {"doing": "running" if pulse.is_running else "waiting", "next_run_at": _moment(pulse.next_run_at)}
+    told: dict[str, Any] = {"doing": pulse.doing, "next_run_at": _moment(pulse.next_run_at)}
     try:
-        beat_at = next((worker.beat_at for worker in store.workers() if worker.name == name), None)
+        worker = next((worker for worker in store.workers() if worker.name == name), None)
         lease, latest = store.lease(), store.latest()
     except NeopulseError:
         return False, {"alive": False, "run_store": "does not answer", **told}
-    seconds = None if beat_at is None else (now - beat_at).total_seconds()
-    alive = seconds is not None and seconds < SILENT_SECONDS
+    alive = worker is not None and worker.is_alive(now)
     going_on = latest.id if latest is not None and latest.state is RunState.RUNNING else None
     return alive, {
         "alive": alive,
         "run_store": "answers",
         **told,
-        "last_beat_at": _moment(beat_at),
-        "seconds_since_beat": seconds,
+        "last_beat_at": _moment(worker.beat_at) if worker else None,
+        "seconds_since_beat": (now - worker.beat_at).total_seconds() if worker else None,
         "run": going_on,
         "lease_until": _moment(lease.expires_at) if lease else None,
     }

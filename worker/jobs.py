@@ -81,20 +81,6 @@ class Syncs(Protocol):
         """Do what the request asks for, and say what came of it."""
 
 
-def serve_sync(store: RunStore, syncs: Syncs, request: Request, *, is_to_end: Callable[[], bool]) -> None:
-    """Carry out the sync that a request asks for; one that cannot be carried out is refused with the reason.
-
-    Raises LeaseHeldError or TransientError where it can be served later: the request then waits, unless it was claimed.
-    """
-    try:
-        _log.info("request %d: %s", request.id, syncs.carry_out(request, is_to_end=is_to_end))
-    except (LeaseHeldError, TransientError):
-        raise
-    except Exception as error:
-        _log.error("request %d: %s", request.id, error, exc_info=None if isinstance(error, NeopulseError) else error)
-        store.refuse(request.id, str(error))
-
-
 def take_up(store: RunStore) -> None:
     """Ask for the newest run to be taken up where it was interrupted and its row of the schedule says so."""
     run = store.take_up_interrupted()
@@ -106,21 +92,19 @@ def take_up(store: RunStore) -> None:
         _log.info("run %d was interrupted; it is taken up from %s", run.id, run.unfinished_step)
 
 
-def serve(store: RunStore, runner: Executes, request: Request, *, cancelled: Callable[[], bool]) -> None:
-    """Do the run that a request asks for; a request that cannot be served is refused with the reason.
+def serve(store: RunStore, request: Request, carry_out: Callable[[], str]) -> None:
+    """Do what a request asks for; one that cannot be served is refused with the reason. `carry_out` says what came of it.
 
-    Raises LeaseHeldError or TransientError where it can be served later: the request then waits.
+    Raises LeaseHeldError or TransientError where it can be served later: the request then waits, unless it was claimed.
     """
     try:
-        run = runner.execute(order_for(request), cancelled=cancelled)
+        _log.info("request %d: %s", request.id, carry_out())
     except (LeaseHeldError, TransientError):
         raise
     except Exception as error:
         # Left waiting, it would be tried again each second. One that was claimed already stays as its run left it.
         _log.error("request %d is refused: %s", request.id, error, exc_info=None if isinstance(error, NeopulseError) else error)
         store.refuse(request.id, str(error))
-    else:
-        _log.info("request %d: run %d %s", request.id, run.id, run.state)
 
 
 def order_for(request: Request) -> Order:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import schedule
 
 from pipeline.clock import Clock
-from pipeline.errors import NeopulseError
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Request, ScheduleRow
+from pipeline.runs.records import Doing, Request, ScheduleRow
 from pipeline.runs.requests import SYNC
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import jobs
 from worker.health import Pulse
-from worker.postman import Postman
+from worker.safety import safely
 
 TURN_SECONDS = 1.0
 SCHEDULE_SECONDS = 2
@@ -25,6 +25,13 @@ POST_SECONDS = 5
 UPKEEP_SECONDS = 3600  # by the hour, so that a worker that is started anew each day gets to it
 
 _log = logging.getLogger(__name__)
+
+
+class Delivers(Protocol):
+    """Who delivers what waits: worker.postman.Postman."""
+
+    def deliver_next(self) -> None:
+        """Try one message, if one is due."""
 
 
 class Loop:
@@ -40,9 +47,9 @@ class Loop:
         pulse: Pulse,
         is_dead: Callable[[str], bool],
         is_to_end: Callable[[], bool],
-        postman: Postman | None = None,
-        syncs: jobs.Syncs | None = None,
-        upkeep: Callable[[], None] | None = None,
+        postman: Delivers,
+        syncs: jobs.Syncs,
+        upkeep: Callable[[], None],
     ) -> None:
         self._settings = settings
         self._store = store
@@ -65,15 +72,13 @@ class Loop:
         be dropped, and the night after the clocks go forward would run twice.
         """
         self._reap()
-        self._safely(lambda: jobs.seed(self._store, self._settings))
+        safely(lambda: jobs.seed(self._store, self._settings), _log)
         self._follow_the_schedule()
-        self._safely(lambda: jobs.ask_for_first_version(self._store, was_published=was_published))
+        safely(lambda: jobs.ask_for_first_version(self._store, was_published=was_published), _log)
         self._schedule.every(SCHEDULE_SECONDS).seconds.do(self._follow_the_schedule)
         self._schedule.every(REAP_SECONDS).seconds.do(self._reap)
-        if self._postman is not None:
-            self._schedule.every(POST_SECONDS).seconds.do(self._post)
-        if self._upkeep is not None:
-            self._schedule.every(UPKEEP_SECONDS).seconds.do(self._keep_up)
+        self._schedule.every(POST_SECONDS).seconds.do(self._post)
+        self._schedule.every(UPKEEP_SECONDS).seconds.do(self._keep_up)
 
     def run(self) -> None:
         """Turn about once a second until told to end."""
@@ -85,11 +90,11 @@ class Loop:
         """Do what is due, then the request that has waited longest."""
         self._pulse.turns += 1
         self._schedule.run_pending()
-        self._safely(self._serve_next)
+        safely(self._serve_next, _log)
 
     def _follow_the_schedule(self) -> None:
         """Read the rows, which a person may have edited, and serve what is due of them."""
-        self._safely(self._read_and_ask)
+        safely(self._read_and_ask, _log)
 
     def _read_and_ask(self) -> None:
         self._rows = self._store.schedules()
@@ -98,25 +103,23 @@ class Loop:
         self._pulse.next_run_at = jobs.next_run_at(self._rows, self._clock.now())
 
     def _reap(self) -> None:
-        self._safely(lambda: jobs.reap(self._store, self._is_dead))
+        safely(lambda: jobs.reap(self._store, self._is_dead), _log)
         if not self._is_to_end():
-            self._safely(lambda: jobs.take_up(self._store))
+            safely(lambda: jobs.take_up(self._store), _log)
 
     def _post(self) -> None:
-        postman = self._postman
-        if postman is not None and not self._is_to_end():
-            self._safely(postman.deliver_next)
+        if not self._is_to_end():
+            safely(self._postman.deliver_next, _log)
 
     def _keep_up(self) -> None:
-        upkeep = self._upkeep
-        if upkeep is not None and not self._is_to_end():
-            self._safely(upkeep)
+        if not self._is_to_end():
+            safely(self._upkeep, _log)
 
     def _serve_next(self) -> None:
         request = self._store.next_request()
         if request is None or self._is_to_end():
             return
-        self._pulse.is_running = True
+        self._pulse.doing = Doing.RUNNING
         try:
             self._serve(request)
             self._waits_for = None
@@ -125,19 +128,12 @@ class Loop:
                 _log.info("request %d waits: %s, %s", request.id, held.what, held.where)
             self._waits_for = held.where
         finally:
-            self._pulse.is_running = False
+            self._pulse.doing = Doing.WAITING
 
     def _serve(self, request: Request) -> None:
-        if request.kind == SYNC and self._syncs is not None:
-            jobs.serve_sync(self._store, self._syncs, request, is_to_end=self._is_to_end)
-        else:
-            jobs.serve(self._store, self._runner, request, cancelled=self._is_to_end)
+        carry_out = self._syncs.carry_out if request.kind == SYNC else self._run
+        jobs.serve(self._store, request, lambda: carry_out(request, is_to_end=self._is_to_end))
 
-    def _safely(self, act: Callable[[], None]) -> None:
-        """Do it, and log what goes wrong: a job that raises is not moved to its next slot and would run on every turn."""
-        try:
-            act()
-        except NeopulseError as error:
-            _log.warning("%s", error)
-        except Exception as error:
-            _log.error("%s: %s", type(error).__name__, error, exc_info=error)
+    def _run(self, request: Request, *, is_to_end: Callable[[], bool]) -> str:
+        run = self._runner.execute(jobs.order_for(request), cancelled=is_to_end)
+        return f"run {run.id} {run.state}"

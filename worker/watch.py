@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from types import TracebackType
 
 from pipeline import telling
 from pipeline.clock import Clock
-from pipeline.errors import NeopulseError
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications
+from worker.safety import safely
 
 LOOK_SECONDS = 60.0
 END_SECONDS = 5.0  # a message that is on its way then waits for the next worker
@@ -41,8 +40,8 @@ class Watch:
 
     def look(self) -> None:
         """Look at everything once; one that fails keeps none of the others."""
-        self._safely(self._freshness)
-        self._safely(self._rules)
+        safely(self._freshness, _log)
+        safely(self._rules, _log)
 
     def _freshness(self) -> None:
         telling.look_at_freshness(self._publications.current(), self._settings, self._store, self._clock)
@@ -55,11 +54,3 @@ class Watch:
     def _look_on(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
             self.look()
-
-    def _safely(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except NeopulseError as error:
-            _log.warning("%s", error)
-        except Exception as error:
-            _log.error("%s: %s", type(error).__name__, error, exc_info=error)

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,14 +23,15 @@ from pipeline.backups.making import RUN_STORE, STANDARD_OUTPUT, VERSIONS, versio
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, NeopulseError, PermanentError
 from pipeline.runs.copies import bring_up_to_date, check_copy, copy_store, fill_postgresql, has_history
+from pipeline.runs.database import is_damage
 from pipeline.runs.postgresql import is_postgresql
+from pipeline.runs.records import WORKER_SILENT, Lease
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Version
 
 ASIDE = ".before-restore-"
 IGNORED = ("lost+found",)  # of a file system of its own
-ALIVE_SECONDS = 20  # a worker beats every five
 
 
 @dataclass(frozen=True)
@@ -101,23 +101,33 @@ def _occupied(where: str) -> ConfigurationError:
 def _refuse_the_living(settings: Settings, clock: Clock) -> None:
     """A worker would go on writing into the files of before."""
     try:
-        store = RunStore.open(settings.run_store_url, clock=clock)
-    except NeopulseError:
-        return  # what cannot be read is what a restore is for
-    try:
-        lease, since = store.lease(), clock.now() - timedelta(seconds=ALIVE_SECONDS)
-        beating = next((worker.name for worker in store.workers() if worker.beat_at > since), None)
-    except NeopulseError:
-        return
-    finally:
-        store.close()
+        lease, beating = _living(settings, clock)
+    except NeopulseError as error:
+        if is_damage(error):
+            return  # what is broken is what a restore is for
+        raise ConfigurationError(
+            f"Nobody can tell whether somebody works on the state that is there: {error.what}",
+            where=error.where,
+            safe="Nothing was changed",
+            next="end worker and app and move that state out of the way, or mend what is told here; then the same command",
+        ) from error
     if lease is not None or beating is not None:
         raise ConfigurationError(
             "A run is going on" if lease else f"The worker {beating} is alive",
             where=lease.holder if lease else "the run store",
             safe="Nothing was changed",
-            next=f"end worker and app, wait {ALIVE_SECONDS} seconds, then the same command",
+            next=f"end worker and app, wait {WORKER_SILENT.seconds} seconds, then the same command",
         )
+
+
+def _living(settings: Settings, clock: Clock) -> tuple[Lease | None, str | None]:
+    """The lease of a run that is going on, and the name of a worker that beats."""
+    store = RunStore.open(settings.run_store_url, clock=clock)
+    try:
+        now = clock.now()
+        return store.lease(), next((worker.name for worker in store.workers() if worker.is_alive(now)), None)
+    finally:
+        store.close()
 
 
 @contextmanager

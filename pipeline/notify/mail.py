@@ -21,8 +21,8 @@ from pipeline.errors import ConfigurationError
 from pipeline.notify import notices
 from pipeline.notify.event import Event, Figure, Rows
 from pipeline.notify.texts import TEXTS
+from pipeline.settings import DEMO_BANK
 
-DEMO_BANK = "demo bank"
 LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 IN_SUBJECT = ("customers", "share")  # the first figure of each of these units goes into the subject
 

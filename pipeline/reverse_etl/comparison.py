@@ -23,11 +23,11 @@ from pipeline.reverse_etl.base import REJECTS_KEPT, Reject
 from pipeline.reverse_etl.plan import ALL, CREATE, DELETE, INVALID, REJECT, SAME, SAMPLE_ROWS, SKIP, UPDATE, Plan, Scope, refused
 from pipeline.reverse_etl.snapshots import UNKNOWN, Known
 from pipeline.reverse_etl.syncs import Field, Mode, Sync, constants, fingerprint
+from pipeline.settings import DEMO_BANK
 from pipeline.spreadsheets import LONGEST_TEXT, MOST_ROWS
 
 LONGEST_KEY = 200  # characters
 MEMORY = "512MB"
-DEMO_BANK = "demo bank"  # begins the name of each, whatever its size and seed
 _POSITION = "neopulse position"
 
 

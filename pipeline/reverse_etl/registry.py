@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from pipeline.addresses import is_loopback_host
 from pipeline.errors import ConfigurationError
 from pipeline.reverse_etl.syncs import RUN_FACTS, Destination, Field, Guards, Kind, Mode, Sync
 
@@ -181,7 +182,7 @@ def _place(sync: Sync) -> str:
             return f"has an entry {kind}.address that is no address such as https://crm.bank/customers"
         if parts.username or parts.password:
             return f"has a password in {kind}.address; name a token of NEOPULSE_SYNC_TOKENS in {kind}.token instead"
-        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        if parts.scheme == "http" and not is_loopback_host(parts.hostname):
             return f"has an entry {kind}.address that has to be https:// beyond this machine"
     return ""
 

@@ -12,9 +12,9 @@ from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityEr
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from pipeline.clock import Clock
-from pipeline.errors import ConfigurationError, PermanentError, TransientError
+from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
 from pipeline.files import make_folder
-from pipeline.masking import SECRET_OPTIONS
+from pipeline.masking import MASK, SECRET_OPTIONS
 from pipeline.runs.migrations import is_up_to_date, migrate
 from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgresql_engine, with_driver
 
@@ -71,6 +71,12 @@ def insert_once(connection: Connection, row: Insert) -> bool:
     except IntegrityError:
         return False
     return True
+
+
+def is_damage(error: NeopulseError) -> bool:
+    """Whether an error of a run store says that its file or its tables are broken, rather than newer, locked or out of reach."""
+    cause = error.__cause__
+    return isinstance(cause, DatabaseError) and (_is_damaged(cause) or "no such table" in str(cause.orig))
 
 
 def _reading(engine: Engine) -> Engine:
@@ -177,5 +183,5 @@ def _place(url: URL) -> str:
 
 def without_secrets(url: URL) -> str:
     """A database's URL as it may be shown: no password, neither in its place nor among the options."""
-    shown = url.set(query={name: "***" if name in SECRET_OPTIONS else value for name, value in url.query.items()})
+    shown = url.set(query={name: MASK if name in SECRET_OPTIONS else value for name, value in url.query.items()})
     return shown.render_as_string(hide_password=True)

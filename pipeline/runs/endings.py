@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import takewhile
 
 from sqlalchemy import Connection, exists, insert, select, update
 
 from pipeline.errors import PermanentError
 from pipeline.runs.database import Database
-from pipeline.runs.history import load_runs
+from pipeline.runs.history import load_chain, load_runs
+from pipeline.runs.leases import one_at_a_time
 from pipeline.runs.records import Lease, Run, RunState
 from pipeline.runs.requests import open_request
-from pipeline.runs.schema import RUN_LEASE, events, leases, requests, runs
+from pipeline.runs.schema import events, requests, runs
 from pipeline.runs.schema_schedule import schedules
 
 RESUMES_IN_A_ROW = 3
@@ -62,7 +64,7 @@ class EndingStore(Database):
         schedule's, was taken up already, or waits for a person.
         """
         with self._write() as connection:
-            connection.execute(select(leases.c.name).where(leases.c.name == RUN_LEASE).with_for_update())
+            one_at_a_time(connection)
             run = next(
                 iter(load_runs(connection, connection.execute(select(runs).order_by(runs.c.id.desc()).limit(1)).all())), None
             )
@@ -96,14 +98,11 @@ def _is_to_be_taken_up(connection: Connection, run: Run) -> bool:
 
 def _resumes_in_a_row(connection: Connection, run: Run) -> int:
     """How often the run has been taken up by itself already, one time after the other."""
-    times, resumes, trigger = 0, run.resumes, run.trigger
-    while trigger == RESUME and resumes is not None:
-        earlier = connection.execute(
-            select(runs.c.resumes, runs.c.trigger, runs.c.requested_by).where(runs.c.id == resumes)
-        ).one()
-        times += 1
-        resumes, trigger = earlier.resumes, earlier.trigger if earlier.requested_by == run.requested_by else ""
-    return times
+
+    def by_itself(earlier: Run) -> bool:
+        return earlier.trigger == RESUME and earlier.resumes is not None and earlier.requested_by == run.requested_by
+
+    return len(list(takewhile(by_itself, load_chain(connection, run))))
 
 
 def _leave_to_a_person(connection: Connection, run: Run, now: datetime) -> None:

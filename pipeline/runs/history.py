@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -137,10 +137,7 @@ class HistoryStore(Database):
     def run(self, run_id: int) -> Run:
         """One run with its steps; raises PermanentError where there is none of that number."""
         with self._read() as connection:
-            found = load_runs(connection, connection.execute(select(runs).where(runs.c.id == run_id)).all())
-        if not found:
-            raise PermanentError(f"There is no run {run_id}", where="the run store", next="neopulse status lists the last runs")
-        return found[0]
+            return _load_run(connection, run_id)
 
     def runs(self, limit: int = 20, *, before: int | None = None) -> list[Run]:
         """The last runs, newest first; with `before`, those older than that run."""
@@ -149,6 +146,11 @@ class HistoryStore(Database):
             query = query.where(runs.c.id < before)
         with self._read() as connection:
             return load_runs(connection, connection.execute(query).all())
+
+    def chain(self, run: Run) -> list[Run]:
+        """The run, the one that it resumes, and so on back to the first; raises PermanentError where one is not there."""
+        with self._read() as connection:
+            return list(load_chain(connection, run))
 
     def latest(self) -> Run | None:
         """The newest run, if there was any."""
@@ -248,6 +250,21 @@ def _interrupt(connection: Connection, run_id: int, now: Any) -> None:
     )
     connection.execute(insert(events).values(run_id=run_id, at=now, level="warning", step=step or "", text=error.splitlines()[0]))
     _answer_request(connection, run_id, RunState.INTERRUPTED)
+
+
+def load_chain(connection: Connection, run: Run) -> Iterator[Run]:
+    """The run, the one that it resumes, and so on back to the first, each read when it is asked for."""
+    yield run
+    while run.resumes is not None:
+        run = _load_run(connection, run.resumes)
+        yield run
+
+
+def _load_run(connection: Connection, run_id: int) -> Run:
+    found = load_runs(connection, connection.execute(select(runs).where(runs.c.id == run_id)).all())
+    if not found:
+        raise PermanentError(f"There is no run {run_id}", where="the run store", next="neopulse status lists the last runs")
+    return found[0]
 
 
 def load_runs(connection: Connection, rows: Sequence[Row[Any]]) -> list[Run]:

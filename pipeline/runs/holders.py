@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from pipeline.files import make_folder
 
@@ -39,6 +40,11 @@ class Holders:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    @classmethod
+    def of(cls, home: Path) -> Self:
+        """Those that work on one home."""
+        return cls(home / "holders")
 
     @contextmanager
     def alive(self, holder: str) -> Iterator[None]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from pipeline.errors import InterruptedRunError, NeopulseError
+from pipeline.runs.holders import Holders, new_holder
 from pipeline.runs.records import Lease
 from pipeline.runs.store import RunStore
 
@@ -91,3 +94,15 @@ class LeaseKeeper:
         except NeopulseError as error:
             # The store may answer again before the lease runs out; if not, `assert_held` stops the run.
             _log.warning("The lease could not be renewed: %s", error.what)
+
+
+@contextmanager
+def holding(store: RunStore, holders: Holders) -> Iterator[LeaseKeeper]:
+    """Hold the lease as a new holder that counts as alive, for the length of a `with` block; what the dead left is closed first.
+
+    Raises LeaseHeldError where another run is going on.
+    """
+    store.reap(holders.is_dead)
+    holder = new_holder()
+    with holders.alive(holder), LeaseKeeper(store, holder) as keeper:
+        yield keeper

@@ -59,6 +59,13 @@ class LeaseStore(Database):
         if row is None or row.expires_at <= self._clock.now():
             raise lost(lease)
 
+    def assert_free(self) -> None:
+        """Raise LeaseHeldError where a run is going on; what the dead left is to be reaped before."""
+        with self._read() as connection:
+            row = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
+        if row.holder is not None and row.expires_at > self._clock.now():
+            raise _held(row.holder, row.taken_at, row.run_id)
+
     def lease(self) -> Lease | None:
         """Who holds the lease now, if anybody."""
         with self._read() as connection:
@@ -66,6 +73,11 @@ class LeaseStore(Database):
         if row.holder is None or row.expires_at <= self._clock.now():
             return None
         return Lease(holder=row.holder, token=row.token, expires_at=row.expires_at)
+
+
+def one_at_a_time(connection: Connection) -> None:
+    """Wait for whoever serves slots, takes up a run or begins one at this moment: all of them touch the row of the lease."""
+    connection.execute(select(leases.c.name).where(leases.c.name == RUN_LEASE).with_for_update())
 
 
 def take_away(connection: Connection, token: int) -> None:

@@ -1,16 +1,19 @@
-"""What the run store forgets by rule, so that it does not grow for ever; the audit and the keys of what was sent never go."""
+"""What the run store forgets by rule, so that it does not grow for ever; the audit and the keys of what was sent never go.
+
+What syncs did goes in pipeline/runs/syncs.py, sign-ins at the next sign-in (pipeline/runs/sign_ins.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, cast, delete, exists, null, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Text, cast, delete, exists, null, or_, select, update
 
 from pipeline.runs.database import Database
 from pipeline.runs.deliveries import DELIVERED
 from pipeline.runs.records import RequestState, RunState
-from pipeline.runs.schema import METADATA, deliveries, events, requests, runs, steps, workers
+from pipeline.runs.schema import METADATA, deliveries, events, requests, runs, slots, steps, workers
 
 AT_ONCE = 200  # runs a transaction, so that nobody waits long
 GOES_ALONG = (events, requests, steps)  # with the run that they are of
@@ -22,7 +25,8 @@ class PruningStore(Database):
     def prune_runs(self, before: datetime, *, kept: Collection[int]) -> list[int]:
         """Remove the runs that ended before, with their steps, live log and request; answers their numbers.
 
-        Those in `kept` stay, and so does the newest run, and every run that something else in the store speaks of.
+        Those in `kept` stay, and so do the newest run and every run that a row of a table outside GOES_ALONG refers to by a
+        foreign key, such as what a sync did. A run that resumed or approved one that is gone says so no more.
         """
         gone: list[int] = []
         while some := self._prune_some_runs(before, kept):
@@ -30,7 +34,7 @@ class PruningStore(Database):
         return gone
 
     def prune_events(self, before: datetime) -> int:
-        """Remove the live log of runs that ended before; the log file may still have it."""
+        """Remove the live log of runs that ended before, also of those that stay; their log files go by a rule of their own."""
         ended = select(runs.c.id).where(runs.c.ended_at < before)
         with self._write() as connection:
             return connection.execute(delete(events).where(events.c.run_id.in_(ended))).rowcount
@@ -42,12 +46,23 @@ class PruningStore(Database):
             return connection.execute(update(deliveries).where(*told).values(payload={})).rowcount
 
     def prune_requests(self, before: datetime) -> int:
-        """Remove requests from before that were refused or answered and belong to no run."""
+        """Remove the closed requests from before that belong to no run: the refused ones, and those for a sync."""
         closed = requests.c.state.in_((RequestState.DONE, RequestState.REFUSED))
+        old = (closed, requests.c.run_id.is_(None), requests.c.requested_at < before)
         with self._write() as connection:
-            return connection.execute(
-                delete(requests).where(closed, requests.c.run_id.is_(None), requests.c.requested_at < before)
-            ).rowcount
+            _forget_requests(connection, *old)
+            return connection.execute(delete(requests).where(*old)).rowcount
+
+    def prune_slots(self, before: datetime) -> int:
+        """Remove the moments of the schedule from before, once the request or the run that each tells of is gone.
+
+        The latest moment of each row stays: those after it are worked out from it.
+        """
+        later = slots.alias()
+        is_latest = ~exists().where(later.c.job == slots.c.job, later.c.due_at > slots.c.due_at)
+        told = or_(exists().where(requests.c.id == slots.c.request_id), exists().where(runs.c.id == slots.c.in_the_way))
+        with self._write() as connection:
+            return connection.execute(delete(slots).where(slots.c.due_at < before, ~is_latest, ~told)).rowcount
 
     def prune_workers(self, before: datetime) -> int:
         """Remove workers that have not beaten since: each new container is a worker of another name."""
@@ -75,8 +90,16 @@ def _not_spoken_of() -> list[ColumnElement[bool]]:
     return [~exists().where(key == runs.c.id) for key in keys]
 
 
+def _forget_requests(connection: Connection, *gone: ColumnElement[bool]) -> None:
+    """The moments of the schedule that these requests served name them no more: a later request may get the same number."""
+    of_them = slots.c.request_id.in_(select(requests.c.id).where(*gone))
+    connection.execute(update(slots).where(of_them).values(request_id=null()))
+
+
 def _remove(connection: Connection, gone: Sequence[int]) -> None:
+    _forget_requests(connection, requests.c.run_id.in_(gone))
     for table in GOES_ALONG:
         connection.execute(delete(table).where(table.c.run_id.in_(gone)))
-    connection.execute(update(runs).where(runs.c.resumes.in_(gone)).values(resumes=null()))
+    for reference in (runs.c.resumes, runs.c.approves):
+        connection.execute(update(runs).where(reference.in_(gone)).values({reference.name: null()}))
     connection.execute(delete(runs).where(runs.c.id.in_(gone)))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+WORKER_SILENT = timedelta(seconds=60)  # a worker beats every five seconds, also while it runs the chain
 
 
 class RunState(StrEnum):
@@ -190,7 +192,8 @@ class ScheduleRow:
 class Slot:
     """A moment of the schedule that was served: by a request and its run, or not, and then why.
 
-    `outcome` is None where an older neopulse served it; `in_the_way` is the run that an overlap was with.
+    `outcome` is None where an older neopulse served it; `in_the_way` is the run that an overlap was with. `request_state` and
+    `answer` are those of the request: None and nothing where there is none, or none any more.
     """
 
     job: str
@@ -201,6 +204,17 @@ class Slot:
     in_the_way: int | None
     request_id: int | None
     run_id: int | None
+    request_state: RequestState | None = None
+    answer: str = ""
+
+    @property
+    def standing(self) -> str:
+        """What became of a moment that no run has served yet: `waiting`, `refused`, `forgotten` or `served_before`."""
+        if self.outcome is not SlotOutcome.ASKED:
+            return "served_before"
+        if self.request_state is None:
+            return "forgotten"
+        return "waiting" if self.request_state in (RequestState.WAITING, RequestState.CLAIMED) else "refused"
 
     @property
     def why_skipped(self) -> str:
@@ -278,12 +292,23 @@ class RejectedRow:
     row: Mapping[str, Any]
 
 
+class Doing(StrEnum):
+    """What a worker does."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+
+
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker's last sign of life."""
+    """A worker's last sign of life; `doing` is in the words of the neopulse that wrote it."""
 
     name: str
     started_at: datetime
     beat_at: datetime
     doing: str
     next_run_at: datetime | None
+
+    def is_alive(self, now: datetime) -> bool:
+        """Whether the worker has beaten of late."""
+        return now - self.beat_at < WORKER_SILENT

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.runs import calendar
 from pipeline.runs.database import Database, insert_once
-from pipeline.runs.records import RunState, ScheduleKind, ScheduleRow, SkipReason, Slot, SlotOutcome
+from pipeline.runs.leases import one_at_a_time
+from pipeline.runs.records import RequestState, RunState, ScheduleKind, ScheduleRow, SkipReason, Slot, SlotOutcome
 from pipeline.runs.requests import open_request
 from pipeline.runs.schema import RUN_LEASE, leases, requests, runs, slots
 from pipeline.runs.schema_schedule import schedules
@@ -53,7 +54,7 @@ class ScheduleStore(Database):
         """Add the first row ever; False where there is or was one, for an emptied schedule stays empty."""
         now = self._clock.now()
         with self._write() as connection:
-            _one_at_a_time(connection)
+            one_at_a_time(connection)
             if connection.execute(select(schedules.c.name).limit(1)).first() is not None:
                 return False
             served = connection.execute(select(func.max(slots.c.due_at)).where(slots.c.job == row.name)).scalar_one()
@@ -66,7 +67,7 @@ class ScheduleStore(Database):
         now = self._clock.now()
         added = dataclasses.replace(_checked(row), since=now, changed_by=who, changed_at=now)
         with self._write() as connection:
-            _one_at_a_time(connection)
+            one_at_a_time(connection)
             if _find(connection, row.name) is not None:
                 raise ConfigurationError(
                     f"The schedule already has a row {row.name}", safe="Nothing was changed", next="choose another name"
@@ -83,7 +84,7 @@ class ScheduleStore(Database):
         """
         now = self._clock.now()
         with self._write() as connection:
-            _one_at_a_time(connection)
+            one_at_a_time(connection)
             before = _find(connection, row.name)
             if before is None:
                 raise _unknown(row.name)
@@ -97,7 +98,7 @@ class ScheduleStore(Database):
         """Take a row out of the schedule; returns it as it was. Its slots stay."""
         now = self._clock.now()
         with self._write() as connection:
-            _one_at_a_time(connection)
+            one_at_a_time(connection)
             before = _find(connection, name)
             if before is None:
                 raise _unknown(name)
@@ -122,7 +123,7 @@ class ScheduleStore(Database):
         """
         now = self._clock.now()
         with self._write() as connection:
-            _one_at_a_time(connection)
+            one_at_a_time(connection)
             row = _find(connection, name)
             due = _due(connection, row, now) if row is not None and row.enabled else []
             if row is None or not due:
@@ -140,18 +141,13 @@ class ScheduleStore(Database):
     def slots(self, name: str | None = None, *, limit: int = 50) -> list[Slot]:
         """The last moments that were served, of all rows or of one, newest first."""
         query = (
-            select(slots, requests.c.run_id)
+            select(slots, requests.c.run_id, requests.c.state.label("request_state"), requests.c.answer)
             .join(requests, requests.c.id == slots.c.request_id, isouter=True)
             .order_by(slots.c.due_at.desc(), slots.c.job)
             .limit(limit)
         )
         with self._read() as connection:
             return [_slot(row) for row in connection.execute(query if name is None else query.where(slots.c.job == name))]
-
-
-def _one_at_a_time(connection: Connection) -> None:
-    """Wait for whoever serves slots or begins a run at this moment: both touch the row of the lease."""
-    connection.execute(select(leases.c.name).where(leases.c.name == RUN_LEASE).with_for_update())
 
 
 def _find(connection: Connection, name: str) -> ScheduleRow | None:
@@ -259,6 +255,9 @@ def _row(row: Row[Any]) -> ScheduleRow:
 
 
 def _slot(row: Row[Any]) -> Slot:
-    fields = {name: value for name, value in row._mapping.items() if name not in ("outcome", "reason")}
-    outcome = SlotOutcome(row.outcome) if row.outcome else None
-    return Slot(**fields, outcome=outcome, reason=SkipReason(row.reason) if row.reason else None)
+    states = {
+        "outcome": SlotOutcome(row.outcome) if row.outcome else None,
+        "reason": SkipReason(row.reason) if row.reason else None,
+        "request_state": RequestState(row.request_state) if row.request_state else None,
+    }
+    return Slot(**{**row._mapping, **states, "answer": row.answer or ""})

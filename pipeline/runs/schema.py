@@ -6,12 +6,14 @@ Nothing here is SQLite's own: the same definitions make the tables on PostgreSQL
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     JSON,
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Date,
     DateTime,
     Dialect,
@@ -23,6 +25,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    inspect,
+    text,
 )
 from sqlalchemy.types import TypeDecorator
 
@@ -193,3 +197,12 @@ workers = Table(
     Column("doing", String(200), nullable=False),
     Column("next_run_at", Moment),
 )
+
+
+def add_columns(connection: Connection, *columns: Column[Any]) -> None:
+    """Give the tables of an older store columns that are of today and may be empty; one that is there already stays."""
+    for column in columns:
+        there = {each["name"] for each in inspect(connection).get_columns(column.table.name)}
+        if column.name not in there:
+            kind = column.type.compile(connection.dialect)
+            connection.execute(text(f"alter table {column.table.name} add column {column.name} {kind}"))

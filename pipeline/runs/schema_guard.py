@@ -16,11 +16,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    inspect,
-    text,
 )
 
-from pipeline.runs.schema import METADATA, Moment, runs
+from pipeline.runs.schema import METADATA, Moment, add_columns, runs
 
 # One row a version that was ever published; it outlives the version, which is pruned.
 publications = Table(
@@ -106,5 +104,4 @@ TABLES = (publications, held_candidates, incidents, alert_rules, alert_history)
 def add(connection: Connection) -> None:
     """Bring an older store up to these tables (migration 3)."""
     METADATA.create_all(connection, tables=list(TABLES))
-    if "approves" not in {column["name"] for column in inspect(connection).get_columns(runs.name)}:
-        connection.execute(text(f"alter table {runs.name} add column approves integer"))
+    add_columns(connection, runs.c.approves)

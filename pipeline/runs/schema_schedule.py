@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, inspect, text
+from sqlalchemy import Boolean, Column, Connection, Integer, String, Table
 
-from pipeline.runs.schema import METADATA, Moment
+from pipeline.runs.schema import METADATA, Moment, add_columns, runs, slots
 
 # A row is never deleted: `removed_at` keeps its name known, so that its slots stay explained, and so that a schedule
 # that a person emptied is told from one that was never filled.
@@ -26,23 +26,13 @@ schedules = Table(
     Column("removed_at", Moment),
 )
 
-NEW_COLUMNS = {
-    "slots": (
-        Column("outcome", String(20)),
-        Column("reason", String(20)),
-        Column("in_the_way", Integer),
-        Column("request_id", Integer),
-    ),
-    "runs": (Column("cancel_asked_by", String(200)), Column("cancel_asked_at", Moment)),
-}
+NEW_COLUMNS = (
+    *(slots.c.outcome, slots.c.reason, slots.c.in_the_way, slots.c.request_id),
+    *(runs.c.cancel_asked_by, runs.c.cancel_asked_at),
+)
 
 
 def add_schedule(connection: Connection) -> None:
     """Bring a store of layout 1 up to 2: the table of rows, why each slot was served or not, and who cancelled a run."""
     schedules.create(connection, checkfirst=True)
-    for table, columns in NEW_COLUMNS.items():
-        there = {column["name"] for column in inspect(connection).get_columns(table)}
-        for column in columns:
-            if column.name not in there:
-                kind = column.type.compile(connection.dialect)
-                connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column.name} {kind}"))
+    add_columns(connection, *NEW_COLUMNS)

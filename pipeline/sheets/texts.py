@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pipeline.settings import DEMO_BANK
+
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "headline": "Headline KPIs",
@@ -58,7 +60,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "customers_at_start": "Active at the month's start",
         "customers_per_million": "Customers per million inhabitants",
         "definition": "Definition",
-        "demo bank": "demo bank: synthetic data, no real customers",
+        DEMO_BANK: "demo bank: synthetic data, no real customers",
         "ever_active_customers": "Ever active",
         "facts_as_of": "Facts as of",
         "facts_source": "Source of the facts",
@@ -164,7 +166,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "customers_at_start": "Actifs au début du mois",
         "customers_per_million": "Clients par million d'habitants",
         "definition": "Définition",
-        "demo bank": "banque de démonstration : données synthétiques, aucun client réel",
+        DEMO_BANK: "banque de démonstration : données synthétiques, aucun client réel",
         "ever_active_customers": "Déjà actifs",
         "facts_as_of": "Données pays au",
         "facts_source": "Source des données pays",

@@ -21,7 +21,7 @@ from pipeline.settings import PROJECT
 TICK_SECONDS = 0.25
 _OUTCOMES = ("LogModelResult", "LogTestResult", "LogSeedResult", "SkippingDetails")
 _BEGIN = "LogStartLine"
-NOT_BUILT = ("unit_test",)  # they test the code; `make test` runs them
+NOT_BUILT = ("unit_test", "exposure")  # those test the code, and `make test` runs them; these are documentation
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def build(
     """
     last_words: list[str] = []
     command = _command(project, folder, variables=variables, full_refresh=full_refresh, left_out=left_out)
-    with _child(command, environment) as child:
+    with child_process(command, environment) as child:
         for lines in _batches(child):
             events = [_event(line) for line in lines]
             last_words += [event.text for event in events if event.level == "error"]
@@ -115,7 +115,7 @@ def _command(
 
 
 @contextmanager
-def _child(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+def child_process(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A child in a process group of its own, none of which outlives the block."""
     child = subprocess.Popen(
         command,

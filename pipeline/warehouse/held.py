@@ -12,22 +12,20 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline import files
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, PermanentError
-from pipeline.warehouse.publication import HELD, Candidate, Facts, Publications, TestSummary, Version
+from pipeline.warehouse.publication import HELD, Candidate, Facts, Publications, Version
 
 _NOTE = "held.json"
 _FILES = "version"
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -53,8 +51,7 @@ class Held:
 
     def as_version(self) -> Version:
         """The candidate in the form of a version, to be looked at beside the published ones."""
-        fields = {field.name: getattr(self.facts, field.name) for field in dataclasses.fields(self.facts)}
-        return Version(name=self.name, number=0, folder=self.files, published_at=self.held_at, **fields)
+        return self.facts.as_version(self.name, number=0, folder=self.files, published_at=self.held_at)
 
 
 class HeldCandidates:
@@ -86,7 +83,7 @@ class HeldCandidates:
             for path in (making / _FILES).iterdir():
                 files.flush(path)
             files.flush(making / _FILES)
-            _remove(place)  # of an earlier run store, whose runs had the same numbers
+            files.remove_folder(place)  # of an earlier run store, whose runs had the same numbers
             making.rename(place)
             files.flush(self.folder)
         return held
@@ -169,7 +166,7 @@ class HeldCandidates:
     def _let_go(self, held: Held) -> None:
         if self._publications.mirror:
             self._publications.mirror.let_go(_mirrored(held))
-        _remove(held.folder)
+        files.remove_folder(held.folder)
 
     def _all(self) -> list[Held]:
         folders = [path for path in self.folder.iterdir() if path.name.isdigit()] if self.folder.is_dir() else []
@@ -205,10 +202,7 @@ def _linked(source: Path, folder: Path) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for path in source.iterdir():
-        try:
-            os.link(path, target / path.name)
-        except OSError:
-            shutil.copy2(path, target / path.name)
+        files.link(path, target / path.name)
     return target
 
 
@@ -216,21 +210,10 @@ def _digest(folder: Path) -> str:
     """The digest of the names and the content of a folder's files."""
     whole = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        own = hashlib.sha256()
         with path.open("rb") as content:
-            while block := content.read(_BLOCK):
-                own.update(block)
+            own = hashlib.file_digest(content, "sha256")
         whole.update(f"{path.name} {own.hexdigest()}\n".encode())
     return whole.hexdigest()
-
-
-def _remove(folder: Path) -> None:
-    """Take a candidate out of sight by one rename, then delete it."""
-    if folder.is_dir():
-        gone = folder.with_name(f".{folder.name}.gone")
-        shutil.rmtree(gone, ignore_errors=True)
-        folder.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
 
 
 def _to_json(held: Held) -> dict[str, Any]:
@@ -240,12 +223,10 @@ def _to_json(held: Held) -> dict[str, Any]:
 
 
 def _from_json(content: Mapping[str, Any], folder: Path) -> Held:
-    facts = dict(content["facts"])
-    facts |= {"as_of": date.fromisoformat(facts["as_of"]), "tests": TestSummary(**facts["tests"])}
     return Held(
         run_id=content["run_id"],
         held_at=datetime.fromisoformat(content["held_at"]),
-        facts=Facts(**facts),
+        facts=Facts.from_json(content["facts"]),
         reasons=tuple(content["reasons"]),
         digest=content["digest"],
         folder=folder,

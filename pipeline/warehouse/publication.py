@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pipeline import files
 from pipeline.clock import Clock
@@ -80,6 +80,17 @@ class Facts:
     rows: Mapping[str, int]
     transactions: int = 0
     """Usable transactions that the bank had."""
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any], **more: Any) -> Self:
+        """Out of plain JSON values, and what else there is to tell; raises KeyError, ValueError or TypeError elsewhere."""
+        parsed = {"as_of": date.fromisoformat(content["as_of"]), "tests": TestSummary(**content["tests"])}
+        return cls(**{**content, **parsed, **more})
+
+    def as_version(self, name: str, *, number: int, folder: Path, published_at: datetime) -> Version:
+        """The version that these are the facts of."""
+        facts = {field.name: getattr(self, field.name) for field in dataclasses.fields(Facts)}
+        return Version(name=name, number=number, folder=folder, published_at=published_at, **facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,7 +226,7 @@ class Publications:
             try:
                 guard()
             except Exception:
-                _remove(version.folder)  # before the first publish nothing else would tell it from a published one
+                files.remove_folder(version.folder)  # before the first publish nothing else would tell it from a published one
                 raise
             if self.mirror:  # first, for it may fail: then the run fails, and the app shows what it showed
                 self.mirror.make_current(version)
@@ -241,7 +252,7 @@ class Publications:
             pointer = self._pointer()
             files.make_folder(folder)
             for name in map(_name, self._published(pointer)):
-                shutil.copytree(self.folder / name, folder / name, copy_function=_link)
+                shutil.copytree(self.folder / name, folder / name, copy_function=files.link)
             if pointer is not None:
                 shutil.copyfile(self.folder / _POINTER, folder / _POINTER)
 
@@ -273,8 +284,7 @@ class Publications:
 
     def _put_in_place(self, candidate: Candidate, *, number: int, published_at: datetime) -> Version:
         name = _name(number)
-        facts = {field.name: getattr(candidate.facts, field.name) for field in dataclasses.fields(candidate.facts)}
-        version = Version(name=name, number=number, folder=self.folder / name, published_at=published_at, **facts)
+        version = candidate.facts.as_version(name, number=number, folder=self.folder / name, published_at=published_at)
         files.write_json(candidate.folder / _FACTS, _to_json(version))
         for path in candidate.folder.iterdir():
             files.flush(path)
@@ -290,12 +300,12 @@ class Publications:
         """Keep the wanted versions, then the newest, up to `keep`: after a rollback the good one outlives the bad."""
         names = [_name(number) for number in self._published(self._pointer())]
         for name in sorted(names, key=lambda name: name not in wanted)[self.keep :]:
-            _remove(self.folder / name)
+            files.remove_folder(self.folder / name)
 
     def _clear_leftovers(self, pointer: _Pointer | None) -> None:
         for number in self._numbers():
             if number > self._newest(pointer):
-                _remove(self.folder / _name(number))
+                files.remove_folder(self.folder / _name(number))
         for path in self.folder.glob(".*.gone"):
             shutil.rmtree(path, ignore_errors=True)
 
@@ -348,22 +358,6 @@ def _name(number: int) -> str:
     return f"v{number:04d}"
 
 
-def _link(source: str, target: str) -> None:
-    """A file of a version never changes, so that a second name is as good as a copy; some file systems know no second names."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def _remove(folder: Path) -> None:
-    """Take a version out of sight by one rename, then delete it: nobody opens half of one."""
-    gone = folder.with_name(f".{folder.name}.gone")
-    shutil.rmtree(gone, ignore_errors=True)
-    folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)
-
-
 def _to_json(version: Version) -> dict[str, Any]:
     content = dataclasses.asdict(version)
     del content["folder"]
@@ -371,13 +365,7 @@ def _to_json(version: Version) -> dict[str, Any]:
 
 
 def _from_json(content: Mapping[str, Any], folder: Path) -> Version:
-    parsed = {
-        "folder": folder,
-        "published_at": datetime.fromisoformat(content["published_at"]),
-        "as_of": date.fromisoformat(content["as_of"]),
-        "tests": TestSummary(**content["tests"]),
-    }
-    return Version(**{**content, **parsed})
+    return Version.from_json(content, folder=folder, published_at=datetime.fromisoformat(content["published_at"]))
 
 
 def _damaged(folder: Path) -> PermanentError:

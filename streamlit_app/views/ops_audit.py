@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from pipeline.runs.records import AuditRow
-from pipeline.runs.sign_ins import Acts
+from pipeline.runs.trail import Acts
 from streamlit_app import auth, exports, formats, messages, operations
 from streamlit_app.auth import Role
 from streamlit_app.components import download, filters, states, table, url

@@ -108,7 +108,7 @@ def _outcome(slot: Slot, run: Run | None) -> str:
         return t(f"ops_schedule.reasons.{slot.reason}", run=slot.in_the_way)
     if run is not None:
         return f"{t('ops_runs.run', run=run.id)}: {t(f'ops_runs.states.{run.state}')}"
-    return t("ops_schedule.waiting" if slot.outcome is SlotOutcome.ASKED else "ops_schedule.served_before")
+    return t(f"ops_schedule.{slot.standing}", answer=_safe(slot.answer.partition("\n")[0]))
 
 
 def _safe(name: str) -> str:

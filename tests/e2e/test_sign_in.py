@@ -163,7 +163,7 @@ def test_who_has_not_signed_in_sees_the_way_in_alone_and_an_admin_comes_back_to_
     page.get_by_test_id("stSidebarNavLink").filter(has_text="Audit").click()
     with page.expect_download():
         page.get_by_role("button", name="CSV").click()
-    downloaded, came = bank.store.audit_rows(2)
+    downloaded, came = bank.store.acts(limit=2)
     assert (came.who, came.action, came.after) == ("ada@bank.example", "sign_in", {"role": "admin"})
     assert (downloaded.who, downloaded.action, downloaded.what) == ("ada@bank.example", "export", "audit log")
     (cookie,) = [cookie for cookie in page.context.cookies() if cookie["name"] == COOKIE]
@@ -194,7 +194,7 @@ def test_whom_the_provider_knows_and_no_rule_names_has_no_entry(page: Page, bank
     expect(page.get_by_role("heading", name="No entry")).to_be_visible()
     expect(page.get_by_text("eve@evil.example belongs to a domain that may not sign in here")).to_be_visible()
     assert pages(page) == []
-    (noted,) = bank.store.audit_rows(1)
+    (noted,) = bank.store.acts(limit=1)
     assert (noted.who, noted.action, noted.after) == ("eve@evil.example", "sign_in_refused", {"reason": "domain"})
 
 

@@ -134,7 +134,7 @@ def test_a_store_without_room_refuses_whole_acts_and_reads_go_on(disk: Disk, clo
     assert refused[0].next.startswith("free disk space")
     kept = len(store.waiting())
     assert kept == 50 - len(refused)
-    assert [row.action for row in store.audit_rows()] == ["rollback"]
+    assert [row.action for row in store.acts()] == ["rollback"]
     store.close()
     disk.free()
     again = RunStore.open(f"sqlite:///{disk.home / 'run_store.db'}", clock=clock)

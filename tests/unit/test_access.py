@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from oidc_provider_mock import run_server_in_thread
 
-from pipeline import serving, sign_in_checks
+from pipeline import serving, sign_in_checks, telling
 from pipeline.access import Identity, Role, Rules, checked_countries, checked_entry, read
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
@@ -269,6 +269,12 @@ def test_with_a_sign_in_the_app_may_answer_to_other_machines() -> None:
     serving._refuse_strangers(settings(address="0.0.0.0"))
     with pytest.raises(ConfigurationError, match="nobody has to sign in"):
         serving._refuse_strangers(Settings(_env_file=None, address="0.0.0.0"))  # type: ignore[call-arg]
+
+
+def test_messages_lead_to_where_people_sign_in_and_else_to_this_machine() -> None:
+    assert telling.links(settings(oidc_public_url="https://pulse.bank.example")) == {"app": "https://pulse.bank.example"}
+    here = Settings(_env_file=None, port=8600)  # type: ignore[call-arg]
+    assert telling.links(here) == {"app": "http://localhost:8600"}
 
 
 def test_a_child_gets_the_secrets_and_nobody_reads_them_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,7 +76,7 @@ def test_a_press_writes_one_request_and_one_audit_row_and_runs_nothing(store: Ru
     assert (outcome.accepted, outcome.answer) == (True, "accepted")
     (request,) = store.requests()
     assert (request.requested_by, request.parameters["first_step"], request.parameters["resumes"]) == ("ada", "extract", None)
-    (row,) = store.audit_rows()
+    (row,) = store.acts()
     assert (row.who, row.action, row.after["request"]) == ("ada", "run_now", request.id)
     assert store.runs() == []
 
@@ -87,7 +87,7 @@ def test_a_second_press_is_told_that_a_request_is_waiting(store: RunStore) -> No
 
     assert (outcome.accepted, outcome.answer, outcome.values) == (False, "waiting", {"who": "ada"})
     assert len(store.requests()) == 1
-    assert len(store.audit_rows()) == 1
+    assert len(store.acts()) == 1
 
 
 def test_fifty_presses_at_once_leave_one_request(store: RunStore) -> None:
@@ -136,7 +136,7 @@ def test_a_retry_begins_at_the_step_that_failed(store: RunStore, step: str) -> N
     assert outcome.accepted
     (request,) = store.requests()
     assert (request.parameters["first_step"], request.parameters["resumes"]) == (step, failed.id)
-    (row,) = store.audit_rows()
+    (row,) = store.acts()
     assert (row.who, row.action, row.what) == ("ada", "retry_from_failure", f"run {failed.id}")
 
 
@@ -167,7 +167,7 @@ def test_a_rollback_moves_every_reader_and_says_from_where_to_where(store: RunSt
     current = publications.current()
     assert current is not None
     assert current.name == "v0001"
-    (row,) = store.audit_rows()
+    (row,) = store.acts()
     assert (row.who, row.action, row.before, row.after) == ("ada", "rollback", "v0003", "v0001")
 
 
@@ -177,7 +177,7 @@ def test_a_rollback_to_what_is_current_or_gone_changes_nothing(store: RunStore, 
     assert actions.rollback("v0002").answer == "already_current"
     with pytest.raises(ConfigurationError, match="There is no version v0009"):
         actions.rollback("v0009")
-    assert store.audit_rows() == []
+    assert store.acts() == []
 
 
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.MANAGER])
@@ -190,4 +190,4 @@ def test_no_one_below_admin_writes_anything(store: RunStore, tmp_path: Path, rol
         with pytest.raises(RoleError):
             act()
     assert store.requests() == []
-    assert store.audit_rows() == []
+    assert store.acts() == []

@@ -24,9 +24,10 @@ from stand_ins.census.server import running as census_running
 from pipeline import activation_checks, cli
 from pipeline.checks import settings_in_force
 from pipeline.clock import FixedClock
-from pipeline.errors import ConfigurationError, DataError, PermanentError
+from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
 from pipeline.runner import Order, Runner
 from pipeline.runs.holders import Holders
+from pipeline.runs.keeper import LeaseKeeper
 from pipeline.runs.records import RequestState, Run, RunState, SyncState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings, load
@@ -279,7 +280,7 @@ def test_a_plan_that_would_delete_60_percent_stops_the_run_and_a_person_carries_
     assert (wrong.exit_code, "is not 0000000000000000 any more" in wrong.output) == (1, True)
     done = neopulse("syncs", "customer_status", "--apply", plan["digest"])
     assert (done.exit_code, "6 deleted" in done.output) == (0, True)
-    [audited] = house.store.audit_rows()
+    [audited] = house.store.acts()
     assert (audited.action, audited.what) == ("apply sync plan", "customer_status")
     assert audited.before == {"digest": plan["digest"], "only": "", "afresh": False}
     assert house.activate().state is RunState.SUCCEEDED
@@ -356,6 +357,33 @@ def test_a_plan_that_is_another_one_by_now_is_answered_with_the_reason(house: Ho
     assert "is not 0000000000000000 any more" in answered.answer
     [noted] = house.store.sync_runs("customer_status")
     assert (noted.state, noted.counts, "any more" in (noted.error or "")) == (SyncState.FAILED, {}, True)
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("stopped", "The sync was stopped"),
+        ("slow", "The sync was ended: it took longer than 5 minutes"),
+        ("lost", "The run lost its lease"),
+    ],
+)
+def test_a_sync_by_hand_that_has_to_end_says_why(house: House, monkeypatch: pytest.MonkeyPatch, why: str, told: str) -> None:
+    house.set(step_limit_activate=5)
+
+    def is_to_end() -> bool:
+        if why == "slow":
+            house.clock.sleep(300)
+        return why == "stopped"
+
+    if why == "lost":
+        monkeypatch.setattr(LeaseKeeper, "is_lost", property(lambda _keeper: True))
+    scope = {"only": "", "afresh": False}
+    request = house.store.request_sync("ada", sync="customer_status", scope=scope, digest=hand_digest("customer_status"))
+    with pytest.raises(InterruptedRunError, match=told):
+        on_request(house).carry_out(request, is_to_end=is_to_end)
+    answered = house.store.request(request.id)
+    assert answered is not None
+    assert answered.answer.startswith(told)
 
 
 def test_census_runs_in_full_on_request_each_time_that_somebody_asks(house: House, census: CensusStandIn) -> None:

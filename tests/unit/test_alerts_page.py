@@ -96,7 +96,7 @@ def test_a_rule_is_written_in_percent_and_kept_as_a_fraction_and_audited(house: 
     assert failed(page) == []
     [rule] = house.store.alert_rules()
     assert replace(rule, id=0) == replace(RULE, grain="month")
-    [row] = house.store.audit_rows()
+    [row] = house.store.acts()
     assert (row.who, row.action, row.what, row.before) == ("ada", "add_alert_rule", "alert rule 1", None)
     assert row.after["threshold"] == 0.045
     assert "rule_save" not in {button.key for button in page.button}
@@ -129,7 +129,7 @@ def test_a_change_and_a_switch_are_audited_with_what_was_there_before(house: Hou
     page.number_input(key=f"rule_threshold_True_{rule_id}").set_value(6.0).run()
     page = press(page, "rule_save")
     press(page, f"switch_{rule_id}")
-    switched, changed = house.store.audit_rows(2)
+    switched, changed = house.store.acts(limit=2)
     assert (changed.before["threshold"], changed.after["threshold"]) == (0.045, 0.06)
     assert (switched.before["enabled"], switched.after["enabled"]) == (True, False)
     assert house.store.alert_rules()[0].value == "FR"
@@ -142,7 +142,7 @@ def test_a_rule_is_deleted_after_a_question(house: House) -> None:
     assert len(house.store.alert_rules()) == 1
     press(page, "delete_do")
     assert house.store.alert_rules() == []
-    [row] = house.store.audit_rows()
+    [row] = house.store.acts()
     assert (row.action, row.before["name"]) == ("delete_alert_rule", "Churn is high")
 
 
@@ -154,7 +154,7 @@ def test_a_test_is_left_for_the_worker_and_says_that_it_is_one(house: House) -> 
     assert waiting.key.startswith(f"outbox-alert-test-{rule_id}-")
     notice = waiting.payload["event"]["notice"]
     assert (notice["kind"], notice["values"]["name"], notice["values"]["figure"]) == ("test", "Churn is high", 0.05)
-    [row] = house.store.audit_rows()
+    [row] = house.store.acts()
     assert (row.action, row.after) == ("test_alert_rule", {"delivery": waiting.key})
     assert house.store.alert_history() == []
 
@@ -176,7 +176,7 @@ def test_a_rule_without_a_name_or_about_nobody_is_not_saved(house: House) -> Non
         with pytest.raises(ConfigurationError):
             actions_alerts.save(wrong)
     assert house.store.alert_rules() == []
-    assert house.store.audit_rows() == []
+    assert house.store.acts() == []
 
 
 def test_a_rule_that_cannot_be_read_any_more_says_so_and_the_others_stand(house: House) -> None:
@@ -230,7 +230,7 @@ def test_every_read_and_act_is_refused_to_whoever_is_no_admin(house: House, monk
         with pytest.raises(RoleError):
             call()
     assert len(house.store.alert_rules()) == 1
-    assert house.store.audit_rows() == []
+    assert house.store.acts() == []
 
 
 def test_a_threshold_of_customers_is_a_number_and_not_a_percentage() -> None:

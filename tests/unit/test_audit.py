@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 from pipeline.clock import FixedClock
 from pipeline.runs import migrations, schema
 from pipeline.runs.schema import audit
-from pipeline.runs.sign_ins import Acts
 from pipeline.runs.store import RunStore
+from pipeline.runs.trail import Acts
 from streamlit_app import auth, claims, data, sessions, stores
 from streamlit_app.around import Around, is_way
 from streamlit_app.auth import Role, SignInError, User
@@ -49,10 +49,10 @@ def store(url: str, clock: FixedClock) -> Iterator[RunStore]:
 
 @pytest.mark.parametrize("change", [update(audit).values(who="eve"), delete(audit), delete(audit).where(audit.c.id == 1)])
 def test_the_database_itself_refuses_to_change_or_remove_an_act(store: RunStore, url: str, change: object) -> None:
-    before = store.audit_rows()
+    before = store.acts()
     with pytest.raises(DBAPIError, match="append-only"), create_engine(url).begin() as connection:
         connection.execute(change)  # type: ignore[call-overload]
-    assert store.audit_rows() == before
+    assert store.acts() == before
 
 
 def test_an_older_store_is_closed_too_and_keeps_its_acts(url: str, clock: FixedClock) -> None:
@@ -65,7 +65,7 @@ def test_an_older_store_is_closed_too_and_keeps_its_acts(url: str, clock: FixedC
         connection.execute(text("drop table sign_ins"))
         connection.execute(insert(audit).values(at=MONDAY, who="ada", action="run_now", what="full run"))
     store = RunStore.open(url, clock=clock)
-    assert [row.who for row in store.audit_rows()] == ["ada"]
+    assert [row.who for row in store.acts()] == ["ada"]
     assert store.begin_session("a", "ada")
     with pytest.raises(DBAPIError, match="append-only"), engine.begin() as connection:
         connection.execute(delete(audit))

@@ -410,13 +410,49 @@ def test_nothing_is_restored_under_a_living_worker_or_a_run(small: Settings, tmp
     store.beat("the worker's machine", started_at=MONDAY, doing="waiting")
     with pytest.raises(ConfigurationError, match="The worker the worker's machine is alive"):
         restore(small, target, force=True, clock=clock)
-    clock.sleep(21)
+    clock.sleep(59)
+    with pytest.raises(ConfigurationError, match="is alive"):
+        restore(small, target, force=True, clock=clock)
+    clock.sleep(2)
     lease = store.take_lease("cli", seconds=40)
     with pytest.raises(ConfigurationError, match="A run is going on"):
         restore(small, target, force=True, clock=clock)
     store.release(lease)
     store.close()
     restore(small, target, force=True, clock=clock)
+
+
+def test_a_store_that_is_newer_or_locked_is_not_replaced_for_nobody_can_tell_who_works_on_it(
+    small: Settings, tmp_path: Path, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "b"
+    backed_up(small, target, clock)
+    monkeypatch.setattr("pipeline.runs.database.LOCK_WAIT_SECONDS", 0)
+    before = contents(small.home)
+    with closing(sqlite3.connect(small.home / "run_store.db", isolation_level=None)) as another:
+        another.execute("pragma locking_mode=exclusive")
+        another.execute("insert into migrations values (99, '2030-01-01 00:00:00.000000')")
+        with pytest.raises(ConfigurationError, match=r"Nobody can tell .* locked") as refused:
+            restore(small, target, force=True, clock=clock)
+    assert refused.value.safe == "Nothing was changed"
+    with pytest.raises(ConfigurationError, match=r"Nobody can tell .* layout 99"):
+        restore(small, target, force=True, clock=clock)
+    kept = {name: content for name, content in contents(small.home).items() if not name.startswith("run_store.db")}
+    assert kept == {name: content for name, content in before.items() if not name.startswith("run_store.db")}
+
+
+@pytest.mark.parametrize("damage", ["no store at all", "cut", "a table is missing"])
+def test_a_damaged_store_is_replaced(small: Settings, tmp_path: Path, clock: FixedClock, damage: str) -> None:
+    target, path = tmp_path / "b", small.home / "run_store.db"
+    backed_up(small, target, clock)
+    if damage == "a table is missing":
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("drop table workers")
+    else:
+        path.write_bytes(path.read_bytes()[:8192] if damage == "cut" else b"something else, and not short at all " * 100)
+    assert restore(small, target, force=True, clock=clock).aside is not None
+    restored = RunStore.open(small.run_store_url, clock=clock)
+    assert [run.id for run in restored.runs()] == [2, 1]
 
 
 def test_a_run_that_was_going_on_is_told_as_interrupted_after_a_restore(
@@ -472,7 +508,7 @@ def test_the_commands_say_what_they_did_and_status_and_versions_are_the_same_aft
     again = neopulse(elsewhere, monkeypatch, "restore", str(tmp_path / "b"))
     assert (again.exit_code, "a state already" in again.output) == (2, True)
     store = RunStore.open(settings_of(elsewhere).run_store_url, clock=FixedClock(MONDAY))
-    assert [row.action for row in store.audit_rows()] == ["restore", "rollback"]
+    assert [row.action for row in store.acts()] == ["restore", "rollback"]
 
 
 def test_a_backup_goes_through_a_pipe(small: Settings, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_neopulse_cancel_ends_the_run_wherever_it_runs_and_its_building_processe
     assert chain.called == ["extract", "transform"]
     assert chain.announced == []
     assert store.lease() is None
-    (row,) = store.audit_rows()
+    (row,) = store.acts()
     assert (row.action, row.what, row.before, row.after) == ("cancel", "run 1", "running", "asked to end")
     assert store.take_up_interrupted() is None
 
@@ -232,7 +232,7 @@ def test_only_what_is_going_on_can_be_cancelled(runner: Runner, clock: FixedCloc
         cancelling.cancel(runner.store, None, "ada", clock=clock)
     with pytest.raises(PermanentError, match=f"Run {ended.id} is not going on"):
         cancelling.cancel(runner.store, ended.id, "ada", clock=clock)
-    assert runner.store.audit_rows() == []
+    assert runner.store.acts() == []
 
 
 def test_a_run_that_does_not_end_is_said_and_a_dead_one_is_closed(runner: Runner, clock: FixedClock) -> None:
@@ -245,7 +245,7 @@ def test_a_run_that_does_not_end_is_said_and_a_dead_one_is_closed(runner: Runner
     closed = cancelling.cancel(runner.store, deaf.id, "bob", clock=clock)
     assert (closed.state, closed.cancel_asked_by) == (RunState.INTERRUPTED, "ada")
     assert "cancelled by ada" in (closed.error or "")
-    assert len(runner.store.audit_rows()) == 1
+    assert len(runner.store.acts()) == 1
 
 
 # --- too long -----------------------------------------------------------------------------------------------------------
@@ -278,6 +278,29 @@ def test_a_step_over_its_limit_fails_once_and_is_announced(runner: Runner, chain
     assert run.steps[2].attempts == 1
     assert (clock.now() - MONDAY).total_seconds() == 7 * 60
     assert chain.announced == ["sheet"]
+
+
+def test_a_step_over_its_limit_sees_a_run_that_is_interrupted_as_a_cancelled_one_does(
+    runner: Runner, chain: Chain, clock: FixedClock
+) -> None:
+    seen: list[NeopulseError] = []
+
+    def slow(context: StepContext) -> None:
+        pass_time(context.store, clock, 39)
+        assert not context.cancelled()
+        pass_time(context.store, clock, 30)
+        assert context.cancelled()
+        for look in (context.guard, lambda: context.progress(None, "working")):
+            with pytest.raises(InterruptedRunError) as told:
+                look()
+            seen.append(told.value)
+        raise seen[0]
+
+    chain.acts["sheet"] = slow
+    run = with_limit(runner, sheet=1).execute(SCHEDULED, cancelled=never)
+    assert [str(error).splitlines()[0] for error in seen] == ["The run was stopped", "The run was stopped"]
+    assert (run.state, run.error_kind) == (RunState.FAILED, "permanent")
+    assert (run.error or "").startswith("The step sheet was ended: it took longer than 1 minutes")
 
 
 def test_each_step_has_a_limit_of_its_own(runner: Runner, chain: Chain, clock: FixedClock) -> None:

@@ -172,6 +172,16 @@ def test_a_wrong_setting_is_named_with_exit_code_2(
     assert "hunter2" not in result.output
 
 
+def test_the_file_of_settings_is_read_as_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("export NEOPULSE_THREADS=3\nNOTE='two lines,\nNEOPULSE_OF_NO_MEANING=1'\n#NEOPULSE_OLD=1\n")
+    assert load().threads == 3
+    (tmp_path / ".env").write_text("export NEOPULSE_THREAD = 3\n")
+    with pytest.raises(ConfigurationError, match="NEOPULSE_THREAD is not a setting; did you mean NEOPULSE_THREADS") as refused:
+        load()
+    assert refused.value.where == "the environment or .env"
+
+
 def test_a_missing_raw_folder_is_named_and_nothing_is_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NEOPULSE_RAW", str(tmp_path / "nowhere"))
     result = neopulse("run")
@@ -232,6 +242,13 @@ def test_status_as_json_has_each_step_s_state_times_rows_attempts_and_error(monk
     assert datetime.fromisoformat(extract["started_at"]) <= datetime.fromisoformat(extract["ended_at"])
     assert (sheet["state"], sheet["error"]) == ("failed", "the sheet is full\n  where: workbook")
     assert (activate["state"], activate["started_at"]) == ("pending", None)
+
+
+def test_a_run_that_another_program_asks_for_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_steps(monkeypatch, {})
+    neopulse("run", "--only", "extract", "--asked-by", "Airflow, scheduled__2026-11-26T06:00:00+00:00")
+    [run] = RunStore.open(load().run_store_url, clock=SystemClock()).runs(10)
+    assert (run.requested_by, run.only_step) == ("Airflow, scheduled__2026-11-26T06:00:00+00:00", True)
 
 
 def test_status_closes_what_a_killed_run_left(home: Path) -> None:
@@ -360,6 +377,40 @@ def test_a_child_ends_when_its_parent_does(tmp_path: Path) -> None:
     child.stdin.close()
     assert child.wait(10) == -signal.SIGTERM
     child.stdout.close()
+
+
+@pytest.mark.parametrize(("told_by", "exit_code"), [((), -signal.SIGTERM), (("pipeline.orderly",), 0)])
+def test_an_app_that_is_told_to_end_ends_well(tmp_path: Path, told_by: tuple[str, ...], exit_code: int) -> None:
+    """What serves the app ends in order and then by the signal, which a supervisor takes for a crash."""
+    (tmp_path / "small_app.py").write_text(
+        "import uvicorn\n"
+        "async def app(scope, receive, send):\n"
+        "    assert scope['type'] == 'lifespan'\n"
+        "    for act in ('startup', 'shutdown'):\n"
+        "        await receive()\n"
+        "        print(act, flush=True)\n"
+        "        await send({'type': f'lifespan.{act}.complete'})\n"
+        "uvicorn.run(app, port=0, log_level='critical')\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-m", *told_by, "small_app"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{PROJECT}:{tmp_path}"},
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"startup\n"
+    child.terminate()
+    assert (child.wait(10), child.stdout.read()) == (exit_code, b"shutdown\n")
+    child.stdout.close()
+
+
+def test_the_app_is_served_so_that_it_ends_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr("pipeline.serving.check_address", lambda _settings: None)
+    monkeypatch.setattr("os.chdir", lambda _folder: None)
+    monkeypatch.setattr("os.execve", lambda _path, line, _environment: became.append(line))
+    assert CliRunner().invoke(cli.main, ["app"]).exit_code == 0
+    assert became[0][1:5] == ["-m", "pipeline.orderly", "streamlit", "run"]
 
 
 def test_the_demo_takes_its_own_bank_whatever_folder_is_set(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hand_made import CUSTOMERS, House
 
 from pipeline import approval, cli
 from pipeline.context import StepContext, StepResult
+from pipeline.runs.holders import Holders, new_holder
 from pipeline.steps import STEPS
 from pipeline.warehouse.held import HeldCandidates
 
@@ -132,6 +133,21 @@ def test_while_a_run_goes_on_nothing_is_approved(bank: Bank) -> None:
     decision = busy.store.decision(2)
     assert decision is not None
     assert decision.state == "held"
+
+
+def test_what_a_process_that_is_dead_left_is_no_run_that_goes_on(bank: Bank) -> None:
+    held(bank)
+    bank.house.store.close()
+    busy = House.at(bank.house.home)
+    busy.clock.sleep(10**8)
+    holder = new_holder()
+    with Holders(busy.home / "holders").alive(holder):
+        lock = next((busy.home / "holders").glob("*.lock"))
+    lock.touch()  # and nobody has it locked
+    busy.store.take_lease(holder, seconds=10**8)
+    result = neopulse("approve", "2")
+    assert result.exit_code == 0, result.output
+    assert bank.steps[-4:] == ["transform", "sheet", "activate", "notify"]
 
 
 def test_a_rejection_deletes_it_and_a_second_one_finds_nothing(bank: Bank) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, TransientError
-from pipeline.runs.records import StepState
+from pipeline.runs.records import Doing, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker.__main__ import health_server
@@ -80,7 +80,7 @@ def test_a_worker_that_beats_is_well_and_tells_what_it_does(server: HealthServer
 
 def test_a_run_and_its_lease_are_told_without_the_name_of_anybody(server: HealthServer, store: RunStore, pulse: Pulse) -> None:
     store.beat("machine", started_at=MONDAY, doing="running")
-    pulse.is_running = True
+    pulse.doing = Doing.RUNNING
     lease = store.take_lease("ada's laptop process 12", seconds=40)
     run = store.start_run(
         lease, trigger="cli", requested_by="ada@bank.example", plan=[("sheet", StepState.PENDING)], first_step="sheet"

@@ -153,7 +153,7 @@ def test_an_approval_publishes_what_was_held_and_goes_on_with_the_steps_behind_i
 def test_an_approval_is_audited_with_what_was_there_before_and_after(house: House) -> None:
     run_id = hold(house)
     approve(house, run_id)
-    published, approved = house.store.audit_rows(2)
+    published, approved = house.store.acts(limit=2)
     assert (approved.who, approved.action, approved.what) == ("grace", "approve", f"candidate of run {run_id}")
     assert (approved.before["state"], approved.before["readers_see"]) == ("held", "v0001")
     assert approved.before["reasons"] == [
@@ -175,7 +175,7 @@ def test_a_rejected_candidate_is_deleted_and_audited(house: House) -> None:
     assert house.held.waiting() == []
     assert list(house.held.folder.iterdir()) == []
     assert customers_seen(house) == 1000
-    [row] = house.store.audit_rows(1)
+    [row] = house.store.acts(limit=1)
     assert (row.action, row.before["state"], row.after) == ("reject", "held", {"state": "rejected", "note": "a file is missing"})
     with pytest.raises(ConfigurationError, match=f"No candidate of run {run_id} waits"):
         approval.approve(house.store, house.publications, run_id, who="ada", note="")
@@ -188,6 +188,33 @@ def test_an_approval_of_what_was_decided_before_begins_no_run(house: House) -> N
     with pytest.raises(ConfigurationError, match="No candidate"):
         house.runner(steps_of()).execute(Order("approval", "ada", approves=run_id), cancelled=lambda: False)
     assert len(house.store.runs()) == runs
+
+
+def decide_elsewhere(house: House, run_id: int) -> None:
+    """Let somebody else's word about a candidate come first, with its files still there."""
+    [held] = house.held.waiting()
+    house.store.note_held(held.run_id, held.held_at, held.reasons)
+    assert house.store.decide(run_id, held.held_at, state="replaced", who="ada", note="", outcome="run 3")
+
+
+def test_an_approval_that_comes_after_another_decision_is_refused_and_leaves_no_act(house: House) -> None:
+    run_id = hold(house)
+    decide_elsewhere(house, run_id)
+    acts = house.store.acts()
+    with pytest.raises(ConfigurationError, match=f"The candidate of run {run_id} was replaced by ada before: run 3"):
+        approval.approve(house.store, house.publications, run_id, who="grace", note="")
+    assert house.store.acts() == acts
+    assert [held.run_id for held in house.held.waiting()] == [run_id]
+
+
+def test_a_rejection_that_comes_after_another_decision_says_what_the_store_says(house: House) -> None:
+    run_id = hold(house)
+    decide_elsewhere(house, run_id)
+    acts = house.store.acts()
+    with pytest.raises(ConfigurationError, match=f"The candidate of run {run_id} was replaced by ada before: run 3"):
+        approval.reject(house.store, house.publications, run_id, who="grace", note="")
+    assert house.store.acts() == acts
+    assert house.held.waiting() == []
 
 
 def test_two_approvals_at_once_publish_once(house: House) -> None:

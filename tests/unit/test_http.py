@@ -24,6 +24,7 @@ from pipeline.http import HOPELESS, LostAnswerError, Patience, Service, is_worth
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 SECRET = 'pat-5f"é/+ 42'  # a quotation mark, a letter beyond ASCII, and what an address spells otherwise
+SECRET_IN_BASIC = base64.b64encode(SECRET.encode()).decode().rstrip("=")
 
 
 class _Handler(Handler):
@@ -385,7 +386,7 @@ def test_an_address_that_is_none_is_refused_at_once() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 429, 500])
-@pytest.mark.parametrize("spelling", [SECRET, json.dumps(SECRET), "pat-5f%22%C3%A9%2F%2B+42"])
+@pytest.mark.parametrize("spelling", [SECRET, json.dumps(SECRET), "pat-5f%22%C3%A9%2F%2B+42", SECRET_IN_BASIC])
 def test_a_secret_that_a_service_repeats_is_hidden(server: Server, status: int, spelling: str) -> None:
     server.does(answer(status, f"you sent {spelling} to us"))
     told: list[str] = []
@@ -398,8 +399,9 @@ def test_a_secret_that_a_service_repeats_is_hidden(server: Server, status: int, 
         service.get("/")
     assert "you sent" in caught.value.what
     assert "***" in caught.value.what
+    spellings = (SECRET, json.dumps(SECRET)[1:-1], "pat-5f%22%C3%A9%2F%2B+42", SECRET_IN_BASIC)
     for text in (str(caught.value), repr(caught.value), *told):
-        assert not any(secret in text for secret in (SECRET, json.dumps(SECRET)[1:-1], "pat-5f%22%C3%A9%2F%2B+42"))
+        assert not any(secret in text for secret in spellings)
 
 
 def test_a_password_in_the_address_is_hidden(server: Server) -> None:

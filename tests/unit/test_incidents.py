@@ -167,6 +167,42 @@ def test_a_run_that_brings_no_new_figures_to_everybody_does_not_count(day: Day, 
     assert len(day.subjects()) == 1
 
 
+def test_steps_that_were_runs_of_their_own_count_together_from_when_the_figures_were_built(day: Day) -> None:
+    steps = ["extract", "transform", "sheet", "activate", "notify"]
+    extract, transform, sheet, activate, notify = (day.run(first_step=step, only_step=True) for step in steps)
+    last = incidents.last_success(day.house.store)
+    assert last is not None
+    assert last.id == transform
+    assert (extract, sheet, activate, notify) == (transform - 1, transform + 1, transform + 2, transform + 3)
+
+
+@pytest.mark.parametrize("failing", ["transform", "sheet", "activate", "notify"])
+def test_steps_that_were_runs_of_their_own_count_only_once_each_later_one_succeeded(day: Day, failing: str) -> None:
+    for step in ["extract", "transform", "sheet", "activate", "notify"]:
+        day.run(RunState.FAILED if step == failing else RunState.SUCCEEDED, first_step=step, only_step=True)
+        if step == failing:
+            break
+    assert incidents.last_success(day.house.store) is None
+    for step in steps_from(failing):
+        day.run(first_step=step, only_step=True)
+    assert incidents.last_success(day.house.store) is not None
+
+
+def test_a_message_sent_again_by_hand_makes_yesterdays_steps_no_younger(day: Day) -> None:
+    day.at(TUESDAY_SIX - timedelta(days=1))
+    for step in ["extract", "transform", "sheet", "activate", "notify"]:
+        day.run(first_step=step, only_step=True)
+    day.at(TUESDAY_SIX)
+    day.run(first_step="notify", only_step=True)
+    day.at(TUESDAY_SIX + timedelta(hours=3))
+    day.look()
+    assert len(day.subjects()) == 1
+
+
+def steps_from(step: str) -> list[str]:
+    return list(STEPS[STEPS.index(step) :])
+
+
 def test_a_run_that_was_taken_up_counts_as_what_it_began_as(day: Day) -> None:
     sheet_alone = day.run(RunState.FAILED, first_step="sheet")
     day.run(first_step="activate", resumes=sheet_alone)

@@ -100,7 +100,7 @@ def test_what_the_old_neopulse_wrote_is_read_as_it_was_meant(old: str) -> None:
     assert [delivery.key for delivery in store.waiting()] == ["outbox-failed-1"]
     assert not store.reserve("outbox-v0001", "outbox", {})
     assert store.sent_rows("status") == {"user 1": "a1"}
-    assert [(row.who, row.action, row.after) for row in store.audit_rows()] == [("ada", "retry", {"request": 1})]
+    assert [(row.who, row.action, row.after) for row in store.acts()] == [("ada", "retry", {"request": 1})]
     store.close()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,15 @@ from pipeline.checks import findings
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
 from pipeline.http import Patience
+from pipeline.notify.event import Event, Notice, noticed
+from pipeline.notify.letter import Letter
 from pipeline.notify.mail import worldwide_key
 from pipeline.notify.n8n import KEY_HEADER, PATIENCE
 from pipeline.runs.records import RunState, StepState
 from pipeline.settings import Settings
 from worker.postman import postman
 
+NOTICE = Notice("stale", "incident-1-opened", {"at": "2019-05-17T08:00", "since": "2019-05-15T06:10", "zone": "Europe/Paris"})
 QUICK = Patience(connect_seconds=1, answer_seconds=0.3, deadline_seconds=20)
 
 
@@ -66,6 +69,18 @@ def test_two_installations_whose_runs_have_the_same_number_do_not_silence_each_o
     here, there = letters.failed(), dataclasses.replace(letters.failed(), at=datetime(2019, 5, 17, 4, 12, 31, tzinfo=UTC))
     assert here.key == there.key
     assert worldwide_key(here) != worldwide_key(there)
+
+
+@pytest.mark.parametrize("event", [letters.failed(), noticed(NOTICE, at=letters.PUBLISHED_AT, source="files", version=None)])
+def test_after_a_restore_the_same_number_is_told_again_and_a_message_that_is_tried_again_is_not(
+    n8n: N8nStandIn, mail_server: MailServer, clock: FixedClock, event: Event
+) -> None:
+    """Runs and incidents get numbers anew then; n8n has kept the keys of those that were told before."""
+    later = dataclasses.replace(event, at=event.at + timedelta(hours=3))
+    assert later.key == event.key
+    for told in (event, event, later, Letter.from_json(letter(later).to_json()).event):
+        carrier(n8n, clock).carry(letter(told), "k")
+    assert len(mail_server.taken) == 2
 
 
 def test_the_same_event_sent_again_brings_no_second_mail_even_after_n8n_was_started_anew(

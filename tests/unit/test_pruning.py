@@ -15,7 +15,7 @@ from pipeline.clock import FixedClock
 from pipeline.pruning import prune
 from pipeline.runs import pruning as pruning_rows
 from pipeline.runs import schema
-from pipeline.runs.records import RunState, StepState, SyncState
+from pipeline.runs.records import RunState, ScheduleKind, ScheduleRow, StepState, SyncState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.held import HeldCandidates
@@ -88,7 +88,7 @@ def test_old_runs_go_with_all_that_is_theirs_and_the_audit_stays(settings: Setti
     assert store.run(resuming).resumes is None
     assert store.events(old[0]) == []
     assert [request.run_id for request in store.requests()] == [resuming]
-    assert [row.action for row in store.audit_rows()] == ["retry"]
+    assert [row.action for row in store.acts()] == ["retry"]
     assert pruned(settings, store, clock) == {}
 
 
@@ -135,6 +135,90 @@ def test_what_syncs_did_goes_with_its_run_but_the_last_time_of_each(
     assert [run.id for run in store.runs()] == [4, 3, 2]
     [kept] = store.sync_runs("crm")
     assert (kept.run_id, store.rejected_rows(kept.id)[1]) == (2, 1)
+
+
+def scheduled(store: RunStore, clock: FixedClock) -> int:
+    """A day passes, and the moment of the schedule is served by a run."""
+    clock.sleep(86400)
+    slot = store.serve_slots("daily")
+    assert slot is not None
+    lease = store.take_lease("worker", seconds=40)
+    run = store.start_run(
+        lease, trigger="schedule", requested_by="daily", plan=[("transform", StepState.PENDING)], first_step="transform",
+        request_id=slot.request_id,
+    )  # fmt: skip
+    store.finish_run(lease, run.id, state=RunState.SUCCEEDED)
+    store.release(lease)
+    return run.id
+
+
+def test_moments_of_the_schedule_go_with_their_runs_but_the_latest_of_each_row(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    store.add_schedule(ScheduleRow("daily", ScheduleKind.DAILY, minute=0, hour=12), "ada")
+    published, gone, last = (scheduled(store, clock) for _ in range(3))
+    publish(settings, clock, published)
+    clock.sleep(86400)
+    refused = store.serve_slots("daily")
+    assert refused is not None
+    assert refused.request_id is not None
+    store.refuse(refused.request_id, "no")
+    newest = run_of(store)
+    clock.sleep(401 * 86400)
+    went = pruned(settings, store, clock)
+    assert (went["runs"], went["requests"], went["moments of the schedule"]) == (2, 1, 2)
+    assert [run.id for run in store.runs()] == [newest, published]
+    latest, first = store.slots()
+    assert (first.run_id, latest.due_at, latest.request_id, latest.run_id) == (published, refused.due_at, None, None)
+    assert store.due(store.schedules())  # worked out from the latest moment that was served
+    assert gone not in (slot.run_id for slot in store.slots())
+    assert last not in (slot.run_id for slot in store.slots())
+    assert "moments of the schedule" not in pruned(settings, store, clock)
+
+
+def test_the_latest_moment_does_not_name_a_request_whose_number_may_be_another_s_one_day(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    store.add_schedule(ScheduleRow("daily", ScheduleKind.DAILY, minute=0, hour=12), "ada")
+    scheduled(store, clock)
+    run_of(store)
+    clock.sleep(401 * 86400)
+    assert pruned(settings, store, clock)["runs"] == 1
+    [latest] = store.slots()
+    assert (latest.request_id, latest.run_id, latest.standing) == (None, None, "forgotten")
+
+
+def test_a_moment_that_a_kept_run_was_in_the_way_of_stays_with_it(settings: Settings, store: RunStore, clock: FixedClock) -> None:
+    store.add_schedule(ScheduleRow("daily", ScheduleKind.DAILY, minute=0, hour=12), "ada")
+    clock.sleep(6 * 3600 - 20)
+    run = run_of(store, ends=False)
+    lease = store.lease()
+    assert lease is not None
+    clock.sleep(30)
+    skipped = store.serve_slots("daily")
+    assert skipped is not None
+    assert skipped.in_the_way == run
+    store.finish_run(lease, run, state=RunState.SUCCEEDED)
+    store.release(lease)
+    publish(settings, clock, run)
+    scheduled(store, clock)
+    clock.sleep(401 * 86400)
+    assert "moments of the schedule" not in pruned(settings, store, clock)
+    assert [slot.in_the_way for slot in store.slots()] == [None, run]
+
+
+def test_a_run_that_approved_one_that_is_gone_says_so_no_more(settings: Settings, store: RunStore, clock: FixedClock) -> None:
+    held = run_of(store)
+    clock.sleep(401 * 86400)
+    lease = store.take_lease("worker", seconds=40)
+    plan = [("transform", StepState.PENDING)]
+    approving = store.start_run(
+        lease, trigger="approval", requested_by="ada", plan=plan, first_step="transform", approves=held, resumes=held
+    )
+    store.finish_run(lease, approving.id, state=RunState.SUCCEEDED)
+    store.release(lease)
+    assert pruned(settings, store, clock)["runs"] == 1
+    assert (store.run(approving.id).approves, store.run(approving.id).resumes) == (None, None)
 
 
 def test_the_newest_run_stays_where_the_chain_has_stood_still_for_years(

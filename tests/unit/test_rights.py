@@ -373,7 +373,7 @@ def test_a_file_is_noted_down_with_who_what_filters_and_rows_and_refused_without
     come_in(MANAGER)
     exports.table("customers", ["user_id"], [["1"], ["2"]], needs=Role.MANAGER, form="xlsx", filters={"country": "FR"})
     come_in(User("ada", Role.ADMIN))
-    (noted,) = data.run_store().audit_rows()
+    (noted,) = data.run_store().acts()
     assert (noted.who, noted.action, noted.what) == ("max", "export", "customers")
     assert noted.after == {"form": "xlsx", "rows": 2, "filters": {"country": "FR"}}
 

@@ -285,9 +285,9 @@ def test_sent_rows_change_one_by_one_and_per_sync(store: RunStore) -> None:
 
 def test_the_audit_can_be_added_to_and_read_and_nothing_else(store: RunStore) -> None:
     store.audit("ada", "rollback", "version", before="v0002", after="v0001")
-    (row,) = store.audit_rows()
+    (row,) = store.acts()
     assert (row.who, row.action, row.before, row.after, row.at) == ("ada", "rollback", "v0002", "v0001", MONDAY)
-    assert [name for name in dir(RunStore) if "audit" in name and not name.startswith("_")] == ["audit", "audit_rows"]
+    assert [name for name in dir(RunStore) if "audit" in name and not name.startswith("_")] == ["audit"]
 
 
 def test_a_worker_has_one_row_however_often_it_beats(store: RunStore, clock: FixedClock) -> None:
@@ -376,7 +376,7 @@ def test_a_read_sees_one_moment_however_many_queries_it_takes(url: str, store: R
         assert connection.execute(select(schema.audit)).all() == []
         other.audit("ada", "rollback", "version")
         assert connection.execute(select(schema.audit)).all() == []
-    assert len(store.audit_rows()) == 1
+    assert len(store.acts()) == 1
     other.close()
 
 
@@ -446,7 +446,7 @@ def test_long_names_broken_bytes_and_every_script_are_kept_on_both_engines(store
     store.add_event(run.id, level="warning", step="extract", text="row 7: 'caf\u00e9 \u6f22 \U0001f600 \x00'")
     assert store.events(run.id)[0].text.startswith("row 7: 'caf\u00e9 \u6f22 \U0001f600 ")
     store.audit("a" * 300, "rollback", "w" * 1000, before={"text": "\x00", "number": 2**60}, after=None)
-    (row,) = store.audit_rows()
+    (row,) = store.acts()
     assert (len(row.who), len(row.what), row.before["number"], row.after) == (300, 1000, 2**60, None)
 
 

@@ -137,7 +137,7 @@ def test_a_row_is_added_with_what_the_fields_hold(store: RunStore) -> None:
         changed_at=row.changed_at,
     )
     assert "Every Friday at 18:30 (America/New_York)" in words(page)
-    (noted,) = store.audit_rows()
+    (noted,) = store.acts()
     assert (noted.who, noted.action, noted.what, noted.before) == ("ada", "schedule_add", "schedule week's end", None)
     assert noted.after["hour"] == 18
 
@@ -157,7 +157,7 @@ def test_a_row_is_changed_switched_off_and_deleted_and_each_leaves_before_and_af
     page.button(key="remove_daily").click().run()
     whole(page)
     assert store.schedules() == []
-    told = [(row.action, row.before["kind"], (row.after or {}).get("enabled")) for row in reversed(store.audit_rows())]
+    told = [(row.action, row.before["kind"], (row.after or {}).get("enabled")) for row in reversed(store.acts())]
     assert told == [
         ("schedule_change", "daily", True),
         ("schedule_change", "hourly", False),
@@ -171,7 +171,7 @@ def test_a_name_that_is_taken_is_said_on_the_page_and_changes_nothing(store: Run
     page.text_input(key="new_name").set_value("daily").run()
     page.button(key="new_save").click().run()
     assert "already has a row daily" in page.error[0].value
-    assert store.audit_rows() == []
+    assert store.acts() == []
 
 
 def test_what_became_of_the_last_moments_is_told(store: RunStore, tmp_path: Path) -> None:
@@ -189,6 +189,26 @@ def test_what_became_of_the_last_moments_is_told(store: RunStore, tmp_path: Path
     assert slot is not None
     assert slot.outcome is SlotOutcome.ASKED  # the run's lease has run out long ago: it is in nobody's way
     assert f"Run {run.id}: going on" in tables(opened(draw_schedule))
+
+
+@pytest.mark.usefixtures("store")
+def test_a_moment_whose_request_was_refused_or_is_gone_is_not_about_to_begin(tmp_path: Path) -> None:
+    clock = FixedClock(datetime.now(UTC) - timedelta(days=800))
+    earlier = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+    earlier.add_schedule(DAILY, "ada")
+    clock.sleep(86400)
+    slot = earlier.serve_slots("daily")
+    assert slot is not None
+    assert slot.request_id is not None
+    assert slot.standing == "waiting"
+    earlier.refuse(slot.request_id, "The disk is *full*\n  next: free some")
+    shown = tables(opened(draw_schedule))
+    assert "asked for, and refused: The disk is \\*full\\*" in shown
+    assert "free some" not in shown
+    assert earlier.prune_requests(datetime.now(UTC)) == 1
+    shown = tables(opened(draw_schedule))
+    assert "what became of it is not kept any more" in shown
+    assert "about to begin" not in shown
 
 
 def test_a_run_that_waits_for_a_person_is_told(store: RunStore) -> None:
@@ -235,7 +255,7 @@ def test_nobody_below_admin_reads_or_edits_the_schedule(store: RunStore, role: R
         with pytest.raises(RoleError):
             act()
     assert store.schedules() == [row]
-    assert store.audit_rows() == []
+    assert store.acts() == []
     assert store.run(run.id).cancel_asked_by is None
 
 
@@ -308,7 +328,7 @@ def test_a_run_is_asked_for_with_the_parameters_of_the_form(store: RunStore) -> 
     whole(page)
     (request,) = store.requests()
     assert dict(request.parameters) == {"first_step": "transform", "only_step": True, "full_refresh": True, "resumes": None}
-    (noted,) = store.audit_rows()
+    (noted,) = store.acts()
     assert (noted.who, noted.action, noted.what) == ("ada", "run_with", "run from transform")
     assert page.button(key="run_with").disabled
     assert "a run was already asked for by ada" in words(page)
@@ -340,9 +360,9 @@ def test_the_run_that_is_going_on_is_cancelled_once_and_the_button_says_so(store
     assert (again.label, again.disabled) == ("Run 1 is being cancelled", True)
     asked = store.run(run.id)
     assert asked.cancel_asked_by == "ada"
-    assert [(row.who, row.action, row.what) for row in store.audit_rows()] == [("ada", "cancel", "run 1")]
+    assert [(row.who, row.action, row.what) for row in store.acts()] == [("ada", "cancel", "run 1")]
     assert actions.cancel(run.id).answer == "cancel_under_way"
-    assert len(store.audit_rows()) == 1
+    assert len(store.acts()) == 1
 
 
 def test_a_run_that_has_ended_cannot_be_cancelled(store: RunStore) -> None:

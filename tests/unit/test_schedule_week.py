@@ -53,6 +53,19 @@ class KilledError(BaseException):
     """What kill -9 is to a worker: nothing of it goes on, and nothing is closed."""
 
 
+class Nothing:
+    """No message waits, and nobody asks for a sync."""
+
+    def deliver_next(self) -> None:
+        return
+
+    def carry_out(self, *_: object, **__: object) -> str:
+        raise AssertionError("nobody asks for a sync")
+
+
+NOTHING = Nothing()
+
+
 @dataclass
 class World:
     """The run store, the clock, and everything that happened, as somebody who watches would note it down."""
@@ -140,6 +153,9 @@ class Worker:
             pulse=Pulse(),
             is_dead=self._is_dead,
             is_to_end=lambda: False,
+            postman=NOTHING,
+            syncs=NOTHING,
+            upkeep=lambda: None,
         )
         self.loop.start(was_published=True)
 

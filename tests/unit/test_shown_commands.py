@@ -38,6 +38,7 @@ NOT_RUN = {
     "app": "serves until it is ended: tests/e2e",
     "approve": "needs a candidate that waits: tests/unit/test_cli_approval.py",
     "cancel": "needs a run that goes on: tests/unit/test_cancel.py",
+    "docs": "has dbt read the whole project: tests/unit/test_dbt_site.py",
     "demo": "builds with dbt, which takes long: make test-release, tests/unit/test_cli.py",
     "reject": "needs a candidate that waits: tests/unit/test_cli_approval.py",
     "run": "builds with dbt, which takes long: tests/integration; with --dry-run it is run",
@@ -64,7 +65,9 @@ def typing(pages_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         (tmp_path / name).symlink_to(PROJECT / name)
     shutil.copytree(pages_bank, tmp_path / "var", symlinks=True)
     shutil.copytree(pages_bank.parent / "raw", tmp_path / "folder")
-    (tmp_path / "backups").mkdir()
+    for name in ("backups", "airflow/dags"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path / "airflow"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NEOPULSE_PORT", str(_free_port()))
     return Typing(tmp_path)

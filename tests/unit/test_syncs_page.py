@@ -94,7 +94,7 @@ def test_the_plan_is_shown_and_exactly_that_plan_is_asked_for_once(store: RunSto
     assert request.parameters["sync"] == "customer_status"
     assert request.parameters["scope"] == {"only": "", "afresh": False}
     assert len(request.parameters["digest"]) == 16
-    [audited] = store.audit_rows()
+    [audited] = store.acts()
     assert (audited.who, audited.action, audited.what) == ("ada", "carry_out_sync", "customer_status")
     shown.run()
     assert "carry_out" not in [button.key for button in shown.button]  # the plan that was shown has been overtaken

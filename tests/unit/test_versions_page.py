@@ -104,7 +104,7 @@ def test_an_approval_asks_for_its_reason_and_leaves_one_request_and_one_audit_ro
     assert failed(page) == []
     [request] = house.store.requests()
     assert (request.state, request.trigger, request.parameters["approves"]) == (RequestState.WAITING, "approval", 3)
-    [row] = house.store.audit_rows()
+    [row] = house.store.acts()
     assert (row.who, row.action, row.what) == ("ada", "approve", "candidate of run 3")
     assert row.after == {"state": "approved", "note": "the branch in Lille closed"}
     assert row.before["readers_see"] == "v0002"
@@ -129,7 +129,7 @@ def test_fifty_approvals_at_once_are_one_request_and_one_audit_row(house: House)
         thread.join()
     assert [outcome.accepted for outcome in outcomes].count(True) == 1
     assert len(house.store.requests()) == 1
-    assert len(house.store.audit_rows()) == 1
+    assert len(house.store.acts()) == 1
 
 
 def test_a_rejection_deletes_the_candidate_and_says_what_readers_keep(house: House) -> None:
@@ -138,7 +138,7 @@ def test_a_rejection_deletes_the_candidate_and_says_what_readers_keep(house: Hou
     page = press(page, "decide_do")
     assert house.held.waiting() == []
     assert text("ops_versions.waits", "en", run=3) not in words(page)
-    [row] = house.store.audit_rows()
+    [row] = house.store.acts()
     assert (row.action, row.after["state"]) == ("reject", "rejected")
     late = actions_versions.approve(3, "")
     assert (late.accepted, late.answer) == (False, "not_waiting")
@@ -234,7 +234,7 @@ def test_every_read_and_act_is_refused_to_whoever_is_no_admin(house: House, monk
     for call in calls:
         with pytest.raises(RoleError):
             call()
-    assert house.store.audit_rows() == []
+    assert house.store.acts() == []
     assert len(house.held.waiting()) == 1
     assert text("ops_versions.waits", "en", run=3) not in words(opened())
 

@@ -15,7 +15,7 @@ from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.runner import Order
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Request, RequestState, Run, RunState, StepState
+from pipeline.runs.records import Doing, Request, RequestState, Run, RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import health
@@ -100,7 +100,11 @@ class Worker:
     syncs: FakeSyncs = field(default_factory=lambda: FakeSyncs())
     is_dead: Callable[[str], bool] = lambda _holder: False
     wants_to_end: bool = False
-    upkeep: Callable[[], None] | None = None
+    upkeep: Callable[[], None] = lambda: None
+    looks_for_messages: int = 0
+
+    def deliver_next(self) -> None:
+        self.looks_for_messages += 1
 
     def start(self, *, was_published: bool = True) -> Loop:
         loop = Loop(
@@ -111,6 +115,7 @@ class Worker:
             pulse=self.pulse,
             is_dead=lambda holder: self.is_dead(holder),
             is_to_end=lambda: self.wants_to_end,
+            postman=self,
             syncs=self.syncs,
             upkeep=self.upkeep,
         )
@@ -382,7 +387,7 @@ def test_a_long_run_lives_for_as_long_as_it_keeps_its_lease(
 ) -> None:
     monkeypatch.setattr(health, "is_this_process", lambda holder: holder == "this process")
     pulse = Pulse()
-    pulse.is_running = True
+    pulse.doing = Doing.RUNNING
     lease = store.take_lease("this process", seconds=40)
     assert beats(store, pulse, clock, turning=False) == []
     store.release(lease)
