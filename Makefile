@@ -116,7 +116,9 @@ test-gspread: .venv/.tested-with
 	PYTHONPATH=tests:. $(BIN)/python -m stand_ins.google_sheets.recordings "$(GSPREAD)/tests/cassettes"
 
 # What works on a run store that it opens itself, with PostgreSQL in the place of SQLite; the daily tests have the core on both.
-ON_A_RUN_STORE := $(addprefix tests/unit/test_,worker.py delivery.py activation.py notify.py google_syncs.py reverse_etl.py)
+ON_A_RUN_STORE := $(patsubst %,tests/unit/test_%.py,worker healthz schedule held cli_approval cancel fencing alerts incidents \
+	delivery activation notify n8n smtp sessions google_syncs reverse_etl reverse_etl_addresses reverse_etl_tables syncs_page \
+	schedule_page alerts_page versions_page runs_page service_pages)
 
 test-postgres: .venv/.tested-with
 	TESTS_RUN_STORE=postgresql $(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n" $(ON_A_RUN_STORE)

@@ -265,20 +265,3 @@ def location(settings: Settings) -> str:
     if "tab" in kinds and settings.google_sheets_syncs_id:
         return f"https://docs.google.com/spreadsheets/d/{settings.google_sheets_syncs_id}"
     return str(destinations(settings) / WORKBOOK if "tab" in kinds else destinations(settings))
-
-
-def in_words(settings: Settings) -> str:
-    """What step 4 would do, in one line; reads no service."""
-    if settings.reverse_etl == "census":
-        names = ", ".join(sync.name for sync in census_syncs(settings))
-        return f"run {names} at {settings.census_address} (API {settings.census_api})"
-    parts = [f"{sync.name} to {_place_in_words(sync, settings)} ({sync.mode})" for sync in declared(settings)]
-    return "bring " + ", ".join(parts)
-
-
-def _place_in_words(sync: Sync, settings: Settings) -> str:
-    kind, name = sync.destination.kind, sync.destination.name
-    if kind == "tab":
-        book = settings.google_sheets_syncs_id
-        return f"the tab {name} of " + (f"the Google spreadsheet {book}" if book else str(destinations(settings) / WORKBOOK))
-    return str(destinations(settings) / name) if kind == "csv" else f"an address of {urlsplit(name).hostname}"

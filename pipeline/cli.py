@@ -359,7 +359,8 @@ def _end_unless_done(ended: Run) -> None:
 
 
 def _say_plan(settings: Settings, order: Order) -> None:
-    from pipeline.steps import planned_act, planned_cost
+    from pipeline.planned_acts import planned_act
+    from pipeline.steps import planned_cost
 
     version = _publications(settings).current()
     click.echo(f"current version: {version.name if version else 'none'}; nothing is changed by this dry run")

@@ -35,19 +35,6 @@ def run_step(name: str, context: StepContext) -> StepResult:
     return _ARMS[name](context)
 
 
-def planned_act(name: str, settings: Settings) -> str:
-    """What a step would read and write, in one line."""
-    home = settings.home
-    acts: dict[str, Callable[[], str]] = {
-        "extract": lambda: f"{_extract_in_words(settings)} and {_facts_in_words(settings)}, landed in {home / 'landing'}",
-        "transform": lambda: f"build and test a candidate with {settings.warehouse}, publish it in {_published_in(settings)}",
-        "sheet": lambda: _sheet_in_words(settings),
-        "activate": lambda: _activate_in_words(settings),
-        "notify": lambda: f"{_carrier_in_words(settings)} to {', '.join(settings.mail_to)}",
-    }
-    return acts[name]()
-
-
 def planned_cost(settings: Settings) -> str:
     """What a full refresh would scan and cost, in one line; nothing where it costs nothing."""
     from pipeline.transform import DBT_PROJECT
@@ -61,7 +48,7 @@ def demo_bank_is_there(settings: Settings) -> bool:
     from pipeline.sources.demo import FORMAT, MANIFEST
 
     try:
-        made = json.loads((_demo_folder(settings) / MANIFEST).read_text(encoding="utf-8"))
+        made = json.loads((demo_folder(settings) / MANIFEST).read_text(encoding="utf-8"))
         return bool(
             (made["format"], made["transactions"], made["seed"]) == (FORMAT, settings.demo_transactions, settings.demo_seed)
         )
@@ -98,7 +85,7 @@ def _demo_bank(context: StepContext) -> Path:
     """The folder of the demo bank, generated where it is not there in the size and with the seed of the settings."""
     from pipeline.sources.demo import generate
 
-    settings, folder = context.settings, _demo_folder(context.settings)
+    settings, folder = context.settings, demo_folder(context.settings)
 
     def progress(done: int, total: int) -> None:
         context.progress(done / max(total, 1), f"generating the demo bank: {done:,} of {total:,} transactions")
@@ -153,7 +140,7 @@ def _sheet_of(context: StepContext) -> Sheet:
         return GoogleSheet(calls, snapshots, guard=context.guard, progress=context.progress)
     from pipeline.sheets.workbook import WorkbookSheet
 
-    return WorkbookSheet(_workbook(settings), guard=context.guard)
+    return WorkbookSheet(workbook(settings), guard=context.guard)
 
 
 def _activate(context: StepContext) -> StepResult:
@@ -255,56 +242,13 @@ def _current(context: StepContext) -> Version:
     return version
 
 
-def _extract_in_words(settings: Settings) -> str:
-    if settings.warehouse == "bigquery":
-        return f"look at the bank's tables in {settings.bigquery_source}"
-    return f"land the bank's tables in {settings.raw}" if settings.raw else f"land {_demo_bank_in_words(settings)}"
-
-
-def _carrier_in_words(settings: Settings) -> str:
-    if settings.n8n_url:
-        return f"have n8n at {settings.n8n_url} send a mail"
-    if settings.mail_server is not None:
-        return f"send a mail by {settings.mail_server.address}"
-    return f"write a mail into {settings.home / 'outbox'}, addressed"
-
-
-def _facts_in_words(settings: Settings) -> str:
-    if not settings.facts_live:
-        return "the shipped country facts"
-    countries = "restcountries, else the World Bank" if settings.facts_restcountries_key.get_secret_value() else "the World Bank"
-    return f"country facts from {countries} and exchange rates from Frankfurter"
-
-
-def _activate_in_words(settings: Settings) -> str:
-    from pipeline.activation import in_words
-
-    return in_words(settings)
-
-
-def _published_in(settings: Settings) -> str:
-    home = str(settings.home / "versions")
-    if settings.warehouse != "bigquery":
-        return home
-    return f"{home} and in the datasets {settings.bigquery_prefix}_v.... of {settings.bigquery_project}"
-
-
-def _sheet_in_words(settings: Settings) -> str:
-    if settings.google_sheets_id:
-        return f"write the tabs of the Google spreadsheet {settings.google_sheets_id}"
-    return f"write the workbook {_workbook(settings)}"
-
-
-def _demo_bank_in_words(settings: Settings) -> str:
-    size = f"{settings.demo_transactions:,} transactions, seed {settings.demo_seed}"
-    return f"the demo bank ({size}, in {_demo_folder(settings)})"
-
-
-def _demo_folder(settings: Settings) -> Path:
+def demo_folder(settings: Settings) -> Path:
+    """Where the demo bank is generated."""
     return settings.home / "demo"
 
 
-def _workbook(settings: Settings) -> Path:
+def workbook(settings: Settings) -> Path:
+    """The file of the sheet where no spreadsheet of Google's is set."""
     return settings.home / "sheet" / "neopulse.xlsx"
 
 

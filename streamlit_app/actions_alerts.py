@@ -37,7 +37,7 @@ def switch(rule_id: int, *, enabled: bool) -> Outcome:
 
 def delete(rule_id: int) -> Outcome:
     """Take a rule away; its history stays."""
-    user = auth.require(Role.ADMIN)
+    user = auth.require_everywhere(Role.ADMIN)
     rule = _rule(rule_id)
     data.run_store().delete_alert_rule(rule_id)
     data.run_store().audit(user.name, "delete_alert_rule", SUBJECT.format(id=rule_id), before=rule.content)
@@ -71,7 +71,7 @@ test.__test__ = False  # type: ignore[attr-defined] # not a test of ours, whatev
 
 
 def _rule(rule_id: int) -> AlertRule:
-    auth.require(Role.ADMIN)
+    auth.require_everywhere(Role.ADMIN)
     return data.run_store().alert_rule(rule_id)
 
 

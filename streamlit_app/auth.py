@@ -20,7 +20,7 @@ from pipeline.marts import ConfinedError
 from pipeline.settings import Settings
 from streamlit_app import claims, sessions
 
-__all__ = ["AdmissionError", "Role", "RoleError", "SignInError", "User"]
+__all__ = ["AdmissionError", "Role", "RoleError", "SignInError", "StaleError", "User"]
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,17 @@ class RoleError(PermanentError):
         self.needed = needed
 
 
+class StaleError(PermanentError):
+    """What is on the screen was drawn for rights that the person has no more."""
+
+    def __init__(self, user: User) -> None:
+        super().__init__(
+            f"The rights of {user.name} are other ones than when this was drawn",
+            safe="No file was written",
+            next="load the page again: it shows what you may see now",
+        )
+
+
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 LOCAL_USER = User("local", Role.ADMIN)
 
@@ -87,7 +98,7 @@ def current_user() -> User:
     admit_local(
         st.get_option("server.address"),
         host=st.context.headers.get("host"),
-        behind_loopback=_behind_loopback(),
+        behind_loopback=in_force.behind_loopback,
         is_forwarded=any(name in st.context.headers for name in FORWARDED),
     )
     return LOCAL_USER
@@ -96,11 +107,6 @@ def current_user() -> User:
 @cache
 def _in_force() -> Settings:
     return settings.load()
-
-
-@cache
-def _behind_loopback() -> bool:
-    return settings.load().behind_loopback
 
 
 def signs_in() -> bool:
@@ -160,6 +166,15 @@ def require_everywhere(role: Role) -> User:
     user = require(role)
     if user.countries is not None:
         raise ConfinedError("What is shown here", sorted(user.countries))
+    return user
+
+
+def require_rights_of(drawn_for: User) -> User:
+    """The person behind this session, who may still see all that was drawn; raises StaleError else."""
+    user = current_user()
+    sees_as_much = user.countries is None or (drawn_for.countries is not None and drawn_for.countries <= user.countries)
+    if not (user.may(drawn_for.role) and sees_as_much):
+        raise StaleError(user)
     return user
 
 

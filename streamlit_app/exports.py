@@ -16,7 +16,7 @@ from openpyxl.cell import WriteOnlyCell
 
 from pipeline.spreadsheets import storable
 from streamlit_app import auth, data, stores
-from streamlit_app.auth import Role
+from streamlit_app.auth import Role, User
 
 Form = Literal["csv", "xlsx"]
 MIME = {
@@ -35,13 +35,17 @@ def table(
     *,
     form: Form = "csv",
     needs: Role = Role.VIEWER,
+    drawn_for: User | None = None,
     filters: Mapping[str, Any] | None = None,
 ) -> bytes:
     """A table as a file for whoever asks at this moment and has the role; raises RoleError else.
 
-    `what` names it in the audit log, `filters` say which rows it holds.
+    `what` names it in the audit log, `filters` say which rows it holds. Rows that were read when the page was drawn come with
+    the person `drawn_for`, whose rights the one who asks must still have; raises StaleError else.
     """
     user = auth.require(needs)
+    if drawn_for is not None:
+        auth.require_rights_of(drawn_for)
     kept = [tuple(row) for row in rows]
     written = {"csv": csv_text, "xlsx": workbook}[form](header, kept)
     _note(user.name, what, {"form": form, "rows": len(kept), "filters": dict(filters or {})})

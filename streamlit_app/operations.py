@@ -14,12 +14,14 @@ from pipeline.clock import SystemClock
 from pipeline.logs import run_log
 from pipeline.reverse_etl.plan import Plan, Scope
 from pipeline.runner import Order
+from pipeline.runs import by_hand
+from pipeline.runs.by_hand import SyncByHand
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import AuditRow, Delivery, Event, RejectedRow, Request, Run, Step, StepState, SyncRun, WorkerRow
 from pipeline.runs.requests import SYNC
 from pipeline.runs.store import RunStore
 from pipeline.runs.trail import Acts
-from streamlit_app import actions, auth, data
+from streamlit_app import actions, auth, data, messages
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
 
@@ -35,6 +37,7 @@ class Now:
 
     at: datetime
     running: Run | None
+    sync_by_hand: SyncByHand | None
     latest: Run | None
     waiting: Request | None
     worker: WorkerRow | None
@@ -49,6 +52,7 @@ def now() -> Now:
     return Now(
         at=at,
         running=actions.running(store),
+        sync_by_hand=by_hand.going_on(store, at),
         latest=store.latest(),
         waiting=store.next_request(),
         worker=alive[0] if alive else None,
@@ -67,10 +71,12 @@ class PlannedStep:
 
 def plan(first_step: str, *, only_step: bool, full_refresh: bool) -> list[PlannedStep]:
     """What a run with these parameters would do, and how long each step took in the last runs that did it alike."""
+    from pipeline.planned_acts import planned_act
+
     order = Order("request", "", first_step=first_step, only_step=only_step, full_refresh=full_refresh)
     in_force, last = _settings(), _store().runs(LAST_RUNS)
     return [
-        PlannedStep(step, steps.planned_act(step, in_force), _lately(step, last, full_refresh=full_refresh))
+        PlannedStep(step, planned_act(step, in_force, messages.language()), _lately(step, last, full_refresh=full_refresh))
         for step in order.steps
     ]
 

@@ -11,11 +11,14 @@ from pipeline import guard, settings
 from pipeline.clock import SystemClock
 from pipeline.marts import Headline, reader
 from pipeline.runs.watching import Decision
+from pipeline.warehouse import choice
 from pipeline.warehouse.held import Held, HeldCandidates
 from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import actions, auth, data
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
+
+__all__ = ["Decision", "Held"]
 
 DECISIONS = 20
 
@@ -104,5 +107,4 @@ def _columns(before: Version, after: Version) -> list[Mapping[str, Any]]:
 
 def _publications() -> Publications:
     auth.require(Role.ADMIN)
-    in_force = settings.load()
-    return Publications(in_force.home, keep=in_force.versions_kept)
+    return choice.publications(settings.load())

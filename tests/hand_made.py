@@ -16,6 +16,7 @@ from pipeline import approval, files
 from pipeline.clock import Clock, FixedClock
 from pipeline.context import StepContext, StepResult
 from pipeline.runner import Runner
+from pipeline.runs.copies import fill_postgresql
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import Lease, Run, StepState
 from pipeline.runs.store import RunStore
@@ -43,9 +44,9 @@ class House:
     made: int = 0
 
     @classmethod
-    def at(cls, home: Path, **given: Any) -> House:
+    def at(cls, home: Path, *, address: str | None = None, **given: Any) -> House:
         clock = FixedClock(SIX_O_CLOCK)
-        store = RunStore.open(f"sqlite:///{home / 'run_store.db'}", clock=clock)
+        store = RunStore.open(address or f"sqlite:///{home / 'run_store.db'}", clock=clock)
         return cls(home, clock, store, Publications(home, keep=3), given)
 
     def take_over(self, other: House) -> None:
@@ -53,7 +54,14 @@ class House:
         self.store.close()
         other.store.close()
         shutil.copytree(other.home, self.home, dirs_exist_ok=True)
+        if self.address.startswith("postgresql"):
+            fill_postgresql(self.address, self.home / "run_store.db", self.clock)
         self.clock.sleep((other.clock.now() - self.clock.now()).total_seconds())
+
+    @property
+    def address(self) -> str:
+        """Where its run store is: in a file of the home, or where the tests of PostgreSQL put it."""
+        return self.store._engine.url.render_as_string(hide_password=False)
 
     @property
     def settings(self) -> Settings:

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
@@ -72,10 +72,10 @@ def plain_engine(url: str, **options: Any) -> Engine:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    """The server; a test that asks for it is skipped where it is not installed or cannot run."""
+    """The server; a test that asks for it is skipped where it is not installed or cannot run, and fails where it was wanted."""
     bin_folder = programs()
     if bin_folder is None:
-        pytest.skip("PostgreSQL is not installed: apt install postgresql")
+        _go_without("PostgreSQL is not installed: apt install postgresql")
     user = _server_user()
     folder = Path(tempfile.mkdtemp(prefix="pg-"))  # short: the path of a socket has room for about a hundred letters
     if user is not None:
@@ -128,7 +128,7 @@ def on_each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(autouse=True)
 def run_stores_where_they_are_wanted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make test-postgres` runs every test with its run stores on PostgreSQL."""
-    if os.environ.get("TESTS_RUN_STORE") == "postgresql" and "run_store_url" not in request.fixturenames:
+    if _is_wanted() and "run_store_url" not in request.fixturenames:
         _put_on_postgresql(request.getfixturevalue("postgresql"), monkeypatch)
 
 
@@ -149,8 +149,17 @@ def _server_user() -> pwd.struct_passwd | None:
     known = {entry.pw_name: entry for entry in pwd.getpwall()}
     user = next((known[name] for name in SYSTEM_USERS if name in known), None)
     if user is None:
-        pytest.skip("PostgreSQL does not run as root, and there is no other user here")
+        _go_without("PostgreSQL does not run as root, and there is no other user here")
     return user
+
+
+def _is_wanted() -> bool:
+    return os.environ.get("TESTS_RUN_STORE") == "postgresql"
+
+
+def _go_without(why: str) -> NoReturn:
+    """A test run that asked for PostgreSQL must not pass without it."""
+    (pytest.fail if _is_wanted() else pytest.skip)(why)
 
 
 def _run(user: pwd.struct_passwd | None, *command: object) -> None:

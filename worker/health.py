@@ -71,6 +71,8 @@ class Heart:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._ended.set()
         self._thread.join()
+        self._pulse.doing = Doing.ENDED
+        self._beat_safely()
 
     def beat(self) -> None:
         """Renew the worker's row, or end the process where the loop is stuck."""

@@ -116,7 +116,8 @@ def _refuse_the_living(settings: Settings, clock: Clock) -> None:
             "A run is going on" if lease else f"The worker {beating} is alive",
             where=lease.holder if lease else "the run store",
             safe="Nothing was changed",
-            next=f"end worker and app, wait {WORKER_SILENT.seconds} seconds, then the same command",
+            next="end worker and app, then the same command; a worker that was killed counts as alive "
+            f"for {WORKER_SILENT.seconds} seconds more",
         )
 
 

@@ -72,7 +72,7 @@ class LeaseStore(Database):
             row = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
         if row.holder is None or row.expires_at <= self._clock.now():
             return None
-        return Lease(holder=row.holder, token=row.token, expires_at=row.expires_at)
+        return Lease(holder=row.holder, token=row.token, expires_at=row.expires_at, taken_at=row.taken_at)
 
 
 def one_at_a_time(connection: Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
@@ -67,11 +67,15 @@ class SkipReason(StrEnum):
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to run; `token` grows with each holder, so that a late one can be told from the present one."""
+    """The right to run; `token` grows with each holder, so that a late one can be told from the present one.
+
+    `taken_at` is told to others, who ask who has it.
+    """
 
     holder: str
     token: int
     expires_at: datetime
+    taken_at: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -297,6 +301,7 @@ class Doing(StrEnum):
 
     WAITING = "waiting"
     RUNNING = "running"
+    ENDED = "ended"
 
 
 @dataclass(frozen=True)
@@ -310,5 +315,5 @@ class WorkerRow:
     next_run_at: datetime | None
 
     def is_alive(self, now: datetime) -> bool:
-        """Whether the worker has beaten of late."""
-        return now - self.beat_at < WORKER_SILENT
+        """Whether the worker has beaten of late and has not said that it ends."""
+        return self.doing != Doing.ENDED and now - self.beat_at < WORKER_SILENT

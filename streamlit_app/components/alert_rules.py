@@ -42,7 +42,7 @@ def show(_zone: str) -> None:
 def _card(seen: Seen, obstacle: Outcome | None) -> None:
     rule = seen.rule
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{rule.name}**", width="content")
+        st.markdown(formats.literal(rule.name), width="content")
         _badge(seen)
     st.markdown(in_words(rule))
     st.caption(_now(seen))
@@ -110,7 +110,7 @@ def point(day: date | None, grain: str) -> str:
 
 def _now(seen: Seen) -> str:
     if seen.error:
-        return seen.error
+        return formats.literal(seen.error)
     reading = seen.reading
     if reading is None or reading.figure is None:
         return t("ops_alerts.no_final_point")
@@ -223,7 +223,7 @@ def _window(rule: AlertRule) -> int | None:
 
 
 def _confirm(rule: AlertRule) -> None:
-    @st.dialog(t("ops_alerts.delete_title", name=rule.name), icon=":material/delete:")
+    @st.dialog(t("ops_alerts.delete_title", name=formats.literal(rule.name)), icon=":material/delete:")
     def ask() -> None:
         st.markdown(t("ops_alerts.delete_means"))
         with st.container(horizontal=True, horizontal_alignment="right"):

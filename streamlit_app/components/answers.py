@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from streamlit_app import formats
 from streamlit_app.actions import Outcome
 from streamlit_app.components import states
 from streamlit_app.messages import t
@@ -44,4 +45,5 @@ def tell() -> None:
 
 def text(outcome: Outcome) -> str:
     """What a press came to, in the reader's language."""
-    return t(f"ops_runs.answers.{outcome.answer}", **outcome.values)
+    values = {name: formats.literal(value) if isinstance(value, str) else value for name, value in outcome.values.items()}
+    return t(f"answers.press.{outcome.answer}", **values)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts import Answer
-from streamlit_app import data, exports, formats, messages
+from streamlit_app import auth, data, exports, formats, messages
 from streamlit_app.charts import Chart
 from streamlit_app.components.download import button
 from streamlit_app.messages import t
@@ -83,11 +83,11 @@ def footnote(table: pa.Table, basis: Basis) -> str:
 
 
 def download(table: pa.Table, basis: Basis, *, key: str, title: str | None = None) -> None:
-    """The button for the CSV; the file is written when it is pressed."""
-    asked = dict(st.query_params)
+    """The button for the CSV; the file is written when it is pressed, for rights no lower than those it was drawn for."""
+    asked, drawn_for = dict(st.query_params) | {"version": basis.version}, auth.current_user()
     button(
         t("common.csv"),
-        lambda: exports.table(key, *csv_rows(table, basis), filters={**asked, "version": basis.version}),
+        lambda: exports.table(key, *csv_rows(table, basis), drawn_for=drawn_for, filters=asked),
         file_name=f"neopulse-{key}-{basis.version}-{basis.as_of}.csv",
         key=f"csv_{key}",
         help=t("common.csv_of", title=title) if title else None,

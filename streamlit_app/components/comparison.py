@@ -116,7 +116,8 @@ def _status(side: Side) -> dict[str, str]:
 
 
 def _ended(status: str | None) -> str:
-    return t("ops_versions.no_such_test") if status is None else status
+    """How a test ended, in the reader's language."""
+    return t("ops_versions.no_such_test") if status is None else t(f"definitions.statuses.{status}")
 
 
 def _columns(found: Comparison) -> None:

@@ -32,7 +32,7 @@ def _delivery(run: Run, step: Step, zone: str) -> dict[str, str]:
     return {
         "what": t(f"common.steps.{step.name}"),
         "service": step.service,
-        "where": f"`{step.detail['location']}`" if "location" in step.detail else formats.NOTHING,
+        "where": formats.literal(str(step.detail["location"])) if "location" in step.detail else formats.NOTHING,
         "when": formats.moment(step.ended_at, zone),
         "run": run_table.name(run),
     }
@@ -44,5 +44,8 @@ def _undelivered(zone: str) -> None:
     if not waiting:
         st.caption(t("ops_syncs.undelivered_none"))
         return
-    rows = ({"what": f"`{one.key}`", "where": one.target, "since": formats.moment(one.reserved_at, zone)} for one in waiting)
+    rows = (
+        {"what": formats.literal(one.key), "where": formats.literal(one.target), "since": formats.moment(one.reserved_at, zone)}
+        for one in waiting
+    )
     table.show(rows, names=NAMES)

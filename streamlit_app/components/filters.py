@@ -78,16 +78,19 @@ def _value_name(dimension: str, value: str) -> str:
 def dates() -> tuple[date, date]:
     """The first and the last day to show, whichever way round they were chosen."""
     first, last = data.bounds()
-    chosen = _day("from", first, low=first, high=last), _day("to", last, low=first, high=last)
+    chosen = (
+        _day("from", first, label=t("common.from"), low=first, high=last),
+        _day("to", last, label=t("common.to"), low=first, high=last),
+    )
     return min(chosen), max(chosen)
 
 
-def _day(key: Literal["from", "to"], default: date, *, low: date, high: date) -> date:
+def _day(key: Literal["from", "to"], default: date, *, label: str, low: date, high: date) -> date:
     return url.bind(
         key,
         default,
         read=url.day(low, high),
-        draw=lambda start: st.date_input(t(f"common.{key}"), start, min_value=low, max_value=high, key=key, format="DD/MM/YYYY"),
+        draw=lambda start: st.date_input(label, start, min_value=low, max_value=high, key=key, format="DD/MM/YYYY"),
     )
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from pipeline.runs.by_hand import SyncByHand
 from pipeline.runs.records import Run, WorkerRow
 from streamlit_app import actions, formats, operations
-from streamlit_app.components import answers, run_table, states
+from streamlit_app.components import answers, links, run_table, states
 from streamlit_app.messages import t
 from streamlit_app.operations import Now
 
@@ -38,6 +39,8 @@ def _card(zone: str) -> None:
                 answers.button(label, actions.run_now, key="run_now", obstacle=now.obstacle, icon=icon)
         if now.running is not None:
             _running(now.running, now, zone)
+        elif now.sync_by_hand is not None:
+            _sync_by_hand(now.sync_by_hand, zone)
         elif now.worker is not None:
             _worker(now.worker, now, zone)
         answers.reason(now.obstacle)
@@ -66,6 +69,8 @@ def _level(level: str) -> str:
 def _title(now: Now) -> str:
     if now.running is not None:
         return t("ops_runs.is_running", run=now.running.id)
+    if now.sync_by_hand is not None:
+        return t("ops_runs.is_syncing")
     return t("ops_runs.is_waiting") if now.waiting is not None else t("ops_runs.is_idle")
 
 
@@ -77,6 +82,17 @@ def _running(run: Run, now: Now, zone: str) -> None:
             run_table.progress(step)
     with live_log:
         log(run, zone, lines=LIVE_LINES)
+
+
+def _sync_by_hand(sync: SyncByHand, zone: str) -> None:
+    """Which one it is, and that it ends by itself; the page Syncs has the rest."""
+    since = formats.moment(sync.since, zone)
+    if sync.sync is None:
+        st.caption(t("ops_runs.sync_at_a_command_line", since=since, holder=formats.literal(sync.holder)))
+    else:
+        name, who = formats.literal(sync.sync), formats.literal(str(sync.who))
+        st.caption(t("ops_runs.sync_asked_for", since=since, sync=name, who=who))
+    links.to("ops_syncs", t("ops_runs.to_syncs"))
 
 
 def _worker(worker: WorkerRow, now: Now, zone: str) -> None:

@@ -8,12 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from pipeline.runs.watching import Decision
-from pipeline.warehouse.held import Held
 from streamlit_app import actions_versions, data, formats, operations_versions
 from streamlit_app.actions import Outcome
 from streamlit_app.components import answers, frame, states, table
 from streamlit_app.messages import t
+from streamlit_app.operations_versions import Decision, Held
 
 NOTE = "note"
 LONGEST_NOTE = 500
@@ -97,7 +96,7 @@ def _row(decision: Decision, zone: str) -> dict[str, str]:
         "held": formats.moment(decision.held_at, zone),
         "why": " ".join(reason(told) for told in decision.reasons),
         "state": t(f"ops_versions.states.{decision.state}", outcome=decision.outcome or formats.NOTHING),
-        "by": decision.decided_by or formats.NOTHING,
+        "by": formats.literal(decision.decided_by or ""),
         "when": formats.moment(decision.decided_at, zone),
-        "note": decision.note or formats.NOTHING,
+        "note": formats.literal(decision.note or ""),
     }

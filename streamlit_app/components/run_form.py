@@ -65,6 +65,6 @@ def _estimate() -> actions.Outcome:
 def _row(step: PlannedStep) -> dict[str, str]:
     return {
         "step": t(f"common.steps.{step.name}"),
-        "does": f"`{step.act}`",
+        "does": formats.literal(step.act),
         "took": formats.duration(step.seconds),
     }

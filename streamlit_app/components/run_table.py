@@ -13,6 +13,7 @@ from streamlit_app import formats, messages
 from streamlit_app.components import table
 from streamlit_app.messages import t
 
+LINK = "link"  # of the service itself, and to be followed
 Colour = Literal["green", "red", "orange", "primary", "gray"]
 COLOURS: Mapping[str, Colour] = {
     "pending": "gray",
@@ -84,7 +85,7 @@ def facts(run: Run, *, zone: str, now: datetime | None) -> str:
         for part in (
             formats.moment(run.started_at, zone),
             formats.duration((ended - run.started_at).total_seconds()) if ended else "",
-            t("ops_runs.asked_by", who=run.requested_by, how=t(f"ops_runs.triggers.{run.trigger}")),
+            t("ops_runs.asked_by", who=formats.literal(run.requested_by), how=t(f"ops_runs.triggers.{run.trigger}")),
             t("ops_runs.resumes", run=run.resumes) if run.resumes else "",
             t("ops_runs.version_of_run", version=run.version, day=formats.day(run.as_of)) if run.version else "",
         )
@@ -145,7 +146,7 @@ def told(step: Step, run: Run) -> Mapping[str, Any]:
 
 def details(detail: Mapping[str, Any]) -> None:
     """What a step tells of its work: figures as lines, lists of rows as tables."""
-    lines = [f"{_label(key)}: {_value(value)}" for key, value in detail.items() if not isinstance(value, list)]
+    lines = [f"{_label(key)}: {_value(value, key)}" for key, value in detail.items() if not isinstance(value, list)]
     st.markdown("  \n".join(lines))
     for key, value in detail.items():
         if isinstance(value, list) and value:
@@ -155,7 +156,7 @@ def details(detail: Mapping[str, Any]) -> None:
 
 def _cells(row: Mapping[str, Any]) -> dict[str, str]:
     """A row without what lies deeper; the page's other sections show that."""
-    return {_label(key): _value(value) for key, value in row.items() if not isinstance(value, (list, dict))}
+    return {_label(key): _value(value, key) for key, value in row.items() if not isinstance(value, (list, dict))}
 
 
 def _label(key: str) -> str:
@@ -163,11 +164,13 @@ def _label(key: str) -> str:
     return t(known) if messages.has(known) else key
 
 
-def _value(value: Any) -> str:
+def _value(value: Any, key: str) -> str:
     if isinstance(value, dict):
-        return " · ".join(f"{_label(key)} {_value(part)}" for key, part in value.items())
+        return " · ".join(f"{_label(key)} {_value(part, key)}" for key, part in value.items())
     if value is None:
         return formats.NOTHING
     if isinstance(value, bool):
         return t("ops_runs.yes" if value else "ops_runs.no")
-    return f"**{formats.number(value)}**" if isinstance(value, int) else f"**{value}**"
+    if isinstance(value, int):
+        return f"**{formats.number(value)}**"
+    return f"**{value}**" if key == LINK else formats.literal(str(value))

@@ -40,14 +40,14 @@ def _before(refused: AdmissionError, addresses: Sequence[str]) -> None:
 
 def _sign_in(refused: SignInError) -> None:
     st.header(t("sign_in.title"))
-    st.markdown(t(f"sign_in.{refused.reason}"))
+    st.markdown(t(f"sign_in.refused.{refused.reason}"))
     st.button(t("sign_in.sign_in"), icon=":material/login:", type="primary", on_click=st.login)
 
 
 def _no_entry(refused: AdmissionError) -> None:
     actions.note_refusal(refused)
     st.header(t("sign_in.no_entry"))
-    st.markdown(t(f"sign_in.{refused.reason}", who=formats.literal(refused.place)))
+    st.markdown(t(f"sign_in.refused.{refused.reason}", who=formats.literal(refused.place)))
     st.button(t("sign_in.another"), icon=":material/logout:", on_click=st.logout)
 
 

@@ -40,9 +40,9 @@ def broken(error: Exception) -> None:
         empty(t("common.confined"))
         return
     if isinstance(error, SignInError):
-        lines = [t(f"sign_in.{error.reason}")]
+        lines = [t(f"sign_in.refused.{error.reason}")]
     elif isinstance(error, AdmissionError):
-        area = "sign_in" if auth.signs_in() else "common.admission"
+        area = "sign_in.refused" if auth.signs_in() else "common.admission"
         lines = [t(f"{area}.{error.reason}", place=error.where, who=formats.literal(error.place))]
     elif isinstance(error, NeopulseError):
         lines = [f"**{error.what}**"] + [

@@ -42,11 +42,11 @@ def show() -> None:
 
 def card(key: str, spec: charts.Chart, answer: Answer) -> None:
     """One chart of this page, under the texts of its key."""
-    chart.show(spec, answer, key=key, title=t(f"activity.{key}"), subtitle=t(f"activity.{key}_explained"))
+    chart.show(spec, answer, key=key, title=t(f"activity.cards.{key}.title"), subtitle=t(f"activity.cards.{key}.explained"))
 
 
 def _rolling(question: Question) -> Answer:
-    return figures.together({t(f"activity.{metric}"): data.answer(_daily(question, metric)) for metric in ROLLING})
+    return figures.together({t(f"activity.series.{metric}"): data.answer(_daily(question, metric)) for metric in ROLLING})
 
 
 def _daily(question: Question, metric: str) -> Question:

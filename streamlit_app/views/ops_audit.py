@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -43,13 +43,13 @@ def show() -> None:
 def _asked(zone: str) -> Acts:
     who, action, since, until = st.columns(4, vertical_alignment="bottom")
     with who:
-        person = _one_of("who", operations.actors(), lambda name: name)
+        person = _one_of("who", t("ops_audit.who"), operations.actors(), lambda name: name)
     with action:
-        act = _one_of("act", operations.kinds_of_acts(), _act)
+        act = _one_of("act", t("ops_audit.act"), operations.kinds_of_acts(), _act)
     with since:
-        first = _day("since")
+        first = _day("since", t("ops_audit.since"))
     with until:
-        last = _day("until")
+        last = _day("until", t("ops_audit.until"))
     return Acts(
         who=person,
         action=act,
@@ -58,23 +58,23 @@ def _asked(zone: str) -> Acts:
     )
 
 
-def _one_of(key: str, options: list[str], name: Any) -> str | None:
+def _one_of(key: str, label: str, options: list[str], name: Callable[[str], str]) -> str | None:
     chosen = filters.select(
         key,
         [filters.EVERY, *options],
-        label=t(f"ops_audit.{key}"),
+        label=label,
         name=lambda option: t("common.every") if option == filters.EVERY else name(option),
     )
     return None if chosen == filters.EVERY else chosen
 
 
-def _day(key: str) -> date | None:
+def _day(key: str, label: str) -> date | None:
     today = datetime.now(UTC).date() + timedelta(days=1)
     return url.bind(
         key,
         None,
         read=url.day(FIRST_DAY, today),
-        draw=lambda start: st.date_input(t(f"ops_audit.{key}"), start, min_value=FIRST_DAY, key=key, format="DD/MM/YYYY"),
+        draw=lambda start: st.date_input(label, start, min_value=FIRST_DAY, key=key, format="DD/MM/YYYY"),
     )
 
 

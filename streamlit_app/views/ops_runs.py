@@ -5,13 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from pipeline.runs.records import Run, RunState
-from streamlit_app import actions, auth, exports, operations
+from streamlit_app import actions, exports, operations
 from streamlit_app.auth import Role
 from streamlit_app.components import (
     answers,
     download,
     going_on,
     links,
+    page_head,
     run_form,
     run_table,
     states,
@@ -26,11 +27,7 @@ RUN = "run"
 
 def show() -> None:
     """The page."""
-    auth.require(Role.ADMIN)
-    zone = operations.viewer_zone()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.header(t("ops_runs.title"), width="content")
-        st.caption(t("ops_runs.zone", zone=zone), width="content")
+    zone = page_head.show(t("ops_runs.title"))
     going_on.show(zone)
     run_form.show()
     with states.guarded():

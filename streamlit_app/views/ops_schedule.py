@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pipeline.runs.records import Run, ScheduleKind, ScheduleRow, Slot, SlotOutcome
-from streamlit_app import actions_schedule, auth, formats, operations, operations_schedule
-from streamlit_app.auth import Role
-from streamlit_app.components import answers, schedule_form, states, table
+from streamlit_app import actions_schedule, formats, operations_schedule
+from streamlit_app.components import answers, page_head, schedule_form, states, table
 from streamlit_app.messages import t
 
 SLOTS_SHOWN = 30
@@ -15,11 +14,7 @@ SLOTS_SHOWN = 30
 
 def show() -> None:
     """The page."""
-    auth.require(Role.ADMIN)
-    zone = operations.viewer_zone()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.header(t("ops_schedule.title"), width="content")
-        st.caption(t("ops_schedule.zones", zone=zone), width="content")
+    zone = page_head.show(t("ops_schedule.title"), lambda zone: t("ops_schedule.zones", zone=zone))
     answers.tell()
     with states.guarded():
         _warnings()
@@ -50,10 +45,10 @@ def _rows(zone: str) -> None:
 
 def _one(row: ScheduleRow, zone: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(f"**{_safe(row.name)}**", width="content")
-        st.badge(t(f"ops_schedule.{'is_on' if row.enabled else 'is_off'}"), color="green" if row.enabled else "gray")
+        st.markdown(formats.literal(row.name), width="content")
+        st.badge(t("ops_schedule.is_on" if row.enabled else "ops_schedule.is_off"), color="green" if row.enabled else "gray")
     st.markdown(_in_words(row))
-    st.caption(t("ops_schedule.changed", who=row.changed_by, when=formats.moment(row.changed_at, zone)))
+    st.caption(t("ops_schedule.changed", who=formats.literal(row.changed_by), when=formats.moment(row.changed_at, zone)))
     coming = operations_schedule.next_slots(row)
     if coming:
         own, viewer = t("ops_schedule.by_row", zone=row.timezone), t("ops_schedule.by_viewer", zone=zone)
@@ -67,14 +62,14 @@ def _in_words(row: ScheduleRow) -> str:
     weekday = formats.weekday(row.weekday or 0)
     when = t(f"ops_schedule.when.{row.kind}", at=at, minute=f"{row.minute:02d}", weekday=weekday, zone=row.timezone)
     begins = t("ops_schedule.begins", step=t(f"common.steps.{row.first_step}"))
-    return " · ".join((when, begins, t(f"ops_schedule.{'is' if row.resumes else 'is_not'}_taken_up")))
+    return " · ".join((when, begins, t("ops_schedule.is_taken_up" if row.resumes else "ops_schedule.is_not_taken_up")))
 
 
 def _buttons(row: ScheduleRow) -> None:
     with st.expander(t("ops_schedule.change"), icon=":material/edit:"):
         schedule_form.show(row, key=f"row_{row.name}", is_new=False, save=actions_schedule.change)
     with st.container(horizontal=True):
-        label, icon = t(f"ops_schedule.switch_{'off' if row.enabled else 'on'}"), ":material/power_settings_new:"
+        label, icon = t("ops_schedule.switch_off" if row.enabled else "ops_schedule.switch_on"), ":material/power_settings_new:"
         is_on = row.enabled
         answers.button(
             label,
@@ -84,7 +79,7 @@ def _buttons(row: ScheduleRow) -> None:
             icon=icon,
         )
         with st.popover(t("ops_schedule.remove"), icon=":material/delete:"):
-            st.markdown(t("ops_schedule.remove_means", name=_safe(row.name)))
+            st.markdown(t("ops_schedule.remove_means", name=formats.literal(row.name)))
             label = t("ops_schedule.remove_do")
             icon = ":material/delete:"
             answers.button(label, lambda: actions_schedule.remove(row.name), key=f"remove_{row.name}", obstacle=None, icon=icon)
@@ -100,7 +95,7 @@ def _slots(zone: str) -> None:
 
 
 def _slot(slot: Slot, run: Run | None, zone: str) -> dict[str, str]:
-    return {"due": formats.moment(slot.due_at, zone), "row": _safe(slot.job), "outcome": _outcome(slot, run)}
+    return {"due": formats.moment(slot.due_at, zone), "row": formats.literal(slot.job), "outcome": _outcome(slot, run)}
 
 
 def _outcome(slot: Slot, run: Run | None) -> str:
@@ -108,9 +103,4 @@ def _outcome(slot: Slot, run: Run | None) -> str:
         return t(f"ops_schedule.reasons.{slot.reason}", run=slot.in_the_way)
     if run is not None:
         return f"{t('ops_runs.run', run=run.id)}: {t(f'ops_runs.states.{run.state}')}"
-    return t(f"ops_schedule.{slot.standing}", answer=_safe(slot.answer.partition("\n")[0]))
-
-
-def _safe(name: str) -> str:
-    """A name that a person typed, without what Markdown would make of it."""
-    return "".join(f"\\{character}" if character in "\\`*_{}[]()<>#+-.!|:$~" else character for character in name)
+    return t(f"ops_schedule.standings.{slot.standing}", answer=formats.literal(slot.answer.partition("\n")[0]))

@@ -5,9 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from pipeline.runs.records import SyncRun
-from streamlit_app import actions, auth, formats, operations
-from streamlit_app.auth import Role
-from streamlit_app.components import answers, delivery_table, filters, states, sync_history, sync_plan
+from streamlit_app import actions, formats, operations
+from streamlit_app.components import answers, delivery_table, filters, page_head, states, sync_history, sync_plan
 from streamlit_app.messages import t
 from streamlit_app.operations import ListedSync
 
@@ -17,11 +16,7 @@ SEEN = "sync_request_seen"
 
 def show() -> None:
     """The page."""
-    auth.require(Role.ADMIN)
-    zone = operations.viewer_zone()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.header(t("ops_syncs.title"), width="content")
-        st.caption(t("ops_runs.zone", zone=zone), width="content")
+    zone = page_head.show(t("ops_syncs.title"))
     answers.tell()
     syncs = {sync.name: sync for sync in operations.syncs()}
     if syncs:
@@ -67,11 +62,14 @@ def _at_census(sync: ListedSync) -> None:
     st.caption(t("ops_syncs.plans_at_census"))
     obstacle = operations.now().obstacle
     with st.container(horizontal=True):
-        for afresh, label, icon in ((False, "run_at_census", "play_arrow"), (True, "full_at_census", "sync")):
+        for afresh, key, label, icon in (
+            (False, "run_at_census", t("ops_syncs.run_at_census"), "play_arrow"),
+            (True, "full_at_census", t("ops_syncs.full_at_census"), "sync"),
+        ):
             answers.button(
-                t(f"ops_syncs.{label}"),
+                label,
                 lambda afresh=afresh: actions.carry_out_sync(sync.name, afresh=afresh),
-                key=label,
+                key=key,
                 obstacle=obstacle,
                 icon=f":material/{icon}:",
             )
@@ -89,6 +87,8 @@ def _asked_for(name: str) -> None:
         st.rerun()
     if request is not None:
         what, *rest = request.answer.splitlines() or [""]
-        st.caption(t(f"ops_syncs.requests.{request.state}", who=request.requested_by, answer=what))
+        st.caption(
+            t(f"ops_syncs.requests.{request.state}", who=formats.literal(request.requested_by), answer=formats.literal(what))
+        )
         if rest:
-            st.caption("  \n".join(line.strip() for line in rest))
+            st.caption("  \n".join(formats.literal(line) for line in rest))

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import streamlit as st
-
-from streamlit_app import auth, operations, operations_versions
-from streamlit_app.auth import Role
-from streamlit_app.components import answers, comparison, filters, held_candidate, states, version_table
+from streamlit_app import operations_versions
+from streamlit_app.components import answers, comparison, filters, held_candidate, page_head, states, version_table
 from streamlit_app.messages import t
 
 SECTIONS = ("kept", "compare", "decisions")
@@ -14,11 +11,7 @@ SECTIONS = ("kept", "compare", "decisions")
 
 def show() -> None:
     """The page."""
-    auth.require(Role.ADMIN)
-    zone = operations.viewer_zone()
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.header(t("ops_versions.title"), width="content")
-        st.caption(t("ops_runs.zone", zone=zone), width="content")
+    zone = page_head.show(t("ops_versions.title"))
     answers.tell()
     with states.guarded():
         waiting = operations_versions.held()

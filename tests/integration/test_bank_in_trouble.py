@@ -8,10 +8,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from small_disk import Disk, mounted
 from test_kill import builds, current, is_whole, wait_until
 
 from pipeline.settings import PROJECT
@@ -100,26 +100,17 @@ def test_backups_while_a_run_goes_on_are_whole_at_every_moment(bank: Path, tmp_p
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=300m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    with mounted(tmp_path, megabytes=300) as small:
+        yield small
 
 
-def test_runs_on_a_disk_with_less_and_less_room_fail_clearly_and_the_version_stays(disk: Path) -> None:
-    home = disk / "var"
+def test_runs_on_a_disk_with_less_and_less_room_fail_clearly_and_the_version_stays(disk: Disk) -> None:
+    home = disk.home
     done(home, "run")
     before, told = current(home), list[str]()
     for room in (0, 300_000, 2_000_000, 6_000_000, 12_000_000):
-        leave(disk, room)
+        disk.fill(but=room)
         ended = neopulse(home, "run", "--full-refresh")
         told.append(f"{room}: {ended.returncode} {ended.stderr.strip()[:300]}")
         assert "Traceback" not in ended.stderr, told
@@ -128,17 +119,9 @@ def test_runs_on_a_disk_with_less_and_less_room_fail_clearly_and_the_version_sta
             assert current(home) == before, told
             assert any(words in ended.stderr.lower() for words in TELLING), ended.stderr
         before = current(home)
-        (disk / "ballast").unlink()
+        disk.free()
     done(home, "run")
     assert current(home).number > before.number
     assert sum(": 0 " not in line for line in told) >= 3, told
     mails = list((home / "outbox").glob("*.eml"))
     assert len({path.name for path in mails}) == len(mails)
-
-
-def leave(disk: Path, room: int) -> None:
-    ballast = disk / "ballast"
-    with ballast.open("wb", buffering=0) as stream, suppress(OSError):
-        while True:
-            stream.write(b"\0" * 65536)
-    os.truncate(ballast, max(ballast.stat().st_size - room, 0))

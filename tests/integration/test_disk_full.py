@@ -1,21 +1,17 @@
-"""A disk that is full at any boundary of a run: what stood stands, the reason is told, and with room again all goes on.
-
-The disk is a small file system in memory, which only root may mount; elsewhere these tests are skipped.
-"""
+"""A disk that is full at any boundary of a run: what stood stands, the reason is told, and with room again all goes on."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
-from dataclasses import dataclass
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hand_made import facts
+from small_disk import Disk, mounted
 
 from pipeline import files
 from pipeline.backups.making import make_backup
@@ -34,46 +30,13 @@ from pipeline.sources.schema import RAW_TABLES
 from pipeline.warehouse.publication import Candidate, Publications
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
-MEGABYTES = 4
 AT = "2018-12-05 10:28:02 UTC"
-
-
-@dataclass
-class Disk:
-    """A small disk with a state folder on it."""
-
-    folder: Path
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "var"
-
-    def fill(self, *, but: int = 0) -> None:
-        """Leave that many bytes, in whole blocks."""
-        with (self.folder / "ballast").open("ab", buffering=0) as ballast, suppress(OSError):
-            while True:
-                ballast.write(b"\0" * 4096)
-        if but:
-            os.truncate(self.folder / "ballast", max((self.folder / "ballast").stat().st_size - but, 0))
-
-    def free(self) -> None:
-        (self.folder / "ballast").unlink(missing_ok=True)
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)], capture_output=True, text=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
-    try:
-        (folder / "var").mkdir()
-        yield Disk(folder)
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+    with mounted(tmp_path, megabytes=4) as small:
+        yield small
 
 
 @pytest.fixture

@@ -25,13 +25,13 @@ from pipeline import activation_checks, cli
 from pipeline.checks import settings_in_force
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
+from pipeline.planned_acts import planned_act
 from pipeline.runner import Order, Runner
 from pipeline.runs.holders import Holders
 from pipeline.runs.keeper import LeaseKeeper
 from pipeline.runs.records import RequestState, Run, RunState, SyncState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings, load
-from pipeline.steps import planned_act
 from pipeline.warehouse.publication import Publications, Version
 from worker.syncs import SyncsOnRequest
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hand_made import House, version
-from streamlit.testing.v1 import AppTest
+from page_kit import HOSTILE, cells, failed, is_harmless, opened, press, words
 
 from pipeline import alerts
 from pipeline.alerts import Reading
@@ -21,7 +21,6 @@ from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.components import alert_rules
 from streamlit_app.messages import text
 
-SECONDS = 60
 CHURN = {"en": "Monthly churn rate", "fr": "Taux d'attrition mensuel"}
 ACTIVE = {"en": "Active customers", "fr": "Clients actifs"}
 REGISTRY = {
@@ -59,33 +58,8 @@ def read(rule: AlertRule, _reader: object) -> Reading:
     return Reading(date(2026, 2, 1), figure, before, dict(metric.label), metric.unit, "month")
 
 
-def draw(name: str) -> None:
-    import importlib
-
-    importlib.import_module(f"streamlit_app.views.{name}").show()
-
-
-def opened(**parameters: str) -> AppTest:
-    page = AppTest.from_function(draw, args=("ops_alerts",), default_timeout=SECONDS)
-    page.query_params.update(parameters)
-    return page.run()
-
-
-def words(page: AppTest) -> str:
-    kinds = ("header", "subheader", "caption", "markdown", "warning", "info", "error", "toast")
-    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
-
-
-def failed(page: AppTest) -> list[str]:
-    return [error.value for error in page.error] + [error.message for error in page.exception]
-
-
-def press(page: AppTest, key: str) -> AppTest:
-    return page.button(key=key).click().run()
-
-
 def test_a_rule_is_written_in_percent_and_kept_as_a_fraction_and_audited(house: House) -> None:
-    page = press(opened(), "add_rule")
+    page = press(opened("ops_alerts"), "add_rule")
     page.text_input(key="rule_name_0").set_value("Churn is high").run()
     page.selectbox(key="rule_metric__0").set_value("monthly_churn_rate").run()
     page.selectbox(key="rule_dimension__0").set_value("country").run()
@@ -105,7 +79,7 @@ def test_a_rule_is_written_in_percent_and_kept_as_a_fraction_and_audited(house: 
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_a_rule_says_what_it_watches_and_what_it_reads_now(house: House, language: str) -> None:
     house.store.save_alert_rule(RULE)
-    page = opened(lang=language)
+    page = opened("ops_alerts", lang=language)
     assert failed(page) == []
     shown = words(page).replace("\u202f", " ").replace("\xa0", " ")
     sentence, now = {
@@ -125,7 +99,7 @@ def test_a_rule_says_what_it_watches_and_what_it_reads_now(house: House, languag
 
 def test_a_change_and_a_switch_are_audited_with_what_was_there_before(house: House) -> None:
     rule_id = house.store.save_alert_rule(RULE)
-    page = press(opened(), f"edit_{rule_id}")
+    page = press(opened("ops_alerts"), f"edit_{rule_id}")
     page.number_input(key=f"rule_threshold_True_{rule_id}").set_value(6.0).run()
     page = press(page, "rule_save")
     press(page, f"switch_{rule_id}")
@@ -133,12 +107,12 @@ def test_a_change_and_a_switch_are_audited_with_what_was_there_before(house: Hou
     assert (changed.before["threshold"], changed.after["threshold"]) == (0.045, 0.06)
     assert (switched.before["enabled"], switched.after["enabled"]) == (True, False)
     assert house.store.alert_rules()[0].value == "FR"
-    assert text("ops_alerts.off", "en") in words(opened())
+    assert text("ops_alerts.off", "en") in words(opened("ops_alerts"))
 
 
 def test_a_rule_is_deleted_after_a_question(house: House) -> None:
     rule_id = house.store.save_alert_rule(RULE)
-    page = press(opened(), f"delete_{rule_id}")
+    page = press(opened("ops_alerts"), f"delete_{rule_id}")
     assert len(house.store.alert_rules()) == 1
     press(page, "delete_do")
     assert house.store.alert_rules() == []
@@ -148,7 +122,7 @@ def test_a_rule_is_deleted_after_a_question(house: House) -> None:
 
 def test_a_test_is_left_for_the_worker_and_says_that_it_is_one(house: House) -> None:
     rule_id = house.store.save_alert_rule(RULE)
-    page = press(opened(), f"test_{rule_id}")
+    page = press(opened("ops_alerts"), f"test_{rule_id}")
     assert failed(page) == []
     [waiting] = house.store.waiting()
     assert waiting.key.startswith(f"outbox-alert-test-{rule_id}-")
@@ -163,9 +137,9 @@ def test_without_a_worker_the_test_is_off_and_says_why(house: House) -> None:
     rule_id = house.store.save_alert_rule(RULE)
     house.clock.sleep(-600)
     house.store.beat("worker-1", started_at=house.clock.now(), doing="waiting")
-    page = opened()
+    page = opened("ops_alerts")
     assert page.button(key=f"test_{rule_id}").disabled
-    assert text("ops_runs.answers.no_worker", "en") in words(page)
+    assert text("answers.press.no_worker", "en") in words(page)
     assert actions_alerts.test(rule_id).answer == "no_worker"
     assert house.store.waiting() == []
 
@@ -182,11 +156,11 @@ def test_a_rule_without_a_name_or_about_nobody_is_not_saved(house: House) -> Non
 def test_a_rule_that_cannot_be_read_any_more_says_so_and_the_others_stand(house: House) -> None:
     house.store.save_alert_rule(replace(RULE, value="XX"))
     house.store.save_alert_rule(replace(RULE, name="Still there"))
-    page = opened()
+    page = opened("ops_alerts")
     assert failed(page) == []
     shown = words(page)
     assert "XX is not a value of country" in shown
-    assert "**Still there**" in shown
+    assert "`Still there`" in shown
 
 
 def test_the_history_says_when_what_and_whether_a_mail_went_out(house: House) -> None:
@@ -194,7 +168,7 @@ def test_the_history_says_when_what_and_whether_a_mail_went_out(house: House) ->
     told = {"state": "fired", "version": "v0001", "point": date(2026, 2, 1), "figure": 0.05, "before": 0.04}
     row = {**told, "rule": {**rule.content, "unit": "share", "grain": "month"}}
     house.store.note_look(rule, house.clock.now(), firing=True, row=row)
-    page = opened(section="history")
+    page = opened("ops_alerts", section="history")
     assert failed(page) == []
     table = page.table[0].value.to_csv()
     for cell in ("Churn is high", "fired", "Feb 2026", "5.0%", "4.0%", "v0001", "about to be sent"):
@@ -204,7 +178,7 @@ def test_the_history_says_when_what_and_whether_a_mail_went_out(house: House) ->
 def test_incidents_say_since_when_until_when_and_what_was_mailed(house: House) -> None:
     incident = house.store.open_incident("freshness", "runs", {"at": "", "since": "", "zone": ""})
     house.store.mailed(incident.id, "opened")
-    page = opened(section="incidents")
+    page = opened("ops_alerts", section="incidents")
     assert failed(page) == []
     table = page.table[0].value.to_csv()
     for cell in ("No run had succeeded by the agreed hour", "still open", "its beginning"):
@@ -212,15 +186,10 @@ def test_incidents_say_since_when_until_when_and_what_was_mailed(house: House) -
     assert text("ops_alerts.fresh_by_nothing", "en") in words(page)
 
 
-def test_every_read_and_act_is_refused_to_whoever_is_no_admin(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whoever_is_no_admin_changes_no_rule_and_leaves_no_message(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     rule_id = house.store.save_alert_rule(RULE)
     monkeypatch.setattr(auth, "current_user", lambda: User("maria", Role.MANAGER))
     calls: list[Callable[[], object]] = [
-        operations_alerts.rules,
-        operations_alerts.history,
-        operations_alerts.incidents,
-        operations_alerts.fresh_by,
-        actions_alerts.why_no_test,
         lambda: actions_alerts.save(RULE),
         lambda: actions_alerts.switch(rule_id, enabled=False),
         lambda: actions_alerts.delete(rule_id),
@@ -229,8 +198,28 @@ def test_every_read_and_act_is_refused_to_whoever_is_no_admin(house: House, monk
     for call in calls:
         with pytest.raises(RoleError):
             call()
-    assert len(house.store.alert_rules()) == 1
+    assert house.store.alert_rules() == [replace(RULE, id=rule_id)]
+    assert house.store.waiting() == []
     assert house.store.acts() == []
+
+
+@pytest.mark.parametrize("section", ["rules", "history"])
+def test_a_name_and_an_error_that_try_to_be_code_stay_texts(house: House, section: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> Reading:
+        raise ConfigurationError(HOSTILE)
+
+    rule = replace(RULE, name=HOSTILE)
+    rule = replace(rule, id=house.store.save_alert_rule(rule))
+    told = {"state": "failed", "version": "v0001", "point": None, "figure": None, "before": None}
+    house.store.note_look(rule, house.clock.now(), firing=False, row={**told, "rule": {**rule.content, "error": HOSTILE}})
+    monkeypatch.setattr(alerts, "read", refused)
+    page = opened("ops_alerts", section=section)
+    assert failed(page) == []
+    assert is_harmless(page)
+    assert (words(page) + "".join(cells(page))).count(HOSTILE) >= 2
+    if section == "rules":
+        assert is_harmless(press(page, f"delete_{rule.id}"))
+        assert is_harmless(press(page, "delete_do"))  # the answer names the rule
 
 
 def test_a_threshold_of_customers_is_a_number_and_not_a_percentage() -> None:

@@ -21,9 +21,11 @@ from pipeline.clock import FixedClock, SystemClock
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.runner import Order, Runner
+from pipeline.runs import by_hand
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import Run, RunState, StepState
 from pipeline.runs.store import RunStore
+from pipeline.runs.trail import Acts
 from pipeline.settings import Settings, load
 from pipeline.steps import STEPS
 from pipeline.warehouse import dbt_build
@@ -233,6 +235,35 @@ def test_only_what_is_going_on_can_be_cancelled(runner: Runner, clock: FixedCloc
     with pytest.raises(PermanentError, match=f"Run {ended.id} is not going on"):
         cancelling.cancel(runner.store, ended.id, "ada", clock=clock)
     assert runner.store.acts() == []
+
+
+def test_a_sync_by_hand_is_told_with_who_asked_and_how_it_ends(runner: Runner, clock: FixedClock) -> None:
+    store = runner.store
+    request = store.request_sync("bob", sync="customer_status", scope={"only": "", "afresh": False}, digest="abc")
+    lease = store.take_lease("worker-1", seconds=40)
+    store.claim(request.id)
+    with pytest.raises(ConfigurationError) as refused:
+        cancelling.cancel(store, None, "ada", clock=clock)
+    told = str(refused.value)
+    assert told.startswith("No run is going on, but a sync by hand: customer_status, asked for by bob\n")
+    assert "held by worker-1 since 2019-05-13 04:00:00 UTC" in told
+    assert "at the latest after the minutes of NEOPULSE_STEP_LIMIT_ACTIVATE; sooner where the worker is stopped" in told
+    store.answer(request.id, "done")
+    store.release(lease)
+    with pytest.raises(ConfigurationError, match=r"^No run is going on\n"):
+        cancelling.cancel(store, None, "ada", clock=clock)
+    assert store.acts(Acts(), limit=1) == []
+
+
+def test_a_sync_at_a_command_line_is_told_and_a_run_that_is_about_to_begin_is_none(runner: Runner, clock: FixedClock) -> None:
+    lease = runner.store.take_lease("laptop process 7", seconds=40)
+    assert by_hand.going_on(runner.store, clock.now()) is None  # a run that has the lease writes itself down now
+    clock.sleep(10)
+    with pytest.raises(ConfigurationError, match=r"a sync by hand: begun at a command line\n.*laptop process 7(.|\n)*Ctrl"):
+        cancelling.cancel(runner.store, None, "ada", clock=clock)
+    plan = [(name, StepState.PENDING) for name in STEPS]
+    runner.store.start_run(lease, trigger="cli", requested_by="ada", plan=plan, first_step="extract")
+    assert by_hand.going_on(runner.store, clock.now()) is None
 
 
 def test_a_run_that_does_not_end_is_said_and_a_dead_one_is_closed(runner: Runner, clock: FixedClock) -> None:

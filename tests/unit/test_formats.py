@@ -89,3 +89,7 @@ def test_the_activity_rule_that_the_settings_write_is_told_in_the_readers_langua
 
 def test_a_rule_in_other_words_is_left_as_it_is(language: str) -> None:
     assert formats.rule("whatever the bank says") == "whatever the bank says", language
+
+
+def test_the_days_of_the_week_have_their_names() -> None:
+    assert [formats.weekday(day) for day in (0, 6)] == ["Monday", "Sunday"]

@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings
 from pipeline import checks, steps
 from pipeline.context import StepContext
 from pipeline.errors import ConfigurationError
+from pipeline.planned_acts import planned_act
 from pipeline.settings import Settings
 from pipeline.sheets import google_sign_in, layout
 from pipeline.sheets.google import GoogleSheet
@@ -74,8 +75,8 @@ def test_what_names_no_spreadsheet_and_no_place_on_this_machine_is_refused(name:
 
 
 def test_the_plan_of_a_run_says_where_the_sheet_goes(here: World) -> None:
-    assert steps.planned_act("sheet", in_force(here)) == f"write the tabs of the Google spreadsheet {here.book_id}"
-    assert steps.planned_act("sheet", in_force(here, google_sheets_id="")).startswith("write the workbook")
+    assert planned_act("sheet", in_force(here)) == f"write the tabs of the Google spreadsheet {here.book_id}"
+    assert planned_act("sheet", in_force(here, google_sheets_id="")).startswith("write the workbook")
 
 
 def test_the_check_reads_harmlessly_and_says_with_whom_to_share(here: World) -> None:

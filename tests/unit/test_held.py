@@ -18,7 +18,8 @@ from typing import Any
 import duckdb
 import pytest
 from hand_made import House
-from sqlalchemy import create_engine, text
+from postgres_kit import plain_engine
+from sqlalchemy import text
 
 from pipeline import approval, files
 from pipeline.context import StepContext, StepResult
@@ -376,7 +377,7 @@ from hand_made import House
 from pipeline import approval
 from pipeline.errors import HeldError
 
-house = House.at(Path({home!r}))
+house = House.at(Path({home!r}), address={address!r})
 house.transform(1000)
 house.clock.sleep(60)
 try:
@@ -387,10 +388,11 @@ except HeldError:
 
 
 def test_a_held_candidate_survives_a_killed_process_and_a_restart(tmp_path: Path) -> None:
-    script = CHILD.format(tests=str(Path(__file__).parent.parent), home=str(tmp_path))
+    house = House.at(tmp_path)
+    house.store.close()
+    script = CHILD.format(tests=str(Path(__file__).parent.parent), home=str(tmp_path), address=house.address)
     child = subprocess.run([sys.executable, "-c", script], check=False, cwd=Path(__file__).parent.parent.parent)
     assert child.returncode == -signal.SIGKILL
-    house = House.at(tmp_path)
     house.clock.sleep(3600)
     [reaped] = house.store.reap()[-1:]
     assert reaped.state is RunState.INTERRUPTED
@@ -455,7 +457,7 @@ def test_what_is_remembered_outlives_the_version(house: House) -> None:
 
 def test_an_older_store_gets_the_tables_and_the_column_and_a_second_time_changes_nothing(house: House) -> None:
     house.store.close()
-    engine = create_engine(f"sqlite:///{house.home / 'run_store.db'}")
+    engine = plain_engine(house.address)
     with engine.begin() as connection:
         for table in reversed(schema_guard.TABLES):
             table.drop(connection)

@@ -79,6 +79,12 @@ def test_every_text_that_the_app_asks_for_by_its_full_key_exists() -> None:
     assert missing == []
 
 
+def test_no_place_asks_for_just_any_text_of_a_catalogue() -> None:
+    """Such a place would make the test below say nothing about its catalogue: the key in full, or a group of its own."""
+    whole_areas = [f"{place}: {pattern}" for place, pattern in asked_for() if re.fullmatch(r"[a-z_]+\\\.(\.\+)+", pattern)]
+    assert whole_areas == []
+
+
 def test_no_text_stands_in_the_catalogues_for_nothing() -> None:
     patterns = [re.compile(pattern) for pattern in {pattern for _, pattern in asked_for()}]
     keys = {f"{area}.{key}" for _, area, key, _ in every_message()}

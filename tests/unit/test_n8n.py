@@ -16,7 +16,6 @@ from n8n_kit import carrier
 from stand_ins.n8n import N8nStandIn
 from stand_ins.smtp import MailServer
 
-from pipeline import steps
 from pipeline.checks import findings
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
@@ -25,6 +24,7 @@ from pipeline.notify.event import Event, Notice, noticed
 from pipeline.notify.letter import Letter
 from pipeline.notify.mail import worldwide_key
 from pipeline.notify.n8n import KEY_HEADER, PATIENCE
+from pipeline.planned_acts import planned_act
 from pipeline.runs.records import RunState, StepState
 from pipeline.settings import Settings
 from worker.postman import postman
@@ -230,9 +230,9 @@ def test_the_secret_is_in_no_log(
 
 def test_a_dry_run_names_the_carrier(tmp_path: Path) -> None:
     with_n8n = Settings(home=tmp_path, n8n_url="http://n8n:5678/webhook/x", n8n_secret=SECRET, _env_file=None)
-    assert steps.planned_act("notify", with_n8n).startswith("have n8n at http://n8n:5678/webhook/x send a mail to ")
+    assert planned_act("notify", with_n8n).startswith("have n8n at http://n8n:5678/webhook/x send a mail to ")
     with_smtp = Settings(home=tmp_path, smtp_url="smtps://u:secret-word@mail.bank.example", _env_file=None)
-    assert steps.planned_act("notify", with_smtp).startswith("send a mail by smtps://mail.bank.example:465 to ")
+    assert planned_act("notify", with_smtp).startswith("send a mail by smtps://mail.bank.example:465 to ")
     assert PATIENCE.answer_seconds > 60  # n8n gives up a mail server that never greets before we give n8n up
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import chain
 import pyarrow as pa
 import pytest
 import streamlit as st
+from page_kit import SECONDS, failed, opened, words
 from streamlit.testing.v1 import AppTest
 
 from pipeline.marts import Question
@@ -24,7 +24,6 @@ from streamlit_app.messages import text
 
 APP = Path(data.__file__).parent / "app.py"
 VIEWS = ("overview", "activity", "retention", "churn", "payments")
-SECONDS = 120
 LAST_DAY = date(2019, 5, 10)
 
 pytestmark = [pytest.mark.usefixtures("home"), pytest.mark.xdist_group("the bank of the pages")]
@@ -46,7 +45,7 @@ def home(bank: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def use(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEOPULSE_HOME", str(home))
     monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
-    for cached in (data.in_force, auth._in_force, auth._behind_loopback):
+    for cached in (data.in_force, auth._in_force):
         cached.cache_clear()
 
 
@@ -58,34 +57,12 @@ def no_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     return tmp_path / "home"
 
 
-def draw(name: str) -> None:
-    import importlib
-
-    importlib.import_module(f"streamlit_app.views.{name}").show()
-
-
-def opened(name: str, **parameters: str) -> AppTest:
-    """A page by itself, opened by a link with these parameters."""
-    page = AppTest.from_function(draw, args=(name,), default_timeout=SECONDS)
-    page.query_params.update(parameters)
-    return page.run()
-
-
 def whole_app() -> AppTest:
     return AppTest.from_file(str(APP), default_timeout=SECONDS).run()
 
 
 def charts(page: AppTest) -> int:
     return len(page.get("vega_lite_chart"))
-
-
-def words(page: AppTest) -> str:
-    kinds = ("header", "subheader", "caption", "markdown", "warning", "info", "error", "code")
-    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
-
-
-def failed(page: AppTest) -> list[str]:
-    return [error.value for error in page.error] + [error.message for error in page.exception]
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -320,13 +297,6 @@ def test_a_run_that_broke_off_says_whether_these_figures_are_its_own(state: RunS
         monkeypatch.setattr(data, "latest_run", lambda changed=changed: changed)
         (told,) = whole_app().warning
         assert ending in told.value
-
-
-def test_no_view_and_no_chart_reads_settings_or_a_database_itself() -> None:
-    sources = [path for folder in ("views", "charts") for path in (APP.parent / folder).glob("*.py")]
-    assert len(sources) > 10
-    forbidden = re.compile(r"^\s*(import|from)\s.*\b(settings|duckdb|sqlalchemy|requests)\b", re.MULTILINE)
-    assert [path.name for path in sources if forbidden.search(path.read_text(encoding="utf-8"))] == []
 
 
 def test_tables_are_arrow_from_the_mart_to_the_chart() -> None:

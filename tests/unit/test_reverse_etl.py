@@ -24,6 +24,7 @@ from pipeline.reverse_etl.embedded import EmbeddedReverseETL, Surroundings
 from pipeline.reverse_etl.plan import Plan, Scope
 from pipeline.reverse_etl.snapshots import Snapshots
 from pipeline.reverse_etl.syncs import Destination, RunFacts, Sync
+from pipeline.reverse_etl.workbook import FILES, digest_of
 from pipeline.runs.store import RunStore
 
 SCHEMA = pa.schema([("user_id", pa.string()), ("plan", pa.string()), ("lapses", pa.int64()), ("since", pa.date32())])
@@ -427,9 +428,16 @@ def test_afresh_looks_at_what_is_there_and_mends_it(bank: Bank) -> None:
     bank.run(CUSTOMERS)
     snapshot = bank.path.parent.parent / "syncs" / "customers.parquet"
     before = snapshot.read_bytes()
-    [plan] = bank.engine(CUSTOMERS, scope=Scope(afresh=True)).plans()
-    assert {act: rows for act, rows in plan.counts.items() if rows} == {"same": 3}
-    assert snapshot.read_bytes() == before
+    bank.edit(lambda workbook: workbook["Customers"].__setitem__("B3", "their own"))
+    bank.store.replace_sent_rows(FILES, {bank.path.name: digest_of(bank.path)})  # whose note tells of the file as they left it
+    assert {act: rows for act, rows in bank.plan().counts.items() if rows} == {"same": 3}
+    engine = bank.engine(CUSTOMERS, scope=Scope(afresh=True))
+    [plan] = engine.plans()
+    assert {act: rows for act, rows in plan.counts.items() if rows} == {"same": 2, "update": 1}
+    assert (snapshot.read_bytes(), bank.tab()[2][1]) == (before, "their own")
+    [result] = engine.run(approved=plan.digest)
+    assert counts(result) == (0, 1, 2, 0, 0)
+    assert bank.tab()[2][:2] == ("2", "METAL")
 
 
 def test_the_plan_of_one_scope_is_not_that_of_another(bank: Bank) -> None:

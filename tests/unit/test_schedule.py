@@ -10,11 +10,12 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from postgres_kit import plain_engine
+from sqlalchemy import bindparam, insert, inspect, text
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, PermanentError
-from pipeline.runs import migrations
+from pipeline.runs import migrations, schema
 from pipeline.runs.calendar import next_slots, slots
 from pipeline.runs.endings import waits_for_a_person
 from pipeline.runs.records import Run, RunState, ScheduleKind, ScheduleRow, SkipReason, SlotOutcome, StepState
@@ -312,10 +313,10 @@ def test_a_name_is_taken_once_and_an_unknown_one_is_refused(store: RunStore) -> 
             act()
 
 
-def test_a_store_of_layout_1_gets_the_schedule_and_keeps_the_slots_that_it_served(url: str, clock: FixedClock) -> None:
-    store = RunStore.open(url, clock=clock)
+def test_a_store_of_layout_1_gets_the_schedule_and_keeps_the_slots_that_it_served(run_store_url: str, clock: FixedClock) -> None:
+    store = RunStore.open(run_store_url, clock=clock)
     store.close()
-    engine = create_engine(url)
+    engine = plain_engine(run_store_url)
     with engine.begin() as connection:  # back to what layout 1 was
         connection.execute(text("drop table schedules"))
         for table, columns in (
@@ -325,11 +326,11 @@ def test_a_store_of_layout_1_gets_the_schedule_and_keeps_the_slots_that_it_serve
             for column in columns:
                 connection.execute(text(f"alter table {table} drop column {column}"))
         connection.execute(text("delete from migrations"))
-        connection.execute(text("insert into migrations (number, applied_at) values (1, '2019-05-01 00:00:00')"))
-        connection.execute(
-            text("insert into slots (job, due_at, taken_at) values ('daily', '2019-05-12 04:00:00', '2019-05-12 04:00:01')")
-        )
-    store = RunStore.open(url, clock=clock)
+        connection.execute(insert(schema.migrations).values(number=1, applied_at=SIX - 12 * DAY))
+        served = text("insert into slots (job, due_at, taken_at) values ('daily', :due_at, :taken_at)")
+        moments = (bindparam(name, type_=schema.Moment) for name in ("due_at", "taken_at"))
+        connection.execute(served.bindparams(*moments), {"due_at": SIX - DAY, "taken_at": SIX - DAY + timedelta(seconds=1)})
+    store = RunStore.open(run_store_url, clock=clock)
     assert {"schedules"} <= set(inspect(engine).get_table_names())
     with engine.begin() as connection:
         assert connection.execute(text("select max(number) from migrations")).scalar() == migrations.LATEST

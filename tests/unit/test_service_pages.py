@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from letters import SECRET, LastStep, version
+from page_kit import opened, words
 from stand_ins.n8n import N8nStandIn
 from stand_ins.smtp import MailServer
-from streamlit.testing.v1 import AppTest
 
 from pipeline.clock import SystemClock
-from streamlit_app import auth, data
+from streamlit_app import data
 from streamlit_app.messages import text
 from worker.postman import postman
 
 
-def draw() -> None:
-    from streamlit_app.views import ops_runs
-
-    ops_runs.show()
-
-
-def draw_definitions() -> None:
-    from streamlit_app.views import definitions
-
-    definitions.show()
-
-
-def shown(language: str, draws: Callable[[], None] = draw, **parameters: str) -> str:
-    page = AppTest.from_function(draws, default_timeout=60)
-    page.query_params.update({"lang": language, **parameters})
-    page.run()
+def shown(name: str, language: str, **parameters: str) -> str:
+    page = opened(name, lang=language, **parameters)
     assert [error.message for error in page.exception] == []
-    return "\n".join(str(element.value) for kind in ("markdown", "caption", "warning", "error") for element in page.get(kind))
+    return words(page)
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -45,17 +30,16 @@ def test_a_message_that_waits_is_shown_until_it_is_delivered(
     monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
     monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
     data.in_force.cache_clear()
-    auth._behind_loopback.cache_clear()
     with MailServer() as server, N8nStandIn(tmp_path, SECRET, server.port) as n8n:
         house = LastStep(tmp_path, monkeypatch, SystemClock(), n8n_url=n8n.url, n8n_secret=SECRET)
         n8n.is_published = False
         house.run()
-        waiting = shown(language)
+        waiting = shown("ops_runs", language)
         assert text("ops_runs.states.notification_pending", language) in waiting
         assert text("ops_runs.details.waits_because", language) in waiting
         n8n.is_published = True
         postman(house.settings, house.store, house.clock).deliver_next()
-        delivered = shown(language)
+        delivered = shown("ops_runs", language)
         assert text("ops_runs.states.notification_pending", language) not in delivered
         assert text("ops_runs.details.waits_because", language) not in delivered
         assert text("ops_runs.details.delivered_later", language) in delivered
@@ -78,7 +62,7 @@ def test_the_definitions_name_what_served_and_which_service_did_not_answer(
     monkeypatch.setattr(data, "published", version)
     monkeypatch.setattr(data, "relation", lambda _name: rows)
     monkeypatch.setattr(data, "external_facts", lambda: FACTS)
-    told = shown(language, draw_definitions, section="countries").replace("\u202f", " ").replace("\xa0", " ")
+    told = shown("definitions", language, section="countries").replace("\u202f", " ").replace("\xa0", " ")
     assert (
         f"**World Bank, last good answer of 2026-11-20**, 248 {'countries, as of' if language == 'en' else 'pays, au'} {day}"
         in told

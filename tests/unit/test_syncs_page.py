@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import page_kit
 import pytest
 from hand_made import publish_customers
+from page_kit import HARMLESS, HOSTILE, cells, is_harmless, whole
 from streamlit.testing.v1 import AppTest
 
 from pipeline.clock import SystemClock
@@ -16,12 +19,6 @@ from streamlit_app import actions, auth, data
 from streamlit_app.auth import Role, RoleError, User
 
 COUNTS = {"created": 3, "updated": 0, "unchanged": 5, "deleted": 0, "rejected": 2, "invalid": 1}
-
-
-def page() -> None:
-    from streamlit_app.views import ops_syncs
-
-    ops_syncs.show()
 
 
 @pytest.fixture
@@ -35,29 +32,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def store(home: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
-    opened = RunStore.open(f"sqlite:///{home / 'run_store.db'}", clock=SystemClock())
-    monkeypatch.setattr(data, "run_store", lambda: opened)
-    monkeypatch.setattr(auth, "current_user", lambda: User("ada", Role.ADMIN))
-    return opened
+    return page_kit.run_store(home, monkeypatch)
 
 
-def record(store: RunStore) -> None:
+def record(store: RunStore, *, who: str = "daily", scope: Mapping[str, object] | None = None) -> None:
     store.record_sync(
         "customer_status",
         state=SyncState.PARTIAL,
         service="embedded reverse ETL",
-        who="daily",
+        who=who,
+        scope=scope or {},
         started_at=datetime(2026, 1, 1, tzinfo=UTC),
         counts=COUNTS,
         notes=("partial: the destination refused 2 rows",),
         rejects=[("71", "no such contact", {"user_id": "71", "plan": "METAL"}), ("8", "blocked", {}), ("", "no key", {})],
     )
-
-
-def opened() -> AppTest:
-    shown = AppTest.from_function(page, default_timeout=60).run()
-    assert not shown.exception
-    return shown
 
 
 def tables(shown: AppTest) -> list[list[list[str]]]:
@@ -66,9 +55,9 @@ def tables(shown: AppTest) -> list[list[list[str]]]:
 
 def test_what_a_sync_did_is_told_with_its_refused_rows_and_what_was_to_be_sent(store: RunStore) -> None:
     record(store)
-    shown = opened()
+    shown = whole("ops_syncs")
     history, rejects = tables(shown)
-    assert history[0][1:] == ["some rows were refused", "daily, by hand", "3", "0", "5", "0", "2", "1"]
+    assert history[0][1:] == ["some rows were refused", "`daily`, by hand", "3", "0", "5", "0", "2", "1"]
     assert [row[:2] for row in rejects] == [["`71`", "`no such contact`"], ["`8`", "`blocked`"], ["`–`", "`no key`"]]
     assert rejects[0][2] == '`{"user_id": "71", "plan": "METAL"}`'
     assert [each.value for each in shown.warning] == ["partial: the destination refused 2 rows"]
@@ -77,7 +66,7 @@ def test_what_a_sync_did_is_told_with_its_refused_rows_and_what_was_to_be_sent(s
 
 def test_a_refused_row_is_found_by_its_key(store: RunStore) -> None:
     record(store)
-    shown = opened()
+    shown = whole("ops_syncs")
     shown.text_input(key="rejects_key").set_value("7").run()
     assert [row[0] for row in tables(shown)[1]] == ["`71`"]
     assert "1 of 1" in [each.value for each in shown.caption]
@@ -85,7 +74,7 @@ def test_a_refused_row_is_found_by_its_key(store: RunStore) -> None:
 
 def test_the_plan_is_shown_and_exactly_that_plan_is_asked_for_once(store: RunStore) -> None:
     store.beat("worker-1", started_at=datetime.now(UTC), doing="waiting")
-    shown = opened()
+    shown = whole("ops_syncs")
     shown.button(key="show_plan").click().run()
     assert tables(shown)[0] == [["7", "0", "0", "0", "0", "0", "0"]]
     shown.button(key="carry_out").click().run()
@@ -101,7 +90,7 @@ def test_the_plan_is_shown_and_exactly_that_plan_is_asked_for_once(store: RunSto
 
 
 def test_one_row_is_planned_by_its_key_and_an_unknown_key_is_told(store: RunStore) -> None:
-    shown = opened()
+    shown = whole("ops_syncs")
     shown.button_group(key="scope_customer_status").set_value("only").run()
     assert shown.button(key="show_plan").disabled
     shown.text_input(key="key_customer_status").set_value("3").run()
@@ -113,9 +102,9 @@ def test_one_row_is_planned_by_its_key_and_an_unknown_key_is_told(store: RunStor
     assert not store.requests()
 
 
-def test_the_plan_of_another_scope_is_not_shown(store: RunStore) -> None:
-    del store
-    shown = opened()
+@pytest.mark.usefixtures("store")
+def test_the_plan_of_another_scope_is_not_shown() -> None:
+    shown = whole("ops_syncs")
     shown.button(key="show_plan").click().run()
     assert len(tables(shown)) == 1
     shown.button_group(key="scope_customer_status").set_value("afresh").run()
@@ -132,7 +121,7 @@ def test_a_press_while_a_run_is_going_on_asks_for_nothing(store: RunStore) -> No
 
 
 def test_without_a_worker_the_button_is_off_and_says_why(store: RunStore) -> None:
-    shown = opened()
+    shown = whole("ops_syncs")
     shown.button(key="show_plan").click().run()
     assert shown.button(key="carry_out").disabled
     assert any("no worker is alive" in each.value for each in shown.caption)
@@ -141,14 +130,26 @@ def test_without_a_worker_the_button_is_off_and_says_why(store: RunStore) -> Non
 
 def test_what_came_of_a_press_is_told(store: RunStore) -> None:
     request = store.request_sync("ada", sync="customer_status", scope={"only": "", "afresh": False}, digest="abc")
-    assert any(each.value == "Asked for by ada; the worker begins within seconds." for each in opened().caption)
+    assert any(each.value == "Asked for by `ada`; the worker begins within seconds." for each in whole("ops_syncs").caption)
     store.claim(request.id)
     store.answer(request.id, "customer_status: 3 created")
-    assert any(each.value == "Last asked for by ada: customer_status: 3 created" for each in opened().caption)
+    assert any(each.value == "Last asked for by `ada`: `customer_status: 3 created`" for each in whole("ops_syncs").caption)
 
 
 @pytest.mark.usefixtures("store")
 def test_the_page_is_not_for_managers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "current_user", lambda: User("maria", Role.MANAGER))
     with pytest.raises(RoleError):
-        page()
+        page_kit.draw("ops_syncs")
+
+
+def test_a_person_a_key_and_an_answer_that_try_to_be_code_stay_texts(store: RunStore) -> None:
+    record(store, who=HOSTILE, scope={"only": HOSTILE})
+    request = store.request_sync(HOSTILE, sync="customer_status", scope={"only": HOSTILE, "afresh": False}, digest="abc")
+    assert is_harmless(whole("ops_syncs"))
+    store.claim(request.id)
+    store.answer(request.id, f"{HOSTILE}\n  {HOSTILE}")
+    store.reserve("mail-1", HOSTILE, {})
+    page = whole("ops_syncs")
+    assert is_harmless(page)
+    assert HARMLESS in cells(page)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from hand_made import House
-from streamlit.testing.v1 import AppTest
+from page_kit import HARMLESS, HOSTILE, cells, failed, is_harmless, opened, press, words
 
 from pipeline.errors import HeldError
 from pipeline.marts import Headline
@@ -21,7 +20,6 @@ from streamlit_app import actions_versions, auth, data, operations_versions
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.messages import text
 
-SECONDS = 60
 CUSTOMERS = "marts.mart_customers"
 
 
@@ -53,34 +51,9 @@ def house(made: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House
     return house
 
 
-def draw(name: str) -> None:
-    import importlib
-
-    importlib.import_module(f"streamlit_app.views.{name}").show()
-
-
-def opened(**parameters: str) -> AppTest:
-    page = AppTest.from_function(draw, args=("ops_versions",), default_timeout=SECONDS)
-    page.query_params.update(parameters)
-    return page.run()
-
-
-def words(page: AppTest) -> str:
-    kinds = ("header", "subheader", "caption", "markdown", "warning", "info", "error", "table", "toast")
-    return "\n".join(str(element.value) for kind in kinds for element in page.get(kind))
-
-
-def failed(page: AppTest) -> list[str]:
-    return [error.value for error in page.error] + [error.message for error in page.exception]
-
-
-def press(page: AppTest, key: str) -> AppTest:
-    return page.button(key=key).click().run()
-
-
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_the_candidate_that_waits_is_shown_with_every_reason_and_what_readers_see(house: House, language: str) -> None:
-    page = opened(lang=language)
+    page = opened("ops_versions", lang=language)
     assert failed(page) == []
     shown = words(page).replace("\u202f", " ").replace("\xa0", " ")
     assert text("ops_versions.waits", language, run=3) in shown
@@ -98,7 +71,7 @@ def test_the_candidate_that_waits_is_shown_with_every_reason_and_what_readers_se
 
 
 def test_an_approval_asks_for_its_reason_and_leaves_one_request_and_one_audit_row(house: House) -> None:
-    page = press(opened(), "approve")
+    page = press(opened("ops_versions"), "approve")
     page.text_area(key="note").set_value("the branch in Lille closed")
     page = press(page, "decide_do")
     assert failed(page) == []
@@ -111,7 +84,7 @@ def test_an_approval_asks_for_its_reason_and_leaves_one_request_and_one_audit_ro
     decision = house.store.decision(3)
     assert decision is not None
     assert (decision.state, decision.decided_by) == ("approved", "ada")
-    assert text("ops_runs.answers.approved", "en", run=3, request=request.id) in words(page)
+    assert text("answers.press.approved", "en", run=3, request=request.id) in words(page)
 
 
 def test_fifty_approvals_at_once_are_one_request_and_one_audit_row(house: House) -> None:
@@ -133,7 +106,7 @@ def test_fifty_approvals_at_once_are_one_request_and_one_audit_row(house: House)
 
 
 def test_a_rejection_deletes_the_candidate_and_says_what_readers_keep(house: House) -> None:
-    page = press(opened(), "reject")
+    page = press(opened("ops_versions"), "reject")
     assert text("ops_versions.reject_means", "en", run=3, current="v0002") in words(page)
     page = press(page, "decide_do")
     assert house.held.waiting() == []
@@ -148,15 +121,15 @@ def test_a_rejection_deletes_the_candidate_and_says_what_readers_keep(house: Hou
 def test_without_a_worker_the_button_is_off_and_says_why_and_a_rejection_needs_none(house: House) -> None:
     house.clock.sleep(-600)
     house.store.beat("worker-1", started_at=house.clock.now(), doing="waiting")
-    page = opened()
+    page = opened("ops_versions")
     assert page.button(key="approve").disabled
     assert not page.button(key="reject").disabled
-    assert text("ops_runs.answers.no_worker", "en") in words(page)
+    assert text("answers.press.no_worker", "en") in words(page)
     assert actions_versions.approve(3, "").answer == "no_worker"
 
 
 def test_the_kept_versions_tell_tests_rows_last_day_and_run_and_lead_back(house: House) -> None:
-    page = opened()
+    page = opened("ops_versions")
     shown = words(page)
     for fact in ("**v0002**", "**v0001**", "data to 28 Feb 2026", "60 of 62 tests", "by run 2", "1,100 rows"):
         assert fact in shown, fact
@@ -186,7 +159,7 @@ class Figures:
 @pytest.mark.usefixtures("house")
 def test_two_versions_side_by_side_show_figures_rows_tests_and_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operations_versions, "reader", Figures)
-    page = opened(section="compare")
+    page = opened("ops_versions", section="compare")
     assert failed(page) == []
     assert (page.selectbox(key="before").value, page.selectbox(key="after").value) == ("v0002", "run 3")
     tables = [table.value.to_csv() for table in page.table]
@@ -199,49 +172,58 @@ def test_two_versions_side_by_side_show_figures_rows_tests_and_columns(monkeypat
     assert text("ops_versions.no_column_changed", "en") in words(page)
 
 
-def test_a_test_that_ended_otherwise_or_is_in_one_version_only_is_named(house: House) -> None:
+@pytest.mark.parametrize(("language", "before", "after"), [("en", "passed", "with a warning"), ("fr", "réussi", "avertissement")])
+def test_a_test_that_ended_otherwise_or_is_in_one_version_only_is_named(
+    house: House, language: str, before: str, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     newest, oldest = house.publications.versions()
     (newest.folder / "tests.json").write_text('[{"name": "a", "status": "warn"}, {"name": "b", "status": "pass"}]')
     (oldest.folder / "tests.json").write_text('[{"name": "a", "status": "pass"}, {"name": "b", "status": "pass"}]')
     found = operations_versions.compare(oldest, newest)
     assert [(side.name, side.before, side.after) for side in found.tests] == [("a", "pass", "warn")]
+    monkeypatch.setattr(operations_versions, "reader", Figures)
+    page = opened("ops_versions", section="compare", lang=language, before=oldest.name, after=newest.name)
+    assert failed(page) == []
+    [(name, was, now)] = page.table[2].value.to_numpy().tolist()
+    assert name == "a"
+    assert was == before
+    assert after in now
 
 
 @pytest.mark.usefixtures("house")
 def test_what_became_of_earlier_candidates_stays_to_be_read() -> None:
     actions_versions.reject(3, "a file is missing")
-    page = opened(section="decisions")
+    page = opened("ops_versions", section="decisions")
     assert failed(page) == []
     table = page.table[0].value.to_csv()
     for cell in ("rejected", "ada", "a file is missing", "61.9% fewer"):
         assert cell in table
 
 
-def test_every_read_and_act_is_refused_to_whoever_is_no_admin(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    version = house.publications.versions()[0]
+def test_whoever_is_no_admin_sees_no_candidate_and_decides_about_none(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "current_user", lambda: User("maria", Role.MANAGER))
-    calls: list[Callable[[], object]] = [
-        operations_versions.versions,
-        operations_versions.held,
-        operations_versions.decisions,
-        operations_versions.comparable,
-        operations_versions.why_no_approval,
-        lambda: operations_versions.compare(version, version),
-        lambda: operations_versions.headlines(version, version),
-        lambda: actions_versions.approve(3, ""),
-        lambda: actions_versions.reject(3, ""),
-    ]
-    for call in calls:
+    for decide in (actions_versions.approve, actions_versions.reject):
         with pytest.raises(RoleError):
-            call()
+            decide(3, "")
     assert house.store.acts() == []
     assert len(house.held.waiting()) == 1
-    assert text("ops_versions.waits", "en", run=3) not in words(opened())
+    assert text("ops_versions.waits", "en", run=3) not in words(opened("ops_versions"))
+
+
+@pytest.mark.usefixtures("house")
+def test_a_person_and_a_note_that_try_to_be_code_stay_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "current_user", lambda: User(HOSTILE, Role.ADMIN))
+    actions_versions.reject(3, HOSTILE)
+    page = opened("ops_versions", section="decisions")
+    assert failed(page) == []
+    assert is_harmless(page)
+    assert cells(page).count(HARMLESS) == 2
 
 
 def test_a_newer_version_makes_the_candidates_card_go(house: House) -> None:
+    assert text("ops_versions.waits", "en", run=3) in words(opened("ops_versions"))
     candidate = house.candidate(9, {CUSTOMERS: "select 1 as user_id"}, lease_token=99)
     house.clock.sleep(60)
     house.publications.publish(replace(candidate, started_at=house.clock.now()), clock=house.clock, guard=lambda: None)
     assert operations_versions.held() is None
-    assert house.clock.now() - datetime.now(UTC) < timedelta(minutes=5)
+    assert text("ops_versions.waits", "en", run=3) not in words(opened("ops_versions"))

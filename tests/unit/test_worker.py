@@ -365,6 +365,15 @@ def test_the_worker_s_row_tells_what_it_does_and_when_it_runs_next(worker: Worke
     assert not is_healthy(store, "another machine", clock.now())
 
 
+def test_a_worker_that_ends_says_so_and_is_not_taken_for_alive(store: RunStore, clock: FixedClock) -> None:
+    with Heart(store, Pulse(), clock=clock) as heart:
+        heart.beat()
+        assert is_healthy(store, worker_name(), clock.now())
+    (row,) = store.workers()
+    assert (row.doing, row.beat_at) == ("ended", clock.now())
+    assert not is_healthy(store, worker_name(), clock.now())
+
+
 def beats(store: RunStore, pulse: Pulse, clock: FixedClock, *, turning: bool) -> list[int]:
     deaths: list[int] = []
     heart = Heart(store, pulse, clock=clock, die=deaths.append)

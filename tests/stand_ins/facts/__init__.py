@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from stand_ins.serving import HOST, started, stopped
+from stand_ins.serving import HOST, Handler, started, stopped
 
 KEY = "rc_live_of_the_tests_0001"
 COUNTRIES = Path(__file__).resolve().parents[3] / "pipeline" / "extract" / "countries.csv"
@@ -53,10 +53,10 @@ class FactsStandIn:
     def __enter__(self) -> FactsStandIn:
         house = self
 
-        class Handler(_Handler):
+        class Own(_Handler):
             facts = house
 
-        self._server = started(ThreadingHTTPServer((HOST, self.port), Handler))
+        self._server = started(ThreadingHTTPServer((HOST, self.port), Own))
         self.port = self._server.server_address[1]
         return self
 
@@ -138,11 +138,8 @@ class FactsStandIn:
         return self.corrections.get((day.isoformat(), quote), plain)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     facts: FactsStandIn
-
-    def log_message(self, *_: Any) -> None:
-        return
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)

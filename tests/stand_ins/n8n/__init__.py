@@ -12,11 +12,11 @@ import threading
 import time
 from dataclasses import dataclass, field
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from stand_ins.serving import HOST, started, stopped
+from stand_ins.serving import HOST, Handler, started, stopped
 
 PATH = "/webhook/neopulse-run-ended"
 NO_SUCH_WEBHOOK = {
@@ -50,10 +50,10 @@ class N8nStandIn:
     def start(self) -> N8nStandIn:
         house = self
 
-        class Handler(_Handler):
+        class Own(_Handler):
             n8n = house
 
-        self._server = started(ThreadingHTTPServer((HOST, self.port), Handler))
+        self._server = started(ThreadingHTTPServer((HOST, self.port), Own))
         self.port = self._server.server_address[1]
         return self
 
@@ -102,11 +102,8 @@ class N8nStandIn:
         return str(message["Message-ID"])
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     n8n: N8nStandIn
-
-    def log_message(self, *_: Any) -> None:
-        return
 
     def do_GET(self) -> None:
         self._answer(404, NO_SUCH_WEBHOOK)

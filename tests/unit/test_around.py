@@ -1,0 +1,63 @@
+"""What stands around Streamlit's answers: the way back after a sign-in, and headers that keep others out."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from streamlit_app.around import Around, is_way
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["//evil.example", "/\\evil.example", "https://evil.example", "evil", "", "/a\nb", "/é", "/" + "x" * 3000, "/a\\b", "\t/a"],
+)
+def test_the_way_back_leads_nowhere_but_into_the_app(text: str) -> None:
+    assert not is_way(text)
+    assert is_way("/ops_runs?section=runs&run=3")
+
+
+def answered(
+    path: str, *, is_https: bool = True, asked: dict[str, str] | None = None, said: dict[str, str] | None = None
+) -> list[str]:
+    """The headers of an answer, as `name: value`, of a server that says these itself."""
+    sent: list[dict[str, object]] = []
+
+    async def server(_scope: object, _receive: object, send: object) -> None:
+        headers = [(name.encode(), value.encode()) for name, value in (said or {}).items()]
+        await send({"type": "http.response.start", "status": 302, "headers": headers})  # type: ignore[operator]
+
+    async def keep(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    headers = [(name.encode(), value.encode()) for name, value in (asked or {}).items()]
+    scope = {"type": "http", "path": path, "headers": headers}
+    with ThreadPoolExecutor(1) as elsewhere:  # a browser of another test may have left its loop in this thread
+        elsewhere.submit(asyncio.run, Around(server, is_https=is_https)(scope, None, keep)).result()  # type: ignore[arg-type]
+    return [f"{name.decode()}: {value.decode()}" for name, value in sent[0]["headers"]]  # type: ignore[attr-defined]
+
+
+def test_after_a_sign_in_the_page_that_was_asked_for_opens() -> None:
+    came = {"host": "app.example", "referer": "https://app.example/churn?window=60"}
+    (remembered,) = [line for line in answered("/auth/login", asked=came) if line.startswith("set-cookie")]
+    assert remembered.startswith(
+        "set-cookie: neopulse_way_back=%2Fchurn%3Fwindow%3D60; Path=/oauth2callback; Max-Age=600; HttpOnly"
+    )
+    assert remembered.endswith("; Secure")
+    cookie = remembered.removeprefix("set-cookie: ").partition(";")[0]
+    assert "location: /churn?window=60" in answered("/oauth2callback", asked={"cookie": cookie}, said={"location": "/"})
+    evil = {"cookie": "neopulse_way_back=%2F%2Fevil.example"}
+    assert "location: /" in answered("/oauth2callback", asked=evil, said={"location": "/"})
+    other = {"host": "app.example", "referer": "https://evil.example/churn"}
+    assert any("neopulse_way_back=%2F;" in line for line in answered("/auth/login", asked=other))
+
+
+def test_every_answer_keeps_others_from_framing_it_and_cookies_are_for_https_alone() -> None:
+    lines = answered("/", said={"set-cookie": "_streamlit_user=x; HttpOnly"})
+    assert "x-frame-options: DENY" in lines
+    assert "set-cookie: _streamlit_user=x; HttpOnly; Secure" in lines
+    assert any(line.startswith("strict-transport-security") for line in lines)
+    here = answered("/", is_https=False, said={"set-cookie": "_streamlit_user=x; HttpOnly"})
+    assert "set-cookie: _streamlit_user=x; HttpOnly" in here
