@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from stand_ins.facts import FactsStandIn
 
 from pipeline.cli import main
+from pipeline.clock import SystemClock
+from pipeline.extract import world_bank
 from pipeline.settings import PROJECT
 
 DECLARED: dict[str, Any] = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -83,6 +86,12 @@ def test_the_version_stands_in_one_place() -> None:
     assert said == f"neopulse, version {DECLARED['version']}\n", "pyproject.toml was changed: install again (make env)"
     elsewhere = [*PROJECT.glob("Dockerfile"), *PROJECT.glob("*.yml"), *(PROJECT / "pipeline").rglob("*.py")]
     assert not [path for path in elsewhere if re.search(r"neopulse[/:]v?\d", path.read_text(encoding="utf-8"))]
+
+
+def test_a_service_is_told_the_version() -> None:
+    with FactsStandIn() as service:
+        world_bank.populations(f"http://127.0.0.1:{service.port}/v2", None, clock=SystemClock())
+    assert {call.headers["User-Agent"] for call in service.calls} == {f"neopulse/{DECLARED['version']}"}
 
 
 def test_the_licence_is_the_whole_apache_licence() -> None:
