@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -89,13 +90,19 @@ def _look_at_everything(port: int) -> int:
     return drawn
 
 
-def tab(port: int) -> ClientConnection:
-    """The connection of one more reader's tab."""
+def tab(port: int, *, host: str = "127.0.0.1", cookie: str = "") -> ClientConnection:
+    """The connection of one more reader's tab, with the cookies of a browser where they are given.
+
+    Streamlit takes the name of who signed in only from a tab that proves to be its own: by the token of its cookie, which
+    browsers send as a second subprotocol.
+    """
+    proof = re.findall(r"_streamlit_xsrf=([^;]+)", cookie)
     return connect(
-        f"ws://127.0.0.1:{port}/_stcore/stream",
-        subprotocols=[Subprotocol("streamlit")],
+        f"ws://{host}:{port}/_stcore/stream",
+        subprotocols=[Subprotocol(name) for name in ("streamlit", *proof)],
         max_size=None,
-        origin=Origin(f"http://127.0.0.1:{port}"),
+        origin=Origin(f"http://{host}:{port}"),
+        additional_headers={"Cookie": cookie} if cookie else None,
     )
 
 

@@ -83,17 +83,17 @@ def test_wrong_settings_fail_at_once_and_the_day_is_resumed_from_there(airflow: 
 
 
 def test_a_step_that_fails_is_tried_again_later_and_what_is_done_is_not_done_again(airflow: Running, house: Path) -> None:
-    sheet, aside = house / "sheet", house / "sheet-put-aside"
-    sheet.rename(aside)
-    sheet.write_text("a file lies where the workbook's folder should be")
+    workbook, aside = house / "sheet" / "neopulse.xlsx", house / "put-aside.xlsx"
+    workbook.rename(aside)
+    workbook.mkdir()  # a folder lies where the workbook should be
     airflow.trigger("bad-day")
     airflow.wait("bad-day", until=lambda _state, tasks: tasks["sheet"] == "up_for_retry")
     done = dict.fromkeys(STEPS[:2], "success")
     assert airflow.states("bad-day") == done | {"sheet": "up_for_retry", "activate": None, "notify": None}
     run = status()["run"]
     assert (run["state"], run["requested_by"]) == ("failed", "Airflow, bad-day")
-    sheet.unlink()
-    aside.rename(sheet)
+    workbook.rmdir()
+    aside.rename(workbook)
     airflow.clear("bad-day", "sheet")
     assert airflow.end("bad-day") == "success"
     assert [airflow.tries("bad-day", step) for step in STEPS] == [1, 1, 2, 1, 1]

@@ -61,7 +61,7 @@ class SigningBank(Bank):
     def store(self) -> RunStore:
         return RunStore.open(f"sqlite:///{self.home / 'run_store.db'}", clock=SystemClock())
 
-    def give_roles(self, roles: dict[str, list[str]]) -> None:
+    def give_roles(self, roles: dict[str, Any]) -> None:
         self.roles.write_text(yaml.safe_dump(roles), encoding="utf-8")
 
 
