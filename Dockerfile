@@ -4,9 +4,9 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 RUN python -m venv /venv
 WORKDIR /neopulse
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml constraints.txt README.md LICENSE ./
 # Packages that are still empty: what neopulse depends on is installed once, and again only when these files change.
-RUN mkdir pipeline worker streamlit_app
+RUN mkdir pipeline worker streamlit_app && touch pipeline/__init__.py worker/__init__.py streamlit_app/__init__.py
 RUN --mount=type=cache,target=/pip-cache /venv/bin/pip install --quiet --cache-dir /pip-cache -c constraints.txt -e '.[postgres]'
 
 FROM python:3.11-slim-bookworm

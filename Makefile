@@ -7,7 +7,8 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-powerbi test-airflow test-proof audit
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-powerbi test-airflow test-proof \
+	test-release audit release
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
@@ -21,6 +22,8 @@ help:
 	@echo "make check   every setting and service: what is wrong, what to do"
 	@echo "make app     serve the app          make worker   run the chain on schedule and on request"
 	@echo "make audit   every pinned dependency against the known advisories; needs the network"
+	@echo "make release    dist/neopulse-VERSION-py3-none-any.whl, and the image neopulse:VERSION where Docker is"
+	@echo "make test-release    both built, installed into an empty folder, and the demo run there; a few minutes"
 	@echo "make bench   measure against the floor and the peers: BENCH_TRANSACTIONS=N, default 10000000"
 
 env: .venv/.installed
@@ -56,6 +59,33 @@ audit: .venv-audit/.installed
 	@$(PYTHON) -m venv .venv-audit
 	@.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.9'
 	@touch $@
+
+# The version stands in pyproject.toml alone; `neopulse --version`, the wheel and the image's tag and label say that one.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' pyproject.toml)
+WHEEL = dist/neopulse-$(VERSION)-py3-none-any.whl
+DOCKER ?= docker
+HAS_DOCKER = $(DOCKER) info >/dev/null 2>&1
+IMAGE_LABELS = --label org.opencontainers.image.version=$(VERSION) --label org.opencontainers.image.licenses=Apache-2.0 \
+	--label org.opencontainers.image.revision=$(shell git rev-parse HEAD 2>/dev/null)
+
+# Without the folder build: setuptools would take along what an older checkout left there.
+release: .venv/.installed
+	@rm -rf build $(WHEEL)
+	@$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	@rm -rf build
+	@echo "built $(WHEEL)"
+	@if $(HAS_DOCKER); then \
+		$(DOCKER) build --quiet --tag neopulse:$(VERSION) --tag neopulse:latest $(IMAGE_LABELS) . && echo "built the image neopulse:$(VERSION)"; \
+	else echo "no image: Docker does not answer on this machine"; fi
+
+# The wheel in a fresh environment and an empty folder; then the same in a container of the image.
+test-release: release
+	$(PYTHON) scripts/try_wheel.py $(WHEEL) --constraints constraints.txt
+	@if $(HAS_DOCKER); then \
+		$(DOCKER) run --rm --read-only --cap-drop ALL --tmpfs /tmp:mode=1777 --tmpfs /data:mode=1777 neopulse:$(VERSION) sh -ec \
+			'test "$$(neopulse --version)" = "neopulse, version $(VERSION)"; neopulse demo --no-app --transactions 3000; \
+			neopulse metric active_customers'; \
+	else echo "the image was not tried: Docker does not answer on this machine"; fi
 
 BENCH_TRANSACTIONS ?= 10000000
 

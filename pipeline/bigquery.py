@@ -268,7 +268,7 @@ def connect(settings: Settings, *, run_id: int | None = None) -> BigQuery:
         raise ConfigurationError(
             "The warehouse bigquery needs packages that are not installed",
             where=f"{PREFIX}WAREHOUSE",
-            next="pip install 'neopulse[bigquery]', or set NEOPULSE_WAREHOUSE=duckdb",
+            next="pip install -e '.[bigquery]' in neopulse's folder (docs/bigquery.md), or set NEOPULSE_WAREHOUSE=duckdb",
         ) from None
     with errors_in_words():
         client = bigquery.Client(

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from importlib.metadata import version as installed
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,7 +19,6 @@ from pipeline.clock import Clock
 from pipeline.errors import NeopulseError, PermanentError, TransientError
 from pipeline.masking import MASK, masked, spellings
 
-USER_AGENT = "neopulse/0.1"
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429})  # and what the service says of its own faults, see is_worth_another_try
 HOPELESS = frozenset({501, 505})  # faults of a service that time does not mend
 NOTHING_WAS_DONE = frozenset({425, 429, 503})  # by their definition the request was not processed
@@ -116,7 +116,9 @@ class Service:
         self._jitter = jitter
         self._session = requests.Session()
         self._session.auth = _as_it_is  # else a .netrc would put its own password over the Authorization given here
-        self._session.headers.update({"User-Agent": USER_AGENT, "Accept": "application/json", **(headers or {})})
+        self._session.headers.update(
+            {"User-Agent": f"neopulse/{installed('neopulse')}", "Accept": "application/json", **(headers or {})}
+        )
 
     @property
     def place(self) -> str:

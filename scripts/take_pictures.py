@@ -12,7 +12,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-PAGES = {"overview": "/", "activity": "/activity", "retention": "/retention"}
+PAGES = {"overview": "/", "activity": "/activity", "retention": "/retention", "churn": "/churn"}
 WIDTH, HEIGHT = 1280, 900
 SETTLING_MILLISECONDS = 4000
 

@@ -53,7 +53,7 @@ def project(options: Options) -> dict[str, str]:
     """
     _refuse_no_country(options.countries)
     words = Words(PROJECT / "dbt_project", PROJECT / "streamlit_app")
-    colours = theme.palette(PROJECT / ".streamlit" / "config.toml")
+    colours = theme.palette(PROJECT / "streamlit_app" / ".streamlit" / "config.toml")
     parameters = power_query.parameters(
         folder=options.folder, project=options.project, dataset=options.dataset, app=options.app.rstrip("/")
     )

@@ -120,7 +120,7 @@ def _engine(url: URL) -> Engine:
         raise ConfigurationError(
             f"No driver for the run store's engine {url.drivername} is installed",
             where="NEOPULSE_RUN_STORE",
-            next="pip install 'neopulse[postgres]' for PostgreSQL",
+            next="pip install -e '.[postgres]' in neopulse's folder, for PostgreSQL",
         ) from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -95,7 +95,7 @@ def test_no_page_hands_out_a_file_but_by_the_button_that_checks_who_asks() -> No
     here = Path(data.__file__).parent
     files = [path for path in here.rglob("*.py") if "download_button(" in path.read_text(encoding="utf-8")]
     assert [path.name for path in files] == ["download.py"]
-    assert "disableDataExport = true" in (here.parent / ".streamlit" / "config.toml").read_text(encoding="utf-8")
+    assert "disableDataExport = true" in (here / ".streamlit" / "config.toml").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,7 @@ def test_each_page_leads_to_the_same_page_of_the_app_with_filters_that_it_knows(
 
 
 def test_every_colour_is_one_of_the_apps() -> None:
-    config = (PROJECT / ".streamlit" / "config.toml").read_text(encoding="utf-8")
+    config = (PROJECT / "streamlit_app" / ".streamlit" / "config.toml").read_text(encoding="utf-8")
     palette = set(re.findall(r"#[0-9a-f]{6}", json.dumps(tomllib.loads(config)["theme"]["light"])))
     theme = POWERBI / "neopulse.Report" / "StaticResources" / "RegisteredResources" / "neopulse.json"
     texts = [theme, *REPORT.rglob("*.json")]
