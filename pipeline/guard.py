@@ -5,6 +5,7 @@ What is found holds nothing up by itself: it is a list of reasons, in plain valu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -137,11 +138,16 @@ def column_changes(before: Mapping[str, str], after: Mapping[str, str]) -> Itera
     for column, kind in after.items():
         if column not in before:
             yield {"rule": "column_new", "column": column, "after": kind}
-        elif before[column] != kind:
+        elif _spelt_alike(before[column]) != _spelt_alike(kind):
             yield {"rule": "column_retyped", "column": column, "before": before[column], "after": kind}
     for column, kind in before.items():
         if column not in after:
             yield {"rule": "column_missing", "column": column, "before": kind}
+
+
+def _spelt_alike(kind: str) -> str:
+    """The type without the width of its whole numbers: BigQuery knows one width, so the first version from there has others."""
+    return re.sub(r"\b(?:TINY|SMALL|BIG|HUGE)INT\b", "INTEGER", kind)
 
 
 def columns_of(database: Path) -> dict[str, dict[str, str]]:

@@ -120,6 +120,6 @@ def test_what_waits_for_a_person_is_not_tried_again(dag: DAG, code: int, error: 
         task_id="ends", bash_command=f"exit {code}", skip_on_exit_code=dag.get_task("transform").skip_on_exit_code
     )
     step.get_env = lambda _context: dict(os.environ)
-    with pytest.raises(Exception, match="(?i)exit code") as raised:
+    with pytest.raises(Exception, match=r"(?i)exit code") as raised:
         step.execute({})
     assert type(raised.value).__name__ == error

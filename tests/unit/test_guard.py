@@ -162,6 +162,13 @@ def test_columns_in_the_same_order_and_types_are_no_change() -> None:
     assert list(column_changes({"a": "BIGINT"}, {"a": "BIGINT"})) == []
 
 
+def test_the_width_of_whole_numbers_is_no_change_for_bigquery_has_one_alone() -> None:
+    of_duckdb = {"a": "INTEGER", "b": "TINYINT", "c": "INTEGER[]", "d": "DECIMAL(18,2)"}
+    assert list(column_changes(of_duckdb, {"a": "BIGINT", "b": "BIGINT", "c": "BIGINT[]", "d": "DECIMAL(18,2)"})) == []
+    [change] = column_changes({"a": "INTEGER"}, {"a": "DOUBLE"})
+    assert (change["before"], change["after"]) == ("INTEGER", "DOUBLE")
+
+
 @pytest.mark.parametrize("rule", sorted(WORDS))
 def test_every_reason_can_be_said_in_the_log_the_mail_and_on_the_page_with_the_same_values(rule: str) -> None:
     values = {name for _, name, _, _ in string.Formatter().parse(WORDS[rule]) if name}
