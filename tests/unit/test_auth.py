@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from types import SimpleNamespace
 
+import pytest
+from starlette.datastructures import Headers
+
+from pipeline.settings import Settings
 from streamlit_app import auth
 from streamlit_app.auth import AdmissionError, Role, RoleError, User
 
@@ -71,3 +75,15 @@ def test_the_right_is_checked_against_the_person_of_this_moment(monkeypatch: pyt
 def test_a_request_that_a_proxy_passed_on_is_refused_where_nobody_can_sign_in() -> None:
     with pytest.raises(AdmissionError, match="A proxy passed this request on"):
         auth.admit_local("127.0.0.1", host="127.0.0.1:8501", behind_loopback=True, is_forwarded=True)
+
+
+@pytest.mark.parametrize("name", ["Via", "X-Forwarded-For"])
+def test_whoever_comes_through_a_proxy_is_not_the_local_user(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    headers = {"Host": "localhost:8501"}
+    monkeypatch.setattr(auth, "_in_force", lambda: Settings(_env_file=None, behind_loopback=True))
+    monkeypatch.setattr(auth.st, "context", SimpleNamespace(headers=Headers(headers)))
+    assert auth.current_user() == auth.LOCAL_USER
+    monkeypatch.setattr(auth.st, "context", SimpleNamespace(headers=Headers({**headers, name: "bank.example"})))
+    with pytest.raises(AdmissionError) as refused:
+        auth.current_user()
+    assert refused.value.reason == "proxied"
