@@ -188,6 +188,15 @@ def test_steps_that_were_runs_of_their_own_count_only_once_each_later_one_succee
     assert incidents.last_success(day.house.store) is not None
 
 
+def test_a_day_of_which_a_step_is_missing_leaves_the_day_before_as_the_last_one(day: Day) -> None:
+    _, transform, *_ = [day.run(first_step=step, only_step=True) for step in STEPS]
+    for step in ("extract", "transform", "notify"):  # neither sheet nor activate
+        day.run(first_step=step, only_step=True)
+    last = incidents.last_success(day.house.store)
+    assert last is not None
+    assert last.id == transform
+
+
 def test_a_message_sent_again_by_hand_makes_yesterdays_steps_no_younger(day: Day) -> None:
     day.at(TUESDAY_SIX - timedelta(days=1))
     for step in ["extract", "transform", "sheet", "activate", "notify"]:
