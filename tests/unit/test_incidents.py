@@ -197,6 +197,12 @@ def test_a_day_of_which_a_step_is_missing_leaves_the_day_before_as_the_last_one(
     assert last.id == transform
 
 
+def test_the_same_step_again_and_again_is_no_day(day: Day) -> None:
+    for step in ("transform", "transform", "transform", "transform", "notify"):
+        day.run(first_step=step, only_step=True)
+    assert incidents.last_success(day.house.store) is None
+
+
 def test_a_message_sent_again_by_hand_makes_yesterdays_steps_no_younger(day: Day) -> None:
     day.at(TUESDAY_SIX - timedelta(days=1))
     for step in ["extract", "transform", "sheet", "activate", "notify"]:
