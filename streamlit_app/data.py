@@ -21,7 +21,7 @@ from pipeline import marts, metrics, settings
 from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.headline import headline as headline_of
 from pipeline.marts.reader import Countries
-from pipeline.marts.withholding import for_viewers, withheld, withheld_counts, withheld_headline
+from pipeline.marts.withholding import for_viewers, withheld, withheld_counts, withheld_headline, withheld_intervals
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
@@ -105,6 +105,11 @@ def growth(question: Question) -> Answer:
 def retention_curve(question: Question, *, fixed_cohorts: bool = False) -> Answer:
     """The retention of all cohorts together, period by period."""
     return _read("retention_curve", question=question, fixed_cohorts=fixed_cohorts)
+
+
+def usage_intervals(question: Question) -> Answer:
+    """How long customers pause between two active days."""
+    return _read("usage_intervals", question=question)
 
 
 def customers(search: Search, *, limit: int = 200) -> Page:
@@ -236,6 +241,10 @@ def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_
     return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts)
 
 
+def _read_intervals(reader: Reader, countries: Countries, question: Question) -> Answer:
+    return reader.usage_intervals(replace(question, countries=countries))
+
+
 def _read_customers(reader: Reader, countries: Countries, search: Search, limit: int) -> Page:
     return reader.customers(replace(search, countries=countries), limit=limit)
 
@@ -247,6 +256,7 @@ def _withheld_relation(_: Reader, found: pa.Table) -> pa.Table:
 READS: Mapping[str, Callable[..., Any]] = {
     "answer": _read_answer,
     "retention_curve": _read_curve,
+    "usage_intervals": _read_intervals,
     "customers": _read_customers,
     "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
     "customer": lambda reader, countries, user_id: reader.customer(user_id, countries=countries),
@@ -257,6 +267,7 @@ READS: Mapping[str, Callable[..., Any]] = {
 FOR_VIEWERS_WITHHELD: Mapping[str, Callable[..., Any]] = {
     "answer": for_viewers,
     "retention_curve": lambda _, found: withheld(found),
+    "usage_intervals": withheld_intervals,
     "headline": lambda _, found: tuple(withheld_headline(figure) for figure in found),
     "relation": _withheld_relation,
 }

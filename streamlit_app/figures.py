@@ -135,6 +135,28 @@ def unknown_share(answer: Answer) -> Answer:
     return replace(answer, table=pa.table(columns | {name: table[name] for name in ("final_on", "provisional")}))
 
 
+def with_marks(answer: Answer, marked: Mapping[str, int | None]) -> Answer:
+    """An answer by window, in which the windows of `marked` are named in `mark`; `both` where two are the same."""
+    names = [[name for name, days in marked.items() if days == row] for row in answer.table["window_days"].to_pylist()]
+    column = pa.array([None if not found else "both" if len(found) > 1 else found[0] for found in names], pa.string())
+    return replace(answer, table=answer.table.append_column("mark", column))
+
+
+def with_window(answer: Answer, window: int) -> Answer:
+    """Usage intervals beside the window that has to bridge them."""
+    return replace(
+        answer, table=answer.table.append_column("window_days", pa.repeat(pa.scalar(window, pa.int64()), len(answer.table)))
+    )
+
+
+def bridged(answer: Answer, window: int) -> tuple[int, float] | None:
+    """The longest whole class of usage intervals that a window bridges, and the share of intervals up to it."""
+    within = [row for row in answer.rows() if row["to_days"] is not None and row["to_days"] <= window]
+    if not within or within[-1]["reached"] is None:
+        return None
+    return within[-1]["to_days"], within[-1]["reached"]
+
+
 def with_cohort_names(answer: Answer, name: Callable[[date], str]) -> Answer:
     """The cohorts under readable names."""
     names = pa.array([name(day) for day in answer.table["cohort"].to_pylist()], pa.string())

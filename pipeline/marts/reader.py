@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline import metrics
 from pipeline.errors import ConfigurationError
-from pipeline.marts import activity, churn, cohorts, payments, risk, sensitivity, survival
+from pipeline.marts import activity, churn, cohorts, intervals, payments, risk, sensitivity, survival
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
@@ -117,6 +117,14 @@ class Reader:
             self._database, asked, window=window, as_of=self.version.as_of, fixed_cohorts=fixed_cohorts
         )
         return self._answered(asked, window, table)
+
+    def usage_intervals(self, question: Question) -> Answer:
+        """How long the pauses between two active days are, in classes of a week; see intervals.usage_intervals."""
+        asked = self._checked(
+            dataclasses.replace(question, metric="window_sensitivity", by=None, kind=None), "window_sensitivity"
+        )
+        table = intervals.usage_intervals(self._database, asked, as_of=self.version.as_of)
+        return self._answered(asked, asked.window or self.version.inactivity_days, table)
 
     def headline(self, *, window: int | None = None, where: Where = (), countries: Countries = None) -> tuple[Headline, ...]:
         """The figures a manager reads first."""

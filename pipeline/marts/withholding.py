@@ -58,6 +58,22 @@ def for_viewers(reader: Reader, found: Answer) -> Answer:
     return withheld(found, [min(count, behind.get(group, 0)) for count, group in zip(payments, groups, strict=True)])
 
 
+def withheld_intervals(reader: Reader, found: Answer) -> Answer:
+    """Usage intervals: a class counts as being of no more customers than it has intervals, and than its segment has customers.
+
+    What is told of a class beside its count would give the count away, and `reached` of the classes around a hidden one too.
+    """
+    values, everybody = _numbers(found.table["value"]), reader.population(found.question).get(None, 0)
+    hidden = np.full(len(values), True) if _few(everybody) else _is_few(values)
+    if hidden.sum() == 1:
+        hidden |= _smallest(values, hidden)
+    if not hidden.any():
+        return found
+    kept = _without(found.table, hidden)
+    place = kept.column_names.index("reached")
+    return replace(found, table=kept.set_column(place, "reached", pa.nulls(len(kept), pa.float64())), withheld=int(hidden.sum()))
+
+
 def withheld_headline(figure: Headline) -> Headline:
     """A headline figure without what is of fewer than 10 customers, now or one period before."""
     counts = figure.metric.unit == "customers"

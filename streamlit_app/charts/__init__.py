@@ -20,6 +20,7 @@ from streamlit_app.charts.lines import (
 from streamlit_app.charts.payments import AMOUNT_BY_TYPE, CARD_SHARE_BY_COUNTRY, CUSTOMERS_BY_ACTIVE_DAYS, TRANSACTIONS_BY_TYPE
 from streamlit_app.charts.runs import RUN_DURATIONS
 from streamlit_app.charts.stretches import STRETCHES
+from streamlit_app.charts.windows import COUNT_BY_WINDOW, SHARE_BY_WINDOW, USAGE_INTERVALS
 
 ALL = (
     GROWTH,
@@ -37,6 +38,9 @@ ALL = (
     AMOUNT_BY_TYPE,
     CARD_SHARE_BY_COUNTRY,
     STRETCHES,
+    COUNT_BY_WINDOW,
+    SHARE_BY_WINDOW,
+    USAGE_INTERVALS,
     RUN_DURATIONS,
 )
 

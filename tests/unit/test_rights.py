@@ -48,7 +48,7 @@ OF_DATA = {
         (
             *("answer", "bounds", "country_name", "current_version", "data_quality", "dimension_values", "external_facts"),
             *("growth", "headline", "latest_run", "models", "pin_version", "published", "registry", "relation"),
-            *("retention_curve", "test_results"),
+            *("retention_curve", "test_results", "usage_intervals"),
         ),
         Role.VIEWER,
     ),
