@@ -21,6 +21,7 @@ from pipeline import marts, metrics, settings
 from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.headline import headline as headline_of
 from pipeline.marts.reader import Countries
+from pipeline.marts.survival import Compared
 from pipeline.marts.withholding import for_viewers, withheld, withheld_counts, withheld_headline, withheld_intervals
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
@@ -105,6 +106,17 @@ def growth(question: Question) -> Answer:
 def retention_curve(question: Question, *, fixed_cohorts: bool = False) -> Answer:
     """The retention of all cohorts together, period by period."""
     return _read("retention_curve", question=question, fixed_cohorts=fixed_cohorts)
+
+
+def survival_compared(question: Question, *, groups: tuple[str, ...]) -> Compared:
+    """Whether the survival curves of these groups of the question's dimension differ; groups of fewer than 30 are left out."""
+    return _read("survival_compared", question=question, groups=groups)
+
+
+def early_warnings(*, where: tuple[tuple[str, str], ...] = (), at_least: float = 0.0, limit: int = 200) -> Page:
+    """The active customers likeliest to fall silent, with how many there are in all; for managers and admins."""
+    auth.require(Role.MANAGER)
+    return _read("early_warnings", where=where, at_least=at_least, limit=limit)
 
 
 def usage_intervals(question: Question) -> Answer:
@@ -245,6 +257,10 @@ def _read_intervals(reader: Reader, countries: Countries, question: Question) ->
     return reader.usage_intervals(replace(question, countries=countries))
 
 
+def _read_compared(reader: Reader, countries: Countries, question: Question, groups: tuple[str, ...]) -> Compared:
+    return reader.survival_compared(replace(question, countries=countries), groups=groups)
+
+
 def _read_customers(reader: Reader, countries: Countries, search: Search, limit: int) -> Page:
     return reader.customers(replace(search, countries=countries), limit=limit)
 
@@ -256,7 +272,9 @@ def _withheld_relation(_: Reader, found: pa.Table) -> pa.Table:
 READS: Mapping[str, Callable[..., Any]] = {
     "answer": _read_answer,
     "retention_curve": _read_curve,
+    "survival_compared": _read_compared,
     "usage_intervals": _read_intervals,
+    "early_warnings": lambda reader, countries, **asked: reader.early_warnings(countries=countries, **asked),
     "customers": _read_customers,
     "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
     "customer": lambda reader, countries, user_id: reader.customer(user_id, countries=countries),

@@ -67,7 +67,7 @@ def together(answers: Mapping[str, Answer]) -> Answer:
 def by_group(answer: Answer, name: Callable[[str], str], *, most: int = MOST_SERIES) -> tuple[Answer, int]:
     """The `most` largest groups of a split answer under readable names in `series`, and how many groups there are."""
     table, dimension = answer.table, str(answer.question.by)
-    largest = _largest(table, dimension)
+    largest = groups_of(answer)
     kept = table.filter(pc.is_in(table[dimension], pa.array(largest[:most], pa.string())))
     codes = kept[dimension].to_pylist()
     drawn = (
@@ -76,6 +76,11 @@ def by_group(answer: Answer, name: Callable[[str], str], *, most: int = MOST_SER
         .append_column("rank", pa.array([largest.index(code) for code in codes], pa.int64()))
     )
     return replace(answer, table=drawn.sort_by([("rank", "ascending")])), len(largest)
+
+
+def groups_of(answer: Answer) -> list[str]:
+    """The groups of a split answer, the largest first."""
+    return _largest(answer.table, str(answer.question.by))
 
 
 def as_one_group(answer: Answer, name: str) -> Answer:

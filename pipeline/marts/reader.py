@@ -27,6 +27,7 @@ from pipeline.marts.question import (
     one_of,
     scope,
 )
+from pipeline.marts.survival import Compared
 from pipeline.metrics import Metric
 from pipeline.warehouse.base import ReadOnly
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
@@ -155,9 +156,15 @@ class Reader:
         """A list of customers and its whole length."""
         return lists.customers(self._database, search, limit=limit)
 
-    def early_warnings(self, *, where: Where = (), at_least: float = 0.0, limit: int = 200) -> Page:
+    def survival_compared(self, question: Question, *, groups: Sequence[str]) -> Compared:
+        """Whether the survival curves of these values of the question's `by` differ; see survival.compared."""
+        asked = self._checked(question, "survival")
+        window = asked.window or self.version.inactivity_days
+        return survival.compared(self._database, asked, groups=groups, window=window, as_of=self.version.as_of)
+
+    def early_warnings(self, *, where: Where = (), at_least: float = 0.0, limit: int = 200, countries: Countries = None) -> Page:
         """The active customers likeliest to fall silent, and how many reach the probability `at_least`."""
-        return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit)
+        return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit, countries=countries)
 
     def customer(self, user_id: str, *, countries: Countries = None) -> Customer | None:
         """One customer of these countries, with or without `user_` in the id."""

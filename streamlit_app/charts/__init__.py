@@ -6,6 +6,7 @@ A spec names no data: the table comes beside it. Titles and captions stand outsi
 from __future__ import annotations
 
 from streamlit_app.charts.base import Chart, Text
+from streamlit_app.charts.calibration import CALIBRATION
 from streamlit_app.charts.cohorts import RETENTION_COHORTS, RETENTION_COHORTS_BY_WEEK
 from streamlit_app.charts.growth import GROWTH
 from streamlit_app.charts.lines import (
@@ -41,6 +42,7 @@ ALL = (
     COUNT_BY_WINDOW,
     SHARE_BY_WINDOW,
     USAGE_INTERVALS,
+    CALIBRATION,
     RUN_DURATIONS,
 )
 

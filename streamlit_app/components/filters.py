@@ -14,9 +14,11 @@ from streamlit_app.components import url
 from streamlit_app.messages import t
 
 WINDOW_DAYS = (7, 180)
-SEGMENTS = ("country", "plan", "plan_tier", "os", "age_band")
+SEGMENTS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
 GRAINS = ("day", "week", "month")
-EVERY = "all"
+EVERY = url.EVERY
+CLOCKS = ("recognised", "effective")
+SPLIT, OF_A_PLAN = "by", ("plan", "plan_tier")
 FIELD_WIDTH = 110
 
 
@@ -62,13 +64,19 @@ def segment(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]
     for dimension in dimensions:
         value = select(
             dimension,
-            [EVERY, *data.dimension_values(dimension)],
+            [EVERY, *_values(dimension)],
             label=t(f"common.dimensions.{dimension}"),
             name=lambda value, dimension=dimension: _value_name(dimension, value),
         )
         if value != EVERY:
             chosen.append((dimension, value))
     return tuple(chosen)
+
+
+def _values(dimension: str) -> list[str]:
+    """The most frequent first; months of opening the newest first."""
+    values = data.dimension_values(dimension)
+    return sorted(values, reverse=True) if dimension == "signup_cohort" else values
 
 
 def _value_name(dimension: str, value: str) -> str:
@@ -149,19 +157,42 @@ def retention() -> Question:
 
 
 def churn() -> Question:
-    """Window, split, segment and range: what the page Churn asks."""
+    """Window, clock, split, segment and range: what the page Churn asks."""
     slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
     with slider:
         days = window()
     with choices:
         by = select(
-            "by",
+            SPLIT,
             ("plan_tier", EVERY, *(name for name in SEGMENTS if name != "plan_tier")),
             label=t("common.split"),
             name=_dimension_name,
         )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        clock = named_choice("clock", CLOCKS)
+        st.button(
+            t("churn.compare"),
+            icon=":material/compare_arrows:",
+            on_click=_compare_tiers,
+            disabled=not _differs_from_tiers(by),
+            help=t("churn.compare_help"),
+        )
     where, (start, end) = _segment_and_dates()
-    return Question("monthly_churn_rate", window=days, start=start, end=end, where=where, by=None if by == EVERY else by)
+    split = None if by == EVERY else by
+    return Question("monthly_churn_rate", window=days, start=start, end=end, where=where, by=split, kind=clock)
+
+
+def _differs_from_tiers(by: str) -> bool:
+    """Whether something else than all of premium against all of standard is asked."""
+    return by != "plan_tier" or any(name in st.query_params for name in OF_A_PLAN)
+
+
+def _compare_tiers() -> None:
+    """Premium against standard, whatever was asked of plans before."""
+    for key, value in {SPLIT: "plan_tier", **dict.fromkeys(OF_A_PLAN, EVERY)}.items():
+        st.query_params.pop(key, None)
+        st.session_state[key] = value
+        url.keep(key, value)
 
 
 def payments() -> Question:

@@ -1,4 +1,4 @@
-"""Which N to choose: what every N would make of the figures, a suggestion with its reason, and the pauses that N has to bridge."""
+"""Which N to choose: what every N would make of the figures, a suggestion and its reason, and the pauses that N has to bridge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
 SHARES = ("10", "20", "30", "50")  # percent of the lapses that may come back
-USUAL_SHARE = "20"
+USUAL_SHARE = "30"
 KINDS = {"active": charts.COUNT_BY_WINDOW, "churn": charts.SHARE_BY_WINDOW, "came_back": charts.SHARE_BY_WINDOW}
 
 

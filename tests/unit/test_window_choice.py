@@ -1,4 +1,4 @@
-"""Which N to choose: the rule of the suggestion and the usage intervals, on figures worked by hand; and the section on its page."""
+"""Which N to choose: the rule of the suggestion and the usage intervals, on figures worked by hand; and the section itself."""
 
 from __future__ import annotations
 
