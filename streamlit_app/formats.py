@@ -17,6 +17,7 @@ LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
 RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|every type)(?:, at least (?P<least>\S+) USD)?")
+MONTH = re.compile(r"\d{4}-\d{2}")
 NOTHING = "–"
 MINUS = "−"
 
@@ -119,9 +120,11 @@ def country(alpha_2: str) -> str:
 
 
 def dimension_value(dimension: str, value: str) -> str:
-    """The readable name of a country, plan, OS or age band; the value itself where the catalogues know none."""
+    """The readable name of a country, plan, OS, age band or month of opening; the value itself where the catalogues know none."""
     if dimension == "country":
         return country(value)
+    if dimension == "signup_cohort" and MONTH.fullmatch(value):
+        return month(date.fromisoformat(f"{value}-01"))
     key = f"common.values.{dimension}.{value}"
     return messages.t(key) if messages.has(key) else value
 
