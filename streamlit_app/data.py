@@ -22,7 +22,14 @@ from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, S
 from pipeline.marts.headline import headline as headline_of
 from pipeline.marts.reader import Countries
 from pipeline.marts.survival import Compared
-from pipeline.marts.withholding import for_viewers, withheld, withheld_counts, withheld_headline, withheld_intervals
+from pipeline.marts.withholding import (
+    for_viewers,
+    withheld,
+    withheld_changes,
+    withheld_counts,
+    withheld_headline,
+    withheld_intervals,
+)
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
@@ -101,6 +108,11 @@ def headline(*, window: int | None = None, where: tuple[tuple[str, str], ...] = 
 def growth(question: Question) -> Answer:
     """Growth accounting of a question's window, segment, range and grain; see figures.growth."""
     return figures.growth([answer(replace(question, metric=metric)) for metric in figures.PART_OF])
+
+
+def what_changed(question: Question, *, days: int) -> Answer:
+    """Active customers now and so many days ago, and who came, came back and left between, by the question's dimension."""
+    return _read("what_changed", question=question, days=days)
 
 
 def retention_curve(question: Question, *, fixed_cohorts: bool = False) -> Answer:
@@ -253,6 +265,10 @@ def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_
     return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts)
 
 
+def _read_changes(reader: Reader, countries: Countries, question: Question, days: int) -> Answer:
+    return reader.what_changed(replace(question, countries=countries), days=days)
+
+
 def _read_intervals(reader: Reader, countries: Countries, question: Question) -> Answer:
     return reader.usage_intervals(replace(question, countries=countries))
 
@@ -274,6 +290,7 @@ READS: Mapping[str, Callable[..., Any]] = {
     "retention_curve": _read_curve,
     "survival_compared": _read_compared,
     "usage_intervals": _read_intervals,
+    "what_changed": _read_changes,
     "early_warnings": lambda reader, countries, **asked: reader.early_warnings(countries=countries, **asked),
     "customers": _read_customers,
     "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
@@ -286,6 +303,7 @@ FOR_VIEWERS_WITHHELD: Mapping[str, Callable[..., Any]] = {
     "answer": for_viewers,
     "retention_curve": lambda _, found: withheld(found),
     "usage_intervals": withheld_intervals,
+    "what_changed": lambda _, found: withheld_changes(found),
     "headline": lambda _, found: tuple(withheld_headline(figure) for figure in found),
     "relation": _withheld_relation,
 }

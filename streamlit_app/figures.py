@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.marts import Answer
+from pipeline.marts.changes import PARTS
 from pipeline.statistics import wilson
 
 PART_OF = {"new_customers": "new", "resurrected_customers": "resurrected", "churned_customers": "churned"}
@@ -166,6 +167,48 @@ def with_cohort_names(answer: Answer, name: Callable[[date], str]) -> Answer:
     """The cohorts under readable names."""
     names = pa.array([name(day) for day in answer.table["cohort"].to_pylist()], pa.string())
     return replace(answer, table=answer.table.append_column("cohort_name", names))
+
+
+def changes(answer: Answer, name: Callable[[str], str], *, rest: str, most: int) -> pa.Table:
+    """What changed by group, the largest first, all others as one row, so that the rows add up to the total.
+
+    Columns: `series, rank`, then the parts and `value`, the net. What is withheld of one of the others is withheld of their row.
+    """
+    parts = [*PARTS, "value"]
+    rows = sorted(answer.rows(), key=lambda row: -((row["before"] or 0) + (row["now"] or 0)))
+    kept = rows if len(rows) <= most else rows[: most - 1]
+    drawn = [{"series": name(row[str(answer.question.by)]), **{part: row[part] for part in parts}} for row in kept]
+    if len(kept) < len(rows):
+        others = rows[len(kept) :]
+        sums = {part: None if any(row[part] is None for row in others) else sum(row[part] for row in others) for part in parts}
+        drawn.append({"series": rest, **sums})
+    schema = pa.schema([("series", pa.string()), ("rank", pa.int64()), *((part, pa.float64()) for part in parts)])
+    return pa.Table.from_pylist([row | {"rank": rank} for rank, row in enumerate(drawn)], schema=schema)
+
+
+def change_parts(table: pa.Table) -> pa.Table:
+    """The same, long, as it is drawn: `series, rank, part, customers`; who left counts below zero, `net` is the change."""
+    signs = {**dict.fromkeys(PART_OF, 1), "churned_customers": -1, "value": 1}
+    parts = [
+        pa.table(
+            {
+                "series": table["series"],
+                "rank": table["rank"],
+                "part": pa.repeat(pa.scalar(PART_OF.get(name, "net")), table.num_rows),
+                "customers": pc.multiply(table[name].cast(pa.float64()), float(sign)),
+            }
+        )
+        for name, sign in signs.items()
+    ]
+    return pa.concat_tables(parts)
+
+
+def over_cohorts(cells: Answer, names: Mapping[int, str]) -> Answer:
+    """The cells of these periods as lines over the cohorts: `date` is the cohort's first day, `series` the name of the period."""
+    kept = cells.table.filter(pc.is_in(cells.table["period"], pa.array(list(names), cells.table["period"].type)))
+    series = pa.array([names[period] for period in kept["period"].to_pylist()], pa.string())
+    drawn = kept.append_column("series", series).rename_columns({"cohort": "date"})
+    return replace(cells, table=drawn.sort_by([("period", "ascending"), ("date", "ascending")]))
 
 
 def course(table: pa.Table, *, days_summed: int = 1) -> tuple[float, ...]:

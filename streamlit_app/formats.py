@@ -18,6 +18,7 @@ MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
 RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|every type)(?:, at least (?P<least>\S+) USD)?")
 MONTH = re.compile(r"\d{4}-\d{2}")
+WORDS = re.compile(r"[^\W_](?:[\w .,'’()+/–-]*[\w)+])?")
 NOTHING = "–"
 MINUS = "−"
 
@@ -160,3 +161,8 @@ def literal(text: str) -> str:
     shown = " ".join(text.split()) or NOTHING
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"
+
+
+def in_words(text: str) -> str:
+    """A name from the bank's files within a sentence: as it is where it is of words alone, else as `literal` has it."""
+    return text if WORDS.fullmatch(text) else literal(text)

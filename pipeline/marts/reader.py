@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline import metrics
 from pipeline.errors import ConfigurationError
-from pipeline.marts import activity, churn, cohorts, intervals, payments, risk, sensitivity, survival
+from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, sensitivity, survival
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
@@ -117,6 +117,13 @@ class Reader:
         table = cohorts.retention_curve(
             self._database, asked, window=window, as_of=self.version.as_of, fixed_cohorts=fixed_cohorts
         )
+        return self._answered(asked, window, table)
+
+    def what_changed(self, question: Question, *, days: int) -> Answer:
+        """Active customers now and so many days ago, and who came, came back and left between; see changes.what_changed."""
+        asked = self._checked(dataclasses.replace(question, metric="active_customers"), "active_customers")
+        window = asked.window or self.version.inactivity_days
+        table = changes.what_changed(self._database, asked, days=days, window=window, as_of=self.version.as_of)
         return self._answered(asked, window, table)
 
     def usage_intervals(self, question: Question) -> Answer:

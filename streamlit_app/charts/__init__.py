@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from streamlit_app.charts.base import Chart, Text
 from streamlit_app.charts.calibration import CALIBRATION
+from streamlit_app.charts.changes import WHAT_CHANGED
 from streamlit_app.charts.cohorts import RETENTION_COHORTS, RETENTION_COHORTS_BY_WEEK
 from streamlit_app.charts.growth import GROWTH
 from streamlit_app.charts.lines import (
@@ -14,6 +15,7 @@ from streamlit_app.charts.lines import (
     COUNT_OVER_TIME,
     RATIO_OVER_TIME,
     RETENTION_CURVE,
+    RETENTION_CURVES,
     SHARE_BY_SERIES,
     SHARE_OVER_TIME,
     SURVIVAL,
@@ -33,6 +35,7 @@ ALL = (
     RETENTION_COHORTS,
     RETENTION_COHORTS_BY_WEEK,
     RETENTION_CURVE,
+    RETENTION_CURVES,
     SURVIVAL,
     CUSTOMERS_BY_ACTIVE_DAYS,
     TRANSACTIONS_BY_TYPE,
@@ -43,6 +46,7 @@ ALL = (
     SHARE_BY_WINDOW,
     USAGE_INTERVALS,
     CALIBRATION,
+    WHAT_CHANGED,
     RUN_DURATIONS,
 )
 

@@ -19,7 +19,7 @@ GRAINS = ("day", "week", "month")
 EVERY = url.EVERY
 CLOCKS = ("recognised", "effective")
 SPLIT, OF_A_PLAN = "by", ("plan", "plan_tier")
-FIELD_WIDTH = 110
+FIELD_WIDTH = 98
 
 
 def language() -> str:
@@ -64,7 +64,7 @@ def segment(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]
     for dimension in dimensions:
         value = select(
             dimension,
-            [EVERY, *_values(dimension)],
+            [EVERY, *values(dimension)],
             label=t(f"common.dimensions.{dimension}"),
             name=lambda value, dimension=dimension: _value_name(dimension, value),
         )
@@ -73,10 +73,10 @@ def segment(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]
     return tuple(chosen)
 
 
-def _values(dimension: str) -> list[str]:
-    """The most frequent first; months of opening the newest first."""
-    values = data.dimension_values(dimension)
-    return sorted(values, reverse=True) if dimension == "signup_cohort" else values
+def values(dimension: str) -> list[str]:
+    """What a filter of a dimension offers: the most frequent first, months of opening the newest first."""
+    found = data.dimension_values(dimension)
+    return sorted(found, reverse=True) if dimension == "signup_cohort" else found
 
 
 def _value_name(dimension: str, value: str) -> str:
@@ -134,6 +134,12 @@ def grain(default: str = "week", grains: Sequence[str] = GRAINS) -> str:
     return choice("grain", grains, label=t("common.grain"), name=lambda grain: t(f"common.grains.{grain}"), default=default)
 
 
+def overview() -> Question:
+    """Window and segment: what the page Overview asks."""
+    days = window()
+    return Question("active_customers", window=days, where=_segment_row())
+
+
 def activity() -> Question:
     """Window, grain, segment and range: what the page Activity asks."""
     slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
@@ -151,9 +157,7 @@ def retention() -> Question:
         cohort = named_choice("cohort", ("first_activity", "signup"))
         kind = named_choice("kind", ("classic", "unbounded"))
         step = grain("month", GRAINS[:0:-1])
-    with st.grid(len(SEGMENTS), min_column_width=FIELD_WIDTH, gap="xsmall"):
-        where = segment()
-    return Question("retention_cohort", where=where, grain=step, kind=kind, cohort=cohort)
+    return Question("retention_cohort", where=_segment_row(), grain=step, kind=kind, cohort=cohort)
 
 
 def churn() -> Question:
@@ -199,6 +203,11 @@ def payments() -> Question:
     """Segment and range: what the page Payments asks."""
     where, (start, end) = _segment_and_dates()
     return Question("transactions", start=start, end=end, where=where)
+
+
+def _segment_row() -> tuple[tuple[str, str], ...]:
+    with st.grid(len(SEGMENTS), min_column_width=FIELD_WIDTH, gap="xsmall"):
+        return segment()
 
 
 def _segment_and_dates() -> tuple[tuple[tuple[str, str], ...], tuple[date, date]]:

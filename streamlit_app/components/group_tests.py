@@ -94,4 +94,4 @@ def survival_in_words(compared: Compared, dimension: str) -> str:
 
 
 def _named(groups: Sequence[str], dimension: str) -> str:
-    return ", ".join(formats.dimension_value(dimension, group) for group in groups)
+    return ", ".join(formats.in_words(formats.dimension_value(dimension, group)) for group in groups)

@@ -21,8 +21,8 @@ def show() -> None:
     answer = data.answer(question)
     if answer.empty:
         states.empty(t("churn.nobody"), next=t("common.widen"))
-    else:
-        _rates(question, answer)
+        return
+    _rates(question, answer)
     early_warnings.show(question)
     for metric in ("monthly_churn_rate", "survival", "silence_risk", "silence_calibration"):
         metric_help.show(metric)

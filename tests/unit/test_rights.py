@@ -48,7 +48,7 @@ OF_DATA = {
         (
             *("answer", "bounds", "country_name", "current_version", "data_quality", "dimension_values", "external_facts"),
             *("growth", "headline", "latest_run", "models", "pin_version", "published", "registry", "relation"),
-            *("retention_curve", "survival_compared", "test_results", "usage_intervals"),
+            *("retention_curve", "survival_compared", "test_results", "usage_intervals", "what_changed"),
         ),
         Role.VIEWER,
     ),
