@@ -7,7 +7,7 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-airflow test-proof audit
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-powerbi test-airflow test-proof audit
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
@@ -15,6 +15,7 @@ help:
 	@echo "make test-gspread GSPREAD=dir    gspread's own tests against the stand-in of Google Sheets; dir is its checkout"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
+	@echo "make test-powerbi SCHEMAS=dir    the Power BI project before Microsoft's parsers and schemas; dir is a checkout of microsoft/json-schemas"
 	@echo "make test-postgres    the tests of the run store and of all that use it, on PostgreSQL"
 	@echo "make test-airflow    the DAG in a real Airflow, installed once into .venv-airflow"
 	@echo "make check   every setting and service: what is wrong, what to do"
@@ -41,7 +42,7 @@ test: .venv/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n and not powerbi"
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest -n 2 --dist loadgroup -m proof
@@ -75,6 +76,18 @@ N8N_FOLDER ?= $(HOME)/.cache/neopulse/n8n
 test-n8n: .venv/.tested-with
 	integrations/n8n/install.sh "$(N8N_FOLDER)"
 	N8N_FOR_TESTS="$(N8N_FOLDER)" $(BIN)/pytest -rs -m n8n tests/integration/test_n8n_real.py
+
+# The Power BI project before Microsoft's own parsers, installed once from npm (60 MB; the modeling server has Microsoft's licence
+# terms, for developing and testing), and before its schemas: SCHEMAS is a checkout of microsoft/json-schemas (git clone), as they are no
+# package. Without it the schemas are skipped, by name.
+POWERBI_FOLDER ?= $(HOME)/.cache/neopulse/powerbi
+
+test-powerbi: .venv/.tested-with
+	@mkdir -p "$(POWERBI_FOLDER)"
+	cd "$(POWERBI_FOLDER)" && npm install --no-audit --no-fund --loglevel=error \
+		@microsoft/powerbi-modeling-mcp@0.5.0-beta.13 @microsoft/powerquery-parser@0.18.4
+	TESTS_POWERBI_NODE="$(POWERBI_FOLDER)" TESTS_POWERBI_SCHEMAS="$(SCHEMAS)" $(BIN)/pytest -rs -m powerbi \
+		tests/integration/test_powerbi_validators.py
 
 # gspread's own tests, unmodified, against our stand-in of Google Sheets. GSPREAD is a checkout of burnash/gspread at the
 # release that is installed (git clone --branch v6.2.1): its source distribution has no tests. Then our answers beside those that

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from streamlit.proto.Alert_pb2 import Alert
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
@@ -33,15 +34,24 @@ class Session:
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
 
-    def draw(self, page: str, query: str) -> None:
-        """Open a page and wait until the app has sent all of it; raises FailedError where the page shows an error."""
+    def draw(self, page: str, query: str) -> str:
+        """Open a page and wait until the app has sent all of it; returns its running text.
+
+        Raises FailedError where the page shows an error.
+        """
+        told = []
         asked = BackMsg()
         asked.rerun_script.query_string = query
         asked.rerun_script.page_name = page
         self._connection.send(asked.SerializeToString())
-        while (message := self._next()).WhichOneof("type") != "script_finished":
-            if message.delta.new_element.WhichOneof("type") == "exception":
-                raise FailedError(f"page {page or 'overview'}: {message.delta.new_element.exception.message[:300]}")
+        while not _is_whole(message := self._next()):
+            element = message.delta.new_element
+            if element.WhichOneof("type") == "exception":
+                raise FailedError(f"page {page or 'overview'}: {element.exception.message[:300]}")
+            if element.WhichOneof("type") == "alert" and element.alert.format == Alert.ERROR:
+                raise FailedError(f"page {page or 'overview'}: {element.alert.body[:300]}")
+            told.append(element.markdown.body)
+        return "\n".join(told)
 
     def _next(self) -> ForwardMsg:
         message = ForwardMsg()
@@ -49,10 +59,19 @@ class Session:
         return message
 
 
+def _is_whole(message: ForwardMsg) -> bool:
+    """Whether a page has been sent to its end; a run that ended early is followed by another one at once."""
+    if message.WhichOneof("type") != "script_finished":
+        return False
+    if message.script_finished == ForwardMsg.FINISHED_WITH_COMPILE_ERROR:
+        raise FailedError("the app's script cannot be read")
+    return bool(message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY)
+
+
 def measure(home: Path) -> dict[str, float | int]:
     """The app's resident memory before anybody came, its peak, and after SESSIONS readers saw every page ROUNDS times."""
-    port = _free_port()
-    with _app(home, port) as process, TreeWatch(process) as tree:
+    port = free_port()
+    with app(home, port) as process, TreeWatch(process) as tree:
         before = usage(process)[0]
         drawn = _look_at_everything(port)
         after = usage(process)[0]
@@ -62,15 +81,16 @@ def measure(home: Path) -> dict[str, float | int]:
 def _look_at_everything(port: int) -> int:
     draw, drawn = random.Random(SESSIONS), 0
     with ExitStack() as open_tabs:
-        tabs = [Session(open_tabs.enter_context(_tab(port))) for _ in range(SESSIONS)]
+        tabs = [Session(open_tabs.enter_context(tab(port))) for _ in range(SESSIONS)]
         for page in PAGES * ROUNDS:
-            for tab in tabs:
-                tab.draw(page, f"window={draw.randint(*WINDOW_DAYS)}")
+            for session in tabs:
+                session.draw(page, f"window={draw.randint(*WINDOW_DAYS)}")
                 drawn += 1
     return drawn
 
 
-def _tab(port: int) -> ClientConnection:
+def tab(port: int) -> ClientConnection:
+    """The connection of one more reader's tab."""
     return connect(
         f"ws://127.0.0.1:{port}/_stcore/stream",
         subprotocols=[Subprotocol("streamlit")],
@@ -80,7 +100,7 @@ def _tab(port: int) -> ClientConnection:
 
 
 @contextmanager
-def _app(home: Path, port: int) -> Iterator[int]:
+def app(home: Path, port: int) -> Iterator[int]:
     """The process number of an app that serves this home and answers."""
     environment = bare_environment() | {"NEOPULSE_HOME": str(home), "NEOPULSE_PORT": str(port)}
     command: Sequence[str] = (sys.executable, "-m", "pipeline", "app")
@@ -112,7 +132,8 @@ def _is_healthy(port: int) -> bool:
         return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline import cli_approval
+from pipeline import cli_approval, cli_export
 from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.steps import STEPS
 from pipeline.stop import Stop
@@ -494,3 +494,5 @@ def _unforeseen(error: Exception) -> str:
 
 main.add_command(cli_approval.approve)
 main.add_command(cli_approval.reject)
+main.add_command(cli_export.export)
+main.add_command(cli_export.powerbi)

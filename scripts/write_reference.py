@@ -48,8 +48,16 @@ def commands_page() -> str:
     parts = ["# Commands", "", "What `--help` prints. (Written by scripts/write_reference.py.)", ""]
     parts += _section(main, "neopulse")
     for name in sorted(main.commands):
-        parts += _section(main.commands[name], f"neopulse {name}")
+        parts += _sections(main.commands[name], f"neopulse {name}")
     return "\n".join(parts)
+
+
+def _sections(command: click.Command, path: str) -> list[str]:
+    """The help of a command and, where it is a group, of each command in it."""
+    parts = _section(command, path)
+    for name in sorted(command.commands) if isinstance(command, click.Group) else ():
+        parts += _sections(command.commands[name], f"{path} {name}")
+    return parts
 
 
 def _section(command: click.Command, path: str) -> list[str]:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
+from pipeline.safe_cells import FORMULA_STARTS, safe_cell
 from pipeline.spreadsheets import storable
 from streamlit_app import auth, data, stores
 from streamlit_app.auth import Role, User
@@ -24,8 +24,6 @@ MIME = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "log": "text/plain",
 }
-_WITHIN = re.compile("(?<=.)([;\\t\\r\\n]\\s*)(?=[=+\\-@＝＋－＠])", re.DOTALL)
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # a full-width sign counts in some countries
 
 
 def table(
@@ -71,17 +69,6 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     writer.writerow([safe_cell(name) for name in header])
     writer.writerows([safe_cell(value) for value in row] for row in rows)
     return written.getvalue().encode("utf-8")
-
-
-def safe_cell(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets a quotation mark before it; numbers and days stay what they are.
-
-    Also within the text: a spreadsheet that separates by semicolons begins a cell after each.
-    """
-    if not isinstance(value, str):
-        return value
-    text = _WITHIN.sub(r"\1'", value)
-    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
 
 
 def workbook(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:

@@ -184,6 +184,17 @@ class ReadOnlyDuckDB:
             self._keep(key, table)
         return table
 
+    def batches(self, sql: str, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
+        """The rows of one select, so many at a time, for whoever passes them on; at least one batch, which may be empty."""
+        with self._connection.cursor() as cursor:
+            try:
+                reader = cursor.sql(sql).to_arrow_reader(rows)
+            except duckdb.CatalogException as error:
+                read_copy.refuse_what_was_not_copied(self._connection, error)
+                raise
+            yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+            yield from reader
+
     def _keep(self, key: tuple[str, tuple[Any, ...]], table: pa.Table) -> None:
         with self._keeping:
             self._kept[key] = table

@@ -13,7 +13,7 @@ import streamlit as st
 import yaml
 
 from pipeline.marts import reader
-from pipeline.reverse_etl import syncs
+from pipeline.reverse_etl.registry import read_syncs
 from pipeline.settings import load
 from pipeline.sheets import layout
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
@@ -67,7 +67,7 @@ def test_every_exposure_of_a_page_is_a_page() -> None:
 
 
 def test_the_sheet_reads_what_its_tabs_say(asked: set[str]) -> None:
-    version = Publications(load().home).current()
+    version = Publications(load().home, keep=5).current()
     assert version is not None
     names = {tab.name for tab in layout.tabs(reader(version), language="en")}
     assert len(names) == len(of_kind("sheet"))
@@ -75,11 +75,10 @@ def test_the_sheet_reads_what_its_tabs_say(asked: set[str]) -> None:
 
 
 def test_every_sync_reads_its_mart() -> None:
-    found = {sync.name: {sync.mart} for sync in syncs.read(PROJECT / "pipeline" / "reverse_etl" / "syncs.yml")}
+    found = {sync.name: {sync.source} for sync in read_syncs()}
     assert of_kind("sync") == found
 
 
 def test_every_model_that_is_published_to_be_read_leads_to_somebody() -> None:
-    """A mart without an exposure is read by the command line and Power BI alone; these are known."""
     marts = {path.stem for path in (PROJECT / "dbt_project" / "models" / "marts").glob("*.sql")}
     assert marts - set().union(*exposures().values()) == set()

@@ -37,7 +37,6 @@ NEEDS_NOBODY = {
     "operations_schedule.zones": "the time zones of the world",
     "actions.note_refusal": "is about somebody who has no role",
     "exports.csv_text": "writes what it is given",
-    "exports.safe_cell": "writes what it is given",
     "exports.workbook": "writes what it is given",
 }
 NEEDS_LESS_THAN_ADMIN = dict.fromkeys(("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric"), Role.VIEWER)

@@ -1,0 +1,20 @@
+"""Text that no spreadsheet runs as a formula when it opens a CSV file."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # a full-width sign counts in some countries
+_WITHIN = re.compile("(?<=.)([;\\t\\r\\n]\\s*)(?=[=+\\-@＝＋－＠])", re.DOTALL)
+
+
+def safe_cell(value: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets a quotation mark before it; numbers and days stay what they are.
+
+    Also within the text: a spreadsheet that separates by semicolons begins a cell after each.
+    """
+    if not isinstance(value, str):
+        return value
+    text = _WITHIN.sub(r"\1'", value)
+    return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
