@@ -193,4 +193,4 @@ def suggested_window(came_back: pa.Table, *, below: float) -> Suggestion | None:
     settled_at = max((place + 1 for place, row in enumerate(judged) if row["value"] >= below), default=0)
     is_settled = settled_at < len(judged)
     chosen = judged[settled_at if is_settled else -1]
-    return Suggestion(*(chosen[name] for name in ("window_days", "value", "low", "high", "n")), is_settled=is_settled)
+    return Suggestion(chosen["window_days"], chosen["value"], chosen["low"], chosen["high"], chosen["n"], is_settled=is_settled)

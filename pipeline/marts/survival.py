@@ -75,7 +75,7 @@ def compared(database: ReadOnly, question: Question, *, groups: Sequence[str], w
     asked = scope(question)
     parameters = {"window": window, "as_of": as_of} | dict(asked.parameters)
     counts = database.query(_FIRST_LAPSES.format(by=asked.columns, records=asked.joined("mart_record_gaps")), parameters)
-    found = {str(group[question.by]): part.fillna({"events": 0, "censored": 0}) for group, part in _groups(counts, asked)}
+    found = {str(group[asked.by[0]]): part.fillna({"events": 0, "censored": 0}) for group, part in _groups(counts, asked)}
     known = {name: found[name] for name in groups if name in found}
     large = {name: part for name, part in known.items() if part["events"].sum() + part["censored"].sum() >= ENOUGH}
     test = log_rank([(part["days"], part["events"], part["censored"]) for part in large.values()])
