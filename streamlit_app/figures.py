@@ -18,6 +18,7 @@ PART_OF = {"new_customers": "new", "resurrected_customers": "resurrected", "chur
 COURSE_POINTS = 26
 COURSE_STEP_DAYS = 7
 MOST_SERIES = 6
+ROOM_FOR_A_NAME, LAST_WITH_ROOM = 50, 130  # days on the axis of windows, left and right of which a name would be cut off
 
 
 def growth(answers: Sequence[Answer]) -> Answer:
@@ -142,10 +143,26 @@ def unknown_share(answer: Answer) -> Answer:
 
 
 def with_marks(answer: Answer, marked: Mapping[str, int | None]) -> Answer:
-    """An answer by window, in which the windows of `marked` are named in `mark`; `both` where two are the same."""
-    names = [[name for name, days in marked.items() if days == row] for row in answer.table["window_days"].to_pylist()]
+    """An answer by window, in which the windows of `marked` are named in `mark`; `both` where two are the same.
+
+    `side` is where the name has room: on the side away from the other mark.
+    """
+    windows = answer.table["window_days"].to_pylist()
+    names = [[name for name, days in marked.items() if days == row] for row in windows]
+    known = [days for days in marked.values() if days is not None]
+    sides = [
+        _side(days, [other for other in known if other != days]) if found else None
+        for days, found in zip(windows, names, strict=True)
+    ]
     column = pa.array([None if not found else "both" if len(found) > 1 else found[0] for found in names], pa.string())
-    return replace(answer, table=answer.table.append_column("mark", column))
+    table = answer.table.append_column("mark", column).append_column("side", pa.array(sides, pa.string()))
+    return replace(answer, table=table)
+
+
+def _side(days: int, others: Sequence[int]) -> str:
+    if days < ROOM_FOR_A_NAME:
+        return "right"
+    return "left" if days < min(others, default=0) or days > LAST_WITH_ROOM else "right"
 
 
 def with_window(answer: Answer, window: int) -> Answer:

@@ -11,7 +11,7 @@ from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate, Unit
 
 IN_USE, SUGGESTED = "in_use", "suggested"
-WINDOW_COLUMNS = ("window_days", "value", "n", "low", "high", "mark")
+WINDOW_COLUMNS = ("window_days", "value", "n", "low", "high", "mark", "side")
 INTERVAL_COLUMNS = ("from_days", "to_days", "value", "share", "reached", "window_days")
 HEIGHT = 200
 PASSED = "datum.from_days > datum.window_days"
@@ -43,12 +43,12 @@ def _marked(drawn: alt.Chart, text: Translate, mark: str, *, top: int) -> tuple[
     colour = alt.value("gray" if mark == IN_USE else "orange")
     base = drawn.transform_filter(f"datum.mark == '{mark}' || datum.mark == 'both'").encode(x="window_days:Q", color=colour)
     named = base.transform_calculate(named=f"{_quoted(text(f'charts.marked.{mark}'))} + ' ' + datum.window_days")
-    room = "datum.window_days > 110"
+    left = "datum.side == 'left'"
     return (
         base.mark_rule(strokeWidth=1.5, strokeDash=list(marks.DASH) if mark == SUGGESTED else [1, 0], tooltip=None),
         named.mark_text(
-            align=alt.expr(f"{room} ? 'right' : 'left'"),
-            dx=alt.expr(f"{room} ? -4 : 4"),
+            align=alt.expr(f"{left} ? 'right' : 'left'"),
+            dx=alt.expr(f"{left} ? -4 : 4"),
             baseline="top",
             fontSize=11,
             tooltip=None,

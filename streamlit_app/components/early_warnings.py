@@ -83,9 +83,14 @@ def _band(row: dict[str, Any]) -> dict[str, str]:
         "customers": formats.number(row["n"]),
         "silence_probability": formats.share(row["value"]),
         "interval": formats.interval(row["low"], row["high"]),
-        "expected": formats.number(row["expected_customers"]),
+        "expected": _about(row["expected_customers"]),
         "note": note,
     }
+
+
+def _about(customers: float | None) -> str:
+    """An expected number of customers: with a decimal where it is small."""
+    return formats.decimal(customers, 1) if customers is not None and customers < 10 else formats.number(customers)
 
 
 def _list(where: tuple[tuple[str, str], ...]) -> None:

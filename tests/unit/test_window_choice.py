@@ -10,6 +10,7 @@ import hand_made
 import pyarrow as pa
 import pytest
 from page_kit import whole, words
+from test_charts import answer
 
 from pipeline.marts import Question
 from pipeline.marts.intervals import usage_intervals
@@ -134,3 +135,15 @@ def test_a_viewer_gets_no_class_of_fewer_than_ten_intervals_and_nothing_that_giv
     assert seen.table["reached"].null_count == seen.table.num_rows
     assert figures.bridged(seen, 90) is None
     assert seen.withheld == len(hidden)
+
+
+def test_the_name_of_a_mark_stands_where_there_is_room_for_it() -> None:
+    given = answer(*({"window_days": days, "value": 1.0} for days in (10, 77, 90, 170)), metric="window_sensitivity")
+
+    def marks(**windows: int | None) -> list[tuple[str | None, str | None]]:
+        return [(row["mark"], row["side"]) for row in figures.with_marks(given, windows).rows()]
+
+    assert marks(in_use=90, suggested=77) == [(None, None), ("suggested", "left"), ("in_use", "right"), (None, None)]
+    assert marks(in_use=90, suggested=90)[2] == ("both", "right")
+    assert marks(in_use=10, suggested=170) == [("in_use", "right"), (None, None), (None, None), ("suggested", "left")]
+    assert marks(in_use=90, suggested=None)[2] == ("in_use", "right")
