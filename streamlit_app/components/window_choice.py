@@ -94,7 +94,11 @@ def _intervals(question: Question, window: int) -> None:
     if answer.empty:
         states.empty(t("activity.intervals.none"), next=t("common.widen"))
         return
-    explained, reached = t("activity.intervals.explained", n=formats.number(answer.table["n"].drop_null()[0].as_py())), ""
+    counted = answer.table["n"].drop_null()
+    if not len(counted):
+        states.empty(t("activity.intervals.withheld"), next=t("common.widen"))
+        return
+    explained, reached = t("activity.intervals.explained", n=formats.number(counted[0].as_py())), ""
     within = figures.bridged(answer, window)
     if within is not None:
         reached = t("activity.intervals.reached", days=formats.days(within[0]), share=formats.share(within[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -147,3 +148,14 @@ def test_the_name_of_a_mark_stands_where_there_is_room_for_it() -> None:
     assert marks(in_use=90, suggested=90)[2] == ("both", "right")
     assert marks(in_use=10, suggested=170) == [("in_use", "right"), (None, None), (None, None), ("suggested", "left")]
     assert marks(in_use=90, suggested=None)[2] == ("in_use", "right")
+
+
+@pytest.mark.usefixtures("bank_of_the_pages")
+def test_a_viewer_of_a_segment_of_fewer_than_ten_customers_is_told_so(come_in: Callable[[User], None]) -> None:
+    come_in(User("max", Role.MANAGER))
+    sizes = Counter(data.relation("mart_customers")["country"].to_pylist())
+    country = next(name for name, size in sizes.items() if 1 < size < 10)
+    come_in(User("vera", Role.VIEWER))
+    page = whole("activity", country=country)
+    told = "The pauses of this segment are withheld" in "\n".join(info.value for info in page.info)
+    assert told or not page.get("vega_lite_chart")
