@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from streamlit_app import actions, auth, navigation
-from streamlit_app.components import frame, links, sign_in, states
+from streamlit_app.components import frame, links, sign_in, states, url
 from streamlit_app.messages import t
 
 ICON = Path(__file__).parent / "static" / "icon.png"  # a file: an icon by name would be fetched from elsewhere
@@ -19,5 +19,6 @@ with states.guarded(), sign_in.asked(navigation.addresses()):
     sections = navigation.open_to(user)
     links.remember({name: page for pages in sections.values() for name, page in pages.items()})
     opened = st.navigation({t(f"common.sections.{section}"): list(pages.values()) for section, pages in sections.items()})
+    url.enter(opened.url_path)
     frame.show(user)
     opened.run()

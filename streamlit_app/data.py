@@ -21,7 +21,15 @@ from pipeline import marts, metrics, settings
 from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.headline import headline as headline_of
 from pipeline.marts.reader import Countries
-from pipeline.marts.withholding import for_viewers, withheld, withheld_counts, withheld_headline
+from pipeline.marts.survival import Compared
+from pipeline.marts.withholding import (
+    for_viewers,
+    withheld,
+    withheld_changes,
+    withheld_counts,
+    withheld_headline,
+    withheld_intervals,
+)
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
@@ -102,9 +110,30 @@ def growth(question: Question) -> Answer:
     return figures.growth([answer(replace(question, metric=metric)) for metric in figures.PART_OF])
 
 
+def what_changed(question: Question, *, days: int) -> Answer:
+    """Active customers now and so many days ago, and who came, came back and left between, by the question's dimension."""
+    return _read("what_changed", question=question, days=days)
+
+
 def retention_curve(question: Question, *, fixed_cohorts: bool = False) -> Answer:
     """The retention of all cohorts together, period by period."""
     return _read("retention_curve", question=question, fixed_cohorts=fixed_cohorts)
+
+
+def survival_compared(question: Question, *, groups: tuple[str, ...]) -> Compared:
+    """Whether the survival curves of these groups of the question's dimension differ; groups of fewer than 30 are left out."""
+    return _read("survival_compared", question=question, groups=groups)
+
+
+def early_warnings(*, where: tuple[tuple[str, str], ...] = (), at_least: float = 0.0, limit: int = 200) -> Page:
+    """The active customers likeliest to fall silent, with how many there are in all; for managers and admins."""
+    auth.require(Role.MANAGER)
+    return _read("early_warnings", where=where, at_least=at_least, limit=limit)
+
+
+def usage_intervals(question: Question) -> Answer:
+    """How long customers pause between two active days."""
+    return _read("usage_intervals", question=question)
 
 
 def customers(search: Search, *, limit: int = 200) -> Page:
@@ -236,6 +265,18 @@ def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_
     return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts)
 
 
+def _read_changes(reader: Reader, countries: Countries, question: Question, days: int) -> Answer:
+    return reader.what_changed(replace(question, countries=countries), days=days)
+
+
+def _read_intervals(reader: Reader, countries: Countries, question: Question) -> Answer:
+    return reader.usage_intervals(replace(question, countries=countries))
+
+
+def _read_compared(reader: Reader, countries: Countries, question: Question, groups: tuple[str, ...]) -> Compared:
+    return reader.survival_compared(replace(question, countries=countries), groups=groups)
+
+
 def _read_customers(reader: Reader, countries: Countries, search: Search, limit: int) -> Page:
     return reader.customers(replace(search, countries=countries), limit=limit)
 
@@ -247,6 +288,10 @@ def _withheld_relation(_: Reader, found: pa.Table) -> pa.Table:
 READS: Mapping[str, Callable[..., Any]] = {
     "answer": _read_answer,
     "retention_curve": _read_curve,
+    "survival_compared": _read_compared,
+    "usage_intervals": _read_intervals,
+    "what_changed": _read_changes,
+    "early_warnings": lambda reader, countries, **asked: reader.early_warnings(countries=countries, **asked),
     "customers": _read_customers,
     "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
     "customer": lambda reader, countries, user_id: reader.customer(user_id, countries=countries),
@@ -257,6 +302,8 @@ READS: Mapping[str, Callable[..., Any]] = {
 FOR_VIEWERS_WITHHELD: Mapping[str, Callable[..., Any]] = {
     "answer": for_viewers,
     "retention_curve": lambda _, found: withheld(found),
+    "usage_intervals": withheld_intervals,
+    "what_changed": lambda _, found: withheld_changes(found),
     "headline": lambda _, found: tuple(withheld_headline(figure) for figure in found),
     "relation": _withheld_relation,
 }

@@ -11,12 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.marts import Answer
+from pipeline.marts.changes import PARTS
 from pipeline.statistics import wilson
 
 PART_OF = {"new_customers": "new", "resurrected_customers": "resurrected", "churned_customers": "churned"}
 COURSE_POINTS = 26
 COURSE_STEP_DAYS = 7
 MOST_SERIES = 6
+ROOM_FOR_A_NAME, LAST_WITH_ROOM = 50, 130  # days on the axis of windows, left and right of which a name would be cut off
 
 
 def growth(answers: Sequence[Answer]) -> Answer:
@@ -67,7 +69,7 @@ def together(answers: Mapping[str, Answer]) -> Answer:
 def by_group(answer: Answer, name: Callable[[str], str], *, most: int = MOST_SERIES) -> tuple[Answer, int]:
     """The `most` largest groups of a split answer under readable names in `series`, and how many groups there are."""
     table, dimension = answer.table, str(answer.question.by)
-    largest = _largest(table, dimension)
+    largest = groups_of(answer)
     kept = table.filter(pc.is_in(table[dimension], pa.array(largest[:most], pa.string())))
     codes = kept[dimension].to_pylist()
     drawn = (
@@ -76,6 +78,11 @@ def by_group(answer: Answer, name: Callable[[str], str], *, most: int = MOST_SER
         .append_column("rank", pa.array([largest.index(code) for code in codes], pa.int64()))
     )
     return replace(answer, table=drawn.sort_by([("rank", "ascending")])), len(largest)
+
+
+def groups_of(answer: Answer) -> list[str]:
+    """The groups of a split answer, the largest first."""
+    return _largest(answer.table, str(answer.question.by))
 
 
 def as_one_group(answer: Answer, name: str) -> Answer:
@@ -135,10 +142,90 @@ def unknown_share(answer: Answer) -> Answer:
     return replace(answer, table=pa.table(columns | {name: table[name] for name in ("final_on", "provisional")}))
 
 
+def with_marks(answer: Answer, marked: Mapping[str, int | None]) -> Answer:
+    """An answer by window, in which the windows of `marked` are named in `mark`; `both` where two are the same.
+
+    `side` is where the name has room: on the side away from the other mark.
+    """
+    windows = answer.table["window_days"].to_pylist()
+    names = [[name for name, days in marked.items() if days == row] for row in windows]
+    known = [days for days in marked.values() if days is not None]
+    sides = [
+        _side(days, [other for other in known if other != days]) if found else None
+        for days, found in zip(windows, names, strict=True)
+    ]
+    column = pa.array([None if not found else "both" if len(found) > 1 else found[0] for found in names], pa.string())
+    table = answer.table.append_column("mark", column).append_column("side", pa.array(sides, pa.string()))
+    return replace(answer, table=table)
+
+
+def _side(days: int, others: Sequence[int]) -> str:
+    if days < ROOM_FOR_A_NAME:
+        return "right"
+    return "left" if days < min(others, default=0) or days > LAST_WITH_ROOM else "right"
+
+
+def with_window(answer: Answer, window: int) -> Answer:
+    """Usage intervals beside the window that has to bridge them."""
+    return replace(
+        answer, table=answer.table.append_column("window_days", pa.repeat(pa.scalar(window, pa.int64()), len(answer.table)))
+    )
+
+
+def bridged(answer: Answer, window: int) -> tuple[int, float] | None:
+    """The longest whole class of usage intervals that a window bridges, and the share of intervals up to it."""
+    within = [row for row in answer.rows() if row["to_days"] is not None and row["to_days"] <= window]
+    if not within or within[-1]["reached"] is None:
+        return None
+    return within[-1]["to_days"], within[-1]["reached"]
+
+
 def with_cohort_names(answer: Answer, name: Callable[[date], str]) -> Answer:
     """The cohorts under readable names."""
     names = pa.array([name(day) for day in answer.table["cohort"].to_pylist()], pa.string())
     return replace(answer, table=answer.table.append_column("cohort_name", names))
+
+
+def changes(answer: Answer, name: Callable[[str], str], *, rest: str, most: int) -> pa.Table:
+    """What changed by group, the largest first, all others as one row, so that the rows add up to the total.
+
+    Columns: `series, rank`, then the parts and `value`, the net. What is withheld of one of the others is withheld of their row.
+    """
+    parts = [*PARTS, "value"]
+    rows = sorted(answer.rows(), key=lambda row: -((row["before"] or 0) + (row["now"] or 0)))
+    kept = rows if len(rows) <= most else rows[: most - 1]
+    drawn = [{"series": name(row[str(answer.question.by)]), **{part: row[part] for part in parts}} for row in kept]
+    if len(kept) < len(rows):
+        others = rows[len(kept) :]
+        sums = {part: None if any(row[part] is None for row in others) else sum(row[part] for row in others) for part in parts}
+        drawn.append({"series": rest, **sums})
+    schema = pa.schema([("series", pa.string()), ("rank", pa.int64()), *((part, pa.float64()) for part in parts)])
+    return pa.Table.from_pylist([row | {"rank": rank} for rank, row in enumerate(drawn)], schema=schema)
+
+
+def change_parts(table: pa.Table) -> pa.Table:
+    """The same, long, as it is drawn: `series, rank, part, customers`; who left counts below zero, `net` is the change."""
+    signs = {**dict.fromkeys(PART_OF, 1), "churned_customers": -1, "value": 1}
+    parts = [
+        pa.table(
+            {
+                "series": table["series"],
+                "rank": table["rank"],
+                "part": pa.repeat(pa.scalar(PART_OF.get(name, "net")), table.num_rows),
+                "customers": pc.multiply(table[name].cast(pa.float64()), float(sign)),
+            }
+        )
+        for name, sign in signs.items()
+    ]
+    return pa.concat_tables(parts)
+
+
+def over_cohorts(cells: Answer, names: Mapping[int, str]) -> Answer:
+    """The cells of these periods as lines over the cohorts: `date` is the cohort's first day, `series` the name of the period."""
+    kept = cells.table.filter(pc.is_in(cells.table["period"], pa.array(list(names), cells.table["period"].type)))
+    series = pa.array([names[period] for period in kept["period"].to_pylist()], pa.string())
+    drawn = kept.append_column("series", series).rename_columns({"cohort": "date"})
+    return replace(cells, table=drawn.sort_by([("period", "ascending"), ("date", "ascending")]))
 
 
 def course(table: pa.Table, *, days_summed: int = 1) -> tuple[float, ...]:

@@ -17,6 +17,8 @@ LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
 RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|every type)(?:, at least (?P<least>\S+) USD)?")
+MONTH = re.compile(r"\d{4}-\d{2}")
+WORDS = re.compile(r"[^\W_](?:[\w .,'’()+/–-]*[\w)+])?")
 NOTHING = "–"
 MINUS = "−"
 
@@ -119,9 +121,11 @@ def country(alpha_2: str) -> str:
 
 
 def dimension_value(dimension: str, value: str) -> str:
-    """The readable name of a country, plan, OS or age band; the value itself where the catalogues know none."""
+    """The readable name of a country, plan, OS, age band or month of opening; the value itself where the catalogues know none."""
     if dimension == "country":
         return country(value)
+    if dimension == "signup_cohort" and MONTH.fullmatch(value):
+        return month(date.fromisoformat(f"{value}-01"))
     key = f"common.values.{dimension}.{value}"
     return messages.t(key) if messages.has(key) else value
 
@@ -157,3 +161,8 @@ def literal(text: str) -> str:
     shown = " ".join(text.split()) or NOTHING
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"
+
+
+def in_words(text: str) -> str:
+    """A name from the bank's files within a sentence: as it is where it is of words alone, else as `literal` has it."""
+    return text if WORDS.fullmatch(text) else literal(text)

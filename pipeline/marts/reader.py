@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline import metrics
 from pipeline.errors import ConfigurationError
-from pipeline.marts import activity, churn, cohorts, payments, risk, sensitivity, survival
+from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, sensitivity, survival
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
@@ -27,6 +27,7 @@ from pipeline.marts.question import (
     one_of,
     scope,
 )
+from pipeline.marts.survival import Compared
 from pipeline.metrics import Metric
 from pipeline.warehouse.base import ReadOnly
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
@@ -118,6 +119,21 @@ class Reader:
         )
         return self._answered(asked, window, table)
 
+    def what_changed(self, question: Question, *, days: int) -> Answer:
+        """Active customers now and so many days ago, and who came, came back and left between; see changes.what_changed."""
+        asked = self._checked(dataclasses.replace(question, metric="active_customers"), "active_customers")
+        window = asked.window or self.version.inactivity_days
+        table = changes.what_changed(self._database, asked, days=days, window=window, as_of=self.version.as_of)
+        return self._answered(asked, window, table)
+
+    def usage_intervals(self, question: Question) -> Answer:
+        """How long the pauses between two active days are, in classes of a week; see intervals.usage_intervals."""
+        asked = self._checked(
+            dataclasses.replace(question, metric="window_sensitivity", by=None, kind=None), "window_sensitivity"
+        )
+        table = intervals.usage_intervals(self._database, asked, as_of=self.version.as_of)
+        return self._answered(asked, asked.window or self.version.inactivity_days, table)
+
     def headline(self, *, window: int | None = None, where: Where = (), countries: Countries = None) -> tuple[Headline, ...]:
         """The figures a manager reads first."""
         return headline(self.answer, window=window, where=where, as_of=self.version.as_of, countries=countries)
@@ -147,9 +163,15 @@ class Reader:
         """A list of customers and its whole length."""
         return lists.customers(self._database, search, limit=limit)
 
-    def early_warnings(self, *, where: Where = (), at_least: float = 0.0, limit: int = 200) -> Page:
+    def survival_compared(self, question: Question, *, groups: Sequence[str]) -> Compared:
+        """Whether the survival curves of these values of the question's `by` differ; see survival.compared."""
+        asked = self._checked(question, "survival")
+        window = asked.window or self.version.inactivity_days
+        return survival.compared(self._database, asked, groups=groups, window=window, as_of=self.version.as_of)
+
+    def early_warnings(self, *, where: Where = (), at_least: float = 0.0, limit: int = 200, countries: Countries = None) -> Page:
         """The active customers likeliest to fall silent, and how many reach the probability `at_least`."""
-        return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit)
+        return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit, countries=countries)
 
     def customer(self, user_id: str, *, countries: Countries = None) -> Customer | None:
         """One customer of these countries, with or without `user_` in the id."""

@@ -108,14 +108,21 @@ def silence_calibration(database: ReadOnly, question: Question, *, window: int, 
     return tables.finished(table, ["date", "bin"], as_of=as_of, extra=["expected"])
 
 
-def early_warnings(database: ReadOnly, *, where: tuple[tuple[str, str], ...], at_least: float, limit: int) -> Page:
-    """The active customers with a silence probability of at least `at_least`, the likeliest to fall silent first.
+def early_warnings(
+    database: ReadOnly,
+    *,
+    where: tuple[tuple[str, str], ...],
+    at_least: float,
+    limit: int,
+    countries: tuple[str, ...] | None = None,
+) -> Page:
+    """The active customers (of these countries) with a silence probability of at least `at_least`, the likeliest first.
 
     The total is that of the whole list, never of the rows shown. Raises ConfigurationError for an unknown dimension.
     """
     for dimension, _ in where:
         one_of("dimension", dimension, (*CUSTOMER_DIMENSIONS, *BANDS), metric="silence_risk")
-    asked = scope(Question("silence_risk", where=where))
+    asked = scope(Question("silence_risk", where=where, countries=countries))
     parameters: dict[str, Any] = dict(asked.parameters) | {"at_least": at_least}
     table = database.query(_WARNINGS.format(condition=asked.condition), parameters | {"limit": limit})
     total = database.query(_TOTAL.format(condition=asked.condition), parameters)

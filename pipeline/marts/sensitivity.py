@@ -6,6 +6,7 @@ Each span opens at its first window and closes after its last, so that one runni
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
 WINDOWS = (7, 180)
+ENOUGH = 30  # lapses, below which a window is not judged
 
 _ANSWER = """
 with gaps as (select * from ({gaps})),
@@ -162,3 +164,33 @@ def _finished(found: pa.Table, keys: list[str], *, kind: str, as_of: date) -> pa
     name = {"churn": "churned", "came_back": "came_back"}[kind]
     table = tables.with_wilson(found, "met").append_column("value", pa.array(shares, pa.float64()))
     return tables.finished(table.append_column(name, found["met"]), keys, as_of=as_of, extra=[name])
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """The window that the share that came back speaks for, and that share under it with its interval and n.
+
+    `is_settled` is false where no window keeps below the stated share: it is then the longest one that could be judged.
+    """
+
+    window_days: int
+    share: float
+    low: float
+    high: float
+    n: int
+    is_settled: bool
+
+
+def suggested_window(came_back: pa.Table, *, below: float) -> Suggestion | None:
+    """The smallest window from which on, at each longer one too, less than `below` of the lapses came back.
+
+    `came_back` is the answer of window_sensitivity of that kind. Windows with fewer than 30 lapses are not judged; None where
+    none can be. The rule stands in docs/definitions.md.
+    """
+    judged = sorted((row for row in came_back.to_pylist() if (row["n"] or 0) >= ENOUGH), key=lambda row: row["window_days"])
+    if not judged:
+        return None
+    settled_at = max((place + 1 for place, row in enumerate(judged) if row["value"] >= below), default=0)
+    is_settled = settled_at < len(judged)
+    chosen = judged[settled_at if is_settled else -1]
+    return Suggestion(chosen["window_days"], chosen["value"], chosen["low"], chosen["high"], chosen["n"], is_settled=is_settled)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ import pyarrow as pa
 
 from pipeline.marts import tables
 from pipeline.marts.question import Question, Scope, scope
-from pipeline.statistics import SurvivalCurve, kaplan_meier
+from pipeline.statistics import LogRank, SurvivalCurve, kaplan_meier, log_rank
 from pipeline.warehouse.base import ReadOnly
+
+ENOUGH = 30  # customers in a group that is compared
 
 # Under N the first lapse is the record gap with previous record <= N < gap; the row without a gap says up to when its
 # customers were followed without one. `last_start` is the first active day of the youngest of these.
@@ -53,6 +56,30 @@ def survival(database: ReadOnly, question: Question, *, window: int, as_of: date
     parameters = {"window": window, "as_of": as_of} | dict(asked.parameters)
     counts = database.query(_FIRST_LAPSES.format(by=asked.columns, records=asked.joined("mart_record_gaps")), parameters)
     return _curves(counts, asked, as_of=as_of, share_met=False)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Whether the survival curves of groups differ: the test (None where nothing can be told), and which groups it is of.
+
+    `left_out` are those of fewer than 30 customers.
+    """
+
+    test: LogRank | None
+    groups: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def compared(database: ReadOnly, question: Question, *, groups: Sequence[str], window: int, as_of: date) -> Compared:
+    """The log-rank test between the survival curves of these values of the question's dimension."""
+    asked = scope(question)
+    parameters = {"window": window, "as_of": as_of} | dict(asked.parameters)
+    counts = database.query(_FIRST_LAPSES.format(by=asked.columns, records=asked.joined("mart_record_gaps")), parameters)
+    found = {str(group[asked.by[0]]): part.fillna({"events": 0, "censored": 0}) for group, part in _groups(counts, asked)}
+    known = {name: found[name] for name in groups if name in found}
+    large = {name: part for name, part in known.items() if part["events"].sum() + part["censored"].sum() >= ENOUGH}
+    test = log_rank([(part["days"], part["events"], part["censored"]) for part in large.values()])
+    return Compared(test, tuple(large), tuple(name for name in known if name not in large))
 
 
 def time_to_first_transaction(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.marts import changes
 from pipeline.marts.headline import Headline
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer
 from pipeline.marts.reader import Reader
@@ -21,6 +22,7 @@ from pipeline.marts.reader import Reader
 FEWEST = 10
 PARTS = {"l28": "active_days"}  # metrics whose rows are parts of one whole, and the column that tells them apart
 OF_PAYMENTS = ("transactions", "transaction_amount")
+CHANGES = changes.PARTS
 KEPT = ("final_on", "provisional")
 BESIDE = ("younger",)  # counts of customers whom neither value nor n counts
 
@@ -56,6 +58,47 @@ def for_viewers(reader: Reader, found: Answer) -> Answer:
     by_customers = question.by in CUSTOMER_DIMENSIONS
     groups = found.table[question.by].to_pylist() if by_customers else [None] * len(payments)
     return withheld(found, [min(count, behind.get(group, 0)) for count, group in zip(payments, groups, strict=True)])
+
+
+def withheld_intervals(reader: Reader, found: Answer) -> Answer:
+    """Usage intervals: a class counts as being of no more customers than it has intervals, and than its segment has customers.
+
+    What is told of a class beside its count would give the count away, and `reached` of the classes around a hidden one too.
+    """
+    values, everybody = _numbers(found.table["value"]), reader.population(found.question).get(None, 0)
+    hidden = np.full(len(values), True) if _few(everybody) else _is_few(values)
+    if hidden.sum() == 1:
+        hidden |= _smallest(values, hidden)
+    if not hidden.any():
+        return found
+    kept = _without(found.table, hidden)
+    place = kept.column_names.index("reached")
+    return replace(found, table=kept.set_column(place, "reached", pa.nulls(len(kept), pa.float64())), withheld=int(hidden.sum()))
+
+
+def withheld_changes(found: Answer) -> Answer:
+    """What changed, without what tells of fewer than 10 customers.
+
+    Of values of a dimension whole rows, and never one alone: the parts of a row tell each other. Of everybody the flows that
+    are few, and never one alone: before and now would tell it.
+    """
+    table = found.table
+    parts = np.array([_numbers(table[name]) for name in CHANGES])
+    if not table.num_rows:
+        return found
+    if found.question.by is not None:
+        hidden = _is_few(parts).any(axis=0)
+        if hidden.sum() == 1:
+            hidden |= _smallest(np.maximum(parts[0], parts[-1]), hidden)
+        return replace(found, table=_without(table, hidden), withheld=int(hidden.sum()))
+    hidden = _is_few(parts[:, 0])
+    if hidden.sum() == 1:
+        hidden |= _smallest(parts[:, 0], hidden)
+    for name in [name for name, is_hidden in zip(CHANGES, hidden, strict=True) if is_hidden]:
+        table = table.set_column(table.column_names.index(name), name, pa.nulls(1, table[name].type))
+    if hidden[0] or hidden[-1]:
+        table = table.set_column(table.column_names.index("value"), "value", pa.nulls(1, pa.float64()))
+    return replace(found, table=table, withheld=int(hidden.sum()))
 
 
 def withheld_headline(figure: Headline) -> Headline:

@@ -6,6 +6,8 @@ A spec names no data: the table comes beside it. Titles and captions stand outsi
 from __future__ import annotations
 
 from streamlit_app.charts.base import Chart, Text
+from streamlit_app.charts.calibration import CALIBRATION
+from streamlit_app.charts.changes import WHAT_CHANGED
 from streamlit_app.charts.cohorts import RETENTION_COHORTS, RETENTION_COHORTS_BY_WEEK
 from streamlit_app.charts.growth import GROWTH
 from streamlit_app.charts.lines import (
@@ -13,6 +15,7 @@ from streamlit_app.charts.lines import (
     COUNT_OVER_TIME,
     RATIO_OVER_TIME,
     RETENTION_CURVE,
+    RETENTION_CURVES,
     SHARE_BY_SERIES,
     SHARE_OVER_TIME,
     SURVIVAL,
@@ -20,6 +23,7 @@ from streamlit_app.charts.lines import (
 from streamlit_app.charts.payments import AMOUNT_BY_TYPE, CARD_SHARE_BY_COUNTRY, CUSTOMERS_BY_ACTIVE_DAYS, TRANSACTIONS_BY_TYPE
 from streamlit_app.charts.runs import RUN_DURATIONS
 from streamlit_app.charts.stretches import STRETCHES
+from streamlit_app.charts.windows import COUNT_BY_WINDOW, SHARE_BY_WINDOW, USAGE_INTERVALS
 
 ALL = (
     GROWTH,
@@ -31,12 +35,18 @@ ALL = (
     RETENTION_COHORTS,
     RETENTION_COHORTS_BY_WEEK,
     RETENTION_CURVE,
+    RETENTION_CURVES,
     SURVIVAL,
     CUSTOMERS_BY_ACTIVE_DAYS,
     TRANSACTIONS_BY_TYPE,
     AMOUNT_BY_TYPE,
     CARD_SHARE_BY_COUNTRY,
     STRETCHES,
+    COUNT_BY_WINDOW,
+    SHARE_BY_WINDOW,
+    USAGE_INTERVALS,
+    CALIBRATION,
+    WHAT_CHANGED,
     RUN_DURATIONS,
 )
 

@@ -49,17 +49,21 @@ def _survival(text: Translate) -> alt.LayerChart:
     ).properties(height=300)
 
 
-def _retention_curve(text: Translate) -> alt.LayerChart:
+def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart:
     base = marks.explained(marks.drawn(), text, "share", columns=CURVE_COLUMNS).encode(
         x=alt.X("period:Q", title=text("charts.period"), axis=alt.Axis(grid=False, domain=True, tickMinStep=1)),
         y=marks.value_axis("value", "share"),
     )
-    tips = marks.tooltip(text, first=[alt.Tooltip("period:Q", title=text("charts.period"))], interval=True, state=False)
+    first = [alt.Tooltip("period:Q", title=text("charts.period"))]
+    if series:
+        base = base.encode(color=marks.by_series())
+        first.append(alt.Tooltip("series:N", title=text("charts.series")))
+    tips = marks.tooltip(text, first=first, interval=True, state=False)
     return alt.layer(
         marks.band(base),
         base.transform_filter(marks.IS_SOLID).mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=28)),
         marks.thin_points(base),
-        marks.hover(base, tips, fields=["period"]),
+        marks.hover(base, tips, fields=["period", "series"] if series else ["period"]),
     ).properties(height=marks.HEIGHT)
 
 
@@ -69,4 +73,5 @@ RATIO_OVER_TIME = Chart("ratio_over_time", POINT_COLUMNS, lambda text: _over_tim
 SHARE_OVER_TIME = Chart("share_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="share", series=False))
 SHARE_BY_SERIES = Chart("share_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="share", series=True))
 RETENTION_CURVE = Chart("retention_curve", CURVE_COLUMNS, _retention_curve)
+RETENTION_CURVES = Chart("retention_curves", (*CURVE_COLUMNS, "series"), lambda text: _retention_curve(text, series=True))
 SURVIVAL = Chart("survival", ("tenure_days", "series", *POINT_COLUMNS[1:]), _survival)

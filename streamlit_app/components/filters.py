@@ -14,10 +14,12 @@ from streamlit_app.components import url
 from streamlit_app.messages import t
 
 WINDOW_DAYS = (7, 180)
-SEGMENTS = ("country", "plan", "plan_tier", "os", "age_band")
+SEGMENTS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
 GRAINS = ("day", "week", "month")
-EVERY = "all"
-FIELD_WIDTH = 110
+EVERY = url.EVERY
+CLOCKS = ("recognised", "effective")
+SPLIT, OF_A_PLAN = "by", ("plan", "plan_tier")
+FIELD_WIDTH = 98
 
 
 def language() -> str:
@@ -62,13 +64,19 @@ def segment(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]
     for dimension in dimensions:
         value = select(
             dimension,
-            [EVERY, *data.dimension_values(dimension)],
+            [EVERY, *values(dimension)],
             label=t(f"common.dimensions.{dimension}"),
             name=lambda value, dimension=dimension: _value_name(dimension, value),
         )
         if value != EVERY:
             chosen.append((dimension, value))
     return tuple(chosen)
+
+
+def values(dimension: str) -> list[str]:
+    """What a filter of a dimension offers: the most frequent first, months of opening the newest first."""
+    found = data.dimension_values(dimension)
+    return sorted(found, reverse=True) if dimension == "signup_cohort" else found
 
 
 def _value_name(dimension: str, value: str) -> str:
@@ -126,6 +134,12 @@ def grain(default: str = "week", grains: Sequence[str] = GRAINS) -> str:
     return choice("grain", grains, label=t("common.grain"), name=lambda grain: t(f"common.grains.{grain}"), default=default)
 
 
+def overview() -> Question:
+    """Window and segment: what the page Overview asks."""
+    days = window()
+    return Question("active_customers", window=days, where=_segment_row())
+
+
 def activity() -> Question:
     """Window, grain, segment and range: what the page Activity asks."""
     slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
@@ -143,31 +157,57 @@ def retention() -> Question:
         cohort = named_choice("cohort", ("first_activity", "signup"))
         kind = named_choice("kind", ("classic", "unbounded"))
         step = grain("month", GRAINS[:0:-1])
-    with st.grid(len(SEGMENTS), min_column_width=FIELD_WIDTH, gap="xsmall"):
-        where = segment()
-    return Question("retention_cohort", where=where, grain=step, kind=kind, cohort=cohort)
+    return Question("retention_cohort", where=_segment_row(), grain=step, kind=kind, cohort=cohort)
 
 
 def churn() -> Question:
-    """Window, split, segment and range: what the page Churn asks."""
+    """Window, clock, split, segment and range: what the page Churn asks."""
     slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
     with slider:
         days = window()
     with choices:
         by = select(
-            "by",
+            SPLIT,
             ("plan_tier", EVERY, *(name for name in SEGMENTS if name != "plan_tier")),
             label=t("common.split"),
             name=_dimension_name,
         )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        clock = named_choice("clock", CLOCKS)
+        st.button(
+            t("churn.compare"),
+            icon=":material/compare_arrows:",
+            on_click=_compare_tiers,
+            disabled=not _differs_from_tiers(by),
+            help=t("churn.compare_help"),
+        )
     where, (start, end) = _segment_and_dates()
-    return Question("monthly_churn_rate", window=days, start=start, end=end, where=where, by=None if by == EVERY else by)
+    split = None if by == EVERY else by
+    return Question("monthly_churn_rate", window=days, start=start, end=end, where=where, by=split, kind=clock)
+
+
+def _differs_from_tiers(by: str) -> bool:
+    """Whether something else than all of premium against all of standard is asked."""
+    return by != "plan_tier" or any(name in st.query_params for name in OF_A_PLAN)
+
+
+def _compare_tiers() -> None:
+    """Premium against standard, whatever was asked of plans before."""
+    for key, value in {SPLIT: "plan_tier", **dict.fromkeys(OF_A_PLAN, EVERY)}.items():
+        st.query_params.pop(key, None)
+        st.session_state[key] = value
+        url.keep(key, value)
 
 
 def payments() -> Question:
     """Segment and range: what the page Payments asks."""
     where, (start, end) = _segment_and_dates()
     return Question("transactions", start=start, end=end, where=where)
+
+
+def _segment_row() -> tuple[tuple[str, str], ...]:
+    with st.grid(len(SEGMENTS), min_column_width=FIELD_WIDTH, gap="xsmall"):
+        return segment()
 
 
 def _segment_and_dates() -> tuple[tuple[tuple[str, str], ...], tuple[date, date]]:

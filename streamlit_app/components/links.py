@@ -14,6 +14,13 @@ def remember(pages: Mapping[str, object]) -> None:
     st.session_state[OPEN] = dict(pages)
 
 
+def go(name: str, **parameters: str) -> None:
+    """Open a page at once, with these parameters in its address, where the reader may open it."""
+    page = st.session_state.get(OPEN, {}).get(name)
+    if page is not None:
+        st.switch_page(page, query_params=parameters)
+
+
 def to(name: str, label: str) -> None:
     """A link to a page, where the reader may open it."""
     page = st.session_state.get(OPEN, {}).get(name)

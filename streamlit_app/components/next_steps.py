@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
@@ -16,10 +18,15 @@ MONTHS_LATER = 3
 ENOUGH = 30  # customers in a cohort that a sentence may speak of
 
 
-def show() -> None:
-    """The observations side by side."""
+def show(question: Question) -> None:
+    """The observations side by side, of the question's window and segment."""
     st.subheader(t("overview.next"))
-    observations = {"churn": _churn(), "retention": _retention(), "activity": _activity(), "payments": _payments()}
+    observations = {
+        "churn": _churn(question),
+        "retention": _retention(question),
+        "activity": _activity(question),
+        "payments": _payments(question),
+    }
     grid = st.grid(4, min_column_width=190, gap="small", border=True)
     for page, sentence in observations.items():
         if sentence:
@@ -28,8 +35,8 @@ def show() -> None:
                 links.to(page, t(f"overview.to_{page}"))
 
 
-def _churn() -> str:
-    last = _last_final(data.answer(Question("monthly_churn_rate", by="plan_tier")).table)
+def _churn(question: Question) -> str:
+    last = _last_final(data.answer(replace(question, metric="monthly_churn_rate", by="plan_tier")).table)
     rates = {row["plan_tier"]: row for row in last}
     if not {"standard", "premium"} <= set(rates) or any(row["value"] is None for row in last):
         return ""
@@ -41,8 +48,8 @@ def _churn() -> str:
     )
 
 
-def _retention() -> str:
-    cells = figures.final(data.answer(Question("retention_cohort")).table)
+def _retention(question: Question) -> str:
+    cells = figures.final(data.answer(Question("retention_cohort", where=question.where)).table)
     cells = cells.filter(pc.and_(pc.equal(cells["period"], MONTHS_LATER), pc.greater_equal(cells["n"], ENOUGH)))
     if not cells.num_rows:
         return ""
@@ -56,15 +63,18 @@ def _retention() -> str:
     )
 
 
-def _activity() -> str:
-    figures_read = {figure.metric.name: figure for figure in data.headline()}
+def _activity(question: Question) -> str:
+    read = data.headline(window=question.window, where=question.where)
+    figures_read = {figure.metric.name: figure for figure in read}
     stickiness = figures_read["stickiness"]
     if stickiness.value is None:
         return ""
     return t("overview.see_activity", days=formats.decimal(stickiness.value * 28, 1))
 
 
-def _payments() -> str:
+def _payments(question: Question) -> str:
+    if question.where:  # presence is known of all customers together
+        return ""
     try:
         last = _last_final(data.answer(Question("card_not_present_share")).table)
     except ConfinedError:  # not known by country

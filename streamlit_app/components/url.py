@@ -2,6 +2,9 @@
 
 Streamlit's own `bind="query-params"` writes the label that the reader sees ("Royaume-Uni"), and a link made in French
 would lose its filter in English. It also keeps its own copy of the URL, so the two ways cannot be mixed on one page.
+
+What several pages ask for in the same words (SHARED) goes along from page to page: a page begins with it in its URL, also where
+the page has no widget for it, so that the next one has it again.
 """
 
 from __future__ import annotations
@@ -14,6 +17,10 @@ import streamlit as st
 
 Value = TypeVar("Value")
 
+SHARED = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort", "from", "to", "grain", "window")
+EVERY = "all"
+KEPT, PAGE = "_kept_filters", "_page_of_the_filters"
+
 
 def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw: Callable[[Value], Value | None]) -> Value:
     """Draw the widget `key`, starting from the URL's value where that is a good one, and write what it holds back.
@@ -22,10 +29,31 @@ def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw:
     """
     written = st.query_params.get(key)
     found = None if written is None else read(written)
-    drawn = draw(default if found is None else found)
+    start = default if found is None else found
+    drawn = draw(start)
     value = default if drawn is None else drawn
     remember(key, value, default)
+    if value != start:
+        keep(key, value)
     return value
+
+
+def enter(page: str) -> None:
+    """Begin a page with the filters of the page before; what its own link says counts more, and is kept for the next."""
+    if st.session_state.get(PAGE) == page:
+        return
+    st.session_state[PAGE] = page
+    kept: dict[str, str] = st.session_state.setdefault(KEPT, {})
+    kept.update({key: st.query_params[key] for key in SHARED if key in st.query_params})
+    for key, value in kept.items():
+        if key not in st.query_params and value != EVERY:
+            st.query_params[key] = value
+
+
+def keep(key: str, value: object) -> None:
+    """What a reader chose goes along to the next page; every page has its own default, so that also one of those counts."""
+    if key in SHARED:
+        st.session_state.setdefault(KEPT, {})[key] = str(value)
 
 
 def remember(key: str, value: object, default: object) -> None:

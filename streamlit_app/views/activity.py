@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from streamlit_app import charts, data, figures
-from streamlit_app.components import chart, filters, headline, kpi_row, metric_help, states
+from streamlit_app.components import chart, filters, headline, kpi_row, metric_help, states, window_choice
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -37,7 +37,9 @@ def show() -> None:
     with right:
         card("stickiness", charts.RATIO_OVER_TIME, data.answer(_daily(question, "stickiness")))
     card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, data.answer(_daily(question, "l28")))
+    window_choice.show(question)
     metric_help.show("active_customers", active)
+    metric_help.show("window_sensitivity")
 
 
 def card(key: str, spec: charts.Chart, answer: Answer) -> None:

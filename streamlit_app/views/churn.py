@@ -1,4 +1,4 @@
-"""Churn: which share of the customers leaves each month, who they are, and how long customers stay."""
+"""Churn: which share of the customers leaves each month, who they are, how long customers stay, and who is likely to go next."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, filters, metric_help, rates_table, states
+from streamlit_app.components import chart, early_warnings, filters, group_tests, metric_help, rates_table, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -22,17 +22,26 @@ def show() -> None:
     if answer.empty:
         states.empty(t("churn.nobody"), next=t("common.widen"))
         return
+    _rates(question, answer)
+    early_warnings.show(question)
+    for metric in ("monthly_churn_rate", "survival", "silence_risk", "silence_calibration"):
+        metric_help.show(metric)
+
+
+def _rates(question: Question, answer: Answer) -> None:
     rates, shown = _by_group(answer)
-    chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=t("churn.rate_explained") + shown)
-    lives, shown = _by_group(data.answer(_survival(question)))
+    group_tests.tiers(answer)
+    explained = t(f"churn.rate_explained.{question.kind}")
+    chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=explained + shown)
+    survival = data.answer(_survival(question))
+    lives, shown = _by_group(survival)
     chart.show(charts.SURVIVAL, lives, key="survival", title=t("churn.survival"), subtitle=t("churn.survival_explained") + shown)
+    group_tests.survival(survival)
     rates_table.show(rates, key="rates", title=t("churn.table"))
-    metric_help.show("monthly_churn_rate", answer)
-    metric_help.show("survival")
 
 
 def _survival(question: Question) -> Question:
-    return replace(question, metric="survival", start=None, end=None)
+    return replace(question, metric="survival", start=None, end=None, kind=None)
 
 
 def _by_group(answer: Answer) -> tuple[Answer, str]:

@@ -95,14 +95,14 @@ def _file(search: Search, form: Form) -> bytes:
 
 
 def _search() -> Search:
-    words, choice, rest = st.columns([3, 2, 4], gap="small", vertical_alignment="bottom")
+    words, choice = st.columns([3, 2], gap="small", vertical_alignment="bottom")
     with words:
         text = filters.text("search", label=t("customers.search"), placeholder=t("customers.search_placeholder"))
     with choice:
         label = t("customers.state")
         state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
-    with rest, st.grid(min_column_width=filters.FIELD_WIDTH, gap="small"):
-        where = filters.segment(("country", "plan"))
+    with st.grid(len(filters.SEGMENTS), min_column_width=filters.FIELD_WIDTH, gap="xsmall"):
+        where = filters.segment()
     return Search(text=text, is_active=STATES[state], where=where)
 
 

@@ -1,39 +1,48 @@
-"""Overview: how many customers are active, who comes, who leaves, and where to look next."""
+"""Overview: how many customers are active, who comes, who leaves, what changed, and where to look next."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import streamlit as st
 
 from streamlit_app import charts, data
-from streamlit_app.components import chart, headline, kpi_row, metric_help, next_steps, states
-from streamlit_app.data import Question
+from streamlit_app.components import chart, filters, headline, kpi_row, metric_help, next_steps, problems, states, what_changed
+from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
 
+@st.fragment
+@states.guard
 def show() -> None:
-    """Draw the page."""
+    """Draw the page; everything on it follows the filters."""
     st.header(t("overview.title"))
-    active = data.answer(Question("active_customers"))
+    problems.show()
+    question = filters.overview()
+    active = data.answer(question)
     if active.empty:
         states.empty(t("overview.nobody"), next=t("overview.nobody_next"))
         return
-    kpi_row.show(headline.kpis(Question("active_customers")))
-    left, right = st.columns([3, 2], gap="small")
-    with left:
-        chart.show(
-            charts.GROWTH,
-            data.growth(Question("active_customers", grain="month")),
-            key="growth",
-            title=t("overview.growth"),
-            subtitle=t("overview.growth_explained"),
-        )
-    with right:
-        chart.show(
-            charts.COUNT_OVER_TIME,
-            active,
-            key="active_customers",
-            title=t("overview.active"),
-            subtitle=t("overview.active_explained"),
-        )
-    next_steps.show()
+    kpi_row.show(headline.kpis(question))
+    _growth(question, active)
+    what_changed.show(question)
+    next_steps.show(question)
     metric_help.show("active_customers", active)
+    metric_help.show("quick_ratio")
+
+
+def _growth(question: Question, active: Answer) -> None:
+    by_month = replace(question, grain="month")
+    left, middle, right = st.columns([3, 2, 2], gap="small")
+    with left:
+        _card("growth", charts.GROWTH, data.growth(by_month))
+    with middle:
+        _card("quick_ratio", charts.RATIO_OVER_TIME, data.answer(replace(by_month, metric="quick_ratio")))
+    with right:
+        _card("active", charts.COUNT_OVER_TIME, active, key="active_customers")
+
+
+def _card(name: str, spec: charts.Chart, answer: Answer, *, key: str | None = None) -> None:
+    chart.show(
+        spec, answer, key=key or name, title=t(f"overview.cards.{name}.title"), subtitle=t(f"overview.cards.{name}.explained")
+    )

@@ -1,4 +1,4 @@
-"""Payments: how many, how much, and which share of card payments is made without the holder."""
+"""Payments: how many, how much, how much of it comes again, and which share of card payments is made without the holder."""
 
 from __future__ import annotations
 
@@ -29,10 +29,26 @@ def show() -> None:
         chart.show(charts.TRANSACTIONS_BY_TYPE, volumes, key="volumes", title=t("payments.volumes"))
     with right:
         chart.show(charts.AMOUNT_BY_TYPE, amounts, key="amounts", title=t("payments.amounts"))
+    _amount_retention(question)
     st.subheader(t("payments.absent"))
     with states.guarded():
         _card_not_present(replace(question, metric="card_not_present_share", where=()))
-    metric_help.show("card_not_present_share")
+    for metric in ("amount_retention", "card_not_present_share"):
+        metric_help.show(metric)
+
+
+def _amount_retention(question: Question) -> None:
+    """How much of the amount of a month comes again from the same customers in the next one."""
+    kinds = {
+        t(f"payments.kept.series.{kind}"): data.answer(replace(question, metric="amount_retention", kind=kind))
+        for kind in ("net", "gross")
+    }
+    drawn = figures.together(kinds)
+    if drawn.empty:
+        states.empty(t("payments.kept.nothing"), next=t("common.widen"))
+        return
+    title, subtitle = t("payments.kept.title"), t("payments.kept.explained")
+    chart.show(charts.SHARE_BY_SERIES, drawn, key="amount_retention", title=title, subtitle=subtitle)
 
 
 def _card_not_present(question: Question) -> None:

@@ -1,12 +1,17 @@
-"""Retention: of those who began together, how many are still there, period by period."""
+"""Retention: of those who began together, how many are still there, period by period, over the cohorts and between segments."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, filters, metric_help, states
+from streamlit_app.components import chart, filters, metric_help, segments_compared, states
+from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
+
+PERIODS: Mapping[str, tuple[int, ...]] = {"month": (1, 3, 6, 12), "week": (1, 4, 8, 12, 26)}
 
 
 @st.fragment
@@ -19,14 +24,8 @@ def show() -> None:
     if cells.empty:
         states.empty(t("retention.nobody"), next=t("common.widen"))
         return
-    by_week = question.grain == "week"
-    chart.show(
-        charts.RETENTION_COHORTS_BY_WEEK if by_week else charts.RETENTION_COHORTS,
-        figures.with_cohort_names(cells, formats.day if by_week else formats.month),
-        key="cohorts",
-        title=t(f"retention.cohorts.{question.grain}"),
-        subtitle=t(f"retention.explained.{question.kind}"),
-    )
+    _cohorts(question, cells)
+    _over_time(question, cells)
     fixed = filters.named_choice("cohorts", ("all", "fixed")) == "fixed"
     chart.show(
         charts.RETENTION_CURVE,
@@ -35,4 +34,26 @@ def show() -> None:
         title=t("retention.curve"),
         subtitle=t("retention.curve_explained.fixed" if fixed else "retention.curve_explained.all"),
     )
+    segments_compared.show(question, fixed=fixed, periods=PERIODS[str(question.grain)])
     metric_help.show("retention_cohort", cells)
+
+
+def _cohorts(question: Question, cells: Answer) -> None:
+    by_week = question.grain == "week"
+    chart.show(
+        charts.RETENTION_COHORTS_BY_WEEK if by_week else charts.RETENTION_COHORTS,
+        figures.with_cohort_names(cells, formats.day if by_week else formats.month),
+        key="cohorts",
+        title=t(f"retention.cohorts.{question.grain}"),
+        subtitle=t(f"retention.explained.{question.kind}"),
+    )
+
+
+def _over_time(question: Question, cells: Answer) -> None:
+    """How well each cohort did after 1, 3, 6 ... periods: whether newcomers stay longer than they used to."""
+    names = {period: t(f"retention.over_time.{question.grain}", k=period) for period in PERIODS[str(question.grain)]}
+    drawn = figures.over_cohorts(cells, names)
+    if drawn.empty:
+        return
+    title, subtitle = t("retention.over_time.title"), t("retention.over_time.explained")
+    chart.show(charts.SHARE_BY_SERIES, drawn, key="over_time", title=title, subtitle=subtitle)

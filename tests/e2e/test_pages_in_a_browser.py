@@ -75,6 +75,24 @@ def test_filters_survive_a_reload_and_mean_the_same_in_the_other_language(app: s
     expect(active_customers(page, "fr")).to_have_text(of_france.replace(",", "\u202f"))
 
 
+def test_filters_go_along_to_the_next_page_in_a_browser_and_stay_lifted_once_they_are(app: str, page: Page) -> None:
+    page.goto(f"{app}/activity?country=FR&window=60")
+    expect(active_customers(page)).to_be_visible()
+    for name in ("churn", "definitions", "retention"):
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=text(f"common.pages.{name}", "en")).click()
+        expect(heading(page, name)).to_be_visible()
+        expect(page).to_have_url(re.compile(rf"/{name}\?(?=.*country=FR)(?=.*window=60)"))
+    expect(page.get_by_role("combobox", name=re.compile("Country"))).to_have_value("France")
+
+    page.get_by_role("combobox", name=re.compile("Country")).click()
+    page.get_by_role("option", name="All", exact=True).click()
+    expect(page).not_to_have_url(re.compile("country="))
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Activity").click()
+    expect(heading(page, "activity")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("country="))
+    assert failures(page) == []
+
+
 def test_a_customer_is_found_by_id_and_the_state_is_explained_in_words(app: str, page: Page) -> None:
     page.goto(f"{app}/customers?active=no")
     expect(page.get_by_text(re.compile(r"^[\d,]+ of [\d,]+ customers"))).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -15,9 +16,10 @@ from chain import LONG_AFTER, Published, publish
 from histories import Row, random_bank, write_csv
 from survival_curves import assert_is_lifelines_curve, first_lapse
 
-from pipeline.marts import CUSTOMER_DIMENSIONS
+from pipeline.marts import CUSTOMER_DIMENSIONS, Question
 
 lifelines = pytest.importorskip("lifelines", reason="the package lifelines is not installed")
+multivariate_logrank_test = pytest.importorskip("lifelines.statistics").multivariate_logrank_test
 
 pytestmark = pytest.mark.slow
 SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "neobank_sample"
@@ -67,6 +69,29 @@ def test_survival_of_a_segment_is_what_lifelines_estimates(both: tuple[Published
             assert_is_lifelines_curve(published, times, {"window": 60, dimension: value})
             compared += 1
     assert compared > 0
+
+
+@pytest.mark.parametrize("dimension", ["plan_tier", "os", "age_band"])
+def test_the_log_rank_test_between_segments_is_that_of_lifelines(both: tuple[Published, oracle.Bank], dimension: str) -> None:
+    published, bank = both
+    values = tuple(bank.values(dimension))
+    compared = published.reader.survival_compared(Question("survival", window=30, by=dimension), groups=values)
+    lives = [
+        (*time, value)
+        for value in compared.groups
+        for one in bank.where(**{dimension: value}).ever_active
+        if (time := first_lapse(one, 30, bank.as_of))
+    ]
+    sizes = Counter(value for _, _, value in lives)
+    assert set(sizes) == set(compared.groups)
+    assert min(sizes.values(), default=30) >= 30
+    if compared.test is None:
+        assert len(compared.groups) < 2 or not any(happened for _, happened, _ in lives)
+        return
+    days, happened, groups = zip(*lives, strict=True)
+    theirs = multivariate_logrank_test(days, groups, happened)
+    assert compared.test.statistic == pytest.approx(theirs.test_statistic, rel=1e-9)
+    assert compared.test.p_value == pytest.approx(theirs.p_value, rel=1e-9)
 
 
 def test_time_to_first_transaction_is_what_lifelines_estimates(both: tuple[Published, oracle.Bank]) -> None:

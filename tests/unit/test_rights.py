@@ -41,13 +41,13 @@ NEEDS_NOBODY = {
 }
 NEEDS_LESS_THAN_ADMIN = dict.fromkeys(("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric"), Role.VIEWER)
 OF_DATA = {
-    **dict.fromkeys(("customers", "customer"), Role.MANAGER),
+    **dict.fromkeys(("customers", "customer", "early_warnings"), Role.MANAGER),
     "run_store": Role.ADMIN,
     **dict.fromkeys(
         (
             *("answer", "bounds", "country_name", "current_version", "data_quality", "dimension_values", "external_facts"),
             *("growth", "headline", "latest_run", "models", "pin_version", "published", "registry", "relation"),
-            *("retention_curve", "test_results"),
+            *("retention_curve", "survival_compared", "test_results", "usage_intervals", "what_changed"),
         ),
         Role.VIEWER,
     ),

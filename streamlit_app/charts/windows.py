@@ -1,0 +1,102 @@
+"""What the choice of N would change: a figure against every N, and the pauses between active days that N has to bridge."""
+
+from __future__ import annotations
+
+import json
+
+import altair as alt
+
+from streamlit_app.charts import marks
+from streamlit_app.charts.base import Chart
+from streamlit_app.charts.marks import Translate, Unit
+
+IN_USE, SUGGESTED = "in_use", "suggested"
+WINDOW_COLUMNS = ("window_days", "value", "n", "low", "high", "mark", "side")
+INTERVAL_COLUMNS = ("from_days", "to_days", "value", "share", "reached", "window_days")
+HEIGHT = 200
+PASSED = "datum.from_days > datum.window_days"
+
+
+def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
+    drawn = marks.drawn()
+    base = marks.explained(drawn, text, unit, columns=WINDOW_COLUMNS).encode(
+        x=alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6)),
+        y=marks.value_axis("value", unit),
+    )
+    tips = marks.tooltip(
+        text, first=[alt.Tooltip("window_days:Q", title=text("charts.window"))], interval=unit == "share", state=False
+    )
+    layers = [
+        base.transform_filter(marks.IS_SOLID).mark_line(strokeWidth=2),
+        marks.thin_points(base),
+        *_marked(drawn, text, IN_USE, top=0),
+        *_marked(drawn, text, SUGGESTED, top=13),
+        marks.hover(base, tips, fields=["window_days"]),
+    ]
+    if unit == "share":
+        layers.insert(0, marks.band(base))
+    return alt.layer(*layers).properties(height=HEIGHT)
+
+
+def _marked(drawn: alt.Chart, text: Translate, mark: str, *, top: int) -> tuple[alt.Chart, alt.Chart]:
+    """An upright line at one N, named on top; the name stands on the side where there is room."""
+    colour = alt.value("gray" if mark == IN_USE else "orange")
+    base = drawn.transform_filter(f"datum.mark == '{mark}' || datum.mark == 'both'").encode(x="window_days:Q", color=colour)
+    named = base.transform_calculate(named=f"{_quoted(text(f'charts.marked.{mark}'))} + ' ' + datum.window_days")
+    left = "datum.side == 'left'"
+    return (
+        base.mark_rule(strokeWidth=1.5, strokeDash=list(marks.DASH) if mark == SUGGESTED else [1, 0], tooltip=None),
+        named.mark_text(
+            align=alt.expr(f"{left} ? 'right' : 'left'"),
+            dx=alt.expr(f"{left} ? -4 : 4"),
+            baseline="top",
+            fontSize=11,
+            tooltip=None,
+        ).encode(y=alt.value(top), text="named:N"),
+    )
+
+
+def _intervals(text: Translate) -> alt.LayerChart:
+    drawn = marks.drawn()
+    base = drawn.transform_calculate(
+        begin="datum.from_days - 0.5",
+        until="isValid(datum.to_days) ? datum.to_days + 0.2 : datum.from_days + 6.2",
+        pause=f"isValid(datum.to_days) ? datum.from_days + '–' + datum.to_days : {_more(text)}",
+        shown_share="format(datum.share, '.1%')",
+        shown_reached="isValid(datum.reached) ? format(datum.reached, '.1%') : '–'",
+        bridged=f"{PASSED} ? {_quoted(text('charts.longer_than_window'))} : {_quoted(text('charts.within_window'))}",
+    )
+    names = {text("charts.within_window"): "primary", text("charts.longer_than_window"): "orange"}
+    bars = base.mark_bar().encode(
+        x=alt.X("begin:Q", title=text("charts.pause"), axis=alt.Axis(grid=False, tickCount=10), scale=alt.Scale(nice=False)),
+        x2="until:Q",
+        y=alt.Y(
+            "value:Q",
+            title=text("charts.root_scale"),
+            scale=alt.Scale(type="sqrt", nice=True),
+            axis=alt.Axis(format=marks.AXIS_FORMATS["count"], tickCount=5),
+        ),
+        y2=alt.datum(0),
+        color=marks.coloured("bridged", names, {name: name for name in names}),
+        tooltip=[
+            alt.Tooltip("pause:N", title=text("charts.pause")),
+            alt.Tooltip("value:Q", title=text("charts.intervals"), format=","),
+            alt.Tooltip("shown_share:N", title=text("charts.share")),
+            alt.Tooltip("shown_reached:N", title=text("charts.reached")),
+        ],
+    )
+    at_window = drawn.transform_filter("datum.from_days == 1").encode(x="window_days:Q", color=alt.value("gray"))
+    return alt.layer(bars, at_window.mark_rule(strokeWidth=1.5, tooltip=None)).properties(height=marks.HEIGHT)
+
+
+def _more(text: Translate) -> str:
+    return f"datum.from_days + ' ' + {_quoted(text('charts.or_more'))}"
+
+
+def _quoted(words: str) -> str:
+    return json.dumps(words)
+
+
+COUNT_BY_WINDOW = Chart("count_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="count"))
+SHARE_BY_WINDOW = Chart("share_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="share"))
+USAGE_INTERVALS = Chart("usage_intervals", INTERVAL_COLUMNS, _intervals)

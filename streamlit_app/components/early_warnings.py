@@ -1,0 +1,210 @@
+"""Early warnings: who is likely to fall silent, how we know, and how right it has been."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import streamlit as st
+
+from streamlit_app import auth, charts, data, exports, figures, formats
+from streamlit_app.auth import Role
+from streamlit_app.components import chart, download, filters, links, states, table
+from streamlit_app.data import Answer, Question
+from streamlit_app.exports import Form
+from streamlit_app.messages import t
+
+NAMES = "churn.early.columns"
+ROWS_SHOWN, ROWS_IN_A_FILE = 200, 50_000
+ENOUGH = 30
+LIKELY = ("30", "50", "70", "90")  # percent; a customer is likelier to fall silent than not from 50 on
+USUAL = "50"
+COLUMNS = (
+    "user_id",
+    "silence_probability",
+    "silence_probability_low",
+    "silence_probability_high",
+    "observations",
+    "days_silent",
+    "active_days_in_90",
+    "amount_usd_in_90",
+    "would_lapse_on",
+    "country",
+    "plan",
+)
+SHARES = ("silence_probability", "silence_probability_low", "silence_probability_high")
+COUNTS = ("observations", "days_silent", "active_days_in_90", "amount_usd_in_90")
+
+
+def show(question: Question) -> None:
+    """The section, for the question's segment; the window is the published one, from which the probabilities were learned."""
+    st.subheader(t("churn.early.title"))
+    window = data.published().inactivity_days
+    st.caption(t("churn.early.explained", window=formats.days(window)))
+    with states.guarded():
+        everybody = data.answer(Question("silence_risk", where=question.where))
+        if everybody.empty or everybody.table["value"][0].as_py() is None:
+            states.empty(t("churn.early.withheld" if everybody.withheld else "churn.early.too_young"))
+            return
+        st.markdown(_expected(everybody))
+        _bands(data.answer(Question("silence_risk", where=question.where, by="silence_band")))
+        _list(question.where)
+    with states.guarded():
+        _how_right()
+
+
+def _expected(answer: Answer) -> str:
+    (row,) = answer.rows()
+    return t(
+        "churn.early.expected",
+        n=formats.number(row["n"]),
+        expected=formats.number(row["expected_customers"]),
+        share=formats.share(row["value"]),
+        interval=formats.interval(row["low"], row["high"]),
+        window=formats.days(answer.window),
+        day=formats.day(row["date"]),
+    )
+
+
+def _bands(answer: Answer) -> None:
+    with st.container(border=True, gap="xsmall"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**{t('churn.early.by_band')}**")
+            chart.download(answer.table, chart.basis_of(answer), key="silence_bands", title=t("churn.early.by_band"))
+        table.show(map(_band, answer.rows()), names=NAMES)
+        st.caption(f":small[{chart.footnote(answer.table, chart.basis_of(answer))}]")
+
+
+def _band(row: dict[str, Any]) -> dict[str, str]:
+    note = t("common.withheld") if row["n"] is None else t("churn.thin") if row["n"] < ENOUGH else ""
+    return {
+        "silence_band": row["silence_band"].replace("-", "–"),
+        "customers": formats.number(row["n"]),
+        "silence_probability": formats.share(row["value"]),
+        "interval": formats.interval(row["low"], row["high"]),
+        "expected": _about(row["expected_customers"]),
+        "note": note,
+    }
+
+
+def _about(customers: float | None) -> str:
+    """An expected number of customers: with a decimal where it is small."""
+    return formats.decimal(customers, 1) if customers is not None and customers < 10 else formats.number(customers)
+
+
+def _list(where: tuple[tuple[str, str], ...]) -> None:
+    """Customer by customer, for who may see customers."""
+    if not auth.current_user().may(Role.MANAGER):
+        st.caption(t("churn.early.for_managers"))
+        return
+    choice = filters.choice("likely", LIKELY, label=t("churn.early.at_least"), name=_percent, default=USUAL)
+    at_least = int(choice) / 100
+    page = data.early_warnings(where=where, at_least=at_least, limit=ROWS_SHOWN)
+    if page.total == 0:
+        states.empty(t("churn.early.nobody", share=_percent(choice)), next=t("churn.early.nobody_next"))
+        return
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        shown = {"shown": formats.number(page.table.num_rows), "total": formats.number(page.total)}
+        st.caption(t("churn.early.count", **shown), width="content")
+        with st.container(horizontal=True, horizontal_alignment="right", width="content"):
+            _downloads(where, at_least)
+    chosen = st.dataframe(
+        _readable(page.table),
+        hide_index=True,
+        column_config=_column_config(),
+        key="early_warnings",
+        on_select="rerun",
+        selection_mode="single-row",
+        height=380,
+    )
+    if chosen.selection.rows:
+        links.go("customers", customer=page.table["user_id"][chosen.selection.rows[0]].as_py())
+
+
+def _percent(share: str) -> str:
+    return formats.share(int(share) / 100, 0)
+
+
+def _downloads(where: tuple[tuple[str, str], ...], at_least: float) -> None:
+    """The list as a file, up to a limit; who downloaded which list is noted down."""
+    for form in ("csv", "xlsx"):
+        download.button(
+            t(f"customers.as_{form}"),
+            lambda form=form: _file(where, at_least, form),
+            file_name=f"neopulse-early-warnings-{data.published().name}.{form}",
+            key=f"early_warnings_{form}",
+            help=t("customers.file_explained", most=formats.number(ROWS_IN_A_FILE)),
+            tertiary=True,
+        )
+
+
+def _file(where: tuple[tuple[str, str], ...], at_least: float, form: Form) -> bytes:
+    found = data.early_warnings(where=where, at_least=at_least, limit=ROWS_IN_A_FILE).table
+    rows = zip(*(found[name].to_pylist() for name in COLUMNS), strict=True)
+    asked = {"at_least": at_least, **dict(where), "version": data.published().name}
+    return exports.table("early_warnings", COLUMNS, rows, form=form, needs=Role.MANAGER, filters=asked)
+
+
+def _readable(rows: pa.Table) -> pa.Table:
+    """The list with words instead of codes, in the order of the columns."""
+    words = {
+        name: pa.array([formats.dimension_value(name, value) for value in rows[name].to_pylist()], pa.string())
+        for name in ("country", "plan")
+    }
+    return pa.table({name: words.get(name, rows[name]) for name in COLUMNS})
+
+
+def _column_config() -> dict[str, Any]:
+    labels = {name: t(f"{NAMES}.{name}") for name in COLUMNS}
+    config: dict[str, Any] = dict(labels)
+    config["would_lapse_on"] = st.column_config.DateColumn(labels["would_lapse_on"], format="DD/MM/YYYY")
+    for name in SHARES:
+        config[name] = st.column_config.NumberColumn(labels[name], format="percent")
+    for name in COUNTS:
+        config[name] = st.column_config.NumberColumn(labels[name], format="localized", step=1)
+    return config
+
+
+def _how_right() -> None:
+    """The calibration of the last day that can be judged, and the back-test on every such day of a year."""
+    st.markdown(f"**{t('churn.early.how_right')}**")
+    bins = data.answer(Question("silence_calibration", kind="reliability"))
+    days = data.answer(Question("silence_calibration", kind="error"))
+    if bins.empty or days.empty:
+        states.empty(t("churn.early.not_judged"))
+        return
+    st.markdown(_score(days))
+    left, right = st.columns(2, gap="small")
+    with left:
+        judged = formats.day(bins.table["date"][0].as_py())
+        title, subtitle = t("churn.early.calibration"), t("churn.early.calibration_explained", day=judged)
+        chart.show(charts.CALIBRATION, bins, key="calibration", title=title, subtitle=subtitle)
+    with right:
+        title, subtitle = t("churn.early.back_test"), t("churn.early.back_test_explained")
+        chart.show(charts.SHARE_BY_SERIES, _told_and_come(days), key="back_test", title=title, subtitle=subtitle)
+
+
+def _score(days: Answer) -> str:
+    last = days.rows()[-1]
+    better = "better" if last["skill_over_base_rate"] > 0 else "not_better"
+    return t(
+        f"churn.early.{better}",
+        day=formats.day(last["date"]),
+        n=formats.number(last["n"]),
+        error=formats.share(last["value"]),
+        chance=formats.share(last["by_chance"]),
+        skill=formats.share(last["skill_over_base_rate"], 0),
+    )
+
+
+def _told_and_come(days: Answer) -> Answer:
+    """The expected and the observed share of each judged day."""
+    return figures.together(
+        {
+            t(f"churn.early.series.{name}"): replace(
+                days, table=days.table.set_column(days.table.column_names.index("value"), "value", days.table[name])
+            )
+            for name in ("expected", "observed")
+        }
+    )

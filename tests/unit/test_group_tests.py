@@ -1,0 +1,105 @@
+"""Whether groups differ: the log-rank test and the difference of shares, against figures worked out elsewhere; and in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from test_charts import FEBRUARY, JANUARY, answer, row
+
+from pipeline.marts.survival import Compared
+from pipeline.statistics import LogRank, chi_square_tail, difference_of_shares, log_rank
+from streamlit_app import figures, messages
+from streamlit_app.components import group_tests
+
+
+@pytest.fixture(autouse=True)
+def in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "language", lambda: "en")
+
+
+def test_the_difference_of_two_shares_has_newcombes_interval() -> None:
+    """The first example of Newcombe (1998), table II, method 10: 56 of 70 against 48 of 80."""
+    difference, low, high = difference_of_shares((56, 48), (70, 80))
+    assert difference == pytest.approx(0.2)
+    assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
+    assert np.isnan(difference_of_shares((0, 1), (0, 10))).all()
+
+
+@pytest.mark.parametrize(
+    ("statistic", "degrees", "tail"),
+    [(3.841458820694124, 1, 0.05), (5.991464547107979, 2, 0.05), (7.814727903251179, 3, 0.05), (11.070497693516351, 5, 0.05)],
+)
+def test_the_tail_of_chi_square_is_that_of_the_tables(statistic: float, degrees: int, tail: float) -> None:
+    assert chi_square_tail(statistic, degrees) == pytest.approx(tail, abs=1e-12)
+    assert chi_square_tail(0.0, degrees) == 1.0
+
+
+def test_the_log_rank_test_by_hand() -> None:
+    """Two groups of two: 1 and 3 days in one, 2 and 4 in the other, all with the event.
+
+    Expected of the first: 2/4 + 1/3 + 1/2 = 4/3 of its 2 events; variance 1/4 + 2/9 + 1/4 = 13/18; so (2/3)^2 / (13/18) = 8/13.
+    """
+    test = log_rank([([1, 3], [1, 1], [0, 0]), ([2, 4], [1, 1], [0, 0])])
+    assert test is not None
+    assert test.statistic == pytest.approx(8 / 13)
+    assert test.degrees_of_freedom == 1
+
+
+def test_nothing_can_be_told_of_one_group_or_without_an_event() -> None:
+    assert log_rank([([1], [1], [0])]) is None
+    assert log_rank([([1, 2], [0, 0], [3, 3]), ([2], [0], [4])]) is None
+
+
+@pytest.mark.parametrize("groups", [2, 3, 6])
+def test_the_log_rank_test_is_that_of_lifelines(groups: int) -> None:
+    statistics = pytest.importorskip("lifelines.statistics", reason="the package lifelines is not installed")
+    random = np.random.default_rng(groups)
+    days = random.integers(1, 60, size=120 * groups)  # many ties
+    happened = random.random(days.size) < 0.6
+    group = random.integers(0, groups, size=days.size)
+    theirs = statistics.multivariate_logrank_test(days, group, happened)
+    ours = log_rank([(days[group == one], happened[group == one], ~happened[group == one]) for one in range(groups)])
+    assert ours is not None
+    assert ours.statistic == pytest.approx(theirs.test_statistic, rel=1e-9)
+    assert ours.p_value == pytest.approx(theirs.p_value, rel=1e-9)
+
+
+def rates(standard: tuple[int, int], premium: tuple[int, int], **more: Any) -> str:
+    rows = [
+        row(JANUARY, left / n, n=n, low=0.01, high=0.02, plan_tier=tier, churned=left) | more
+        for tier, (left, n) in (("standard", standard), ("premium", premium))
+    ]
+    return group_tests.tiers_in_words(answer(*rows, by="plan_tier"))
+
+
+def test_premium_against_standard_says_the_rates_their_difference_and_whether_chance_could_make_it() -> None:
+    told = rates((48, 80), (56, 70))
+    assert told.startswith("In Jan 2019, **80.0%** (95%: 1.0–2.0%, n 70) of the premium customers left")
+    assert "Difference: **+20.0 pp** (95%: +5.2 pp to +33.4 pp). More premium customers leave" in told
+    assert "Fewer premium customers leave" in rates((500, 1000), (300, 1000))
+    assert "Chance alone could make such a difference." in rates((10, 100), (9, 100))
+    assert "fewer than 30 customers" in rates((10, 100), (0, 29))
+
+
+def test_a_month_without_one_of_the_two_or_withheld_is_not_compared() -> None:
+    assert rates((1, 10), (1, 10), n=None) == ""
+    assert group_tests.tiers_in_words(answer(row(JANUARY, 0.1, n=50, plan_tier="standard", churned=5), by="plan_tier")) == ""
+    provisional = [row(FEBRUARY, 0.1, n=50, plan_tier=tier, churned=5) for tier in ("standard", "premium")]
+    assert group_tests.tiers_in_words(answer(*provisional, by="plan_tier")) == ""
+
+
+def test_the_log_rank_test_in_words_names_its_groups_and_who_was_left_out() -> None:
+    told = group_tests.survival_in_words(Compared(LogRank(8.1, 1, 0.0044), ("standard", "premium"), ("unknown",)), "plan_tier")
+    assert told.startswith("Log-rank test between Standard, Premium: chi-square 8.1, degrees of freedom 1, p = 0.004. ")
+    assert told.endswith("Left out, with fewer than 30 customers: unknown.")
+    assert "p < 0.001" in group_tests.survival_in_words(Compared(LogRank(50.0, 1, 1e-12), ("standard",), ()), "plan_tier")
+    assert "No log-rank test" in group_tests.survival_in_words(Compared(None, ("standard",), ()), "plan_tier")
+
+
+def test_the_groups_of_a_split_answer_come_largest_first() -> None:
+    given = answer(row(JANUARY, 0.1, n=5, country="FR"), row(JANUARY, 0.1, n=50, country="GB"), by="country")
+    assert figures.groups_of(given) == ["GB", "FR"]
+    assert isinstance(given.table, pa.Table)

@@ -1,0 +1,124 @@
+"""What changed, on the page Overview: the parts add up to the total, to the customer; and data problems are said first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+import pyarrow as pa
+import pytest
+from page_kit import cells, whole, words
+
+from pipeline.marts import CUSTOMER_DIMENSIONS, Question
+from pipeline.marts.changes import FLOWS, PARTS
+from streamlit_app import charts, data, figures, messages
+from streamlit_app.auth import Role, User
+from streamlit_app.components import problems
+
+pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
+ACTIVE = Question("active_customers")
+
+
+def total(question: Question = ACTIVE, *, days: int = 28) -> dict[str, float]:
+    (row,) = data.what_changed(question, days=days).rows()
+    return row
+
+
+@pytest.mark.parametrize("dimension", CUSTOMER_DIMENSIONS)
+def test_the_parts_of_every_value_add_up_to_those_of_everybody_to_the_customer(dimension: str) -> None:
+    for days in (7, 28, 91):
+        for window in (14, 90):
+            question = Question("active_customers", window=window)
+            split = data.what_changed(Question("active_customers", window=window, by=dimension), days=days).rows()
+            everybody = total(question, days=days)
+            assert {part: sum(row[part] for row in split) for part in PARTS} == {part: everybody[part] for part in PARTS}
+            for row in [*split, everybody]:
+                came = row["new_customers"] + row["resurrected_customers"]
+                assert row["now"] == row["before"] + came - row["churned_customers"]
+                assert row["value"] == row["now"] - row["before"]
+
+
+def test_the_parts_are_those_of_the_daily_figures() -> None:
+    last = data.published().as_of
+    first = last - timedelta(days=28)
+    days = {row["date"]: row["value"] for row in data.answer(ACTIVE).rows()}
+    found = total()
+    assert (found["before"], found["now"]) == (days[first], days[last])
+    for flow in FLOWS:
+        assert found[flow] == sum(row["value"] for row in data.answer(Question(flow)).rows() if first < row["date"] <= last)
+
+
+def test_a_period_that_reaches_before_the_first_customer_begins_at_nobody() -> None:
+    found = total(days=5000)
+    assert found["before"] == 0
+    assert found["now"] == found["new_customers"] + found["resurrected_customers"] - found["churned_customers"]
+
+
+def test_the_rows_that_are_drawn_add_up_with_all_others_as_one() -> None:
+    split = data.what_changed(Question("active_customers", by="country"), days=28)
+    assert split.table.num_rows > 4
+    rows = figures.changes(split, str, rest="others", most=4).to_pylist()
+    assert [row["series"] for row in rows][-1] == "others"
+    assert len(rows) == 4
+    assert {part: sum(row[part] for row in rows) for part in PARTS} == {part: total()[part] for part in PARTS}
+    drawn = figures.change_parts(figures.changes(split, str, rest="others", most=4))
+    assert set(drawn.column_names) == set(charts.WHAT_CHANGED.columns)
+    bars = [row for row in drawn.to_pylist() if row["part"] != "net"]
+    assert sum(row["customers"] for row in bars) == total()["value"]
+
+
+def test_what_is_withheld_of_one_of_the_others_is_withheld_of_their_row() -> None:
+    split = data.what_changed(Question("active_customers", by="country"), days=28)
+    hidden = split.table.set_column(
+        split.table.column_names.index("now"), "now", pa.nulls(split.table.num_rows, split.table["now"].type)
+    )
+    rows = figures.changes(type(split)(**{**vars(split), "table": hidden}), str, rest="others", most=2).to_pylist()
+    assert rows[-1]["now"] is None
+    assert rows[-1]["before"] is not None
+
+
+def test_a_viewer_gets_no_part_of_fewer_than_ten_customers_and_none_that_tells_one(come_in: Callable[[User], None]) -> None:
+    for dimension in ("country", "plan_tier", "age_band"):
+        question = Question("active_customers", by=dimension)
+        come_in(User("max", Role.MANAGER))
+        few = {row[dimension] for row in data.what_changed(question, days=28).rows() if any(0 < row[part] < 10 for part in PARTS)}
+        assert few
+        come_in(User("vera", Role.VIEWER))
+        seen = data.what_changed(question, days=28)
+        hidden = {row[dimension] for row in seen.rows() if row["now"] is None}
+        assert few <= hidden
+        assert len(hidden) >= 2 or seen.table.num_rows == 1
+        assert all([row[part] for part in (*PARTS, "value")] == [None] * 6 for row in seen.rows() if row[dimension] in hidden)
+    everybody = total()
+    parts = [everybody[part] for part in PARTS]
+    assert parts.count(None) != 1
+    assert all(part is None or part == 0 or part >= 10 for part in parts)
+
+
+def test_the_page_says_the_change_in_words_and_shows_the_total_below_the_groups() -> None:
+    page = whole("overview", span="91", changed_by="plan_tier")
+    found = total(days=91)
+    assert f"went from **{found['before']:,}** to **{found['now']:,}**" in words(page)
+    assert page.selectbox(key="changed_by").value == "plan_tier"
+    assert "Total" in cells(page)
+    assert f"{found['now']:,}" in cells(page)
+
+
+def test_the_page_follows_window_and_segment() -> None:
+    page = whole("overview", window="20", country="FR")
+    found = total(Question("active_customers", window=20, where=(("country", "FR"),)))
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["Active customers"] == f"{found['now']:,}"
+
+
+def test_what_is_wrong_with_the_data_is_said_before_any_figure() -> None:
+    rows = sum(problem["rows_affected"] for problem in data.data_quality().to_pylist())
+    texts = [element.value for element in whole("overview").markdown]
+    assert f"**{rows:,} rows of the bank's files could not be used as they came**" in texts[0]
+
+
+def test_of_many_reasons_the_commonest_are_named_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "language", lambda: "en")
+    told = problems.in_words(Counter({"a_b": 9, "c": 5, "d": 4, "e": 2, "f": 1}))
+    assert told == "**21 rows of the bank's files could not be used as they came**: 9 × a b; 5 × c; 4 × d; 2 more kinds."
