@@ -16,7 +16,7 @@ Z_95 = "1.959963984540054"
 COUNT, SHARE, RATIO, USD, DAY, TEXT = "#,0", "#,0.0%;-#,0.0%;#,0.0%", "0.00", "#,0.00", "yyyy-mm-dd", ""
 YES_NO = '"""TRUE"";""TRUE"";""FALSE"""'
 PAGES = ("overview", "activity", "retention", "churn")
-IN_THE_APP = ("country", "plan", "plan_tier", "os", "age_band")  # the segments that the app's pages filter by
+IN_THE_APP = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")  # the segments that the app's pages filter by
 
 
 @dataclass(frozen=True)

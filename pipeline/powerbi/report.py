@@ -297,9 +297,7 @@ class Report:
 
     def _card(self, page: str, name: str, what: str = "title") -> str:
         """Title or explanation of a drawing, as the catalogue of its page keeps it."""
-        if page == "activity":
-            return self._app(page, f"cards.{name}.{what}")
-        return self._app(page, name if what == "title" else f"{name}_{what}")
+        return self._app(page, f"cards.{name}.{what}")
 
     def _said(self, name: str) -> str:
         return self.words.report(name, self.language)
