@@ -254,9 +254,9 @@ def _count(customers: list[dict[str, Any]], country: str) -> int:
             "/churn?lang=en&from=2019-03-01&to=2019-03-31&age_band=65%2B",
         ),
         (
-            {MONTH: date(2019, 3, 1), SEGMENT: "signup_cohort", VALUE: "2018-03"},  # the app's pages have no such filter
+            {MONTH: date(2019, 3, 1), SEGMENT: "signup_cohort", VALUE: "2018-03"},
             "en-US",
-            "/churn?lang=en&from=2019-03-01&to=2019-03-31",
+            "/churn?lang=en&from=2019-03-01&to=2019-03-31&signup_cohort=2018-03",
         ),
     ],
 )
