@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 from pipeline.marts import Answer
+from pipeline.safe_cells import safe_cell
 
 DECIMALS = {"share": 4, "ratio": 3, "days": 1, "usd": 2}
 
@@ -31,7 +32,7 @@ def as_csv(answer: Answer, _language: str) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, answer.table.column_names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _exact(value) for name, value in row.items()} for row in answer.rows())
+    writer.writerows({name: safe_cell(_exact(value)) for name, value in row.items()} for row in answer.rows())
     return text.getvalue().rstrip("\n")
 
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from pipeline.clock import Clock
 from pipeline.errors import PermanentError
 from pipeline.notify.event import Notice
-from pipeline.runs.records import Run, RunState
+from pipeline.runs.records import Run, RunState, StepState
 from pipeline.runs.store import RunStore
 from pipeline.runs.watching import Incident
 from pipeline.settings import Settings
@@ -20,12 +20,7 @@ OPENED, CLOSED = "opened", "closed"
 RUNS_READ = 200
 INCIDENTS_READ = 20
 WHOLE = ("extract", "transform")  # a run that begins here brings new figures
-STEP_BY_STEP = (
-    "notify",
-    "activate",
-    "sheet",
-    "transform",
-)  # each a run of its own, the last one first
+STEP_BY_STEP = ("notify", "activate", "sheet", "transform")  # by runs of their own, the last one first
 
 Tell = Callable[[Notice, datetime], object]
 
@@ -59,19 +54,28 @@ def last_moment(now: datetime, at: time, zone: ZoneInfo) -> datetime:
 def last_success(store: RunStore) -> Run | None:
     """The newest run that brought new figures to everybody: alone, by taking up one that had begun to, or step by step.
 
-    Of steps that were runs of their own it is the transform, once each later step succeeded after it.
+    Of steps that several runs did it is the run of the transform, once each later step succeeded after it.
     """
     awaited = list(STEP_BY_STEP)
     for run in store.runs(RUNS_READ):
-        if run.state is not RunState.SUCCEEDED or run.ended_at is None:
+        if run.ended_at is None:
             continue
-        if not run.only_step and _first_step(store, run) in WHOLE:
+        if run.state is RunState.SUCCEEDED and not run.only_step and _first_step(store, run) in WHOLE:
             return run
-        if run.only_step and run.first_step == awaited[0]:
-            awaited.pop(0)
+        for step in reversed(_done(run)):
+            if step == awaited[0]:
+                awaited.pop(0)
             if not awaited:
                 return run
     return None
+
+
+def _done(run: Run) -> list[str]:
+    """The steps that a run did to their end; of one that failed the transform alone, whose version is there all the same."""
+    names = [step.name for step in run.steps]
+    if run.state is not RunState.SUCCEEDED:
+        return [step.name for step in run.steps if step.name == "transform" and step.state is StepState.SUCCEEDED]
+    return [run.first_step] if run.only_step else names[names.index(run.first_step) :]
 
 
 def _first_step(store: RunStore, run: Run) -> str:

@@ -6,13 +6,13 @@ import re
 from typing import Any
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # a full-width sign counts in some countries
-_WITHIN = re.compile("(?<=.)([;\\t\\r\\n]\\s*)(?=[=+\\-@＝＋－＠])", re.DOTALL)
+_WITHIN = re.compile(r'((?:(?<=.)[;\t\r\n]|^;)[\s"]*)(?=[=+\-@＝＋－＠])', re.DOTALL)
 
 
 def safe_cell(value: Any) -> Any:
     """A text that a spreadsheet would run as a formula gets a quotation mark before it; numbers and days stay what they are.
 
-    Also within the text: a spreadsheet that separates by semicolons begins a cell after each.
+    Also within the text and behind quotation marks: a spreadsheet that separates by semicolons begins a cell after each.
     """
     if not isinstance(value, str):
         return value

@@ -182,7 +182,9 @@ def syncs() -> list[ListedSync]:
     from pipeline.activation import census_syncs, declared
 
     in_force, store = _settings(), _store()
-    next_run_at = min((worker.next_run_at for worker in store.workers() if worker.next_run_at is not None), default=None)
+    now = SystemClock().now()
+    to_come = (worker.next_run_at for worker in store.workers() if worker.is_alive(now))
+    next_run_at = min((moment for moment in to_come if moment is not None), default=None)
     if in_force.reverse_etl == "census":
         return [
             ListedSync(sync.name, _last_sync_run(store, sync.name), next_run_at, is_planned_here=False)

@@ -71,7 +71,7 @@ class Heart:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._ended.set()
         self._thread.join()
-        self._pulse.doing = Doing.ENDED
+        self._pulse.doing, self._pulse.next_run_at = Doing.ENDED, None
         self._beat_safely()
 
     def beat(self) -> None:

@@ -100,7 +100,15 @@ def test_no_page_hands_out_a_file_but_by_the_button_that_checks_who_asks() -> No
 
 @pytest.mark.parametrize(
     ("text", "written"),
-    [("a;=1+1", "a;'=1+1"), ("a\n@x", "a\n'@x"), ("=1;-2", "'=1;'-2"), ("a; b", "a; b"), ("a-b", "a-b")],
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ("a\n@x", "a\n'@x"),
+        ("=1;-2", "'=1;'-2"),
+        ("a; b", "a; b"),
+        ("a-b", "a-b"),
+        (";=1+1", ";'=1+1"),
+        ('a;"=1', "a;\"'=1"),
+    ],
 )
 def test_no_cell_begins_a_formula_where_semicolons_separate(text: str, written: str) -> None:
     assert exports.safe_cell(text) == written

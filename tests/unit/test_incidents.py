@@ -197,6 +197,27 @@ def test_a_day_of_which_a_step_is_missing_leaves_the_day_before_as_the_last_one(
     assert last.id == transform
 
 
+def test_a_failed_run_that_was_finished_by_hand_counts_from_when_its_figures_were_built(day: Day) -> None:
+    store = day.house.store
+    lease = day.house.lease()
+    plan = [(step, StepState.PENDING) for step in STEPS]
+    run = store.start_run(lease, trigger="schedule", requested_by="daily", plan=plan, first_step="extract", only_step=False)
+    for step in ("extract", "transform"):
+        store.start_step(lease, run.id, step, attempt=1)
+        store.finish_step(lease, run.id, step, state=StepState.SUCCEEDED)
+    store.start_step(lease, run.id, "sheet", attempt=1)
+    store.finish_step(lease, run.id, "sheet", state=StepState.FAILED)
+    store.finish_run(lease, run.id, state=RunState.FAILED)
+    store.release(lease)
+    assert incidents.last_success(store) is None
+    day.run(first_step="activate")
+    assert incidents.last_success(store) is None  # the sheet is still the old one
+    day.run(first_step="sheet")
+    last = incidents.last_success(store)
+    assert last is not None
+    assert last.id == run.id
+
+
 def test_the_same_step_again_and_again_is_no_day(day: Day) -> None:
     for step in ("transform", "transform", "transform", "transform", "notify"):
         day.run(first_step=step, only_step=True)

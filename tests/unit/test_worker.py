@@ -366,11 +366,13 @@ def test_the_worker_s_row_tells_what_it_does_and_when_it_runs_next(worker: Worke
 
 
 def test_a_worker_that_ends_says_so_and_is_not_taken_for_alive(store: RunStore, clock: FixedClock) -> None:
-    with Heart(store, Pulse(), clock=clock) as heart:
+    pulse = Pulse()
+    pulse.next_run_at = MONDAY_SIX
+    with Heart(store, pulse, clock=clock) as heart:
         heart.beat()
         assert is_healthy(store, worker_name(), clock.now())
     (row,) = store.workers()
-    assert (row.doing, row.beat_at) == ("ended", clock.now())
+    assert (row.doing, row.beat_at, row.next_run_at) == ("ended", clock.now(), None)
     assert not is_healthy(store, worker_name(), clock.now())
 
 

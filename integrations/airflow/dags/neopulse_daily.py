@@ -5,8 +5,8 @@ What a deployment sets, in the environment of Airflow's own processes:
 - AIRFLOW_NEOPULSE_COMMAND: how neopulse is called there, `neopulse` unless told. A container's is
   `docker compose --project-directory /srv/neopulse exec -T worker neopulse`.
 - AIRFLOW_NEOPULSE_SCHEDULE and AIRFLOW_NEOPULSE_TIMEZONE: a cron expression and its zone, 06:00 UTC unless told.
-- AIRFLOW_NEOPULSE_LATE_AFTER and AIRFLOW_NEOPULSE_LATE_MAIL_TO: minutes after the scheduled moment (240) from which a day that
-  has not ended is late, and who is told by Airflow's mail connection `smtp_default`; without an address nobody is.
+- AIRFLOW_NEOPULSE_LATE_AFTER and AIRFLOW_NEOPULSE_LATE_MAIL_TO: minutes after its start (240) from which a day that has not
+  ended is late, and who is told by Airflow's mail connection `smtp_default`; without an address nobody is.
 
 neopulse's own settings (NEOPULSE_HOME and the others) are those of the command. The pool `neopulse` has to exist, with one slot.
 """
@@ -81,8 +81,7 @@ with DAG(
         "owner": "neopulse",
         "pool": "neopulse",
         "retries": 2,
-        "retry_delay": timedelta(minutes=5),
-        "retry_exponential_backoff": True,
+        "retry_delay": timedelta(minutes=10),
         "execution_timeout": timedelta(hours=6),
     },
 ):
