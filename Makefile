@@ -97,7 +97,7 @@ bench-peers: .venv-bench/.installed
 .venv-bench/.installed: benchmarks/requirements.txt
 	@echo "making .venv-bench (once; a minute or two)"
 	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $<
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $< -c integrations/airflow/constraints.txt
 	@touch $@
 
 # 3 GB from npm, once, outside the checkout.
@@ -140,10 +140,10 @@ test-postgres: .venv/.tested-with
 test-airflow: .venv/.installed .venv-airflow/.installed
 	COMMAND_FOR_TESTS="$(CURDIR)/$(BIN)/neopulse" .venv-airflow/bin/pytest -c integrations/airflow/pytest.ini integrations/airflow
 
-.venv-airflow/.installed: integrations/airflow/requirements.txt
+.venv-airflow/.installed: integrations/airflow/requirements.txt integrations/airflow/constraints.txt
 	@echo "making .venv-airflow (once; a few minutes)"
 	@$(PYTHON) -m venv .venv-airflow
-	@.venv-airflow/bin/pip install --quiet --disable-pip-version-check -r $<
+	@.venv-airflow/bin/pip install --quiet --disable-pip-version-check -r $< -c integrations/airflow/constraints.txt
 	@touch $@
 
 test-bigquery-live: .venv/.tested-with

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,18 @@ def test_each_task_only_calls_the_command_line_one_at_a_time(dag: DAG) -> None:
         assert task.pool == "neopulse"
         assert task.retries == 2
         assert task.bash_command.startswith(f"{os.environ['AIRFLOW_NEOPULSE_COMMAND']} run --only {task.task_id} --asked-by ")
+
+
+def test_a_late_day_is_told_to_whoever_is_named(dag: DAG, surroundings: dict[str, str]) -> None:
+    assert dag.deadline in (None, [])
+    named = {"AIRFLOW_NEOPULSE_LATE_MAIL_TO": "ops@bank.example", "AIRFLOW_NEOPULSE_LATE_AFTER": "90"}
+    read = f"from airflow.dag_processing.dagbag import DagBag; from pathlib import Path; b = DagBag(Path({str(DAGS)!r}))"
+    show = "d = b.dags['neopulse_daily'].deadline; d = d[0] if isinstance(d, list) else d"
+    told = "print(d.interval, d.callback.path, d.callback.kwargs['to'])"
+    shown = subprocess.run(
+        [sys.executable, "-c", f"{read}; {show}; {told}"], env=surroundings | named, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.splitlines()[-1] == ("1:30:00 airflow.providers.smtp.notifications.smtp.SmtpNotifier ops@bank.example")
 
 
 def test_a_day_goes_through_and_a_second_one_changes_nothing(airflow: Running, house: Path) -> None:

@@ -388,7 +388,7 @@ def test_every_job_carries_its_labels_and_its_limits(house: House) -> None:
             marks=pytest.mark.proof,
         ),
         pytest.param("no column", {}, DataError, "has no column user_id", "bank-source.bank_raw.users", marks=pytest.mark.proof),
-        ("not reached", {}, TransientError, "BigQuery", "BigQuery"),
+        pytest.param("not reached", {}, TransientError, "BigQuery", "BigQuery", marks=pytest.mark.proof),
     ],
 )
 def test_what_goes_wrong_is_said_once_and_clearly_and_readers_keep_their_version(
