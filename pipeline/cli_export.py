@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.errors import ConfigurationError
+from pipeline.stop import EndInOrder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from pipeline.settings import Settings
     from pipeline.warehouse.publication import Version
@@ -30,16 +31,18 @@ def export(name: str | None, target: Path | None) -> None:
 
     `neopulse export` lists what there is; `neopulse export mart_customers FILE.parquet` (or .csv) writes one of them;
     `neopulse export powerbi DIR` writes the tables that the Power BI project reads, as Parquet. Every export is noted down in
-    the audit log. Nothing is withheld: whoever may type this sees every customer.
+    the audit log; where that cannot be, there is no file. Nothing is withheld: whoever may type this sees every customer.
     """
     if name is None:
         _list()
-    elif target is None:
+        return
+    if target is None:
         raise click.UsageError(f"where to? neopulse export {name} " + ("DIR" if name == STAR else f"{name}.parquet"))
-    elif name == STAR:
-        _export_star(target)
-    else:
-        _export_relation(name, target)
+    with EndInOrder():
+        if name == STAR:
+            _export_star(target)
+        else:
+            _export_relation(name, target)
 
 
 def _list() -> None:
@@ -55,16 +58,20 @@ def _list() -> None:
 
 def _export_relation(name: str, target: Path) -> None:
     from pipeline import cli
+    from pipeline.clock import SystemClock
     from pipeline.exports.relations import export_relation
 
     settings = cli._settings()
+    store = cli._run_store(settings)
 
     def write(version: Version) -> tuple[str, int]:
-        return version.name, export_relation(version, name, target)
+        def note(rows: int) -> None:
+            after = {"form": target.suffix.lower().lstrip("."), "rows": rows, "version": version.name, "file": str(target)}
+            store.audit(cli._user(), "export", name, after=after)
+
+        return version.name, export_relation(version, name, target, note=note, clock=SystemClock())
 
     version, rows = _read(settings, write)
-    after = {"form": target.suffix.lower().lstrip("."), "rows": rows, "version": version, "file": str(target)}
-    cli._run_store(settings).audit(cli._user(), "export", name, after=after)
     click.echo(f"{target}: {rows:,} rows of {name}, version {version}")
 
 
@@ -76,10 +83,16 @@ def _export_star(folder: Path) -> None:
     settings = cli._settings()
     store = cli._run_store(settings)
     runs = store.runs(RUNS_TOLD)
-    manifest = _read(settings, lambda version: export_star(version, folder, runs=runs, clock=SystemClock()))
+
+    def write(version: Version) -> dict[str, Any]:
+        def note(rows: int) -> None:
+            after = {"form": "parquet", "rows": rows, "version": version.name, "folder": str(folder)}
+            store.audit(cli._user(), "export", STAR, after=after)
+
+        return export_star(version, folder, runs=runs, note=note, clock=SystemClock())
+
+    manifest = _read(settings, write)
     rows = sum(table["rows"] for table in manifest["tables"].values())
-    after = {"form": "parquet", "rows": rows, "version": manifest["version"], "folder": str(folder)}
-    store.audit(cli._user(), "export", STAR, after=after)
     click.echo(f"{folder / manifest['folder']}: {rows:,} rows, version {manifest['version']}, as of {manifest['as_of']}")
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ConfigurationError
+
+ABANDONED_AFTER = timedelta(days=1)
+_PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
 
 
 def make_folder(path: Path, *, named_by: str = "NEOPULSE_HOME") -> Path:
@@ -60,10 +65,46 @@ def beside(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         flush(path.parent)
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def remove_remains(folder: Path, is_ours: Callable[[str], object], *, now: datetime | None = None) -> None:
+    """Remove what `beside` left in a folder when its process was killed, of the names that are ours.
+
+    A number may belong to another process by now, as in a container, where all are small: told what time it is, it removes
+    what was not touched for a day as well.
+    """
+    for path in folder.iterdir():
+        part = _PART.fullmatch(path.name)
+        if part and is_ours(part["name"]) and (not _is_running(int(part["process"])) or _is_abandoned(path, now)):
+            with suppress(OSError):  # whoever may remove it will
+                _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_abandoned(path: Path, now: datetime | None) -> bool:
+    if now is None:
+        return False
+    with suppress(FileNotFoundError):
+        last = max(each.stat().st_mtime for each in (path, *path.glob("*")))
+        return now.timestamp() - last > ABANDONED_AFTER.total_seconds()
+    return False
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def is_disk_full(error: BaseException) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline import files
+from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError
 from pipeline.safe_cells import safe_cell
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Version
+
+Note = Callable[[int], None]
+"""Notes down that so many rows are about to be there as a file; where it raises, there is no file."""
 
 FORMS = (".parquet", ".csv")
 _RELATIONS = """
@@ -33,8 +37,10 @@ def places(database: ReadOnlyDuckDB) -> dict[str, str]:
     return {row["name"]: f"{row['schema']}.{row['name']}" for row in database.query(_RELATIONS).to_pylist()}
 
 
-def export_relation(version: Version, name: str, target: Path) -> int:
+def export_relation(version: Version, name: str, target: Path, *, note: Note, clock: Clock) -> int:
     """Write a relation of a version to `target`, in the form that its ending names; returns the rows.
+
+    What an interrupted export to the same file left beside it goes first.
 
     Raises ConfigurationError where there is no such relation, or the ending is neither .parquet nor .csv.
     """
@@ -47,19 +53,24 @@ def export_relation(version: Version, name: str, target: Path) -> int:
         raise ConfigurationError(
             f"{name} is not in version {version.name}", where="NAME", next="neopulse export, which lists them"
         )
-    files.make_folder(target.absolute().parent, named_by="FILE")
+    folder = files.make_folder(target.absolute().parent, named_by="FILE")
+    files.remove_remains(folder, lambda part: part == target.name, now=clock.now())
     database = ReadOnlyDuckDB(version.database)
     try:
         place = places(database).get(name, f"marts.{name}")  # too long to copy: the reader says where it is
-        return write(target, database.batches(f"select * from {place} order by all"))
+        return write(target, database.batches(f"select * from {place} order by all"), note=note)
     finally:
         database.close()
 
 
-def write(target: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema | None = None) -> int:
+def write(
+    target: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema | None = None, *, note: Note = lambda _rows: None
+) -> int:
     """Write batches to a Parquet or CSV file in one act, cast to the schema where one is given; returns the rows."""
     with files.beside(target.absolute()) as beside:
-        return (_write_csv if target.suffix.lower() == ".csv" else _write_parquet)(beside, batches, schema)
+        rows = (_write_csv if target.suffix.lower() == ".csv" else _write_parquet)(beside, batches, schema)
+        note(rows)
+    return rows
 
 
 def _write_parquet(target: Path, batches: Iterator[pa.RecordBatch], schema: pa.Schema | None) -> int:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from pipeline import files
 from pipeline.clock import Clock
-from pipeline.exports.relations import places, write
+from pipeline.exports.relations import Note, places, write
 from pipeline.powerbi.shapes import Kind, Table, select
 from pipeline.powerbi.star import RUNS, TABLES
 from pipeline.runs.records import Run
@@ -36,17 +36,20 @@ _TYPES: dict[Kind, pa.DataType] = {
 }
 
 
-def export_star(version: Version, folder: Path, *, runs: Sequence[Run], clock: Clock) -> dict[str, Any]:
+def export_star(version: Version, folder: Path, *, runs: Sequence[Run], note: Note, clock: Clock) -> dict[str, Any]:
     """Write every table of the star into a new folder, then name it in the manifest, in one act; returns the manifest.
 
-    A reader that follows the manifest reads one whole export, also while the next one is written.
+    A reader that follows the manifest reads one whole export, also while the next one is written. What an interrupted
+    export left goes first.
     """
     files.make_folder(folder, named_by="DIR")
     now = clock.now()
+    files.remove_remains(folder, lambda part: part == MANIFEST or _FOLDER.fullmatch(part), now=now)
     new = folder / f"{version.name}-{now:%Y%m%dT%H%M%S%f}Z"
     with files.beside(new) as beside:
         beside.mkdir()
         rows = _write_tables(version, beside, runs)
+        note(sum(rows.values()))
     manifest = {
         "folder": new.name,
         "version": version.name,
@@ -115,7 +118,7 @@ def _run(run: Run) -> dict[str, Any]:
 
 
 def _prune(folder: Path, newest: str) -> None:
-    """Keep the newest export and those right before it; what an interrupted one left goes as well."""
+    """Keep the newest export and the one right before it, for who is reading it."""
     whole = sorted((path for path in folder.iterdir() if _FOLDER.fullmatch(path.name)), key=lambda path: path.name[-22:])
     for path in whole[:-FOLDERS_KEPT]:
         if path.name != newest:

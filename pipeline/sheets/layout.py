@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.marts import Headline, Reader
+from pipeline.marts import Headline, Page, Reader
 from pipeline.metrics import Metric
 from pipeline.sheets.base import Figure, Format, Row, Tab
 from pipeline.sheets.texts import TEXTS
@@ -41,7 +41,6 @@ def tabs(reader: Reader, *, language: str) -> tuple[Tab, ...]:
     Every tab is always there: one that is left out on a quiet day would leave yesterday's rows to be read as today's.
     """
     book = _Book(reader.version, TEXTS[language])
-    warnings = reader.early_warnings(at_least=LIKELY, limit=MOST_WARNINGS)
     return (
         book.headline(reader.headline(), language),
         book.churn(_rows(reader, "mart_monthly_churn_rate")),
@@ -50,7 +49,7 @@ def tabs(reader: Reader, *, language: str) -> tuple[Tab, ...]:
             _rows(reader, "mart_growth_accounting", segment="all"), _rows(reader, "mart_daily_activity", segment="all")
         ),
         book.countries(_rows(reader, "mart_customers_by_country"), language),
-        book.warnings(warnings.table.to_pylist(), warnings.total),
+        book.warnings(reader.early_warnings(at_least=LIKELY, limit=MOST_WARNINGS)),
         book.definitions(reader.registry),
         book.update(),
     )
@@ -172,7 +171,7 @@ class _Book:
         ]
         return self._tab("activity", columns, rows, keys=1)
 
-    def warnings(self, rows: list[dict[str, Any]], total: int) -> Tab:
+    def warnings(self, page: Page) -> Tab:
         """The customers who are likelier to fall silent than not, the likeliest first."""
         columns: tuple[Column, ...] = (
             ("user_id", "text"),
@@ -188,8 +187,11 @@ class _Book:
             ("plan", "text"),
             ("country", "text"),
         )
-        note = self._texts["warnings_note"].format(shown=len(rows), total=total, share=LIKELY, days=self._version.inactivity_days)
-        return self._tab("warnings", columns, [[row[name] for name, _ in columns] for row in rows], note=note, keys=1)
+        note = self._texts["warnings_note"].format(
+            shown=page.table.num_rows, total=page.total, share=LIKELY, days=self._version.inactivity_days
+        )
+        rows = [[row[name] for name, _ in columns] for row in page.table.to_pylist()]
+        return self._tab("warnings", columns, rows, note=note, keys=1)
 
     def definitions(self, registry: Mapping[str, Metric]) -> Tab:
         """What every metric means, as the registry says it, in every language."""

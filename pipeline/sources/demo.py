@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -41,7 +40,7 @@ def generate(folder: Path, *, transactions: int, seed: int, progress: Progress |
     _check(transactions, seed)
     files.make_folder(folder)
     try:
-        _remove_remains(folder)
+        files.remove_remains(folder, {f"{name}.parquet" for name in RAW_TABLES}.__contains__)
         rows = _write_tables(folder, transactions=transactions, seed=seed, progress=progress)
         files.write_json(folder / MANIFEST, {"format": FORMAT, "transactions": transactions, "seed": seed, "rows": rows})
     except OSError as error:
@@ -121,22 +120,3 @@ def _writer(path: Path, name: str, schema: pa.Schema) -> parquet.ParquetWriter:
         write_statistics=[column for column in RAW_TABLES[name].columns if column == "created_date"],
         store_schema=False,
     )
-
-
-def _remove_remains(folder: Path) -> None:
-    """Remove what a generator left that was killed while it wrote."""
-    for name in RAW_TABLES:
-        for remains in folder.glob(f".{name}.parquet.*.part"):
-            process = remains.name.split(".")[-2]
-            if not (process.isdigit() and _is_running(int(process))):
-                remains.unlink(missing_ok=True)
-
-
-def _is_running(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -5,6 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +23,10 @@ from hand_made import House
 from pipeline import cli
 from pipeline.clock import FixedClock
 from pipeline.exports import star
-from pipeline.exports.relations import export_relation
+from pipeline.exports.relations import Note, export_relation
 from pipeline.powerbi.star import TABLES
 from pipeline.runs.store import RunStore
+from pipeline.stop import EndInOrder
 from pipeline.warehouse.publication import Publications, Version
 
 PEOPLE = """
@@ -76,6 +82,107 @@ def test_an_export_is_noted_down_with_who_what_and_how_much(house: House, tmp_pa
     assert row.after == {"form": "csv", "rows": 2, "version": "v0001", "file": str(tmp_path / "people.csv")}
 
 
+def test_a_file_that_cannot_be_noted_down_does_not_come_to_be(house: House, tmp_path: Path) -> None:
+    refuse_acts(house.home)
+    result = neopulse("export", "mart_people", str(tmp_path / "people.csv"))
+    assert (result.exit_code, "no acts today" in result.output) == (1, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+def test_nor_does_it_replace_the_file_before(house: House, tmp_path: Path) -> None:
+    file = tmp_path / "people.parquet"
+    file.write_text("what was there")
+    refuse_acts(house.home)
+    assert neopulse("export", "mart_people", str(file)).exit_code == 1
+    assert file.read_text() == "what was there"
+
+
+def refuse_acts(home: Path) -> None:
+    """From here on the run store takes no act into its audit log."""
+    refusing = "create trigger refusing before insert on audit begin select raise(abort, 'no acts today'); end"
+    with sqlite3.connect(home / "run_store.db") as connection:
+        connection.execute(refusing)
+    connection.close()
+
+
+TOLD_TO_END = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+@pytest.fixture
+def unheard() -> Iterator[None]:
+    """A signal that nobody takes ends the test, not the tests."""
+
+    def fails(number: int, _frame: object) -> None:
+        raise AssertionError(f"nobody took signal {number}")
+
+    before = {number: signal.signal(number, fails) for number in TOLD_TO_END}
+    yield
+    assert {signal.getsignal(number) for number in TOLD_TO_END} == {fails}
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("unheard")
+@pytest.mark.parametrize("number", TOLD_TO_END)
+def test_an_export_that_is_told_to_end_leaves_nothing_behind(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    seen = []
+
+    def told(*_: object) -> object:
+        seen.extend(path.name for path in tmp_path.iterdir() if path.name != "home")
+        signal.raise_signal(number)
+
+    monkeypatch.setattr("pipeline.exports.relations._cell", told)
+    assert neopulse("export", "mart_people", str(tmp_path / "people.csv")).exit_code == 128 + number
+    assert seen == [f".people.csv.{os.getpid()}.part"]
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+    assert house.store.acts() == []
+
+
+@pytest.mark.usefixtures("unheard")
+def test_what_an_engine_makes_of_the_signal_is_no_failure_of_its_own() -> None:
+    def engine() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except SystemExit:
+            signal.raise_signal(signal.SIGTERM)  # once more, while it tidies up
+            raise RuntimeError("Query interrupted") from None
+
+    with pytest.raises(SystemExit) as ended, EndInOrder():
+        engine()
+    assert ended.value.code == 143
+
+
+@pytest.fixture(scope="module")
+def killed() -> int:
+    """The number of a process that is gone."""
+    process = subprocess.Popen(["true"])
+    process.wait()
+    return process.pid
+
+
+@pytest.mark.usefixtures("house")
+def test_what_a_killed_export_to_the_same_file_left_goes_with_the_next(tmp_path: Path, killed: int) -> None:
+    alive = os.getppid()
+    others = [f".people.csv.{alive}.part", f".accounts.csv.{killed}.part", "people.csv.bak"]
+    for name in (f".people.csv.{killed}.part", *others):
+        (tmp_path / name).write_text("user_id\n1\n")
+    assert neopulse("export", "mart_people", str(tmp_path / "people.csv")).exit_code == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"home", "people.csv", *others}
+
+
+@pytest.mark.usefixtures("house")
+def test_after_a_day_it_goes_whoever_has_the_number_of_its_process_by_now(tmp_path: Path) -> None:
+    remains = tmp_path / f".people.csv.{os.getppid()}.part"
+    remains.write_text("user_id\n1\n")
+    for hours, stays in ((23, True), (25, False)):
+        moment = datetime.now(UTC).timestamp() - hours * 3600
+        os.utime(remains, (moment, moment))
+        neopulse("export", "mart_people", str(tmp_path / "people.csv"))
+        assert remains.exists() is stays
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -124,7 +231,7 @@ def test_a_file_that_could_not_be_finished_leaves_the_one_before(
 
     monkeypatch.setattr("pipeline.exports.relations._cell", breaks)
     with pytest.raises(OSError, match="No space left"):
-        export_relation(version_of(house.home), "mart_people", file)
+        export_relation(version_of(house.home), "mart_people", file, note=unnoted, clock=house.clock)
     assert file.read_text() == "what was there"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "people.csv"]
 
@@ -133,6 +240,15 @@ def version_of(home: Path) -> Version:
     version = Publications(home, keep=5).current()
     assert version is not None
     return version
+
+
+def acts(home: Path) -> list[tuple[str, object]]:
+    """What the audit log of a home holds, newest first."""
+    store = RunStore.open(f"sqlite:///{home / 'run_store.db'}", clock=FixedClock(datetime(2026, 11, 1, tzinfo=UTC)))
+    try:
+        return [(row.what, row.after) for row in store.acts()]
+    finally:
+        store.close()
 
 
 @pytest.mark.xdist_group("the bank of the pages")
@@ -165,6 +281,53 @@ class TestTheStar:
         assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", "mine", *folders[1:]}
         assert json.loads((tmp_path / "manifest.json").read_text())["folder"] == folders[2]
 
+    def test_an_export_that_cannot_be_noted_down_leaves_the_one_before(self, pages_bank: Path, tmp_path: Path) -> None:
+        export(pages_bank, tmp_path)
+        before = star.newest(tmp_path)
+
+        def refuses(_rows: int) -> None:
+            raise OSError(28, os.strerror(28))
+
+        with pytest.raises(OSError, match="No space left"):
+            export(pages_bank, tmp_path, minute=1, note=refuses)
+        assert star.newest(tmp_path) == before
+        assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", before.name}
+
+    def test_the_command_notes_it_down_before_the_tables_are_there(
+        self, pages_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home, folder = tmp_path / "home", tmp_path / "star"
+        shutil.copytree(pages_bank, home, symlinks=True)
+        monkeypatch.setenv("NEOPULSE_HOME", str(home))
+        assert neopulse("export", "powerbi", str(folder)).exit_code == 0
+        manifest = json.loads((folder / "manifest.json").read_text())
+        rows = sum(table["rows"] for table in manifest["tables"].values())
+        [noted] = acts(home)
+        assert noted == ("powerbi", {"form": "parquet", "rows": rows, "version": "v0001", "folder": str(folder)})
+        refuse_acts(home)
+        assert neopulse("export", "powerbi", str(folder)).exit_code == 1
+        assert {path.name for path in folder.iterdir()} == {"manifest.json", manifest["folder"]}
+
+    @pytest.mark.usefixtures("unheard")
+    def test_told_to_end_it_leaves_nothing_and_killed_it_leaves_what_the_next_one_removes(
+        self, pages_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: int
+    ) -> None:
+        export(pages_bank, tmp_path)
+        [whole] = [path.name for path in tmp_path.glob("v*")]
+        monkeypatch.setenv("NEOPULSE_HOME", str(pages_bank))
+        with monkeypatch.context() as patched:
+            patched.setattr(star, "_run_batches", lambda _: signal.raise_signal(signal.SIGTERM))
+            assert neopulse("export", "powerbi", str(tmp_path)).exit_code == 143
+        assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", whole}
+        alive = f".v0001-20261101T060000000001Z.{os.getppid()}.part"
+        for name in (f".{whole}.{killed}.part", alive, f".mine.{killed}.part"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "customers.parquet").write_text("every customer")
+        (tmp_path / f".manifest.json.{killed}.part").write_text("{")
+        again = export(pages_bank, tmp_path, minute=1)["folder"]
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {"manifest.json", whole, again, alive, f".mine.{killed}.part"}
+
     def test_the_run_history_is_that_of_the_run_store(self, pages_bank: Path, tmp_path: Path) -> None:
         export(pages_bank, tmp_path)
         rows = pq.read_table(star.newest(tmp_path) / "runs.parquet").to_pylist()
@@ -172,10 +335,14 @@ class TestTheStar:
         assert rows[0]["version"] == "v0001"
 
 
-def export(home: Path, folder: Path, *, minute: int = 0) -> dict[str, object]:
+def unnoted(_rows: int) -> None:
+    """For tests of what is written."""
+
+
+def export(home: Path, folder: Path, *, minute: int = 0, note: Note = unnoted) -> dict[str, object]:
     store = RunStore.open(f"sqlite:///{home / 'run_store.db'}", clock=FixedClock(datetime(2026, 11, 1, tzinfo=UTC)))
     try:
         clock = FixedClock(datetime(2026, 11, 1, 6, minute, tzinfo=UTC))
-        return star.export_star(version_of(home), folder, runs=store.runs(), clock=clock)
+        return star.export_star(version_of(home), folder, runs=store.runs(), note=note, clock=clock)
     finally:
         store.close()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +14,24 @@ import pytest
 import streamlit as st
 import yaml
 
-from pipeline.marts import reader
+from pipeline import steps
+from pipeline.clock import SystemClock
+from pipeline.context import StepContext
+from pipeline.marts import METRICS, Question, Reader, family, reader
+from pipeline.marts.withholding import for_viewers
+from pipeline.notify.delivery import Delivered
+from pipeline.notify.event import Event
 from pipeline.reverse_etl.registry import read_syncs
+from pipeline.runs.store import RunStore
 from pipeline.settings import load
 from pipeline.sheets import layout
+from pipeline.sheets.base import Tab
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
-from pipeline.warehouse.publication import Publications
+from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, data
 
 PROJECT = Path(__file__).resolve().parents[2]
+CALLED = {"warnings": "early_warnings", "update": "last_update"}  # what exposures call tabs that the layout calls otherwise
 VIEWS = sorted(path.stem for path in (PROJECT / "streamlit_app" / "views").glob("*.py") if path.stem != "__init__")
 
 pytestmark = pytest.mark.xdist_group("the bank of the pages")
@@ -66,12 +77,79 @@ def test_every_exposure_of_a_page_is_a_page() -> None:
     assert set(of_kind("page")) <= set(VIEWS)
 
 
-def test_the_sheet_reads_what_its_tabs_say(asked: set[str]) -> None:
+def test_each_tab_of_the_sheet_reads_what_its_exposure_says(asked: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    read: dict[str, set[str]] = {}
+    make = layout._Book._tab
+
+    def noting(self: Any, name: str, *arguments: Any, **more: Any) -> Tab:
+        """A tab is made right after its rows were read: what was asked since the tab before is its own."""
+        read[CALLED.get(name, name)] = set(asked)
+        asked.clear()
+        return make(self, name, *arguments, **more)
+
+    monkeypatch.setattr(layout._Book, "_tab", noting)
+    assert len(layout.tabs(reader(current()), language="en")) == len(read)
+    assert read == of_kind("sheet")
+
+
+def test_the_mail_of_a_version_reads_what_its_exposure_says(
+    asked: set[str], pages_bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Event] = []
+    monkeypatch.setattr(steps, "_deliver", lambda _, event: told.append(event) or Delivered("", "", "", 1, is_new=True))
+    store = RunStore.open(f"sqlite:///{pages_bank / 'run_store.db'}", clock=SystemClock())
+    try:
+        last = of_the_last_run(store)
+        extracted = replace(last.run.steps[0], name="extract", rows_in=20_000)
+        monkeypatch.setattr(steps, "_steps_done", lambda _: {"extract": extracted})
+        steps.run_step("notify", last)
+    finally:
+        store.close()
+    [event] = told
+    assert event.headline
+    assert event.rows is not None
+    assert event.rows.read == 20_000  # a run that read the bank tells also what no figure uses
+    assert asked == exposures()["mail_version"]
+
+
+def test_the_command_reads_what_its_exposure_says(asked: set[str]) -> None:
+    published = reader(current())
+    for question in questions(published):
+        for_viewers(published, published.answer(question))
+    assert asked == exposures()["tool_metric"]
+
+
+def questions(published: Reader) -> Iterator[Question]:
+    """Every metric in each of its kinds and cohorts, split by the first and last of its dimensions, and with a filter."""
+    for name in METRICS:
+        may = family(name)
+        for kind, cohort in product(may.kinds or (None,), may.cohorts or (None,)):
+            yield Question(name, kind=kind, cohort=cohort)
+        for by in {*may.dimensions[:1], *may.dimensions[-1:]}:
+            yield Question(name, by=by)
+        for dimension in may.dimensions[1:2]:
+            value = published.dimension_values(dimension)[0]
+            yield Question(name, by=may.dimensions[0], where=((dimension, value),))
+
+
+def current() -> Version:
     version = Publications(load().home, keep=5).current()
     assert version is not None
-    names = {tab.name for tab in layout.tabs(reader(version), language="en")}
-    assert len(names) == len(of_kind("sheet"))
-    assert asked == set().union(*of_kind("sheet").values())
+    return version
+
+
+def of_the_last_run(store: RunStore) -> StepContext:
+    """What the last run hands a step."""
+    return StepContext(
+        settings=load(),
+        store=store,
+        run=store.runs(1)[0],
+        clock=SystemClock(),
+        publications=Publications(load().home, keep=5),
+        progress=lambda _fraction, _text: None,
+        cancelled=lambda: False,
+        guard=lambda: None,
+    )
 
 
 def test_every_sync_reads_its_mart() -> None:

@@ -218,6 +218,15 @@ def test_every_make_target_named_in_a_sentence_exists(page: Path) -> None:
         _is_a_target(next(shown_commands.commands(span)))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(PROJECT)))
+def test_no_page_has_customers_rows_written_where_git_takes_them(page: Path) -> None:
+    left_out = [f"{line.strip('/')}/" for line in (PROJECT / ".gitignore").read_text(encoding="utf-8").splitlines()]
+    for _, line in shown_commands.typed(page.read_text(encoding="utf-8")):
+        for command in shown_commands.commands(line):
+            if command.program == "neopulse" and command.words[1:2] == ("export",):
+                assert all(target.startswith(("/", *left_out)) for target in command.words[3:]), line
+
+
 def test_every_command_is_explained_on_a_page_that_somebody_wrote() -> None:
     written = "\n".join(page.read_text(encoding="utf-8") for page in PAGES if page.name not in ("commands.md", "settings.md"))
     assert [name for name in main.commands if not re.search(rf"neopulse {name}\b", written)] == []
