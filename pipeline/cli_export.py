@@ -122,8 +122,9 @@ def generate(
     countries: tuple[str, ...],
     language: str,
 ) -> None:
-    """Write the project into DIR, in a checkout by default integrations/powerbi, from the registry and the app's words and colours.
+    """Write the project into DIR, from the registry and the words and colours of the app.
 
+    In a checkout DIR is integrations/powerbi unless named; elsewhere it has to be named.
     Never edit what it writes: the next time replaces it. What Power BI Desktop keeps for itself stays: .pbi, diagramLayout.json
     and StaticResources/SharedResources.
     """

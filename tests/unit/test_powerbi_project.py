@@ -20,8 +20,8 @@ from powerbi_model import POWERBI, PROJECT
 from tmdl_text import Object
 
 from pipeline import cli
-from pipeline.exports import star as exported
 from pipeline.errors import ConfigurationError
+from pipeline.exports import star as exported
 from pipeline.powerbi import measures as generator
 from pipeline.powerbi import project as projects
 from pipeline.powerbi.project import Options, drift, home, project
@@ -360,19 +360,32 @@ def test_every_visual_can_be_read_aloud_and_the_segment_leaves_alone_what_shows_
 
 @pytest.mark.xdist_group("the bank of the pages")  # that process has the app loaded
 def test_each_page_leads_to_the_address_where_the_app_serves_it_with_filters_that_it_knows(model: Object) -> None:
+    from streamlit.testing.v1 import AppTest
+
     from streamlit_app import navigation
     from streamlit_app.components import filters
 
-    entries = {entry.name: entry for entries in navigation.PAGES.values() for entry in entries}
-    addresses = {page: entries[page].page().url_path for page in generator.PAGES}
-    assert addresses == {"overview": "", "activity": "activity", "retention": "retention", "churn": "churn"}
-    for page, address in addresses.items():
-        assert f'"/{address}?lang="' in powerbi_model.measures(model)[f"Link to {page}"].expression
+    app = AppTest.from_function(_addresses_as_streamlit_serves_them, default_timeout=60).run()
+    served = dict(one.value.split(" ") for one in app.text)
+    assert served.keys() == set(navigation.addresses())
+    for page in generator.PAGES:
+        assert f'"{served[page]}?lang="' in powerbi_model.measures(model)[f"Link to {page}"].expression
     assert set(generator.IN_THE_APP) == set(filters.SEGMENTS)
     for page in pages():
         [button] = [visual for visual in visuals(page) if visual["visual"]["visualType"] == "actionButton"]
         [link] = button["visual"]["visualContainerObjects"]["visualLink"]
         assert link["properties"]["webUrl"]["expr"]["Measure"]["Property"] == f"Link to {page.name}"
+
+
+def _addresses_as_streamlit_serves_them() -> None:
+    """A page that tells of each page its name and its path: Streamlit knows paths only while a page is drawn."""
+    import streamlit
+
+    from streamlit_app import navigation
+
+    for entries in navigation.PAGES.values():
+        for entry in entries:
+            streamlit.text(f"{entry.name} /{entry.page().url_path}")
 
 
 def test_every_colour_is_one_of_the_apps() -> None:
