@@ -135,14 +135,17 @@ def generate(
     countries: tuple[str, ...],
     language: str,
 ) -> None:
-    """Write the project into DIR, by default integrations/powerbi, from the registry and the words and colours of the app.
+    """Write the project into DIR, from the registry and the words and colours of the app.
 
-    Never edit what it writes: the next time replaces it. Files that Power BI Desktop keeps for itself stay.
+    In a checkout DIR is integrations/powerbi unless named; elsewhere it has to be named.
+    Never edit what it writes: the next time replaces it. What Power BI Desktop keeps for itself stays: .pbi, diagramLayout.json
+    and StaticResources/SharedResources.
     """
     from pipeline.powerbi import project as projects
 
     options = projects.Options(export_folder, project, dataset, address, countries or projects.COUNTRIES, language)
-    content, target = projects.project(options), folder or projects.HOME
+    target = folder or projects.home()
+    content = projects.project(options)
     if not check:
         projects.write(target, content)
         click.echo(f"{target}: {len(content)} files; open {target / 'neopulse.pbip'} in Power BI Desktop")

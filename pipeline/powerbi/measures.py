@@ -16,6 +16,7 @@ Z_95 = "1.959963984540054"
 COUNT, SHARE, RATIO, USD, DAY, TEXT = "#,0", "#,0.0%;-#,0.0%;#,0.0%", "0.00", "#,0.00", "yyyy-mm-dd", ""
 YES_NO = '"""TRUE"";""TRUE"";""FALSE"""'
 PAGES = ("overview", "activity", "retention", "churn")
+FRONT_PAGE = "overview"  # the app serves it at / alone
 IN_THE_APP = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")  # the segments that the app's pages filter by
 
 
@@ -165,7 +166,10 @@ def _chosen(expression: str) -> str:
 
 
 def _latest(column: str, expression: str) -> str:
-    """The same at the last date among those shown: stocks are not added up over time."""
+    """The same at the last date among those shown: stocks are not added up over time.
+
+    The star has a row for each segment value at each date, so that the last date is the same for all of them, in a role as well.
+    """
     everybody = f'CALCULATE({expression}, {column} = last_date, Segments[Segment] = "all")'
     return (
         f"VAR last_date = MAX({column})\nRETURN\n    IF(\n        HASONEVALUE(Segments[Segment]),\n"
@@ -184,6 +188,7 @@ def _wilson(successes: str, n: str, end: str) -> str:
 
 def _link(page: str) -> str:
     """The address of a page of the app with the segment and the days shown, in the reader's language."""
+    address = "" if page == FRONT_PAGE else page
     known = ", ".join(f'"{name}"' for name in IN_THE_APP)
     return f"""VAR chosen_segment = SELECTEDVALUE(Segments[Segment], "all")
 VAR chosen_value = SELECTEDVALUE(Segments[Segment value])
@@ -194,6 +199,6 @@ VAR segment_filter =
         ""
     )
 RETURN
-    MAX(Publication[app_address]) & "/{page}?lang=" & IF(LEFT(USERCULTURE(), 2) = "fr", "fr", "en")
+    MAX(Publication[app_address]) & "/{address}?lang=" & IF(LEFT(USERCULTURE(), 2) = "fr", "fr", "en")
         & "&from=" & FORMAT(MIN(Dates[Date]), "yyyy-mm-dd")
         & "&to=" & FORMAT(MIN(MAX(Dates[Date]), [As of]), "yyyy-mm-dd") & segment_filter"""

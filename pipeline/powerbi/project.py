@@ -7,7 +7,7 @@ import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from pipeline import files
@@ -19,7 +19,6 @@ from pipeline.powerbi.tmdl import lineage
 from pipeline.powerbi.words import Words
 from pipeline.settings import PROJECT
 
-HOME = PROJECT / "integrations" / "powerbi"
 # The European Economic Area, Switzerland and the United Kingdom: where such a bank has its customers.
 COUNTRIES = (
     *("AT", "BE", "BG", "CH", "CY", "CZ", "DE", "DK", "EE", "ES", "FI", "FR", "GB", "GR", "HR", "HU"),
@@ -28,6 +27,11 @@ COUNTRIES = (
 _COUNTRY = re.compile(r"[A-Z]{2}|unknown")
 _ITEMS = "https://developer.microsoft.com/json-schemas/fabric"
 _IGNORED = "# what Power BI Desktop keeps for itself: its cache of the rows, and how its windows stand\n.pbi/\n"
+_KEPT_BY_DESKTOP = (  # its cache, where it draws the tables, and the themes that it adds to the report
+    re.compile(r"[^/]+/\.pbi/.+"),
+    re.compile(r"neopulse\.SemanticModel/diagramLayout\.json"),
+    re.compile(r"neopulse\.Report/StaticResources/SharedResources/.+"),
+)
 _OURS = ("neopulse.SemanticModel", "neopulse.Report")
 
 
@@ -44,6 +48,18 @@ class Options:
     app: str = "http://localhost:8501"
     countries: tuple[str, ...] = COUNTRIES
     language: str = "en"
+
+
+def home(checkout: Path = PROJECT) -> Path:
+    """Where the project lies in a checkout; raises ConfigurationError where the program was installed without one."""
+    if not (checkout / "pyproject.toml").is_file():
+        raise ConfigurationError(
+            "No checkout of neopulse is here, so the project has no place of its own",
+            where="DIR",
+            safe="nothing was written",
+            next="neopulse powerbi generate DIR",
+        )
+    return checkout / "integrations" / "powerbi"
 
 
 def project(options: Options) -> dict[str, str]:
@@ -88,10 +104,10 @@ def drift(folder: Path, content: dict[str, str]) -> list[str]:
 
 
 def _left_over(folder: Path, content: dict[str, str]) -> list[str]:
-    """Files of the project that are not among the generated ones; what Desktop keeps in .pbi is its own."""
+    """Files of the project that are not among the generated ones; what Desktop keeps is its own."""
     found = [path for name in _OURS for path in sorted((folder / name).rglob("*")) if path.is_file()]
-    paths = [PurePosixPath(path.relative_to(folder).as_posix()) for path in found]
-    return [str(path) for path in paths if str(path) not in content and ".pbi" not in path.parts]
+    paths = [path.relative_to(folder).as_posix() for path in found]
+    return [path for path in paths if path not in content and not any(kept.fullmatch(path) for kept in _KEPT_BY_DESKTOP)]
 
 
 def _remove_empty(folder: Path) -> None:

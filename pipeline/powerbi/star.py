@@ -1,10 +1,13 @@
 """The star: the tables that Power BI reads, each one select over the published marts that DuckDB and BigQuery both run.
 
 A select names the marts as `{published}.mart_x`. Every fact that is cut by segment has a `segment_key`, such as
-`country:FR`, and hangs on the days by a date that dim_dates always has: a month by its last day.
+`country:FR`, and hangs on the days by a date that dim_dates always has: a month by its last day. A fact of which measures
+take the last date has a row for every segment value at every date, also where nobody is left.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from pipeline.powerbi.shapes import Column, Relationship, Table
 
@@ -30,6 +33,20 @@ def _by_segment(mart: str, keys: str, sums: str) -> str:
         for name in SEGMENTS
     ]
     return " union all ".join([everybody, *parts])
+
+
+def _without_gaps(rows: str, mart: str, keys: Sequence[str], counts: Sequence[str]) -> str:
+    """The rows by keys and segment value, with zeros wherever the mart has the keys and a segment value has no row.
+
+    Each of `keys` is one or several columns whose combinations the mart has; they are crossed with each other. Without such
+    zeros the last date of a segment value would be that of the last customer it had, and old figures would pass for the latest.
+    """
+    by = ", ".join([*keys, "segment_key"])
+    every = " cross join ".join(f"(select distinct {key} from {{published}}.{mart}) as keys_{n}" for n, key in enumerate(keys))
+    none = ", ".join(f"0 as {count}" for count in counts)
+    sums = ", ".join(f"sum({count}) as {count}" for count in counts)
+    zeros = f"select {by}, {none} from {every} cross join ({SEGMENT_TABLE.sql}) as segments"
+    return f"select {by}, {sums} from ({rows} union all {zeros}) as filled group by {by}"
 
 
 _LAPSED = "(gaps.gap_days is null or gaps.gap_days > about.inactivity_days)"
@@ -162,8 +179,15 @@ CHURN = Table(
         Column("churned_customers", "whole"),
         Column("is_provisional", "yes_no", "Is provisional"),
     ),
-    sql=f"select month, final_on as month_end, {_KEYED}, customers_at_start, churned_customers, is_provisional "
-    "from {published}.mart_monthly_churn_rate",
+    sql="select month, final_on as month_end, segment_key, customers_at_start, churned_customers, is_provisional from ("
+    + _without_gaps(
+        f"select month, final_on, is_provisional, {_KEYED}, customers_at_start, churned_customers "
+        "from {published}.mart_monthly_churn_rate",
+        "mart_monthly_churn_rate",
+        ["month, final_on, is_provisional"],
+        ["customers_at_start", "churned_customers"],
+    )
+    + ") as months",
 )
 RETENTION = Table(
     name="Retention",
@@ -223,11 +247,16 @@ AMOUNTS = Table(
         Column("amount_kept_usd", "decimal"),
     ),
     sql="select final_on as month_end, segment_key, customers, amount_before_usd, amount_after_usd, amount_kept_usd from ("
-    + _by_segment(
+    + _without_gaps(
+        _by_segment(
+            "mart_amount_retention",
+            "final_on",
+            "sum(cells.customers) as customers, round(sum(cells.amount_before_usd), 2) as amount_before_usd, "
+            "round(sum(cells.amount_after_usd), 2) as amount_after_usd, round(sum(cells.amount_kept_usd), 2) as amount_kept_usd",
+        ),
         "mart_amount_retention",
-        "final_on",
-        "sum(cells.customers) as customers, round(sum(cells.amount_before_usd), 2) as amount_before_usd, "
-        "round(sum(cells.amount_after_usd), 2) as amount_after_usd, round(sum(cells.amount_kept_usd), 2) as amount_kept_usd",
+        ["final_on"],
+        ["customers", "amount_before_usd", "amount_after_usd", "amount_kept_usd"],
     )
     + ") as amounts",
 )
@@ -262,7 +291,12 @@ FREQUENCY = Table(
         Column("customers", "whole"),
     ),
     sql="select date, active_days, segment_key, customers from ("
-    + _by_segment("mart_l28", "date, active_days", "sum(case when cells.is_new then 0 else cells.customers end) as customers")
+    + _without_gaps(
+        _by_segment("mart_l28", "date, active_days", "sum(case when cells.is_new then 0 else cells.customers end) as customers"),
+        "mart_l28",
+        ["date", "active_days"],
+        ["customers"],
+    )
     + ") as days",
 )
 RUNS = Table(

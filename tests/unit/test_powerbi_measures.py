@@ -222,6 +222,68 @@ def test_of_several_months_the_rate_is_that_of_the_last(model: dax.Model, publis
     )
 
 
+def last_over(published: chain.Published) -> date:
+    """The last month of the churn rate that is over."""
+    return max(month for month, figure in published.figures("monthly_churn_rate").items() if not figure.provisional)
+
+
+def roles_of(by: str | None, value: str) -> tuple[dax.Role | None, ...]:
+    """Nobody's role, and that of a country where the value is one that has a role."""
+    has_role = by == "country" and value in _role_countries()
+    return (None, powerbi_model.role(f"Country {value}")) if has_role else (None,)
+
+
+def values_of(model: dax.Model, dimension: str) -> list[str]:
+    table = model.tables["Segments"]
+    return [value for of, value in zip(table["Segment"], table["Segment value"], strict=True) if of == dimension]
+
+
+def test_the_last_month_that_is_over_is_the_same_for_every_country_also_where_nobody_was_left_in_it(
+    model: dax.Model, published: chain.Published
+) -> None:
+    figures, last = published.figures("monthly_churn_rate", by="country"), last_over(published)
+    gone = [value for value in values_of(model, "country") if (value, last) not in figures]
+    assert {value for value, _ in figures} & set(gone)  # had customers, and has none at that month's start
+    assert set(gone) & set(_role_countries())
+    for value in values_of(model, "country"):
+        figure = figures.get((value, last))
+        for role in roles_of("country", value):
+            chosen = {("Churn", "Is provisional"): False}
+            chosen |= {SEGMENT: "country", VALUE: value} if role is None else {}
+            assert same(model.evaluate("Monthly churn rate", chosen, role=role), figure and figure.value), (value, role)
+            assert model.evaluate("Customers at the month's start", chosen, role=role) == (figure.n if figure else 0)
+            assert same(model.evaluate("Monthly churn rate, high", chosen, role=role), figure and figure.high), (value, role)
+
+
+def test_without_a_date_every_bar_of_active_days_is_that_of_the_last_day(model: dax.Model, published: chain.Published) -> None:
+    bar = ("Frequency", "Active days in 28")
+    for by, dimension in ((None, "all"), ("plan_tier", "plan_tier"), ("country", "country")):
+        figures = published.figures("l28", by=by, end=published.as_of)
+        wanted = {(None, *key) if by is None else (key[0], *key[1]): figure.value for key, figure in figures.items()}
+        for value in values_of(model, dimension):
+            for role in roles_of(by, value):
+                for count in range(1, 29):
+                    chosen = {bar: float(count)} | (filters({}, by, value) if role is None else {})
+                    expected = wanted.get((None if by is None else value, published.as_of, count), 0)
+                    found = model.evaluate("Customers by active days in 28", chosen, role=role)
+                    assert (found or 0) == expected, (value, count, role)
+
+
+@pytest.mark.parametrize("by", ["country", "plan"])
+def test_without_a_date_the_amounts_kept_are_those_of_the_last_month(
+    model: dax.Model, published: chain.Published, by: str
+) -> None:
+    figures = published.figures("amount_retention", by=by, kind="net")
+    last = max(published.figures("amount_retention", kind="net"))
+    assert by == "plan" or {value for value, _ in figures} - {value for value, month in figures if month == last}
+    for value in values_of(model, by):
+        figure = figures.get((value, last))
+        for role in roles_of(by, value):
+            chosen = filters({}, by, value) if role is None else {}
+            assert same(model.evaluate("Amount retention", chosen, role=role), figure and figure.value), (value, role)
+            assert model.evaluate("Customers of the month before", chosen, role=role) == (figure.n if figure else 0)
+
+
 def test_a_role_sees_the_figures_and_customers_of_its_country_alone(model: dax.Model, published: chain.Published) -> None:
     customers = published.rows("mart_customers")
     country = max({row["country"] for row in customers} & set(_role_countries()), key=lambda one: _count(customers, one))
@@ -264,6 +326,7 @@ def test_the_link_carries_segment_days_and_language(
     folder: Path, chosen: dict[dax.Column, Any], culture: str, leads_to: str
 ) -> None:
     model = powerbi_model.over(folder, culture=culture, address="https://neopulse.bank.example")
+    assert model.evaluate("Link to overview", chosen) == f"https://neopulse.bank.example{leads_to.replace('/churn', '/')}"
     assert model.evaluate("Link to churn", chosen) == f"https://neopulse.bank.example{leads_to}"
 
 

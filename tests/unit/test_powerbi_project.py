@@ -20,9 +20,11 @@ from powerbi_model import POWERBI, PROJECT
 from tmdl_text import Object
 
 from pipeline import cli
+from pipeline.errors import ConfigurationError
 from pipeline.exports import star as exported
 from pipeline.powerbi import measures as generator
-from pipeline.powerbi.project import Options, drift, project
+from pipeline.powerbi import project as projects
+from pipeline.powerbi.project import Options, drift, home, project
 from pipeline.powerbi.shapes import relations
 from pipeline.powerbi.star import TABLES
 from pipeline.powerbi.words import Words
@@ -69,18 +71,51 @@ def test_check_names_what_was_edited_what_is_missing_and_what_is_left_over_and_w
     (tables / "Growth.tmdl").write_text("table Growth\n")
     (tables / "Churn.tmdl").unlink()
     (tables / "Old.tmdl").write_text("table Old\n")
-    (tmp_path / "neopulse.SemanticModel" / ".pbi").mkdir()
-    (tmp_path / "neopulse.SemanticModel" / ".pbi" / "cache.abf").write_text("rows")
     (tmp_path / "mine.txt").write_text("not ours")
     checked = generate(str(tmp_path), "--check")
     assert checked.exit_code == 1
     for line in ("Growth.tmdl differs", "Churn.tmdl is missing", "Old.tmdl is not generated"):
         assert f"neopulse.SemanticModel/definition/tables/{line}" in checked.output
-    assert "cache.abf" not in checked.output
     generate(str(tmp_path))
     assert generate(str(tmp_path), "--check").exit_code == 0
-    assert (tmp_path / "neopulse.SemanticModel" / ".pbi" / "cache.abf").exists()
     assert (tmp_path / "mine.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "is_kept"),
+    [
+        ("neopulse.SemanticModel/.pbi/cache.abf", True),
+        ("neopulse.Report/.pbi/localSettings.json", True),
+        ("neopulse.SemanticModel/diagramLayout.json", True),
+        ("neopulse.Report/StaticResources/SharedResources/BaseThemes/CY24SU10.json", True),
+        ("neopulse.SemanticModel/definition/diagramLayout.json", False),
+        ("neopulse.Report/StaticResources/RegisteredResources/old.json", False),
+    ],
+)
+def test_what_desktop_keeps_is_no_drift_and_stays_and_whatever_else_lies_there_goes(
+    tmp_path: Path, path: str, is_kept: bool
+) -> None:
+    generate(str(tmp_path))
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_text("of its own")
+    checked = generate(str(tmp_path), "--check")
+    assert (checked.exit_code, f"{path} is not generated" in checked.output) == ((0, False) if is_kept else (1, True))
+    generate(str(tmp_path))
+    assert (tmp_path / path).exists() is is_kept
+
+
+def test_without_a_checkout_the_folder_has_to_be_named_and_nothing_is_written_beside_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert home() == POWERBI
+    with pytest.raises(ConfigurationError, match="No checkout"):
+        home(tmp_path)
+    monkeypatch.setattr(projects.home, "__defaults__", (tmp_path,))
+    for arguments in ((), ("--check",)):
+        result = generate(*arguments)
+        assert (result.exit_code, "neopulse powerbi generate DIR" in result.output) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+    assert generate(str(tmp_path / "mine")).exit_code == 0
 
 
 def test_what_is_no_country_has_no_role() -> None:
@@ -324,16 +359,33 @@ def test_every_visual_can_be_read_aloud_and_the_segment_leaves_alone_what_shows_
 
 
 @pytest.mark.xdist_group("the bank of the pages")  # that process has the app loaded
-def test_each_page_leads_to_the_same_page_of_the_app_with_filters_that_it_knows() -> None:
+def test_each_page_leads_to_the_address_where_the_app_serves_it_with_filters_that_it_knows(model: Object) -> None:
+    from streamlit.testing.v1 import AppTest
+
     from streamlit_app import navigation
     from streamlit_app.components import filters
 
-    assert set(generator.PAGES) <= set(navigation.addresses())
+    app = AppTest.from_function(_addresses_as_streamlit_serves_them, default_timeout=60).run()
+    served = dict(one.value.split(" ") for one in app.text)
+    assert served.keys() == set(navigation.addresses())
+    for page in generator.PAGES:
+        assert f'"{served[page]}?lang="' in powerbi_model.measures(model)[f"Link to {page}"].expression
     assert set(generator.IN_THE_APP) == set(filters.SEGMENTS)
     for page in pages():
         [button] = [visual for visual in visuals(page) if visual["visual"]["visualType"] == "actionButton"]
         [link] = button["visual"]["visualContainerObjects"]["visualLink"]
         assert link["properties"]["webUrl"]["expr"]["Measure"]["Property"] == f"Link to {page.name}"
+
+
+def _addresses_as_streamlit_serves_them() -> None:
+    """A page that tells of each page its name and its path: Streamlit knows paths only while a page is drawn."""
+    import streamlit
+
+    from streamlit_app import navigation
+
+    for entries in navigation.PAGES.values():
+        for entry in entries:
+            streamlit.text(f"{entry.name} /{entry.page().url_path}")
 
 
 def test_every_colour_is_one_of_the_apps() -> None:
