@@ -32,6 +32,7 @@ settings.register_profile(
 _TOGETHER = ("integration", "e2e")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which looks at the groups in a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests of such a file in one process."""
     for item in items:

@@ -372,12 +372,13 @@ def test_every_job_carries_its_labels_and_its_limits(house: House) -> None:
             "bank-source.elsewhere",
             marks=pytest.mark.proof,
         ),
-        (
+        pytest.param(
             "too many bytes",
             {"bigquery_maximum_bytes": 1000},
             ConfigurationError,
             "cost more than allowed",
             "BIGQUERY_MAXIMUM_BYTES",
+            marks=pytest.mark.proof,
         ),
         pytest.param(
             "another location",
