@@ -211,7 +211,7 @@ def _segment_row() -> tuple[tuple[str, str], ...]:
 
 
 def _segment_and_dates() -> tuple[tuple[tuple[str, str], ...], tuple[date, date]]:
-    with st.grid(len(SEGMENTS) + 2, min_column_width=FIELD_WIDTH, gap="xsmall"):
+    with st.grid((len(SEGMENTS) + 2) // 2, min_column_width=FIELD_WIDTH, gap="xsmall"):  # a date wants more room than an eighth
         return segment(), dates()
 
 
