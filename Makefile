@@ -97,7 +97,7 @@ bench-peers: .venv-bench/.installed
 .venv-bench/.installed: benchmarks/requirements.txt
 	@echo "making .venv-bench (once; a minute or two)"
 	@$(PYTHON) -m venv .venv-bench
-	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $< -c integrations/airflow/constraints.txt
+	@.venv-bench/bin/pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
 # 3 GB from npm, once, outside the checkout.

@@ -54,7 +54,8 @@ def last_moment(now: datetime, at: time, zone: ZoneInfo) -> datetime:
 def last_success(store: RunStore) -> Run | None:
     """The newest run that brought new figures to everybody: alone, by taking up one that had begun to, or step by step.
 
-    Of steps that several runs did it is the run of the transform, once each later step succeeded after it.
+    Of steps that several runs did, also runs that failed later on, it is the run of the transform, once each later step has
+    succeeded after it.
     """
     awaited = list(STEP_BY_STEP)
     for run in store.runs(RUNS_READ):
@@ -62,20 +63,12 @@ def last_success(store: RunStore) -> Run | None:
             continue
         if run.state is RunState.SUCCEEDED and not run.only_step and _first_step(store, run) in WHOLE:
             return run
-        for step in reversed(_done(run)):
-            if step == awaited[0]:
+        for step in reversed(run.steps):
+            if step.state is StepState.SUCCEEDED and step.name == awaited[0]:
                 awaited.pop(0)
             if not awaited:
                 return run
     return None
-
-
-def _done(run: Run) -> list[str]:
-    """The steps that a run did to their end; of one that failed the transform alone, whose version is there all the same."""
-    names = [step.name for step in run.steps]
-    if run.state is not RunState.SUCCEEDED:
-        return [step.name for step in run.steps if step.name == "transform" and step.state is StepState.SUCCEEDED]
-    return [run.first_step] if run.only_step else names[names.index(run.first_step) :]
 
 
 def _first_step(store: RunStore, run: Run) -> str:

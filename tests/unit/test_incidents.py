@@ -13,7 +13,7 @@ from hand_made import House
 
 from pipeline import incidents, telling
 from pipeline.notify.event import Notice
-from pipeline.runs.records import RunState, StepState
+from pipeline.runs.records import Lease, RunState, StepState
 from pipeline.steps import STEPS
 from worker.watch import Watch
 
@@ -54,9 +54,16 @@ class Day:
             only_step=only_step,
             resumes=resumes,
         )
+        if state is RunState.SUCCEEDED:
+            for step in (first_step,) if only_step else STEPS[STEPS.index(first_step) :]:
+                self.finish(lease, run.id, step)
         self.house.store.finish_run(lease, run.id, state=state)
         self.house.store.release(lease)
         return run.id
+
+    def finish(self, lease: Lease, run_id: int, step: str, state: StepState = StepState.SUCCEEDED) -> None:
+        self.house.store.start_step(lease, run_id, step, attempt=1)
+        self.house.store.finish_step(lease, run_id, step, state=state)
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
@@ -197,22 +204,22 @@ def test_a_day_of_which_a_step_is_missing_leaves_the_day_before_as_the_last_one(
     assert last.id == transform
 
 
-def test_a_failed_run_that_was_finished_by_hand_counts_from_when_its_figures_were_built(day: Day) -> None:
+@pytest.mark.parametrize("failing", ["sheet", "activate", "notify"])
+def test_a_failed_run_that_was_finished_by_hand_counts_from_when_its_figures_were_built(day: Day, failing: str) -> None:
     store = day.house.store
     lease = day.house.lease()
     plan = [(step, StepState.PENDING) for step in STEPS]
     run = store.start_run(lease, trigger="schedule", requested_by="daily", plan=plan, first_step="extract", only_step=False)
-    for step in ("extract", "transform"):
-        store.start_step(lease, run.id, step, attempt=1)
-        store.finish_step(lease, run.id, step, state=StepState.SUCCEEDED)
-    store.start_step(lease, run.id, "sheet", attempt=1)
-    store.finish_step(lease, run.id, "sheet", state=StepState.FAILED)
+    for step in STEPS[: STEPS.index(failing)]:
+        day.finish(lease, run.id, step)
+    day.finish(lease, run.id, failing, StepState.FAILED)
     store.finish_run(lease, run.id, state=RunState.FAILED)
     store.release(lease)
     assert incidents.last_success(store) is None
-    day.run(first_step="activate")
-    assert incidents.last_success(store) is None  # the sheet is still the old one
-    day.run(first_step="sheet")
+    for later in STEPS[STEPS.index(failing) + 1 :]:
+        day.run(first_step=later)
+        assert incidents.last_success(store) is None  # the step that failed is still missing
+    day.run(first_step=failing)
     last = incidents.last_success(store)
     assert last is not None
     assert last.id == run.id
