@@ -1,13 +1,23 @@
 {# The activity rule: which transactions count. Data from the settings, never code. #}
 {% macro counts_as_activity() %}
-    {{ neopulse.is_one_of('transaction_state', var('activity_states')) }}
+    {{ neopulse.is_a_word_of('transaction_state', neopulse.known_states(), var('activity_states')) }}
     {%- if var('activity_excluded_types') %}
-    and not {{ neopulse.is_one_of('transaction_type', var('activity_excluded_types')) }}
+    and not {{ neopulse.is_a_word_of('transaction_type', neopulse.known_types(), var('activity_excluded_types')) }}
     {%- endif %}
     {%- if var('activity_minimum_amount') | float > 0 %}
     and amount_usd >= {{ var('activity_minimum_amount') }}
     {%- endif %}
 {% endmacro %}
+
+{# Whether the column is one of some words: known ones by their number in `<column>_code`, others by their text. Null is none of them. #}
+{% macro is_a_word_of(column, known, words) -%}
+    {%- set codes = [] -%}
+    {%- for word in words if word in known %}{% do codes.append(known.index(word) + 1) %}{% endfor -%}
+    (
+        coalesce({{ column }}_code in ({{ (codes or [0]) | join(', ') }}), false)
+        {%- for word in words if word not in known %} or coalesce({{ column }} = '{{ word }}', false){% endfor -%}
+    )
+{%- endmacro %}
 
 {# `in (...)`, said so that DuckDB compares in place: a list of more than a few words it would join with. Null is none of them. #}
 {% macro is_one_of(column, words) -%}
@@ -40,7 +50,7 @@
    those need no trimming. #}
 {% macro customer_key_of_text(text, number) %}
     case
-        when starts_with({{ text }}, 'user_') and {{ neopulse.is_written_as(number, neopulse.user_digits(text)) }} then {{ number }}
+        when {{ neopulse.is_prefix_and_number('user_', text, number) }} then {{ number }}
         else {{ neopulse.customer_key(neopulse.bare_user_id(text)) }}
     end
 {% endmacro %}
@@ -49,12 +59,17 @@
 {% macro transaction_key_of_text(text, number) %}
     {%- set trimmed = neopulse.transaction_digits('trim(' ~ text ~ ')') %}
     case
-        when starts_with({{ text }}, 'transaction_') and {{ neopulse.is_written_as(number, neopulse.transaction_digits(text)) }} then {{ number }}
+        when {{ neopulse.is_prefix_and_number('transaction_', text, number) }} then {{ number }}
         when starts_with(trim({{ text }}), 'transaction_') and {{ neopulse.is_written_as_number(trimmed) }}
             then {{ neopulse.try_convert(trimmed, dbt.type_bigint()) }}
         when nullif(trim({{ text }}), '') is not null then -1 - {{ neopulse.text_hash('trim(' ~ text ~ ')') }}
     end
 {% endmacro %}
+
+{# Whether a text is a prefix and what the number would be written as; comparing once is quicker than prefix and digits apart. #}
+{% macro is_prefix_and_number(prefix, text, number) -%}
+    {{ number }} >= 0 and concat('{{ prefix }}', cast({{ number }} as {{ dbt.type_string() }})) = {{ text }}
+{%- endmacro %}
 
 {% macro transaction_digits(text) %}{{ return('substr(' ~ text ~ ', 13)') }}{% endmacro %}
 
@@ -69,7 +84,8 @@
     {{ number }} >= 0 and cast({{ number }} as {{ dbt.type_string() }}) = {{ text }}
 {%- endmacro %}
 
-{# What the bank's systems are known to write; anything else is kept, counted and shown. #}
+{# What the bank's systems are known to write; anything else is kept, counted and shown. A word's place in its list is its code in
+   typed_transactions: eight columns of text took as long to write as all the rest. #}
 {% macro known_states() %}
     {{ return(['COMPLETED', 'DECLINED', 'REVERTED', 'FAILED', 'PENDING', 'CANCELLED']) }}
 {% endmacro %}
@@ -77,6 +93,27 @@
 {% macro known_types() %}
     {{ return(['CARD_PAYMENT', 'TRANSFER', 'TOPUP', 'EXCHANGE', 'ATM', 'CASHBACK', 'FEE', 'CARD_REFUND', 'TAX', 'REFUND']) }}
 {% endmacro %}
+
+{# Why a transaction cannot be used, and what is doubtful about one that can; the first that holds is named. #}
+{% macro rejection_reasons() %}
+    {{ return(['missing_transaction_id', 'missing_user_id', 'unreadable_created_date', 'in_the_future', 'too_long_ago']) }}
+{% endmacro %}
+
+{% macro doubts() %}
+    {{ return(['unreadable_amount', 'negative_amount', 'absurd_amount', 'unknown_state', 'unknown_type']) }}
+{% endmacro %}
+
+{% macro code_of(word, words) %}{{ return(words.index(word) + 1) }}{% endmacro %}
+
+{# A type or state as text again: a known word by its code, another from the row as the bank wrote it. #}
+{% macro word_of(column, words, source_column) -%}
+    coalesce({{ neopulse.word_at(words, column ~ '_code') }}, {{ neopulse.clean_word(neopulse.text_in('source_row', source_column)) }})
+{%- endmacro %}
+
+{# Whether a transaction went through. #}
+{% macro is_completed() %}transaction_state_code = {{ neopulse.code_of('COMPLETED', neopulse.known_states()) }}{% endmacro %}
+
+{% macro clean_word(text) %}nullif(upper(trim({{ text }})), ''){% endmacro %}
 
 {# The shortest window that can be asked: gaps no longer than it are bridged by every window and are in no cube. #}
 {% macro shortest_window_days() %}{{ [7, var('inactivity_days') | int] | min }}{% endmacro %}

@@ -46,13 +46,21 @@
 {# The bank's local date of such a moment. #}
 {% macro bank_day(moment) %}{{ return(adapter.dispatch('bank_day', 'neopulse')(moment)) }}{% endmacro %}
 {% macro default__bank_day(moment) %}date(timestamp({{ moment }}), '{{ var("bank_timezone") }}'){% endmacro %}
-{# The time zone is looked up only where the day depends on it; that is an hour a day for a zone with summer time. #}
+{# The time zone is looked up only where the day depends on it; that is an hour a day for a zone with summer time. The day itself, the one after and
+   the one before are told by the time of day. #}
 {% macro duckdb__bank_day(moment) %}
+    {%- set least, most = var('bank_offset_minutes') -%}
+    {%- set minute = '(epoch_us(' ~ moment ~ ') % 86400000000 // 60000000)' -%}
     case
-        when {{ moment }} >= timestamp '1970-01-01'
-            and cast({{ moment }} + to_minutes({{ var('bank_offset_minutes')[0] }}) as date)
-                = cast({{ moment }} + to_minutes({{ var('bank_offset_minutes')[1] }}) as date)
-            then cast({{ moment }} + to_minutes({{ var('bank_offset_minutes')[0] }}) as date)
+        when {{ moment }} < timestamp '1970-01-01' or {{ moment }} is null
+            then cast(timezone('{{ var("bank_timezone") }}', timezone('UTC', {{ moment }})) as date)
+        when {{ minute }} >= {{ -least }} and {{ minute }} < {{ 1440 - most }} then cast({{ moment }} as date)
+        {%- if least > 0 %}
+        when {{ minute }} >= {{ 1440 - least }} then cast({{ moment }} as date) + 1
+        {%- endif %}
+        {%- if most < 0 %}
+        when {{ minute }} < {{ -most }} then cast({{ moment }} as date) - 1
+        {%- endif %}
         else cast(timezone('{{ var("bank_timezone") }}', timezone('UTC', {{ moment }})) as date)
     end
 {% endmacro %}
@@ -96,6 +104,30 @@
 {% macro duckdb__columns_as_text(columns) -%}
     cast(to_json(struct_pack({% for column in columns %}{{ column }} := {{ column }}{{ ', ' if not loop.last }}{% endfor %})) as varchar)
 {%- endmacro %}
+
+{# One of those columns again. #}
+{% macro text_in(row, column) %}{{ return(adapter.dispatch('text_in', 'neopulse')(row, column)) }}{% endmacro %}
+{% macro default__text_in(row, column) %}json_value({{ row }}, '$.{{ column }}'){% endmacro %}
+{% macro duckdb__text_in(row, column) %}json_extract_string({{ row }}, '$.{{ column }}'){% endmacro %}
+
+{# The place of a word in a list, from 1; null where it is not in it. DuckDB looks each different text up once, where the file has them numbered. #}
+{% macro place_of(text, words) %}{{ return(adapter.dispatch('place_of', 'neopulse')(text, words)) }}{% endmacro %}
+{% macro default__place_of(text, words) -%}
+    case {{ text }}{% for word in words %} when '{{ word }}' then {{ loop.index }}{% endfor %} end
+{%- endmacro %}
+{% macro duckdb__place_of(text, words) %}cast(list_position(['{{ words | join("', '") }}'], {{ text }}) as tinyint){% endmacro %}
+
+{# The word at a place, which may be null. #}
+{% macro word_at(words, place) %}{{ return(adapter.dispatch('word_at', 'neopulse')(words, place)) }}{% endmacro %}
+{% macro default__word_at(words, place) -%}
+    case {{ place }}{% for word in words %} when {{ loop.index }} then '{{ word }}'{% endfor %} end
+{%- endmacro %}
+{% macro duckdb__word_at(words, place) %}list_extract(['{{ words | join("', '") }}'], {{ place }}){% endmacro %}
+
+{# A small number, for one of a short list. #}
+{% macro code_type() %}{{ return(adapter.dispatch('code_type', 'neopulse')()) }}{% endmacro %}
+{% macro default__code_type() %}int64{% endmacro %}
+{% macro duckdb__code_type() %}tinyint{% endmacro %}
 
 {% macro text_hash(text) %}{{ return(adapter.dispatch('text_hash', 'neopulse')(text)) }}{% endmacro %}
 {% macro default__text_hash(text) %}(abs(mod(farm_fingerprint({{ text }}), 4611686018427387904))){% endmacro %}

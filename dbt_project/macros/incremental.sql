@@ -59,11 +59,19 @@
 
 {% macro rows_if_changed(table) %}{% if is_incremental() and not neopulse.has_changed(table) %}where false{% endif %}{% endmacro %}
 
-{# What makes up a typed transaction, for comparing copies and days. #}
-{% macro typed_content() %}
+{# What makes up a transaction that can be used, in the bank's words, for comparing copies. #}
+{% macro transaction_content() %}
     {{ return([
         'transaction_key', 'transaction_id_text', 'customer_key', 'user_id_text', 'created_at', 'transaction_date', 'transaction_type',
         'transaction_state', 'amount_usd', 'is_card_holder_present', 'merchant_country', 'doubt',
+    ]) }}
+{% endmacro %}
+
+{# What makes up a typed transaction, for comparing days. #}
+{% macro typed_content() %}
+    {{ return([
+        'transaction_key', 'transaction_id_text', 'customer_key', 'user_id_text', 'created_at', 'transaction_date', 'transaction_type_code',
+        'transaction_state_code', 'amount_usd', 'is_card_holder_present', 'merchant_country', 'doubt_code', 'rejection_code', 'source_row',
     ]) }}
 {% endmacro %}
 
@@ -72,7 +80,7 @@
     select
         transaction_date,
         count(*) as transactions,
-        {{ neopulse.fingerprint(neopulse.typed_content() + ['rejection_reason']) }} as fingerprint
+        {{ neopulse.fingerprint(neopulse.typed_content()) }} as fingerprint
     from {{ typed_transactions }}
     where {{ neopulse.in_changed_parts() }}
     group by transaction_date

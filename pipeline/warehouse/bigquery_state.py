@@ -22,7 +22,7 @@ import pyarrow.parquet
 from pipeline.bigquery import BigQuery
 from pipeline.sources.bigquery import UNDATED, BankTable, day, part_of
 from pipeline.sources.schema import RAW_TABLES
-from pipeline.warehouse.base import Increment
+from pipeline.warehouse.base import IN_THE_FUTURE, Increment
 
 TRANSACTIONS = "transactions"
 OTHER_TABLES = tuple(name for name in RAW_TABLES if name != TRANSACTIONS)
@@ -211,7 +211,7 @@ class State:
         found = self._connection.rows(
             f"""
             select distinct source_part from {self._name("warehouse", "typed_transactions")}
-            where rejection_reason = 'in_the_future' and transaction_date <= date '{self._today}'
+            where rejection_code = {IN_THE_FUTURE} and transaction_date <= date '{self._today}'
             """
         )
         return {row["source_part"] for row in found}

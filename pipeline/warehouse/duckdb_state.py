@@ -11,7 +11,7 @@ import duckdb
 
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
-from pipeline.warehouse.base import Increment
+from pipeline.warehouse.base import IN_THE_FUTURE, Increment
 
 TRANSACTIONS = "transactions"
 OTHER_TABLES = tuple(name for name in RAW_TABLES if name != TRANSACTIONS)
@@ -112,9 +112,9 @@ def _parts_with_rows_that_waited(connection: duckdb.DuckDBPyConnection, current_
     found = connection.execute(
         """
         select distinct source_part from warehouse.typed_transactions
-        where rejection_reason = 'in_the_future' and transaction_date <= $1::date
+        where rejection_code = $1 and transaction_date <= $2::date
         """,
-        [current_bank_day],
+        [IN_THE_FUTURE, current_bank_day],
     )
     return {number for (number,) in found.fetchall()}
 

@@ -27,7 +27,7 @@ TODAY = date(2019, 5, 17)
 SOURCE = "`bank-source.bank_raw.transactions`"
 OF_THE_LAST_BUILD = {
     "dim_publication": "select date '2019-05-16' as as_of",
-    "typed_transactions": "select 0 as source_part, '' as rejection_reason, date '2019-01-01' as transaction_date",
+    "typed_transactions": "select 0 as source_part, 0 as rejection_code, date '2019-01-01' as transaction_date",
     "customer_accounts": "select '' as rejection_reason",
 }
 

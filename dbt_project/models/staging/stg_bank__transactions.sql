@@ -7,8 +7,10 @@ converted as (
         source.*,
         {{ try_convert(transaction_digits('transaction_id'), dbt.type_bigint()) }} as transaction_number,
         {{ try_convert(user_digits('user_id'), dbt.type_bigint()) }} as user_number,
-        nullif(upper(trim(transactions_type)), '') as transaction_type,
-        nullif(upper(trim(transactions_state)), '') as transaction_state,
+        {{ clean_word('transactions_type') }} as transaction_type,
+        {{ clean_word('transactions_state') }} as transaction_state,
+        {{ place_of(clean_word('transactions_type'), known_types()) }} as transaction_type_code,
+        {{ place_of(clean_word('transactions_state'), known_states()) }} as transaction_state_code,
         {{ read_plain_moment('created_date') }} as plain_moment,
         {{ read_money('amount_usd') }} as money,
     from source
@@ -33,21 +35,22 @@ dated as (
 judged as (
     select
         *,
-        case
-            when transaction_key is null then 'missing_transaction_id'
-            when customer_key is null then 'missing_user_id'
-            when transaction_date is null then 'unreadable_created_date'
-            when transaction_date > cast('{{ var("current_bank_day") }}' as date) then 'in_the_future'
-            when transaction_date < cast('{{ var("earliest_bank_day") }}' as date) then 'too_long_ago'
-        end as rejection_reason,
+        cast(case
+            when transaction_key is null then {{ code_of('missing_transaction_id', rejection_reasons()) }}
+            when customer_key is null then {{ code_of('missing_user_id', rejection_reasons()) }}
+            when transaction_date is null then {{ code_of('unreadable_created_date', rejection_reasons()) }}
+            when transaction_date > cast('{{ var("current_bank_day") }}' as date) then {{ code_of('in_the_future', rejection_reasons()) }}
+            when transaction_date < cast('{{ var("earliest_bank_day") }}' as date) then {{ code_of('too_long_ago', rejection_reasons()) }}
+        end as {{ code_type() }}) as rejection_code,
         -- of a row that can be used: what about it is doubtful all the same
-        case
-            when money is null and nullif(trim(amount_usd), '') is not null then 'unreadable_amount'
-            when money < 0 then 'negative_amount'
-            when money >= {{ var('absurd_amount_usd') }} and transaction_state = 'COMPLETED' then 'absurd_amount'
-            when not {{ is_one_of('transaction_state', known_states()) }} then 'unknown_state'
-            when not {{ is_one_of('transaction_type', known_types()) }} then 'unknown_type'
-        end as doubt,
+        cast(case
+            when money is null and nullif(trim(amount_usd), '') is not null then {{ code_of('unreadable_amount', doubts()) }}
+            when money < 0 then {{ code_of('negative_amount', doubts()) }}
+            when money >= {{ var('absurd_amount_usd') }} and transaction_state_code = {{ code_of('COMPLETED', known_states()) }}
+                then {{ code_of('absurd_amount', doubts()) }}
+            when transaction_state_code is null then {{ code_of('unknown_state', doubts()) }}
+            when transaction_type_code is null then {{ code_of('unknown_type', doubts()) }}
+        end as {{ code_type() }}) as doubt_code,
     from dated
 ),
 
@@ -56,21 +59,31 @@ final as (
         source_part,
         nullif(trim(transaction_id), '') as transaction_id,
         transaction_key,
+        -- a number is its own text; only other identifiers need keeping
+        case when transaction_key < 0 then nullif(trim(transaction_id), '') end as transaction_id_text,
         {{ bare_user_id('user_id') }} as user_id,
         customer_key,
+        case when customer_key < 0 then {{ bare_user_id('user_id') }} end as user_id_text,
         transaction_type,
+        transaction_type_code,
         transaction_state,
+        transaction_state_code,
         money as amount_usd,
         {{ clean_flag('ea_cardholderpresence') }} as is_card_holder_present,
         {{ clean_country_alpha_3('ea_merchant_country') }} as merchant_country,
         created_at,
         transaction_date,
-        doubt,
-        rejection_reason,
-        -- the columns that are read anyway; a whole row would have every column read for the sake of a few rows
-        case when rejection_reason is not null then {{ columns_as_text([
-            'transaction_id', 'transactions_type', 'transactions_state', 'amount_usd', 'user_id', 'created_date',
-        ]) }} end as rejected_row,
+        doubt_code,
+        {{ word_at(doubts(), 'doubt_code') }} as doubt,
+        rejection_code,
+        {{ word_at(rejection_reasons(), 'rejection_code') }} as rejection_reason,
+        -- of a row that no column can say it all of; only the columns that are read anyway
+        case
+            when rejection_code is not null or transaction_type_code is null or transaction_state_code is null
+                then {{ columns_as_text([
+                    'transaction_id', 'transactions_type', 'transactions_state', 'amount_usd', 'user_id', 'created_date',
+                ]) }}
+        end as source_row,
     from judged
 )
 

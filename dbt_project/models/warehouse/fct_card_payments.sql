@@ -9,8 +9,10 @@ payments as (
     select transactions.transaction_date, transactions.merchant_country, transactions.is_card_holder_present, transactions.amount_usd
     from transactions
     inner join publication on transactions.transaction_date <= publication.as_of
-    where transactions.transaction_state = 'COMPLETED'
-        and transactions.transaction_type in ('CARD_PAYMENT', 'ATM')
+    where transactions.{{ is_completed() }}
+        and transactions.transaction_type_code in (
+            {{ code_of('CARD_PAYMENT', known_types()) }}, {{ code_of('ATM', known_types()) }}
+        )
         and transactions.transaction_date >= {{ month_start(changed_from()) }}
 ),
 

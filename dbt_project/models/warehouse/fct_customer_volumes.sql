@@ -1,6 +1,9 @@
 -- grain: one row per customer and transaction type, over usable transactions up to as_of
 with transactions as (
-    select transactions.*
+    select
+        transactions.*,
+        -- only of those that are no code: a text costs more to group by than all the rest
+        case when transactions.transaction_type_code is null then coalesce(transactions.transaction_type, 'unknown') end as other_type,
     from {{ ref('fct_transactions') }} as transactions
     inner join {{ ref('dim_publication') }} as publication on transactions.transaction_date <= publication.as_of
     {%- if only_appends() %}
@@ -8,20 +11,37 @@ with transactions as (
     {%- endif %}
 ),
 
+-- by all that a sum depends on first: one sum a row is cheaper than four with conditions
 counted as (
     select
         customer_key,
-        coalesce(transaction_type, 'unknown') as transaction_type,
+        transaction_type_code,
+        other_type,
+        transaction_state_code,
+        is_activity,
         min(user_id_text) as user_id_text,
         min(transaction_date) as first_date,
         max(transaction_date) as last_date,
         count(*) as transactions,
-        sum(case when transaction_state = 'COMPLETED' then 1 else 0 end) as completed_transactions,
-        sum(case when transaction_state = 'COMPLETED' then amount_usd else 0 end) as completed_amount_usd,
-        sum(case when is_activity then 1 else 0 end) as activity_transactions,
-        sum(case when is_activity then amount_usd else 0 end) as activity_amount_usd,
+        sum(amount_usd) as amount_usd,
     from transactions
-    group by customer_key, coalesce(transaction_type, 'unknown')
+    group by customer_key, transaction_type_code, other_type, transaction_state_code, is_activity
+),
+
+by_type as (
+    select
+        customer_key,
+        coalesce(other_type, {{ word_at(known_types(), 'transaction_type_code') }}) as transaction_type,
+        min(user_id_text) as user_id_text,
+        min(first_date) as first_date,
+        max(last_date) as last_date,
+        sum(transactions) as transactions,
+        sum(case when {{ is_completed() }} then transactions else 0 end) as completed_transactions,
+        sum(case when {{ is_completed() }} then amount_usd else 0 end) as completed_amount_usd,
+        sum(case when is_activity then transactions else 0 end) as activity_transactions,
+        sum(case when is_activity then amount_usd else 0 end) as activity_amount_usd,
+    from counted
+    group by customer_key, coalesce(other_type, {{ word_at(known_types(), 'transaction_type_code') }})
     {%- if only_appends() %}
     union all
     select * from {{ this }}
@@ -40,7 +60,7 @@ final as (
         sum(completed_amount_usd) as completed_amount_usd,
         cast(sum(activity_transactions) as {{ dbt.type_bigint() }}) as activity_transactions,
         sum(activity_amount_usd) as activity_amount_usd,
-    from counted
+    from by_type
     group by customer_key, transaction_type
 )
 

@@ -1,5 +1,5 @@
 -- grain: one row per row of the bank and thing wrong with it; 'rejected' is left out of every figure, 'kept' is counted
-with transactions as (select * from {{ ref('typed_transactions') }} where rejection_reason is not null),
+with transactions as (select * from {{ ref('typed_transactions') }} where rejection_code is not null),
 
 repeated as (select * from {{ ref('repeated_transactions') }} where rejection_reason is not null),
 
@@ -38,8 +38,11 @@ doubtful as (
 
 final as (
     select
-        'transactions' as source_table, {{ transaction_id('transactions') }} as row_key, rejection_reason as reason,
-        'rejected' as disposition, rejected_row as source_row,
+        'transactions' as source_table,
+        {{ transaction_id('transactions') }} as row_key,
+        {{ word_at(rejection_reasons(), 'rejection_code') }} as reason,
+        'rejected' as disposition,
+        source_row,
     from transactions
     union all
     select 'transactions', transaction_id, rejection_reason, 'rejected', row_text from repeated

@@ -6,7 +6,7 @@
 with crowded as (
     select {{ bucket('transaction_key') }} as bucket
     from {{ ref('typed_transactions') }}
-    where rejection_reason is null
+    where rejection_code is null
     group by {{ bucket('transaction_key') }}
     having count(*) > bit_count(bit_or({{ bit_in_bucket('transaction_key') }}))
 ),
@@ -14,7 +14,7 @@ with crowded as (
 repeated_keys as (
     select transaction_key
     from {{ ref('typed_transactions') }}
-    where rejection_reason is null
+    where rejection_code is null
     {%- if builds_on_the_last_run() %}
     -- what was not repeated and has no row in a changed part is not repeated now
         and (
@@ -22,7 +22,7 @@ repeated_keys as (
                 select typed.transaction_key
                 from {{ ref('typed_transactions') }} as typed
                 inner join {{ source('bank', 'changed_parts') }} as changed_parts on typed.source_part = changed_parts.source_part
-                where typed.rejection_reason is null
+                where typed.rejection_code is null
             )
             or transaction_key in (select transaction_key from {{ before('repeated_transactions') }})
         )
@@ -35,18 +35,21 @@ repeated_keys as (
 
 described as (
     select
-        typed.* {{ without('rejection_reason', 'rejected_row') }},
+        typed.* {{ without('rejection_code') }},
         {{ transaction_id('typed') }} as transaction_id,
+        {{ word_of('transaction_type', known_types(), 'transactions_type') }} as transaction_type,
+        {{ word_of('transaction_state', known_states(), 'transactions_state') }} as transaction_state,
+        {{ word_at(doubts(), 'doubt_code') }} as doubt,
     from {{ ref('typed_transactions') }} as typed
     inner join repeated_keys on typed.transaction_key = repeated_keys.transaction_key
-    where typed.rejection_reason is null
+    where typed.rejection_code is null
 ),
 
 -- copies that agree in all that a figure is made of are exact
 compared as (
     select
         *,
-        {{ columns_as_text(typed_content()) }} as row_text,
+        {{ columns_as_text(transaction_content()) }} as row_text,
     from described
 ),
 

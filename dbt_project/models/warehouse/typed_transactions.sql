@@ -9,13 +9,11 @@
 
 with transactions as (select * from {{ ref('stg_bank__transactions') }}),
 
+-- words are kept as codes, and the text of identifiers only where they are no numbers
 final as (
     select
-        * {{ without('transaction_id', 'user_id') }},
-        -- a number is its own text; only other identifiers need keeping
-        case when transaction_key < 0 then transaction_id end as transaction_id_text,
-        case when customer_key < 0 then user_id end as user_id_text,
-        coalesce(rejection_reason is null and {{ counts_as_activity() }}, false) as is_activity,
+        * {{ without('transaction_id', 'user_id', 'transaction_type', 'transaction_state', 'doubt', 'rejection_reason') }},
+        rejection_code is null and {{ counts_as_activity() }} as is_activity,
     from transactions
 )
 
