@@ -18,7 +18,7 @@ pytest_plugins = ["n8n_kit", "pages_bank", "postgres_kit"]
 _MORE = int(os.environ.get("PROOF_EXAMPLES", "0"))
 settings.register_profile(
     "proof",
-    max_examples=_MORE or 5,
+    max_examples=_MORE or 3,
     derandomize=not _MORE,
     database=None,
     deadline=None,

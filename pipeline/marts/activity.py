@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import date
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.marts import tables
+from pipeline.marts.grid import by_period, grid
 from pipeline.marts.question import Question, Scope, scope
 from pipeline.warehouse.base import ReadOnly
 
 ROLLING_DAYS = {"dau": 7, "wau": 7, "mau": 28}  # DAU is counted, whatever the window
+
+STICKINESS_DAYS = 28
 
 _DAILY = """
 with gaps as (
@@ -35,72 +38,21 @@ changes as (
     union all
     select activity_date + $window::integer, {by} 0, 0, 0, customers
     from gaps
-),
-
-by_day as (
-    select
-        date, {by}
-        sum(dau) as dau,
-        sum(new_customers) as new_customers,
-        sum(resurrected_customers) as resurrected_customers,
-        sum(churned_customers) as churned_customers,
-    from changes
-    group by {by} date
-),
-
-groups as (select {by} min(date) as first_date from by_day group by all),
-
-every_day as (
-    select dates.date_day as date, groups.*
-    from groups
-    inner join warehouse.dim_dates as dates on dates.date_day >= groups.first_date and dates.date_day <= $as_of
-),
-
-counted as (
-    select
-        date, {by}
-        coalesce(dau, 0) as dau,
-        coalesce(new_customers, 0) as new_customers,
-        coalesce(resurrected_customers, 0) as resurrected_customers,
-        coalesce(churned_customers, 0) as churned_customers,
-    from every_day
-    left join by_day using ({by} date)
-),
-
-daily as (
-    select
-        *,
-        sum(new_customers + resurrected_customers - churned_customers)
-            over (partition by {by} true order by date) as active_customers,
-    from counted
-)"""
-
-_PERIODS = """,
-
-in_periods as (select *, {period} as period_start, {period_end} as period_end from daily),
-
-by_period as (
-    select
-        period_start, {by}
-        arg_max(active_customers, date)::bigint as active_customers,
-        arg_max(dau, date)::bigint as dau,
-        sum(new_customers)::bigint as new_customers,
-        sum(resurrected_customers)::bigint as resurrected_customers,
-        sum(churned_customers)::bigint as churned_customers,
-        max(period_end) as final_on,
-    from in_periods
-    group by {by} period_start
 )
 
-select period_start as {key}, * exclude (period_start)
-from by_period
-where period_start >= {first_period} and period_start <= $end
-order by {by} period_start
+select
+    date, {by}
+    sum(dau)::bigint as dau,
+    sum(new_customers)::bigint as new_customers,
+    sum(resurrected_customers)::bigint as resurrected_customers,
+    sum(churned_customers)::bigint as churned_customers,
+from changes
+where date <= $as_of
+group by {by} date
+order by {by} date
 """
 
-_PERIOD = {"day": "date", "week": "date_trunc('week', date)::date", "month": "date_trunc('month', date)::date"}
-_PERIOD_END = {"day": "date", "week": "date_trunc('week', date)::date + 6", "month": "last_day(date)"}
-_FIRST_PERIOD = {"day": "$start", "week": "date_trunc('week', $start)", "month": "date_trunc('month', $start)"}
+FLOWS = ("new_customers", "resurrected_customers", "churned_customers")
 _KEY = {"day": "date", "week": "week", "month": "month"}
 
 
@@ -110,14 +62,16 @@ def growth_accounting(database: ReadOnly, question: Question, *, window: int, as
     Columns: `date`, `week` or `month`, the dimension asked for, the four counts, `dau` of the last day, `final_on`.
     """
     asked, grain = scope(question), question.grain or "day"
-    statement = _daily(asked) + _PERIODS.format(
-        by=asked.columns,
-        key=_KEY[grain],
-        period=_PERIOD[grain],
-        period_end=_PERIOD_END[grain],
-        first_period=_FIRST_PERIOD[grain],
-    )
-    return database.query(statement, _parameters(question, asked, window=window, as_of=as_of))
+    found = database.query(_daily(asked), {"window": window, "as_of": as_of} | dict(asked.parameters))
+    daily = grid(found, by=asked.by, names=("dau", *FLOWS), as_of=as_of)
+    new, resurrected, churned = (daily.counts[name] for name in FLOWS)
+    active = np.cumsum(new + resurrected - churned, axis=1)
+    whole = dataclasses.replace(daily, counts={**daily.counts, "active_customers": active})
+    columns = by_period(whole, grain, stocks=("active_customers", "dau"), flows=FLOWS, **_bounds(question, as_of))
+    shown = {_KEY[grain]: columns["period_start"], **dict.fromkeys(asked.by, columns["group"])}
+    shown |= {name: columns[name] for name in ("active_customers", "dau", *FLOWS, "final_on")}
+    texts = dict.fromkeys(asked.by, pa.string())
+    return pa.table({name: pa.array(values, texts.get(name)) for name, values in shown.items()})
 
 
 def _daily(asked: Scope) -> str:
@@ -153,16 +107,21 @@ def stickiness(database: ReadOnly, question: Question, *, window: int, as_of: da
     """Mean DAU over the 28 days to each day, over MAU of that day; n is MAU. Days before the first count as zero."""
     del window
     whole = dataclasses.replace(question, grain="day", start=None, end=None)
-    by = list(scope(question).by)
-    daily = growth_accounting(database, whole, window=ROLLING_DAYS["mau"], as_of=as_of).to_pandas()
-    daily["n"] = daily["active_customers"]
-    sums = (daily.groupby(by)["dau"] if by else daily["dau"]).rolling(28, min_periods=1).sum()
-    daily["value"] = sums.droplevel(0) if by else sums
-    daily["value"] = (daily["value"] / 28 / daily["n"]).where(daily["n"] > 0)
+    daily = growth_accounting(database, whole, window=ROLLING_DAYS["mau"], as_of=as_of)
+    mau, dau = daily["active_customers"].to_numpy(), daily["dau"].to_numpy()
+    # the rows of a group are its days, one after the other, so the sum over 28 of them is a difference of sums so far
+    group = np.unique(daily[question.by].to_numpy().astype(str), return_inverse=True)[1] if question.by else np.zeros_like(dau)
+    begin = np.searchsorted(group, group)
+    so_far = np.concatenate([[0], np.cumsum(dau)])
+    place = np.arange(dau.size)
+    sums = so_far[place + 1] - so_far[np.maximum(place + 1 - STICKINESS_DAYS, begin)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(mau > 0, sums / STICKINESS_DAYS / mau, np.nan)
     bounds = _bounds(question, as_of)
-    asked = daily[(daily["date"] >= bounds["start"]) & (daily["date"] <= bounds["end"])]
-    table = pa.Table.from_pandas(asked, preserve_index=False)
-    return tables.finished(table, ["date", *by], as_of=as_of)
+    dates = daily["date"].to_numpy()
+    asked = pa.array((dates >= np.datetime64(bounds["start"], "D")) & (dates <= np.datetime64(bounds["end"], "D")))
+    table = daily.append_column("n", daily["active_customers"]).append_column("value", tables.nullable(value)).filter(asked)
+    return tables.finished(table, ["date", *scope(question).by], as_of=as_of)
 
 
 def active_days(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -220,10 +179,6 @@ order by {by} date, active_days
 
 def _keys(question: Question) -> list[str]:
     return [_KEY[question.grain or "day"], *scope(question).by]
-
-
-def _parameters(question: Question, asked: Scope, *, window: int, as_of: date) -> dict[str, Any]:
-    return {"window": window, "as_of": as_of} | dict(asked.parameters) | _bounds(question, as_of)
 
 
 def _bounds(question: Question, as_of: date) -> dict[str, date]:

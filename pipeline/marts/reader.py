@@ -214,8 +214,17 @@ class Reader:
         """The question with its defaults, whose filters name values that this version has."""
         asked = checked(question, family(metric), published_window=self.version.inactivity_days)
         for dimension, value in asked.where:
-            one_of("value", value, self.dimension_values(dimension, countries=asked.countries), metric=dimension)
+            if not self._some_customer_has(dimension, value, asked.countries):
+                one_of("value", value, self.dimension_values(dimension, countries=asked.countries), metric=dimension)
         return asked
+
+    def _some_customer_has(self, dimension: str, value: str, countries: Countries) -> bool:
+        """Looked up among the segments, of which there are few, whatever the number of customers."""
+        if dimension not in CUSTOMER_DIMENSIONS:
+            return False
+        condition, parameters = confined(countries)
+        found = self._database.query(_SEGMENT.format(dimension=dimension, condition=condition), {"value": value, **parameters})
+        return bool(found.num_rows)
 
     def _answered(self, question: Question, window: int, table: pa.Table) -> Answer:
         metric = self.registry[question.metric]
@@ -232,6 +241,7 @@ class Reader:
         )
 
 
+_SEGMENT = "select 1 as found from warehouse.dim_segments where {dimension} = $value and {condition} limit 1"
 _CUSTOMER_VALUES = """
     select {dimension} as value from marts.mart_customers where {{condition}} group by all order by count(*) desc, value
 """

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.marts import tables
 from pipeline.marts.question import Question, Scope, scope
-from pipeline.statistics import LogRank, SurvivalCurve, kaplan_meier, log_rank
+from pipeline.statistics import LogRank, kaplan_meier, log_rank
 from pipeline.warehouse.base import ReadOnly
 
 ENOUGH = 30  # customers in a group that is compared
@@ -23,8 +24,8 @@ _FIRST_LAPSES = """
 select
     {by}
     (tenure_days + case when gap_days is null then 0 else $window end)::bigint as days,
-    sum(customers) filter (where gap_days is not null)::bigint as events,
-    sum(customers) filter (where gap_days is null)::bigint as censored,
+    coalesce(sum(customers) filter (where gap_days is not null), 0)::bigint as events,
+    coalesce(sum(customers) filter (where gap_days is null), 0)::bigint as censored,
     min($as_of - tenure_days::integer) filter (where gap_days is null) as last_start,
 from ({records})
 where previous_record_days <= $window and (gap_days is null or gap_days > $window)
@@ -75,10 +76,10 @@ def compared(database: ReadOnly, question: Question, *, groups: Sequence[str], w
     asked = scope(question)
     parameters = {"window": window, "as_of": as_of} | dict(asked.parameters)
     counts = database.query(_FIRST_LAPSES.format(by=asked.columns, records=asked.joined("mart_record_gaps")), parameters)
-    found = {str(group[asked.by[0]]): part.fillna({"events": 0, "censored": 0}) for group, part in _groups(counts, asked)}
+    found = {group[asked.by[0]]: _columns(part) for group, part in _groups(counts, asked)}
     known = {name: found[name] for name in groups if name in found}
-    large = {name: part for name, part in known.items() if part["events"].sum() + part["censored"].sum() >= ENOUGH}
-    test = log_rank([(part["days"], part["events"], part["censored"]) for part in large.values()])
+    large = {name: part for name, part in known.items() if part[1].sum() + part[2].sum() >= ENOUGH}
+    test = log_rank(list(large.values()))
     return Compared(test, tuple(large), tuple(name for name in known if name not in large))
 
 
@@ -95,61 +96,58 @@ def time_to_first_transaction(database: ReadOnly, question: Question, *, window:
 
 
 def _curves(counts: pa.Table, asked: Scope, *, as_of: date, share_met: bool) -> pa.Table:
-    rows = [row for group, part in _groups(counts, asked) for row in _points(group, part, as_of=as_of, share_met=share_met)]
     schema = pa.schema(
         [pa.field("tenure_days", pa.int64()), *(pa.field(name, pa.string()) for name in asked.by)]
         + [pa.field(name, pa.float64()) for name in ("value", "low", "high")]
         + [pa.field("n", pa.int64()), pa.field("final_on", pa.date32())]
     )
-    return tables.finished(pa.Table.from_pylist(rows, schema=schema), ["tenure_days", *asked.by], as_of=as_of)
+    parts = [_points(group, part, as_of=as_of, share_met=share_met) for group, part in _groups(counts, asked)]
+    table = pa.concat_tables([schema.empty_table(), *(part.select(schema.names).cast(schema) for part in parts)])
+    return tables.finished(table, ["tenure_days", *asked.by], as_of=as_of)
 
 
-def _groups(counts: pa.Table, asked: Scope) -> Iterator[tuple[dict[str, Any], Any]]:
-    frame = counts.to_pandas()
+def _groups(counts: pa.Table, asked: Scope) -> Iterator[tuple[dict[str, str], pa.Table]]:
+    """The rows of each group, which lie together, in the order of the groups."""
     if not asked.by:
-        yield {}, frame
+        if counts.num_rows:
+            yield {}, counts
         return
-    for value, part in frame.groupby(asked.by[0]):
-        yield {asked.by[0]: value}, part
+    runs = counts[asked.by[0]].combine_chunks().dictionary_encode()
+    codes = runs.indices.to_numpy()
+    begins = np.flatnonzero(np.diff(codes, prepend=-1))
+    for begin, end in zip(begins, [*begins[1:], codes.size], strict=True):
+        yield {asked.by[0]: runs.dictionary[int(codes[begin])].as_py()}, counts.slice(begin, end - begin)
 
 
-def _points(group: dict[str, Any], part: Any, *, as_of: date, share_met: bool) -> Iterator[dict[str, Any]]:
-    if part.empty:
-        return
-    events, censored = part["events"].fillna(0).to_numpy(), part["censored"].fillna(0).to_numpy()
-    by_time = part.assign(events=events, censored=censored).groupby("days", as_index=False)[["events", "censored"]].sum()
-    curve = kaplan_meier(by_time["days"], by_time["events"], by_time["censored"])
-    last_start = max((day for day in part["last_start"] if isinstance(day, date)), default=None)
-    if not curve.times.size or curve.times[0] > 0:
+def _columns(part: pa.Table) -> tuple[Any, Any, Any]:
+    """Days, events and censored as kaplan_meier and log_rank take them."""
+    return part["days"].to_numpy(), part["events"].to_numpy(), part["censored"].to_numpy()
+
+
+def _points(group: dict[str, str], part: pa.Table, *, as_of: date, share_met: bool) -> pa.Table:
+    """The curve of one group, from its first day on: columns tenure_days, the group's own, value, low, high, n, final_on."""
+    days, events, censored = _columns(part)
+    curve = kaplan_meier(days, events, censored)
+    times, at_risk = curve.times, curve.at_risk
+    value, low, high = curve.survival, curve.low, curve.high
+    if not times.size or times[0] > 0:
         everyone = int(events.sum() + censored.sum())
-        yield group | _point(0, 1.0, 1.0, 1.0, everyone, share_met=share_met) | _final(0, last_start, as_of)
-    for time, value, low, high, at_risk in _steps(curve):
-        yield group | _point(time, value, low, high, at_risk, share_met=share_met) | _final(time, last_start, as_of)
-
-
-def _final(days: int, last_start: date | None, as_of: date) -> dict[str, date]:
-    """A point waits for the youngest customer who has not met the event; where everybody has, it stands now."""
-    return {"final_on": last_start + timedelta(days=days) if last_start is not None else as_of}
-
-
-def _steps(curve: SurvivalCurve) -> Iterator[tuple[int, float, float, float, int]]:
-    for place in range(curve.times.size):
-        yield (
-            int(curve.times[place]),
-            float(curve.survival[place]),
-            float(curve.low[place]),
-            float(curve.high[place]),
-            int(curve.at_risk[place]),
-        )
-
-
-def _point(days: int, value: float, low: float, high: float, at_risk: int, *, share_met: bool) -> dict[str, Any]:
+        times, at_risk = np.concatenate([[0], times]), np.concatenate([[everyone], at_risk])
+        value, low, high = (np.concatenate([[1.0], column]) for column in (value, low, high))
     if share_met:
         value, low, high = 1 - value, 1 - high, 1 - low
-    return {
-        "tenure_days": days,
-        "value": value,
-        "low": None if np.isnan(low) else low,
-        "high": None if np.isnan(high) else high,
-        "n": at_risk,
+    columns = {
+        "tenure_days": pa.array(times.astype(np.int64)),
+        **{name: pa.repeat(pa.scalar(text, pa.string()), times.size) for name, text in group.items()},
+        **{name: tables.nullable(column) for name, column in (("value", value), ("low", low), ("high", high))},
+        "n": pa.array(at_risk.astype(np.int64)),
+        "final_on": _final_on(times, pc.max(part["last_start"]).as_py(), as_of),
     }
+    return pa.table(columns)
+
+
+def _final_on(times: Any, last_start: date | None, as_of: date) -> pa.Array:
+    """A point waits for the youngest customer who has not met the event; where everybody has, it stands now."""
+    if last_start is None:
+        return pa.repeat(pa.scalar(as_of, pa.date32()), times.size)
+    return pa.array(np.datetime64(last_start, "D") + times.astype("timedelta64[D]"))
