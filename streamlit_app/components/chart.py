@@ -11,8 +11,9 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts import Answer
-from streamlit_app import auth, data, exports, formats, messages
+from streamlit_app import auth, data, exports, formats
 from streamlit_app.charts import Chart
+from streamlit_app.components import on_the_chart
 from streamlit_app.components.download import button
 from streamlit_app.messages import t
 
@@ -42,6 +43,7 @@ def show(
     """Draw a table, or an answer's table, as a card."""
     table = answer.table if isinstance(answer, Answer) else answer
     basis = basis_of(answer)
+    kept = on_the_chart.of(spec, answer, table, key=key)
     with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
@@ -50,11 +52,12 @@ def show(
             st.caption(subtitle)
         st.vega_lite_chart(
             table,
-            spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec),
+            kept.spec(spec) if isinstance(spec, Chart) else dict(spec),
             key=key,
             alt=title,
         )
         st.caption(f":small[{footnote(table, basis)}]")
+        on_the_chart.beneath(kept)
 
 
 def basis_of(answer: Answer | pa.Table) -> Basis:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from streamlit_app import data, figures, formats, messages
+from streamlit_app import data, data_kept, figures, formats, messages, targets
+from streamlit_app.components import target_words
 from streamlit_app.components.kpi_row import Kpi, tone
 from streamlit_app.data import Headline, Question
 from streamlit_app.messages import t
 
-GOOD: Mapping[str, Literal["up", "down", "neither"]] = {"churned_customers": "down", "monthly_churn_rate": "down"}
+GOOD: Mapping[str, Literal["up", "down", "neither"]] = dict.fromkeys(targets.LESS_IS_GOOD, "down")
 FLOW_DAYS = 28
 COURSE_MONTHS = 12
 
@@ -32,7 +33,15 @@ def _kpi(figure: Headline, question: Question) -> Kpi:
         note=_note(figure),
         course=_course(figure, question),
         help=figure.metric.definition[messages.language()],
+        target=_target(figure, question),
     )
+
+
+def _target(figure: Headline, question: Question) -> str | None:
+    """How the figure stands to the target of this segment and window, where there is one."""
+    window = data.published().inactivity_days
+    found = targets.of(data_kept.targets(), figure.metric.name, question, published_window=window)
+    return None if found is None else target_words.against(found, figure.metric.unit, figure.value)
 
 
 def _label(figure: Headline) -> str:

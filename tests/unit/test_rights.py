@@ -39,7 +39,10 @@ NEEDS_NOBODY = {
     "exports.csv_text": "writes what it is given",
     "exports.workbook": "writes what it is given",
 }
-NEEDS_LESS_THAN_ADMIN = dict.fromkeys(("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric"), Role.VIEWER)
+NEEDS_LESS_THAN_ADMIN = {
+    **dict.fromkeys(("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric"), Role.VIEWER),
+    **dict.fromkeys(("data_kept.targets", "data_kept.annotations", "data_kept.forget"), Role.VIEWER),
+}
 OF_DATA = {
     **dict.fromkeys(("customers", "customer", "early_warnings"), Role.MANAGER),
     "run_store": Role.ADMIN,
