@@ -50,12 +50,8 @@ def show(
             download(table, basis, key=key, title=title)
         if subtitle:
             st.caption(subtitle)
-        st.vega_lite_chart(
-            table,
-            kept.spec(spec) if isinstance(spec, Chart) else dict(spec),
-            key=key,
-            alt=title,
-        )
+        drawn, built = kept.drawn(spec, table) if isinstance(spec, Chart) else (table, dict(spec))
+        st.vega_lite_chart(drawn, built, key=key, alt=title)
         st.caption(f":small[{footnote(table, basis)}]")
         on_the_chart.beneath(kept)
 

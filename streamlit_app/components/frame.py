@@ -1,4 +1,4 @@
-"""What stands around every page: the version in use, what is wrong with it, and the language switch."""
+"""What stands around every page: the version in use, what is wrong with it, what people keep, and the language switch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.auth import AdmissionError, Role, User
-from streamlit_app.components import answers, filters, links, sign_in, states
+from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states
 from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
@@ -34,6 +34,7 @@ def show(user: User) -> None:
         problems = _readable(data.data_quality) if version else None
         if problems is not None:
             _problems(problems.to_pylist())
+        kept_menu.show(user, version)
         filters.language()
         sign_in.who(user)
     if not user.may(Role.ADMIN):

@@ -32,12 +32,17 @@ class OnTheChart:
     targets: tuple[Target, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
 
-    def spec(self, chart: Chart) -> Mapping[str, Any]:
-        """The chart's spec, with the tables of what is on it."""
-        drawn = marked.spec(chart, messages.language(), messages.text, notes=bool(self.notes), target=bool(self.targets))
+    def drawn(self, chart: Chart, table: pa.Table) -> tuple[pa.Table | None, Mapping[str, Any]]:
+        """The table and the spec to draw: the chart's own two where nothing is kept, else one spec that has every table by name.
+
+        Streamlit would put a table without a name in the place of the only one that has a name.
+        """
+        spec = marked.spec(chart, messages.language(), messages.text, notes=bool(self.notes), target=bool(self.targets))
         tables = {marked.NOTES: _notes(self.notes), marked.TARGETS: _targets(self)}
-        beside = {name: table for name, table in tables.items() if table.num_rows}
-        return drawn | {"datasets": beside} if beside else drawn
+        beside = {name: rows for name, rows in tables.items() if rows.num_rows}
+        if not beside:
+            return table, spec
+        return None, {**spec, "data": {"name": marked.DRAWN}, "datasets": {marked.DRAWN: table, **beside}}
 
 
 NOTHING = OnTheChart()

@@ -135,7 +135,7 @@ def test_a_line_stands_on_the_chart_of_the_metric_for_its_segment_alone() -> Non
     def lines(question: Question, key: str = "card") -> list[str]:
         answer = data.answer(question)
         found = on_the_chart.of(charts.SHARE_BY_SERIES, answer, answer.table, key=key)
-        drawn = found.spec(charts.SHARE_BY_SERIES).get("datasets", {}).get(marked.TARGETS)
+        drawn = found.drawn(charts.SHARE_BY_SERIES, answer.table)[1].get("datasets", {}).get(marked.TARGETS)
         return [] if drawn is None else drawn["label"].to_pylist()
 
     assert lines(Question("monthly_churn_rate")) == ["Target: 4.0% or less"]
@@ -146,5 +146,7 @@ def test_a_line_stands_on_the_chart_of_the_metric_for_its_segment_alone() -> Non
 
 
 def test_without_anything_kept_the_spec_is_the_constant_one() -> None:
-    nothing = on_the_chart.of(charts.SHARE_OVER_TIME, pa.table({"date": [date(2019, 1, 1)]}), pa.table({"date": []}), key="x")
-    assert nothing.spec(charts.SHARE_OVER_TIME) is charts.SHARE_OVER_TIME.spec("en", messages.text)
+    table = pa.table({"date": [date(2019, 1, 1)]})
+    drawn, spec = on_the_chart.of(charts.SHARE_OVER_TIME, table, table, key="x").drawn(charts.SHARE_OVER_TIME, table)
+    assert (drawn, spec) == (table, charts.SHARE_OVER_TIME.spec("en", messages.text))
+    assert spec is charts.SHARE_OVER_TIME.spec("en", messages.text)

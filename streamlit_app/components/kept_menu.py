@@ -1,0 +1,13 @@
+"""What people keep, in the header of every page: notes on days."""
+
+from __future__ import annotations
+
+from streamlit_app.auth import User
+from streamlit_app.components import notes
+from streamlit_app.data import Version
+
+
+def show(user: User, version: Version | None) -> None:
+    """The menus, where there are figures to keep something about."""
+    if version is not None:
+        notes.show(user, version)
