@@ -37,6 +37,12 @@ def annotations() -> tuple[Annotation, ...]:
     return found
 
 
+def views() -> tuple[SavedView, ...]:
+    """The views of this person and those that others share, by name."""
+    user = auth.require(Role.VIEWER)
+    return tuple(_store().saved_views(user.name))
+
+
 def forget() -> None:
     """What was read counts no more: something was written."""
     auth.require(Role.VIEWER)

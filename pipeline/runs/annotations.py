@@ -45,7 +45,7 @@ class AnnotationStore(Database):
 
     def add_annotation(self, author: str, day: date, text: str, *, metric: str | None = None) -> int:
         """Write a note down; returns its number."""
-        values = {"day": day, "text": text, "metric": metric, "author": author[:200], "created_at": self._clock.now()}
+        values = {"day": day, "text": text, "metric": metric, "author": author, "created_at": self._clock.now()}
         with self._write() as connection:
             return int(connection.execute(insert(annotations).values(**values).returning(annotations.c.id)).scalar_one())
 

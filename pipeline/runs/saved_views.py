@@ -85,4 +85,4 @@ class SavedViewStore(Database):
     def note_seen(self, who: str, what: str) -> None:
         """Write down that a person has seen something."""
         with self._write() as connection:
-            insert_once(connection, insert(seen).values(who=who[:200], what=what, at=self._clock.now()))
+            insert_once(connection, insert(seen).values(who=who, what=what, at=self._clock.now()))

@@ -15,7 +15,7 @@ from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.auth import AdmissionError, Role, User
-from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states
+from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states, version_asked
 from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
@@ -40,6 +40,7 @@ def show(user: User) -> None:
     if not user.may(Role.ADMIN):
         answers.tell()  # a press that came after the role was gone: its page is gone too
     if version is not None:
+        version_asked.show(version)
         _warnings(version)
 
 
@@ -84,7 +85,9 @@ def _facts(shown: str | None) -> None:
     except NeopulseError:
         st.caption(t("common.unreadable"))
         return
-    if version is not None and version.name != shown:
+    if version is not None and data.ASKED_VERSION in st.query_params:
+        version = data.published()
+    elif version is not None and version.name != shown:
         st.toast(t("common.new_version", version=version.name), icon=":material/new_releases:")
         st.rerun()
     st.caption(facts_line(version) if version else t("common.no_version.title"))
