@@ -17,7 +17,20 @@ import streamlit as st
 
 Value = TypeVar("Value")
 
-SHARED = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort", "from", "to", "grain", "window", "version")
+SHARED = (
+    "country",
+    "plan",
+    "plan_tier",
+    "os",
+    "age_band",
+    "signup_cohort",
+    "from",
+    "to",
+    "grain",
+    "window",
+    "version",
+    "only_final",
+)
 EVERY = "all"
 KEPT, PAGE, FRESH = "_kept_filters", "_page_of_the_filters", "_begun_afresh"
 

@@ -10,6 +10,7 @@ from streamlit_app import charts, data
 from streamlit_app.components import (
     chart,
     filters,
+    final_points,
     headline,
     kpi_row,
     metric_help,
@@ -27,7 +28,7 @@ from streamlit_app.messages import t
 @states.guard
 def show() -> None:
     """Draw the page; everything on it follows the filters."""
-    st.header(t("overview.title"))
+    final_points.title(t("overview.title"))
     problems.show()
     question = filters.overview()
     active = data.answer(question)
