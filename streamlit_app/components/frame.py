@@ -15,14 +15,14 @@ from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.auth import AdmissionError, Role, User
-from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states, version_asked
+from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states, tour, version_asked
 from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
 LOOK_AGAIN_SECONDS = 5
 Read = TypeVar("Read")
 
-DEMO = "demo bank"  # ends in the past by design
+DEMO = tour.DEMO  # ends in the past by design
 DAYS_BEHIND = 2  # as_of is yesterday on a good day; two days behind the run that published it is old data
 
 
@@ -40,6 +40,7 @@ def show(user: User) -> None:
     if not user.may(Role.ADMIN):
         answers.tell()  # a press that came after the role was gone: its page is gone too
     if version is not None:
+        tour.show(version)
         version_asked.show(version)
         _warnings(version)
 

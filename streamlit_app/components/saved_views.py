@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit_app import actions_views, data, data_kept, formats, messages
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role, User
-from streamlit_app.components import answers, links, url
+from streamlit_app.components import answers, links, tour, url
 from streamlit_app.data import Version
 from streamlit_app.data_kept import SavedView
 from streamlit_app.messages import t
@@ -31,6 +31,7 @@ def show(user: User, version: Version) -> None:
             _open_button(view, user)
         _save(user, version)
         _change([view for view in views if actions_views.may_delete(user, view)], user)
+        tour.again_button()
 
 
 def _open_button(view: SavedView, user: User) -> None:
