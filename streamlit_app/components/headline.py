@@ -13,6 +13,7 @@ from streamlit_app.messages import t
 
 GOOD: Mapping[str, Literal["up", "down", "neither"]] = dict.fromkeys(targets.LESS_IS_GOOD, "down")
 FLOW_DAYS = 28
+ENOUGH = 30
 COURSE_MONTHS = 12
 
 
@@ -29,7 +30,7 @@ def _kpi(figure: Headline, question: Question) -> Kpi:
         label=_label(figure),
         value=value_text(figure.metric.unit, figure.value),
         change=change,
-        tone=tone(figure.change if is_written else None, good=GOOD.get(figure.metric.name, "up")),
+        tone=tone(figure.change if is_written and not _is_thin(figure) else None, good=GOOD.get(figure.metric.name, "up")),
         note=_note(figure),
         course=_course(figure, question),
         help=figure.metric.definition[messages.language()],
@@ -42,6 +43,11 @@ def _target(figure: Headline, question: Question) -> str | None:
     window = data.published().inactivity_days
     found = targets.of(data_kept.targets(), figure.metric.name, question, published_window=window)
     return None if found is None else target_words.against(found, figure.metric.unit, figure.value)
+
+
+def _is_thin(figure: Headline) -> bool:
+    """Whether a share rests on too few to be judged."""
+    return figure.low is not None and figure.n is not None and figure.n < ENOUGH
 
 
 def _label(figure: Headline) -> str:
@@ -73,6 +79,8 @@ def _note(figure: Headline) -> str:
     lines = [t(f"common.periods.{period}", month=formats.month(figure.until), before=before)]
     if figure.low is not None:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
+    if _is_thin(figure):
+        lines.append(f":gray[{t('churn.thin')}]")
     if figure.withheld:
         lines.append(t("common.withheld"))
     return "  \n".join(lines)

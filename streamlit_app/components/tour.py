@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from streamlit_app import actions_tour
-from streamlit_app.components import links
+from streamlit_app.components import links, url
 from streamlit_app.data import Version
 from streamlit_app.messages import t
 
@@ -13,6 +13,7 @@ from streamlit_app.messages import t
 STEPS = {"how_many": "overview", "who_leaves": "churn", "better": "retention", "where": "overview", "how_sure": "definitions"}
 STEP, DISMISSED = "_tour_step", "_tour_dismissed"
 DEMO = "demo bank"
+FIRST_PAGE = "overview"  # its address is the app's own
 
 
 def show(version: Version) -> None:
@@ -31,11 +32,14 @@ def _words(place: int, *, is_demo: bool) -> None:
     step = list(STEPS)[place]
     beginning = "" if place else t("tour.demo") if is_demo else t("tour.bank")
     st.markdown(f":material/explore: **{t(f'tour.steps.{step}.title')}** · {t('tour.step', place=place + 1, steps=len(STEPS))}")
-    st.markdown(f"{beginning} {t(f'tour.steps.{step}.text')}".strip())
+    st.markdown(f"{t(f'tour.steps.{step}.text')} {beginning}".strip())
 
 
 def _buttons(place: int) -> None:
     with st.container(horizontal=True, gap="small"):
+        own = list(STEPS.values())[place]
+        if (st.session_state.get(url.PAGE) or FIRST_PAGE) != own:
+            _step(place, t("tour.show", page=t(f"common.pages.{own}")), "tour_show", "open_in_new")
         if place:
             _step(place - 1, t("tour.back"), "tour_back", "arrow_back")
         if place + 1 < len(STEPS):
