@@ -18,7 +18,7 @@ targets = Table(
     Column("set_at", Moment, nullable=False),
 )
 
-annotations = Table(
+notes = Table(
     "annotations",
     METADATA,
     Column("id", Integer, primary_key=True),
@@ -51,7 +51,7 @@ seen = Table(
     Column("at", Moment, nullable=False),
 )
 
-TABLES = (targets, annotations, saved_views, seen)
+TABLES = (targets, notes, saved_views, seen)
 
 
 def add_kept(connection: Connection) -> None:
