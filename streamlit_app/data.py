@@ -41,6 +41,7 @@ from streamlit_app.auth import Role
 __all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
 PINNED = "_version"
+ASKED_VERSION = "version"  # in the URL: figures of a version that is kept, instead of the current one
 FOR_VIEWERS = ("dim_publication", "dim_countries", "mart_customers_by_country")
 OF_A_COUNTRY = (
     "ever_active_customers",
@@ -65,10 +66,19 @@ def current_version() -> Version | None:
 
 
 def pin_version() -> Version | None:
-    """Take the current version for this drawing of the page, so that no page shows figures of two versions."""
-    version = current_version()
+    """Take one version for this drawing of the page: the one that its URL asks for, else the current one."""
+    version = _asked_version(current_version())
     st.session_state[PINNED] = version
     return version
+
+
+def _asked_version(current: Version | None) -> Version | None:
+    """The kept version that the URL names; not one that came after the current one, which a rollback took back."""
+    name = st.query_params.get(ASKED_VERSION)
+    if current is None or name in (None, current.name):
+        return current
+    kept = Publications(in_force().home, keep=in_force().versions_kept).versions()
+    return next((version for version in kept if version.name == name and version.number < current.number), current)
 
 
 def published() -> Version:

@@ -29,6 +29,7 @@ EVENTS_A_READ = 1000
 LAST_RUNS = 100
 LIKE_RUNS = 5
 ACTS_SHOWN = 200
+SYNC_RUNS_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ def sync_plan(name: str, *, only: str = "", afresh: bool = False) -> Plan:
 
 def sync_runs(name: str) -> list[SyncRun]:
     """What a sync did the last times, newest first."""
-    return _store().sync_runs(name)
+    return _store().sync_runs(name, SYNC_RUNS_SHOWN)
 
 
 def rejected_rows(sync_run_id: int, *, key: str = "", limit: int = 200) -> tuple[list[RejectedRow], int]:

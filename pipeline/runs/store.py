@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.clock import Clock
 from pipeline.runs.alerts import AlertStore
+from pipeline.runs.annotations import AnnotationStore
 from pipeline.runs.database import open_engine
 from pipeline.runs.deliveries import DeliveryStore
 from pipeline.runs.endings import EndingStore
@@ -11,9 +12,11 @@ from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
 from pipeline.runs.pruning import PruningStore
 from pipeline.runs.requests import RequestStore
+from pipeline.runs.saved_views import SavedViewStore
 from pipeline.runs.schedules import ScheduleStore
 from pipeline.runs.sign_ins import SignInStore
 from pipeline.runs.syncs import SyncStore
+from pipeline.runs.targets import TargetStore
 from pipeline.runs.trail import TrailStore
 from pipeline.runs.watching import WatchStore
 
@@ -31,6 +34,9 @@ class RunStore(
     WatchStore,
     AlertStore,
     PruningStore,
+    TargetStore,
+    AnnotationStore,
+    SavedViewStore,
 ):
     """The run store, safe to use from many threads and processes at once."""
 

@@ -91,10 +91,10 @@ def explained(chart: alt.Chart, text: Translate, unit: Unit, *, columns: Sequenc
     return chart.transform_calculate(**texts)
 
 
-def state(text: Translate) -> str:
+def state(text: Translate, *, provisional: str = "provisional") -> str:
     """A Vega expression: final, or provisional and until when."""
     until = f"{json.dumps(text('charts.final_on'))} + ' ' + timeFormat(datum.final_on, '%-d %b %Y')"
-    return f"datum.provisional ? {until} : {json.dumps(text('charts.final'))}"
+    return f"datum.{provisional} ? {until} : {json.dumps(text('charts.final'))}"
 
 
 def tooltip(text: Translate, *, first: Sequence[alt.Tooltip], interval: bool, state: bool = True) -> list[alt.Tooltip]:

@@ -16,7 +16,7 @@ def _build(text: Translate) -> alt.Chart:
     base = marks.drawn().transform_calculate(
         named=f"{json.dumps(names)}[datum.is_active]",
         until="toDate(+toDate(datum.ending_date) + 86400000)",
-        state=f"datum.is_provisional ? {json.dumps(text('charts.provisional'))} : {json.dumps(text('charts.final'))}",
+        state=marks.state(text, provisional="is_provisional"),
     )
     return (
         base.mark_bar(height=22)
@@ -36,4 +36,4 @@ def _build(text: Translate) -> alt.Chart:
     )
 
 
-STRETCHES = Chart("stretches", ("starting_date", "ending_date", "is_active", "is_provisional"), _build)
+STRETCHES = Chart("stretches", ("starting_date", "ending_date", "is_active", "is_provisional", "final_on"), _build)

@@ -18,7 +18,7 @@ def history(zone: str) -> None:
     if not rows:
         states.empty(t("ops_alerts.no_history"))
         return
-    table.show((_row(row, zone) for row in rows), names=NAMES)
+    table.show((_row(row, zone) for row in rows), names=NAMES, most=operations_alerts.ROWS)
 
 
 def _row(row: AlertRow, zone: str) -> dict[str, str]:
@@ -44,7 +44,7 @@ def incidents(zone: str) -> None:
     if not found:
         states.empty(t("ops_alerts.no_incident"))
         return
-    table.show((_incident(incident, zone) for incident in found), names=NAMES)
+    table.show((_incident(incident, zone) for incident in found), names=NAMES, most=operations_alerts.ROWS)
 
 
 def _incident(incident: Incident, zone: str) -> dict[str, str]:

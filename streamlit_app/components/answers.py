@@ -25,20 +25,20 @@ def reason(obstacle: Outcome | None) -> None:
         st.caption(text(obstacle))
 
 
-def press(act: Callable[[], Outcome | None]) -> None:
-    """Do what was pressed and keep its answer for `tell`; a failure is an answer too."""
+def press(act: Callable[[], Outcome | None], place: str = ANSWER) -> None:
+    """Do what was pressed and keep its answer for `tell` at that place of the page; a failure is an answer too."""
     try:
-        st.session_state[ANSWER] = act()
+        st.session_state[place] = act()
     except Exception as error:
-        st.session_state[ANSWER] = error
+        st.session_state[place] = error
 
 
-def tell() -> None:
+def tell(place: str = ANSWER) -> None:
     """Say what the last press came to: once where it worked, until the next press where it did not."""
-    answer = st.session_state.get(ANSWER)
+    answer = st.session_state.get(place)
     if isinstance(answer, Outcome):
         st.toast(text(answer), icon=":material/check:" if answer.accepted else ":material/info:", duration="long")
-        del st.session_state[ANSWER]
+        del st.session_state[place]
     elif answer is not None:
         states.broken(answer)
 

@@ -11,8 +11,9 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts import Answer
-from streamlit_app import auth, data, exports, formats, messages
+from streamlit_app import auth, data, exports, formats
 from streamlit_app.charts import Chart
+from streamlit_app.components import final_points, on_the_chart, states
 from streamlit_app.components.download import button
 from streamlit_app.messages import t
 
@@ -40,21 +41,22 @@ def show(
     spec: Chart | Mapping[str, Any], answer: Answer | pa.Table, *, key: str, title: str, subtitle: str | None = None
 ) -> None:
     """Draw a table, or an answer's table, as a card."""
-    table = answer.table if isinstance(answer, Answer) else answer
-    basis = basis_of(answer)
+    whole = answer.table if isinstance(answer, Answer) else answer
+    table, basis = final_points.drawn(spec, whole), basis_of(answer)
+    kept = on_the_chart.of(spec, answer, table, key=key)
     with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
             download(table, basis, key=key, title=title)
         if subtitle:
             st.caption(subtitle)
-        st.vega_lite_chart(
-            table,
-            spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec),
-            key=key,
-            alt=title,
-        )
-        st.caption(f":small[{footnote(table, basis)}]")
+        if whole.num_rows and not table.num_rows:
+            states.empty(t("common.nothing_final"))
+            return
+        drawn, built = kept.drawn(spec, table) if isinstance(spec, Chart) else (table, dict(spec))
+        st.vega_lite_chart(drawn, built, key=key, alt=title)
+        st.caption(f":small[{footnote(table, basis, hidden=whole.num_rows - table.num_rows)}]")
+        on_the_chart.beneath(kept)
 
 
 def basis_of(answer: Answer | pa.Table) -> Basis:
@@ -68,8 +70,8 @@ def basis_of(answer: Answer | pa.Table) -> Basis:
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
 
 
-def footnote(table: pa.Table, basis: Basis) -> str:
-    """Window, rule and last day; and what the marked points mean, where there are any."""
+def footnote(table: pa.Table, basis: Basis, *, hidden: int = 0) -> str:
+    """Window, rule and last day; what the marked points mean, where there are any; how many the reader has hidden."""
     lines = [
         t("common.any_window") if basis.window is None else t("common.window_of", window=basis.window),
         t("common.any_rule") if basis.rule is None else formats.rule(basis.rule),
@@ -77,6 +79,8 @@ def footnote(table: pa.Table, basis: Basis) -> str:
     ]
     if "provisional" in table.column_names and any(table["provisional"].to_pylist()):
         lines.append(t("common.provisional_means"))
+    if hidden:
+        lines.append(t("common.hidden_means", count=formats.number(hidden)))
     if basis.withheld:
         lines.append(t("common.withheld_means", count=formats.number(basis.withheld)))
     return " · ".join(lines)

@@ -1,4 +1,4 @@
-"""What stands around every page: the version in use, what is wrong with it, and the language switch."""
+"""What stands around every page: the version in use, what is wrong with it, what people keep, and the language switch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.auth import AdmissionError, Role, User
-from streamlit_app.components import answers, filters, links, sign_in, states
+from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states, tour, version_asked
 from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
 LOOK_AGAIN_SECONDS = 5
 Read = TypeVar("Read")
 
-DEMO = "demo bank"  # ends in the past by design
+DEMO = tour.DEMO  # ends in the past by design
 DAYS_BEHIND = 2  # as_of is yesterday on a good day; two days behind the run that published it is old data
 
 
@@ -34,11 +34,14 @@ def show(user: User) -> None:
         problems = _readable(data.data_quality) if version else None
         if problems is not None:
             _problems(problems.to_pylist())
+        kept_menu.show(user, version)
         filters.language()
         sign_in.who(user)
     if not user.may(Role.ADMIN):
         answers.tell()  # a press that came after the role was gone: its page is gone too
     if version is not None:
+        tour.show(version)
+        version_asked.show(version)
         _warnings(version)
 
 
@@ -83,7 +86,9 @@ def _facts(shown: str | None) -> None:
     except NeopulseError:
         st.caption(t("common.unreadable"))
         return
-    if version is not None and version.name != shown:
+    if version is not None and data.ASKED_VERSION in st.query_params:
+        version = data.published()
+    elif version is not None and version.name != shown:
         st.toast(t("common.new_version", version=version.name), icon=":material/new_releases:")
         st.rerun()
     st.caption(facts_line(version) if version else t("common.no_version.title"))

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from streamlit_app import data, figures, formats, messages
+from streamlit_app import data, data_kept, figures, formats, messages, targets
+from streamlit_app.components import target_words
 from streamlit_app.components.kpi_row import Kpi, tone
 from streamlit_app.data import Headline, Question
 from streamlit_app.messages import t
 
-GOOD: Mapping[str, Literal["up", "down", "neither"]] = {"churned_customers": "down", "monthly_churn_rate": "down"}
+GOOD: Mapping[str, Literal["up", "down", "neither"]] = dict.fromkeys(targets.LESS_IS_GOOD, "down")
 FLOW_DAYS = 28
+ENOUGH = 30
 COURSE_MONTHS = 12
 
 
@@ -28,11 +30,24 @@ def _kpi(figure: Headline, question: Question) -> Kpi:
         label=_label(figure),
         value=value_text(figure.metric.unit, figure.value),
         change=change,
-        tone=tone(figure.change if is_written else None, good=GOOD.get(figure.metric.name, "up")),
+        tone=tone(figure.change if is_written and not _is_thin(figure) else None, good=GOOD.get(figure.metric.name, "up")),
         note=_note(figure),
         course=_course(figure, question),
         help=figure.metric.definition[messages.language()],
+        target=_target(figure, question),
     )
+
+
+def _target(figure: Headline, question: Question) -> str | None:
+    """How the figure stands to the target of this segment and window, where there is one."""
+    window = data.published().inactivity_days
+    found = targets.of(data_kept.targets(), figure.metric.name, question, published_window=window)
+    return None if found is None else target_words.against(found, figure.metric.unit, figure.value)
+
+
+def _is_thin(figure: Headline) -> bool:
+    """Whether a share rests on too few to be judged."""
+    return figure.low is not None and figure.n is not None and figure.n < ENOUGH
 
 
 def _label(figure: Headline) -> str:
@@ -64,6 +79,8 @@ def _note(figure: Headline) -> str:
     lines = [t(f"common.periods.{period}", month=formats.month(figure.until), before=before)]
     if figure.low is not None:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
+    if _is_thin(figure):
+        lines.append(f":gray[{t('churn.thin')}]")
     if figure.withheld:
         lines.append(t("common.withheld"))
     return "  \n".join(lines)

@@ -87,7 +87,7 @@ def decisions(zone: str) -> None:
     if not found:
         states.empty(t("ops_versions.never_held"))
         return
-    table.show((_row(decision, zone) for decision in found), names="ops_versions.columns")
+    table.show((_row(decision, zone) for decision in found), names="ops_versions.columns", most=operations_versions.DECISIONS)
 
 
 def _row(decision: Decision, zone: str) -> dict[str, str]:

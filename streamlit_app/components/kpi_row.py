@@ -19,7 +19,7 @@ class Kpi:
     """One headline figure, ready to be read.
 
     `change` is a signed text ("+3.1%"), `tone` whether it is welcome; `course` holds the values of the sparkline; `note`
-    says for which period, compared with what, and how sure (interval, n).
+    says for which period, compared with what, and how sure (interval, n); `target` how it stands to its target.
     """
 
     label: str
@@ -29,6 +29,7 @@ class Kpi:
     note: str | None = None
     course: Sequence[float] | None = None
     help: str | None = None
+    target: str | None = None
 
 
 def show(kpis: Sequence[Kpi]) -> None:
@@ -47,6 +48,8 @@ def show(kpis: Sequence[Kpi]) -> None:
             )
             if kpi.note:
                 st.caption(kpi.note)
+            if kpi.target:
+                st.caption(kpi.target)
 
 
 def tone(change: float | None, *, good: Literal["up", "down", "neither"]) -> Tone:

@@ -21,6 +21,11 @@ def go(name: str, **parameters: str) -> None:
         st.switch_page(page, query_params=parameters)
 
 
+def is_open(name: str) -> bool:
+    """Whether the reader may open a page."""
+    return name in st.session_state.get(OPEN, {})
+
+
 def to(name: str, label: str) -> None:
     """A link to a page, where the reader may open it."""
     page = st.session_state.get(OPEN, {}).get(name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +17,7 @@ from streamlit_app.data import Question
 from streamlit_app.messages import t
 
 MONTHS_LATER = 3
-ENOUGH = 30  # customers in a cohort that a sentence may speak of
+ENOUGH = 30  # below this n a share is thin, and a cohort too small for a sentence
 
 
 def show(question: Question) -> None:
@@ -45,6 +47,8 @@ def _churn(question: Question) -> str:
         month=formats.month(last[0]["date"]),
         standard=formats.share(rates["standard"]["value"]),
         premium=formats.share(rates["premium"]["value"]),
+        standard_sure=sure(rates["standard"]),
+        premium_sure=sure(rates["premium"]),
     )
 
 
@@ -60,6 +64,7 @@ def _retention(question: Question) -> str:
         share=formats.share(newest["value"], 0),
         months=MONTHS_LATER,
         n=formats.number(newest["n"]),
+        interval=formats.interval(newest["low"], newest["high"], 0),
     )
 
 
@@ -86,10 +91,17 @@ def _payments(question: Question) -> str:
         month=formats.month(last[0]["date"]),
         share=formats.share(last[0]["value"], 0),
         unknown=formats.number(last[0]["unknown"]),
+        sure=sure(last[0]),
     )
 
 
-def _last_final(table: pa.Table) -> list[dict[str, object]]:
+def sure(row: Mapping[str, Any]) -> str:
+    """How sure a share is: its interval and n, and that n is small where it is."""
+    told = t("common.between", interval=formats.interval(row["low"], row["high"]), n=formats.number(row["n"]))
+    return f"{told}, {t('churn.thin')}" if row["n"] is not None and row["n"] < ENOUGH else told
+
+
+def _last_final(table: pa.Table) -> list[dict[str, Any]]:
     kept = figures.final(table)
     if not kept.num_rows:
         return []

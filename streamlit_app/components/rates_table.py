@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from streamlit_app import formats
-from streamlit_app.components import chart
+from streamlit_app.components import chart, final_points
 from streamlit_app.data import Answer
 from streamlit_app.messages import t
 
@@ -15,11 +15,12 @@ ENOUGH = 30
 
 def show(answer: Answer, *, key: str, title: str) -> None:
     """Monthly rates by group, the newest month first."""
-    rows = sorted(answer.rows(), key=lambda row: (-row["date"].toordinal(), row["rank"]))
+    kept = final_points.kept(answer.table)
+    rows = sorted(kept.to_pylist(), key=lambda row: (-row["date"].toordinal(), row["rank"]))
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
         st.dataframe([_row(row) for row in rows], hide_index=True, height=HEIGHT, key=key, column_config=_widths())
-        st.caption(chart.footnote(answer.table, chart.basis_of(answer)))
+        st.caption(chart.footnote(kept, chart.basis_of(answer), hidden=answer.table.num_rows - kept.num_rows))
 
 
 def _widths() -> dict[str, object]:

@@ -23,7 +23,7 @@ def show(sync: ListedSync, done: Sequence[SyncRun], zone: str) -> None:
     if not done:
         states.empty(t("ops_syncs.no_history"), next=t("ops_runs.no_run_next"))
         return
-    table.show((_row(each, zone) for each in done), names="ops_syncs.columns")
+    table.show((_row(each, zone) for each in done), names="ops_syncs.columns", most=operations.SYNC_RUNS_SHOWN)
     newest = done[0]
     if newest.error:
         run_table.error(newest.error)

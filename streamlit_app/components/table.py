@@ -9,7 +9,12 @@ import streamlit as st
 from streamlit_app.messages import t
 
 
-def show(rows: Iterable[Mapping[str, str]], *, names: str) -> None:
-    """Draw the rows; the column `code` is called what the text `<names>.code` says."""
+def show(rows: Iterable[Mapping[str, str]], *, names: str, most: int | None = None) -> None:
+    """Draw the rows; the column `code` is called what the text `<names>.code` says.
+
+    Where no more than `most` were read and so many came, older ones may be left out: that is said.
+    """
     named = [{t(f"{names}.{column}"): cell for column, cell in row.items()} for row in rows]
     st.table(named, border="horizontal", hide_index=True)
+    if most is not None and len(named) >= most:
+        st.caption(t("common.last_rows", shown=len(named)))

@@ -17,9 +17,22 @@ import streamlit as st
 
 Value = TypeVar("Value")
 
-SHARED = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort", "from", "to", "grain", "window")
+SHARED = (
+    "country",
+    "plan",
+    "plan_tier",
+    "os",
+    "age_band",
+    "signup_cohort",
+    "from",
+    "to",
+    "grain",
+    "window",
+    "version",
+    "only_final",
+)
 EVERY = "all"
-KEPT, PAGE = "_kept_filters", "_page_of_the_filters"
+KEPT, PAGE, FRESH = "_kept_filters", "_page_of_the_filters", "_begun_afresh"
 
 
 def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw: Callable[[Value], Value | None]) -> Value:
@@ -30,12 +43,29 @@ def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw:
     written = st.query_params.get(key)
     found = None if written is None else read(written)
     start = default if found is None else found
+    _begin_afresh(key, start)
     drawn = draw(start)
     value = default if drawn is None else drawn
     remember(key, value, default)
     if value != start:
         keep(key, value)
     return value
+
+
+def begin_afresh() -> None:
+    """Let what opens next begin as a link does in a new tab: with what its address says, and nothing that was chosen before."""
+    st.session_state[KEPT] = {}
+    st.session_state[PAGE] = None
+    st.session_state[FRESH] = set()
+
+
+def _begin_afresh(key: str, start: object) -> None:
+    """A widget that is on the screen already would hold on to what it shows: once after `begin_afresh` it is set."""
+    begun: set[str] | None = st.session_state.get(FRESH)
+    if begun is not None and key not in begun:
+        begun.add(key)
+        if key in st.session_state:
+            st.session_state[key] = start
 
 
 def enter(page: str) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from pipeline.marts.churn import CAME_BACK_DAYS
 from pipeline.marts.sensitivity import ENOUGH, WINDOWS, Suggestion, suggested_window
+from pipeline.statistics import wilson
 from streamlit_app import charts, data, figures, formats
 from streamlit_app.charts.windows import IN_USE, SUGGESTED
 from streamlit_app.components import chart, filters, states
@@ -98,9 +99,12 @@ def _intervals(question: Question, window: int) -> None:
     if not len(counted):
         states.empty(t("activity.intervals.withheld"), next=t("common.widen"))
         return
-    explained, reached = t("activity.intervals.explained", n=formats.number(counted[0].as_py())), ""
+    everything = counted[0].as_py()
+    explained, reached = t("activity.intervals.explained", n=formats.number(everything)), ""
     within = figures.bridged(answer, window)
     if within is not None:
-        reached = t("activity.intervals.reached", days=formats.days(within[0]), share=formats.share(within[1]))
+        low, high = (float(end) for end in wilson(within[1] * everything, everything))
+        sure, share = formats.interval(low, high), formats.share(within[1])
+        reached = t("activity.intervals.reached", days=formats.days(within[0]), share=share, interval=sure)
     drawn = figures.with_window(answer, window)
     chart.show(charts.USAGE_INTERVALS, drawn, key="intervals", title=title, subtitle=f"{explained} {reached}".strip())

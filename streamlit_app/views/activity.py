@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from streamlit_app import charts, data, figures
-from streamlit_app.components import chart, filters, headline, kpi_row, metric_help, states, window_choice
+from streamlit_app.components import chart, filters, final_points, headline, kpi_row, metric_help, states, window_choice
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -19,7 +19,7 @@ ROLLING = ("mau", "wau", "dau")
 @states.guard
 def show() -> None:
     """Draw the page; everything on it follows the filters."""
-    st.header(t("activity.title"))
+    final_points.title(t("activity.title"))
     question = filters.activity()
     active = data.answer(question)
     if active.empty:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, early_warnings, filters, group_tests, metric_help, rates_table, states
+from streamlit_app.components import chart, early_warnings, filters, final_points, group_tests, metric_help, rates_table, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -16,7 +16,7 @@ from streamlit_app.messages import t
 @states.guard
 def show() -> None:
     """Draw the page; everything on it follows the filters."""
-    st.header(t("churn.title"))
+    final_points.title(t("churn.title"))
     question = filters.churn()
     answer = data.answer(question)
     if answer.empty:

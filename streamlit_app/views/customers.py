@@ -201,7 +201,9 @@ def drawn_stretches(customer: Customer) -> pa.Table:
         parts = [last | {"ending_date": sure_until, "is_provisional": False}]
         if sure_until < as_of:
             parts.append(last | {"starting_date": sure_until + timedelta(days=1), "ending_date": as_of})
-    return pa.Table.from_pylist([*closed, *parts], schema=customer.stretches.schema)
+    final_on = None if sure_until is None else sure_until + timedelta(days=data.published().inactivity_days)
+    rows = [part | {"final_on": final_on if part["is_provisional"] else None} for part in (*closed, *parts)]
+    return pa.Table.from_pylist(rows, schema=customer.stretches.schema.append(pa.field("final_on", pa.date32())))
 
 
 def _facts(customer: Customer) -> None:

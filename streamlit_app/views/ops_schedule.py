@@ -91,7 +91,7 @@ def _slots(zone: str) -> None:
     if not served:
         states.empty(t("ops_schedule.no_slot"))
         return
-    table.show((_slot(slot, run, zone) for slot, run in served), names="ops_schedule.columns")
+    table.show((_slot(slot, run, zone) for slot, run in served), names="ops_schedule.columns", most=SLOTS_SHOWN)
 
 
 def _slot(slot: Slot, run: Run | None, zone: str) -> dict[str, str]:

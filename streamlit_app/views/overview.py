@@ -7,7 +7,19 @@ from dataclasses import replace
 import streamlit as st
 
 from streamlit_app import charts, data
-from streamlit_app.components import chart, filters, headline, kpi_row, metric_help, next_steps, problems, states, what_changed
+from streamlit_app.components import (
+    chart,
+    filters,
+    final_points,
+    headline,
+    kpi_row,
+    metric_help,
+    next_steps,
+    problems,
+    states,
+    target_form,
+    what_changed,
+)
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -16,7 +28,7 @@ from streamlit_app.messages import t
 @states.guard
 def show() -> None:
     """Draw the page; everything on it follows the filters."""
-    st.header(t("overview.title"))
+    final_points.title(t("overview.title"))
     problems.show()
     question = filters.overview()
     active = data.answer(question)
@@ -24,6 +36,7 @@ def show() -> None:
         states.empty(t("overview.nobody"), next=t("overview.nobody_next"))
         return
     kpi_row.show(headline.kpis(question))
+    target_form.show(question)
     _growth(question, active)
     what_changed.show(question)
     next_steps.show(question)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, filters, metric_help, states
+from streamlit_app.components import chart, filters, final_points, metric_help, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -18,7 +18,7 @@ COUNTRIES = 15
 @states.guard
 def show() -> None:
     """Draw the page; everything on it follows the filters."""
-    st.header(t("payments.title"))
+    final_points.title(t("payments.title"))
     question = filters.payments()
     volumes, amounts = _by_type(question, "transactions"), _by_type(question, "transaction_amount")
     if volumes.empty:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, filters, metric_help, segments_compared, states
+from streamlit_app.components import chart, filters, final_points, metric_help, segments_compared, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -18,7 +18,7 @@ PERIODS: Mapping[str, tuple[int, ...]] = {"month": (1, 3, 6, 12), "week": (1, 4,
 @states.guard
 def show() -> None:
     """Draw the page; everything on it follows the filters."""
-    st.header(t("retention.title"))
+    final_points.title(t("retention.title"))
     question = filters.retention()
     cells = data.answer(question)
     if cells.empty:

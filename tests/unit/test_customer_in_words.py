@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -72,6 +72,8 @@ def drawn(*stretches: tuple[bool, date, date | None, bool], last_active_day: dat
     ]
     facts = {"as_of": AS_OF, "last_active_day": last_active_day}
     table = customers.drawn_stretches(Customer(facts, pa.Table.from_pylist(rows, schema=SCHEMA)))
+    assert [row["final_on"] is not None for row in table.to_pylist()] == [row["is_provisional"] for row in table.to_pylist()]
+    assert not last_active_day or {row["final_on"] for row in table.to_pylist()} <= {None, last_active_day + timedelta(days=90)}
     return [(row["is_active"], row["starting_date"], row["ending_date"], row["is_provisional"]) for row in table.to_pylist()]
 
 

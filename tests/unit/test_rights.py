@@ -36,10 +36,18 @@ NEEDS_NOBODY = {
     "operations_alerts.choices": "what may be asked of a metric stands in the code",
     "operations_schedule.zones": "the time zones of the world",
     "actions.note_refusal": "is about somebody who has no role",
+    "actions_notes.may_remove": "judges a person and a note that it is given",
+    "actions_views.may_delete": "judges a person and a view that it is given",
     "exports.csv_text": "writes what it is given",
     "exports.workbook": "writes what it is given",
 }
-NEEDS_LESS_THAN_ADMIN = dict.fromkeys(("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric"), Role.VIEWER)
+NEEDS_LESS_THAN_ADMIN = {
+    **dict.fromkeys(("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric"), Role.VIEWER),
+    **dict.fromkeys(("data_kept.targets", "data_kept.annotations", "data_kept.views", "data_kept.forget"), Role.VIEWER),
+    **dict.fromkeys(("actions_views.save_view", "actions_views.rename_view", "actions_views.delete_view"), Role.VIEWER),
+    **dict.fromkeys(("actions_tour.is_dismissed", "actions_tour.dismiss"), Role.VIEWER),
+    **dict.fromkeys(("actions_notes.add_note", "actions_notes.remove_note"), Role.MANAGER),
+}
 OF_DATA = {
     **dict.fromkeys(("customers", "customer", "early_warnings"), Role.MANAGER),
     "run_store": Role.ADMIN,

@@ -1,0 +1,68 @@
+"""The guided first visit: five questions of a manager and the pages that answer them; dismissed once, and back from the menu."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from streamlit_app import actions_tour
+from streamlit_app.components import links, url
+from streamlit_app.data import Version
+from streamlit_app.messages import t
+
+# Each step and the page that answers it; every role may open these.
+STEPS = {"how_many": "overview", "who_leaves": "churn", "better": "retention", "where": "overview", "how_sure": "definitions"}
+STEP, DISMISSED = "_tour_step", "_tour_dismissed"
+DEMO = "demo bank"
+FIRST_PAGE = "overview"  # its address is the app's own
+
+
+def show(version: Version) -> None:
+    """Draw the step that the reader is at; nothing for who has dismissed the tour."""
+    if DISMISSED not in st.session_state:
+        st.session_state[DISMISSED] = actions_tour.is_dismissed()
+    if st.session_state[DISMISSED]:
+        return
+    place = st.session_state.get(STEP, 0)
+    with st.container(border=True, gap="xsmall", key="tour"):
+        _words(place, is_demo=version.source == DEMO)
+        _buttons(place)
+
+
+def _words(place: int, *, is_demo: bool) -> None:
+    step = list(STEPS)[place]
+    beginning = "" if place else t("tour.demo") if is_demo else t("tour.bank")
+    st.markdown(f":material/explore: **{t(f'tour.steps.{step}.title')}** · {t('tour.step', place=place + 1, steps=len(STEPS))}")
+    st.markdown(f"{t(f'tour.steps.{step}.text')} {beginning}".strip())
+
+
+def _buttons(place: int) -> None:
+    with st.container(horizontal=True, gap="small"):
+        own = list(STEPS.values())[place]
+        if (st.session_state.get(url.PAGE) or FIRST_PAGE) != own:
+            _step(place, t("tour.show", page=t(f"common.pages.{own}")), "tour_show", "open_in_new")
+        if place:
+            _step(place - 1, t("tour.back"), "tour_back", "arrow_back")
+        if place + 1 < len(STEPS):
+            _step(place + 1, t("tour.next", title=t(f"tour.steps.{list(STEPS)[place + 1]}.title")), "tour_next", "arrow_forward")
+        st.button(t("tour.dismiss"), key="tour_dismiss", icon=":material/close:", type="tertiary", on_click=_dismiss)
+
+
+def _step(place: int, label: str, key: str, icon: str) -> None:
+    """A step opens its page, with the filters that were chosen."""
+    if st.button(label, key=key, icon=f":material/{icon}:"):
+        st.session_state[STEP] = place
+        links.go(list(STEPS.values())[place], **dict(st.query_params))
+
+
+def _dismiss() -> None:
+    st.session_state[DISMISSED] = True
+    actions_tour.dismiss()
+
+
+def again_button() -> None:
+    """The way back to the tour, from its beginning."""
+    st.button(t("tour.again"), key="tour_again", icon=":material/explore:", type="tertiary", on_click=_again)
+
+
+def _again() -> None:
+    st.session_state[DISMISSED], st.session_state[STEP] = False, 0
