@@ -39,9 +39,14 @@ NEEDS_NOBODY = {
     "exports.csv_text": "writes what it is given",
     "exports.workbook": "writes what it is given",
 }
-NEEDS_LESS_THAN_ADMIN = dict.fromkeys(("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric"), Role.VIEWER)
+NEEDS_LESS_THAN_ADMIN = {
+    **dict.fromkeys(
+        ("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric", "data_definitions.reconciled"), Role.VIEWER
+    ),
+    "data_definitions.restatements": Role.MANAGER,
+}
 OF_DATA = {
-    **dict.fromkeys(("customers", "customer", "early_warnings"), Role.MANAGER),
+    **dict.fromkeys(("customers", "customer", "early_warnings", "samples"), Role.MANAGER),
     "run_store": Role.ADMIN,
     **dict.fromkeys(
         (
