@@ -52,6 +52,7 @@ _DAILY = Family(grains=GRAINS)
 _BY_DAY = Family(grains=("day",))
 _MONTHLY = Family(grains=("month",))
 _PAYMENTS = Family(dimensions=(*CUSTOMER_DIMENSIONS, *payments.TRANSACTION_DIMENSIONS), grains=("month",))
+_CONCENTRATION = Family(dimensions=("country",), grains=("month",), kinds=("top_10", "top_1", "gini"))
 
 _ENTRIES: dict[str, _Entry] = {
     "active_customers": _Entry(activity.daily_count, _DAILY),
@@ -82,6 +83,8 @@ _ENTRIES: dict[str, _Entry] = {
         payments.card_not_present_share,
         Family(dimensions=("merchant_country",), grains=("month",), kinds=("count", "amount")),
     ),
+    "amount_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
+    "transaction_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
     "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS))),
     "silence_calibration": _Entry(risk.silence_calibration, Family(dimensions=(), kinds=("reliability", "error"))),
 }

@@ -16,7 +16,17 @@ from streamlit_app.charts import Chart
 from streamlit_app.components.download import button
 from streamlit_app.messages import t
 
-WITHOUT_WINDOW = {"dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"}
+WITHOUT_WINDOW = {
+    "dau",
+    "wau",
+    "mau",
+    "stickiness",
+    "l28",
+    "time_to_first_transaction",
+    "window_sensitivity",
+    "amount_retention",
+}
+WITHOUT_WINDOW |= {"amount_concentration", "transaction_concentration"}
 WITHOUT_RULE = {"transactions", "transaction_amount", "card_not_present_share"}
 
 
