@@ -12,11 +12,18 @@ from pipeline.errors import ConfigurationError
 from pipeline.runs.schema import METADATA, RUN_LEASE, leases, migrations
 from pipeline.runs.schema_access import add_access
 from pipeline.runs.schema_guard import add as add_guard
+from pipeline.runs.schema_reports import add_reports
 from pipeline.runs.schema_schedule import add_schedule
 from pipeline.runs.schema_syncs import add_syncs
 
 # number -> what brings a store of the number before up to it
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: add_schedule, 3: add_guard, 4: add_access, 5: add_syncs}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    2: add_schedule,
+    3: add_guard,
+    4: add_access,
+    5: add_syncs,
+    6: add_reports,
+}
 LATEST = max(MIGRATIONS)
 
 

@@ -10,6 +10,7 @@ from pipeline.runs.endings import EndingStore
 from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
 from pipeline.runs.pruning import PruningStore
+from pipeline.runs.reports import ReportStore
 from pipeline.runs.requests import RequestStore
 from pipeline.runs.schedules import ScheduleStore
 from pipeline.runs.sign_ins import SignInStore
@@ -30,6 +31,7 @@ class RunStore(
     SyncStore,
     WatchStore,
     AlertStore,
+    ReportStore,
     PruningStore,
 ):
     """The run store, safe to use from many threads and processes at once."""

@@ -11,9 +11,9 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts import Answer
-from streamlit_app import auth, data, exports, formats, messages
+from streamlit_app import data, formats, messages
 from streamlit_app.charts import Chart
-from streamlit_app.components.download import button
+from streamlit_app.components import chart_files
 from streamlit_app.messages import t
 
 WITHOUT_WINDOW = {
@@ -55,12 +55,13 @@ def show(
     with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
-            download(table, basis, key=key, title=title)
+            drawn = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec)
+            download(table, basis, key=key, title=title, subtitle=subtitle, spec=drawn)
         if subtitle:
             st.caption(subtitle)
         st.vega_lite_chart(
             table,
-            spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec),
+            drawn,
             key=key,
             alt=title,
         )
@@ -92,17 +93,22 @@ def footnote(table: pa.Table, basis: Basis) -> str:
     return " · ".join(lines)
 
 
-def download(table: pa.Table, basis: Basis, *, key: str, title: str | None = None) -> None:
-    """The button for the CSV; the file is written when it is pressed, for rights no lower than those it was drawn for."""
-    asked, drawn_for = dict(st.query_params) | {"version": basis.version}, auth.current_user()
-    button(
-        t("common.csv"),
-        lambda: exports.table(key, *csv_rows(table, basis), drawn_for=drawn_for, filters=asked),
-        file_name=f"neopulse-{key}-{basis.version}-{basis.as_of}.csv",
-        key=f"csv_{key}",
-        help=t("common.csv_of", title=title) if title else None,
-        tertiary=True,
-    )
+def download(
+    table: pa.Table,
+    basis: Basis,
+    *,
+    key: str,
+    title: str = "",
+    subtitle: str | None = None,
+    spec: Mapping[str, Any] | None = None,
+) -> None:
+    """The files of what is drawn; see chart_files.menu. A chart has a picture as well."""
+    header, rows = csv_rows(table, basis)
+    rests_on = {"version": basis.version, "as_of": basis.as_of.isoformat(), "window": basis.window, "activity_rule": basis.rule}
+    lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis)} · {basis.version}"]
+    asked = dict(st.query_params) | rests_on
+    name = f"neopulse-{key}-{basis.version}-{basis.as_of}"
+    chart_files.menu(chart_files.Files(key, name, header, rows, asked, title, spec, table, lines))
 
 
 def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:

@@ -43,6 +43,7 @@ NEEDS_LESS_THAN_ADMIN = {
     **dict.fromkeys(
         ("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric", "data_definitions.reconciled"), Role.VIEWER
     ),
+    "exports.picture": Role.VIEWER,
     "data_definitions.restatements": Role.MANAGER,
 }
 OF_DATA = {
@@ -68,6 +69,9 @@ SAMPLES: dict[str, Any] = {
     "rows": [],
     "read": str,
     "needs": Role.ADMIN,
+    "draw": bytes,
+    "drawn_for": VIEWER,
+    "filters": {},
 }
 
 
