@@ -119,13 +119,14 @@ def neopulse(*arguments: str) -> Result:
 
 def test_the_embedded_arm_mirrors_the_shipped_syncs_into_a_workbook(house: House) -> None:
     told = activate_step(house.activate())
-    assert (told["service"], told["rows_in"], told["rows_out"]) == ("embedded reverse ETL", 12, 12)
+    assert (told["service"], told["rows_in"], told["rows_out"]) == ("embedded reverse ETL", 13, 13)
     assert told["location"] == str(house.home / "destinations" / "crm.xlsx")
     assert [(sync["sync"], sync["created"], sync["invalid"], sync["partial"]) for sync in told["syncs"]] == [
         ("customer_status", 10, 0, False),
         ("lapsed_customers", 2, 0, False),
+        ("early_warnings", 1, 0, False),
     ]
-    assert openpyxl.load_workbook(told["location"]).sheetnames == ["Customers", "Lapsed customers"]
+    assert openpyxl.load_workbook(told["location"]).sheetnames == ["Customers", "Lapsed customers", "Early warnings"]
     assert "customer_status to the tab Customers of" in planned_act("activate", load(None))
 
 

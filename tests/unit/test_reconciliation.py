@@ -76,7 +76,7 @@ def house(pages_bank: Path, tmp_path: Path) -> House:
 
 def test_what_was_never_written_is_not_delivered_and_nothing_is_equal(house: House) -> None:
     found = house.reconcile()
-    assert [str(place.state) for place in found.places] == ["never"] * 4
+    assert [str(place.state) for place in found.places] == ["never"] * 5
     assert {str(cell.verdict) for line in found.lines for cell in line.cells.values()} == {"not_delivered", "not_held"}
 
 

@@ -16,6 +16,7 @@ def test_the_shipped_syncs_are_two_guarded_mirrors_with_an_owner() -> None:
     assert {name: (sync.source, sync.key, sync.mode, sync.may_be_empty) for name, sync in syncs.items()} == {
         "customer_status": ("sync_customer_status", "user_id", "mirror", False),
         "lapsed_customers": ("sync_lapsed_customers", "user_id", "mirror", True),
+        "early_warnings": ("sync_early_warnings", "user_id", "mirror", True),
     }
     assert [sync.guards.max_delete_percent for sync in syncs.values()] == [20, 100]
     assert all(sync.owner and sync.description for sync in syncs.values())
