@@ -141,13 +141,13 @@ def test_the_tabs_of_the_syncs_are_those_of_a_google_spreadsheet_where_one_is_na
         assert first.state is RunState.SUCCEEDED, first.error
         detail = activate_step(first)
         assert detail["location"].endswith(google.book_id)
-        assert [(sync["created"], sync["deleted"]) for sync in detail["syncs"]] == [(10, 0), (2, 0)]
+        assert [(sync["created"], sync["deleted"]) for sync in detail["syncs"]] == [(10, 0), (2, 0), (1, 0)]
         titles = sorted(title for title in google.titles() if title != "Sheet1")
         assert sorted(row[0] for row in google.rows(titles[0])[1:11]) == sorted(str(number) for number in range(10))
         assert not (house.home / "destinations").exists()
         house.publish(8)
         second = house.activate(**spreadsheet)
-        assert [sync["deleted"] for sync in activate_step(second)["syncs"]] == [2, 0]
+        assert [sync["deleted"] for sync in activate_step(second)["syncs"]] == [2, 0, 0]
         assert "Google spreadsheet" in planned_act("activate", load(None))
         assert google.book_id in activation_checks.found(load(None), clock=house.clock)
 
