@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from pipeline.clock import Clock
@@ -114,7 +114,8 @@ class Activation:
     @property
     def notes(self) -> SyncNotes:
         """Where what becomes of each sync is written down."""
-        return SyncNotes(self.store, self.clock.now(), self.service, self.run_id or None, self.who, self.scope)
+        scope = {**asdict(self.scope), "version": self.version.name}
+        return SyncNotes(self.store, self.clock.now(), self.service, self.run_id or None, self.who, scope)
 
     def _tabs(self, syncs: Sequence[Sync]) -> KeyedRows | None:
         """The tabs of the spreadsheet that the settings name; None where tabs are those of a workbook, or none is written to."""
@@ -127,14 +128,17 @@ class Activation:
 
 @dataclass(frozen=True)
 class SyncNotes:
-    """What became of each sync, kept in the run store; the rows that were not taken with it, for those who may see them."""
+    """What became of each sync, kept in the run store; the rows that were not taken with it, for those who may see them.
+
+    `scope` says how much of it was sent, and of which version.
+    """
 
     store: RunStore
     started_at: datetime
     service: str
     run_id: int | None
     who: str
-    scope: Scope
+    scope: Mapping[str, Any]
 
     def done(self, result: SyncResult) -> None:
         """A sync was carried out."""
@@ -145,7 +149,7 @@ class SyncNotes:
             who=self.who,
             started_at=self.started_at,
             run_id=self.run_id,
-            scope=asdict(self.scope),
+            scope=self.scope,
             counts={name: getattr(result, name) for name in COUNTS},
             notes=result.notes,
             link=result.link,
@@ -161,7 +165,7 @@ class SyncNotes:
             who=self.who,
             started_at=self.started_at,
             run_id=self.run_id,
-            scope=asdict(self.scope),
+            scope=self.scope,
             error=str(error),
         )
 

@@ -86,7 +86,7 @@ def _export_star(folder: Path) -> None:
 
     def write(version: Version) -> dict[str, Any]:
         def note(rows: int) -> None:
-            after = {"form": "parquet", "rows": rows, "version": version.name, "folder": str(folder)}
+            after = {"form": "parquet", "rows": rows, "version": version.name, "folder": str(folder.absolute())}
             store.audit(cli._user(), "export", STAR, after=after)
 
         return export_star(version, folder, runs=runs, note=note, clock=SystemClock())

@@ -117,6 +117,7 @@ def _look_at_rules(context: StepContext) -> None:
 def _sheet(context: StepContext) -> StepResult:
     from pipeline.context import StepResult
     from pipeline.marts import reader
+    from pipeline.sheets import held
     from pipeline.sheets.layout import tabs
 
     version = _current(context)
@@ -124,7 +125,8 @@ def _sheet(context: StepContext) -> StepResult:
     content = tabs(reader(version), language=context.settings.language)
     written = _sheet_of(context).write(content, at=version.published_at)
     rows = sum(len(tab.rows) for tab in content)
-    return StepResult(written.service, rows, written.rows, {"location": written.location, "tabs": written.tabs})
+    holding = held.of_tabs(content, reader(version).registry).to_json()
+    return StepResult(written.service, rows, written.rows, {"location": written.location, "tabs": written.tabs, "held": holding})
 
 
 def _sheet_of(context: StepContext) -> Sheet:

@@ -78,6 +78,37 @@ def look_at_freshness(version: Version | None, settings: Settings, store: RunSto
     incidents.watch_freshness(settings, store, clock, tell)
 
 
+CARRIERS = ("n8n", "SMTP", "outbox")
+
+
+def look_at_reports(version: Version, settings: Settings, store: RunStore, clock: Clock) -> int:
+    """Leave the reports that are due of a version for the worker to deliver, each once whoever carries it; returns how many."""
+    from pipeline import reporting
+    from pipeline.marts import reader
+    from pipeline.notify.event import reported
+
+    left = 0
+    for subscription in store.report_subscriptions():
+        period = reporting.last_period(subscription.frequency, version.as_of)
+        for person in reporting.readers(subscription, settings) if subscription.enabled else ():
+            key = reporting.key(subscription, period, person)
+            if any(store.delivery(f"{carrier}-{key}") is not None for carrier in CARRIERS):
+                continue
+            told = reporting.content(reader(version), subscription, period, person, app=settings.app_address)
+            event = reported(key, told, version, at=clock.now(), links=links(settings))
+            left += _leave(event, settings, store, recipients=(person.address,), language=subscription.language)
+    return left
+
+
+def _leave(event: Event, settings: Settings, store: RunStore, *, recipients: tuple[str, ...], language: str) -> bool:
+    from pipeline.notify.letter import Letter
+
+    service = carrier_name(settings)
+    letter = Letter(event, settings.mail_from, recipients, language)
+    letter.message()  # an address that cannot be used is found out before anything is noted down
+    return store.reserve(f"{service}-{event.key}", service, letter.to_json())
+
+
 def _carrier(settings: Settings, clock: Clock, *, look: Callable[[], None], in_one_try: bool = False) -> Carrier:
     """Who brings the messages, by the settings; `look` is asked before every attempt."""
     if settings.n8n_url:

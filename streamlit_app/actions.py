@@ -13,17 +13,21 @@ from datetime import datetime
 import streamlit as st
 
 from pipeline import cancelling, settings
+from pipeline.activation import declared
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigurationError
+from pipeline.runs.holders import Holders
 from pipeline.runs.records import Request, RequestState, Run, RunState
 from pipeline.runs.store import RunStore
 from pipeline.runs.trail import TrailStore
 from pipeline.steps import STEPS
+from pipeline.syncs_by_hand import ByHand
 from pipeline.warehouse import choice
 from streamlit_app import auth, data, sessions, stores
 from streamlit_app.auth import AdmissionError, Role
 
 NOTED = "sign_in_noted"
+EARLY_WARNINGS = "early_warnings"  # the sync of that name in syncs.yml
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,39 @@ def carry_out_sync(name: str, *, only: str = "", afresh: bool = False, digest: s
         return _already(request)
     store.audit(user.name, "carry_out_sync", name, after={"request": request.id, **request.parameters})
     return Outcome(True, "accepted", {"request": request.id})
+
+
+def push_early_warnings() -> Outcome:
+    """Ask the worker to bring the list of early warnings to its destination as it is now, by the plan of this moment.
+
+    What a guard would stop is not sent: the page Syncs shows the plan, and carries it out by its digest.
+    """
+    user = auth.require_everywhere(Role.ADMIN)
+    obstacle = why_no_push()
+    if obstacle is not None:
+        return obstacle
+    in_force = data.in_force()
+    hand = ByHand(in_force, data.run_store(), SystemClock(), data.current_version(), Holders.of(in_force.home))
+    [plan] = hand.plans(EARLY_WARNINGS)
+    if plan.is_idle:
+        return Outcome(False, "push_idle")
+    if plan.tripped:
+        return Outcome(False, "push_guarded", {"reason": "; ".join(plan.tripped)})
+    asked = carry_out_sync(EARLY_WARNINGS, digest=plan.digest)
+    if asked.accepted:
+        data.run_store().audit(
+            user.name, "push_early_warnings", EARLY_WARNINGS, after={"rows": plan.count("create"), **asked.values}
+        )
+    return asked
+
+
+def why_no_push() -> Outcome | None:
+    """Why the list cannot be pushed now: no such sync here, Census plans it, or a run is going on; None where it can."""
+    auth.require_everywhere(Role.ADMIN)
+    in_force = data.in_force()
+    if in_force.reverse_etl == "census" or EARLY_WARNINGS not in {sync.name for sync in declared(in_force)}:
+        return Outcome(False, "push_elsewhere")
+    return why_no_run(data.run_store(), SystemClock().now())
 
 
 def rollback(name: str) -> Outcome:

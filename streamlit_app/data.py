@@ -21,6 +21,7 @@ from pipeline import marts, metrics, settings
 from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.headline import headline as headline_of
 from pipeline.marts.reader import Countries
+from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
 from pipeline.marts.withholding import (
     for_viewers,
@@ -156,6 +157,13 @@ def customer(user_id: str) -> Customer | None:
     """One customer's facts and stretches, None where there is no such customer; for managers and admins."""
     auth.require(Role.MANAGER)
     return _read("customer", user_id=user_id)
+
+
+def samples() -> tuple[Sample, ...]:
+    """Five customers with different histories, the same ones each time; for managers and admins."""
+    auth.require(Role.MANAGER)
+    found: tuple[Sample, ...] = _read("samples")
+    return found
 
 
 def country_name(alpha_3: str) -> str:
@@ -304,6 +312,7 @@ READS: Mapping[str, Callable[..., Any]] = {
     "early_warnings": lambda reader, countries, **asked: reader.early_warnings(countries=countries, **asked),
     "customers": _read_customers,
     "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
+    "samples": lambda reader, countries: reader.samples(countries=countries),
     "customer": lambda reader, countries, user_id: reader.customer(user_id, countries=countries),
     "dimension_values": lambda reader, countries, dimension: reader.dimension_values(dimension, countries=countries),
     "data_quality": lambda reader, countries: reader.relation("mart_data_quality", countries=countries),

@@ -23,6 +23,7 @@ MIME = {
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "log": "text/plain",
+    "png": "image/png",
 }
 
 
@@ -45,9 +46,19 @@ def table(
     if drawn_for is not None:
         auth.require_rights_of(drawn_for)
     kept = [tuple(row) for row in rows]
-    written = {"csv": csv_text, "xlsx": workbook}[form](header, kept)
-    _note(user.name, what, {"form": form, "rows": len(kept), "filters": dict(filters or {})})
+    asked = dict(filters or {})
+    written = csv_text(header, kept) if form == "csv" else workbook(header, kept, {"file": what, **asked})
+    _note(user.name, what, {"form": form, "rows": len(kept), "filters": asked})
     return written
+
+
+def picture(what: str, draw: Callable[[], bytes], *, drawn_for: User, filters: Mapping[str, Any]) -> bytes:
+    """A chart as a picture, for somebody who still may see what was drawn; raises StaleError else."""
+    user = auth.require(Role.VIEWER)
+    auth.require_rights_of(drawn_for)
+    drawn = draw()
+    _note(user.name, what, {"form": "png", "filters": dict(filters)})
+    return drawn
 
 
 def text(what: str, read: Callable[[], str], *, needs: Role) -> bytes:
@@ -71,15 +82,23 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     return written.getvalue().encode("utf-8")
 
 
-def workbook(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-    """The rows as a workbook of one tab; a cell of text is text by its type, whatever it begins with."""
+def workbook(header: Sequence[str], rows: Sequence[Sequence[Any]], asked: Mapping[str, Any] | None = None) -> bytes:
+    """The rows as a workbook; a cell of text is text by its type, whatever it begins with.
+
+    A second tab holds the question that the rows answer, one item a line: filters, version, window.
+    """
     book = Workbook(write_only=True)
-    sheet = book.create_sheet("neopulse")
-    for row in (header, *rows):
-        sheet.append([_cell(sheet, value) for value in row])
+    _fill(book.create_sheet("neopulse"), (header, *rows))
+    if asked:
+        _fill(book.create_sheet("question"), [(name, value) for name, value in asked.items() if value is not None])
     written = io.BytesIO()
     book.save(written)
     return written.getvalue()
+
+
+def _fill(sheet: Any, rows: Iterable[Sequence[Any]]) -> None:
+    for row in rows:
+        sheet.append([_cell(sheet, value) for value in row])
 
 
 def _cell(sheet: Any, value: Any) -> Any:

@@ -18,6 +18,7 @@ from streamlit_app.views import (
     definitions,
     ops_alerts,
     ops_audit,
+    ops_reports,
     ops_runs,
     ops_schedule,
     ops_syncs,
@@ -67,6 +68,7 @@ PAGES = {
         Entry(ops_syncs, "sync_alt", Role.ADMIN, shows_figures=False),
         Entry(ops_versions, "history", Role.ADMIN, shows_figures=False),
         Entry(ops_alerts, "notifications", Role.ADMIN, shows_figures=False),
+        Entry(ops_reports, "outgoing_mail", Role.ADMIN, shows_figures=False),
         Entry(ops_audit, "policy", Role.ADMIN, shows_figures=False),
     ),
 }

@@ -161,6 +161,7 @@ def publish_customers(home: Path, customers: int, *, clock: Clock, run_id: int =
     (folder / "metrics.json").write_text("[]")
     of_customers = f"select range::varchar as user_id, 'FR' as country from range({customers})"
     tables = {"marts.sync_customer_status": of_customers, "marts.sync_lapsed_customers": f"{of_customers} limit 2"}
+    tables["marts.sync_early_warnings"] = f"{of_customers} limit 1"
     rows = write_tables(folder / "published.duckdb", tables)
     candidate = Candidate(folder, facts(run_id, source="demo bank", rows=rows), lease_token=run_id, started_at=SIX_O_CLOCK)
     return Publications(home, keep=5).publish(candidate, clock=clock, guard=lambda: None)

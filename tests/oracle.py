@@ -746,6 +746,51 @@ def amount_retention(bank: Bank, kind: str) -> dict[date, Point]:
     return found
 
 
+def three_digits(amount: Decimal) -> tuple[int, int]:
+    """Amounts that agree in their first three digits count as equal: the power of ten and the digits, in the order of amounts."""
+    value = float(amount)
+    if value >= 100_000_000:
+        return 8, math.floor(value / 1_000_000)
+    power = 1
+    while value >= 10**power:
+        power += 1
+    return power - 1, math.floor(value * 100 / 10 ** (power - 1))
+
+
+def concentration(bank: Bank, measure: str, kind: str) -> dict[date, Point]:
+    """By month: the part of all that the largest customers have, or the Gini coefficient by its definition over ranks."""
+    months: dict[date, list[Decimal]] = defaultdict(list)
+    if measure == "amount":
+        for by_month in monthly_amounts(bank).values():
+            for month, amount in by_month.items():
+                months[month] += [amount] if amount > 0 else []
+    else:
+        for transactions in bank.counting.values():
+            for month, count in Counter(one.day.replace(day=1) for one in transactions).items():
+                months[month].append(Decimal(count))
+    key = three_digits if measure == "amount" else (lambda count: (0, int(count)))
+    return {
+        month: Point(_concentrated(values, kind, key), period_end(month, "month"), len(values))
+        for month, values in months.items()
+        if values
+    }
+
+
+def _concentrated(values: list[Decimal], kind: str, key: Callable[[Decimal], tuple[int, int]]) -> float:
+    """Each customer counts with the mean of those who are equal to them."""
+    equal: dict[tuple[int, int], list[Decimal]] = defaultdict(list)
+    for value in values:
+        equal[key(value)].append(value)
+    smallest_first = [sum(equal[one]) / len(equal[one]) for one in sorted(map(key, values))]
+    everything = sum(smallest_first)
+    if kind == "gini":
+        n = len(smallest_first)
+        weighted = sum(rank * value for rank, value in enumerate(smallest_first, start=1))
+        return float(2 * weighted / (n * everything) - Decimal(n + 1) / n)
+    largest = -(-len(values) * (1 if kind == "top_1" else 10) // 100)
+    return float(sum(smallest_first[-largest:]) / everything)
+
+
 # --- transactions -----------------------------------------------------------------------------------------------------
 
 
@@ -824,7 +869,7 @@ def answer(
     A figure that is 0 may stand for a row that the pipeline leaves out, and the other way round.
     """
     figures, where = METRICS[metric], dict(where or {})
-    if metric.startswith("transaction") and by != "state":
+    if metric in ("transactions", "transaction_amount") and by != "state":
         where.setdefault("state", "COMPLETED")
     bank = _narrowed(bank, where)
     if by is None:
@@ -949,6 +994,8 @@ METRICS: Mapping[str, Callable[[Bank, Asked], dict[Any, Point]]] = {
     "survival": _survival,
     "time_to_first_transaction": _waiting,
     "amount_retention": lambda bank, asked: amount_retention(bank, asked.kind or "net"),
+    "amount_concentration": lambda bank, asked: concentration(bank, "amount", asked.kind or "top_10"),
+    "transaction_concentration": lambda bank, asked: concentration(bank, "transactions", asked.kind or "top_10"),
     "transactions": _transactions(of_amounts=False),
     "transaction_amount": _transactions(of_amounts=True),
     "card_not_present_share": _card_not_present,

@@ -42,6 +42,7 @@ class Watch:
         """Look at everything once; one that fails keeps none of the others."""
         safely(self._freshness, _log)
         safely(self._rules, _log)
+        safely(self._reports, _log)
 
     def _freshness(self) -> None:
         telling.look_at_freshness(self._publications.current(), self._settings, self._store, self._clock)
@@ -50,6 +51,11 @@ class Watch:
         version = self._publications.current()
         if version is not None:
             telling.look_at_rules(version, self._settings, self._store, self._clock)
+
+    def _reports(self) -> None:
+        version = self._publications.current()
+        if version is not None:
+            telling.look_at_reports(version, self._settings, self._store, self._clock)
 
     def _look_on(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):

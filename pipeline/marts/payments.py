@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.marts import tables
-from pipeline.marts.question import Question, Scope, scope
+from pipeline.marts.question import ConfinedError, Question, Scope, scope
 from pipeline.warehouse.base import ReadOnly
 
 TRANSACTION_DIMENSIONS = {"type": "transaction_type", "state": "transaction_state"}
@@ -57,6 +57,21 @@ from marts.{mart}
 where {condition} and month >= date_trunc('month', $start) and month <= $end
 order by {by} month
 """
+
+
+_CONCENTRATION = """
+select
+    month, {by}
+    {value} as value,
+    customers as n,
+    ceil(customers * {percent} / 100)::bigint as top_customers,
+    total,
+    final_on,
+from marts.mart_concentration
+where measure = $measure and segment = '{segment}' and {condition} and month >= date_trunc('month', $start) and month <= $end
+order by {by} month
+"""
+_SHARES = {"top_10": ("share_of_top_10_percent", 10), "top_1": ("share_of_top_1_percent", 1), "gini": ("gini", 100)}
 
 
 def volumes(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -113,6 +128,30 @@ def card_not_present_share(database: ReadOnly, question: Question, *, window: in
     )
     table = database.query(statement, _parameters(question, as_of))
     return tables.finished(table, ["month", *asked.by], as_of=as_of, extra=["not_present", "unknown"])
+
+
+def concentration(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
+    """Which share of a month's amount, or transactions, the largest 10 or 1 percent of customers have; or the Gini coefficient.
+
+    n counts the customers, `top_customers` those whose share it is (rounded up), `total` is what they share. It is known of
+    everybody and of each country: raises ConfinedError where it is asked of several countries together.
+    """
+    del window
+    asked = scope(question)
+    is_of_everybody = not asked.dimensions
+    if question.countries is not None and len(question.countries) > 1 and not (question.by or question.where):
+        raise ConfinedError(question.metric, question.countries)
+    column, percent = _SHARES[question.kind or "top_10"]
+    statement = _CONCENTRATION.format(
+        by="segment_value as country, " if question.by else "",
+        value=column,
+        percent=percent,
+        segment="all" if is_of_everybody else "country",
+        condition=asked.condition.replace("country in", "segment_value in").replace("country =", "segment_value ="),
+    ).replace("order by segment_value as country,", "order by country,")
+    measure = "amount" if question.metric == "amount_concentration" else "transactions"
+    table = database.query(statement, _parameters(question, as_of) | {"measure": measure})
+    return tables.finished(table, ["month", *asked.by], as_of=as_of, extra=["top_customers", "total"])
 
 
 def _parameters(question: Question, as_of: date) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline import metrics
 from pipeline.errors import ConfigurationError
-from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, sensitivity, survival
+from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, samples, sensitivity, survival
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
@@ -27,6 +27,7 @@ from pipeline.marts.question import (
     one_of,
     scope,
 )
+from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
 from pipeline.metrics import Metric
 from pipeline.warehouse.base import ReadOnly
@@ -51,6 +52,7 @@ _DAILY = Family(grains=GRAINS)
 _BY_DAY = Family(grains=("day",))
 _MONTHLY = Family(grains=("month",))
 _PAYMENTS = Family(dimensions=(*CUSTOMER_DIMENSIONS, *payments.TRANSACTION_DIMENSIONS), grains=("month",))
+_CONCENTRATION = Family(dimensions=("country",), grains=("month",), kinds=("top_10", "top_1", "gini"))
 
 _ENTRIES: dict[str, _Entry] = {
     "active_customers": _Entry(activity.daily_count, _DAILY),
@@ -81,6 +83,8 @@ _ENTRIES: dict[str, _Entry] = {
         payments.card_not_present_share,
         Family(dimensions=("merchant_country",), grains=("month",), kinds=("count", "amount")),
     ),
+    "amount_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
+    "transaction_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
     "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS))),
     "silence_calibration": _Entry(risk.silence_calibration, Family(dimensions=(), kinds=("reliability", "error"))),
 }
@@ -176,6 +180,10 @@ class Reader:
     def customer(self, user_id: str, *, countries: Countries = None) -> Customer | None:
         """One customer of these countries, with or without `user_` in the id."""
         return lists.customer(self._database, user_id, countries=countries)
+
+    def samples(self, *, countries: Countries = None) -> tuple[Sample, ...]:
+        """Five customers with different histories, the same ones each time; see samples.samples."""
+        return samples.samples(self._database, countries=countries)
 
     def relation(self, name: str, *, where: Sequence[tuple[str, Any]] = (), countries: Countries = None) -> pa.Table:
         """A whole published mart (or what equals the given values), in the order of its first columns.

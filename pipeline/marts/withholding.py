@@ -22,6 +22,7 @@ from pipeline.marts.reader import Reader
 FEWEST = 10
 PARTS = {"l28": "active_days"}  # metrics whose rows are parts of one whole, and the column that tells them apart
 OF_PAYMENTS = ("transactions", "transaction_amount")
+OF_THE_LARGEST = ("amount_concentration", "transaction_concentration")
 CHANGES = changes.PARTS
 KEPT = ("final_on", "provisional")
 BESIDE = ("younger",)  # counts of customers whom neither value nor n counts
@@ -50,6 +51,8 @@ def for_viewers(reader: Reader, found: Answer) -> Answer:
     Payments do not say of how many customers they are: one counts as being of no more than there are payments, and than
     there are customers in its segment.
     """
+    if found.question.metric in OF_THE_LARGEST:  # the share of a few customers tells what they moved
+        return withheld(found, found.table["top_customers"].to_pylist())
     if found.question.metric not in OF_PAYMENTS:
         return withheld(found)
     question = found.question

@@ -117,7 +117,7 @@ class Event:
     """One message. `key` is the same however often the same thing is told, so that it is told once.
 
     `at` is the moment of the publication or of the failure, `seconds` how long the run took until then; `links` are
-    addresses by name (`app`, `runs`).
+    addresses by name (`app`, `runs`). A `report` is what stands in one, in plain JSON values; its key is its notice's.
     """
 
     run_id: int
@@ -137,6 +137,7 @@ class Event:
     seconds: float | None = None
     failure: Failure | None = None
     notice: Notice | None = None
+    report: Mapping[str, Any] | None = None
     links: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -156,9 +157,10 @@ class Event:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The event out of its JSON values; raises KeyError, ValueError or TypeError where they are not an event's."""
-        fields = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name != "notice"}
+        fields = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name not in ("notice", "report")}
         noticed = content.get("notice")  # a message that an older neopulse left waiting has none
         fields["notice"] = noticed and Notice(**{**noticed, "reasons": tuple(noticed["reasons"])})
+        fields["report"] = content.get("report")
         fields["at"] = datetime.fromisoformat(content["at"])
         fields["as_of"] = content["as_of"] and date.fromisoformat(content["as_of"])
         fields["headline"] = tuple(Figure.from_json(figure) for figure in content["headline"])
@@ -212,6 +214,25 @@ def noticed(notice: Notice, *, at: datetime, source: str, version: Version | Non
         version=version.name if version else None,
         as_of=version.as_of if version else None,
         notice=notice,
+        **more,
+    )
+
+
+def reported(key: str, report: Mapping[str, Any], version: Version, *, at: datetime, **more: Any) -> Event:
+    """A report of a week or a month, once for a key; it rests on a version."""
+    return Event(
+        run_id=version.run_id,
+        status="notice",
+        at=at,
+        source=version.source,
+        version=version.name,
+        as_of=version.as_of,
+        inactivity_days=version.inactivity_days,
+        activity_rule=version.activity_rule,
+        tests_passed=version.tests.passed,
+        tests_total=version.tests.total,
+        notice=Notice("report", key),
+        report=report,
         **more,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from email import policy
@@ -18,7 +18,7 @@ from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline.errors import ConfigurationError
-from pipeline.notify import notices
+from pipeline.notify import notices, report_mail
 from pipeline.notify.event import Event, Figure, Rows
 from pipeline.notify.texts import TEXTS
 from pipeline.settings import DEMO_BANK
@@ -57,6 +57,8 @@ class ShownFigure:
 def render(event: Event, language: str) -> Mail:
     """The mail of an event; the same event makes the same mail."""
     words = Words(language)
+    if event.report is not None:
+        return _report(event, event.report, words)
     content = {
         "language": language,
         "event": event,
@@ -75,6 +77,27 @@ def render(event: Event, language: str) -> Mail:
         text=_TEMPLATES.get_template("mail.txt.j2").render(content),
         html=_TEMPLATES.get_template("mail.html.j2").render(content),
     )
+
+
+def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
+    content = {
+        "language": words.language,
+        "event": event,
+        "is_demo": event.source == DEMO_BANK,
+        "word": words.word,
+        "number": words.number,
+        **report_mail.shown(report, words),
+    }
+    return Mail(
+        subject=words.subject(event),
+        text=_TEMPLATES.get_template("report.txt.j2").render(content),
+        html=_TEMPLATES.get_template("report.html.j2").render(content),
+    )
+
+
+def check_addresses(addresses: Sequence[str], setting: str) -> None:
+    """Raises ConfigurationError, that names the setting, where a mail could not go to one of them."""
+    _addresses(addresses, setting)
 
 
 def compose(event: Event, *, sender: str, recipients: Sequence[str], language: str) -> bytes:
@@ -158,6 +181,8 @@ class Words:
         return self.word("seconds", n=format_decimal(seconds, "#,##0.0", locale=self._locale))
 
     def title(self, event: Event) -> str:
+        if event.report is not None:
+            return report_mail.title(event.report, self)
         if event.notice is not None:
             return notices.title(event.notice, self)
         step = event.failure.step if event.failure else ""
@@ -165,7 +190,7 @@ class Words:
 
     def subject(self, event: Event) -> str:
         if event.notice is not None:
-            subject = f"neopulse{self.word('colon')}{notices.title(event.notice, self)}"
+            subject = f"neopulse{self.word('colon')}{self.title(event)}"
         elif event.failure is not None:
             subject = self.word("subject.failure", run_id=event.run_id, step=event.failure.step)
         else:

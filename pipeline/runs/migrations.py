@@ -13,6 +13,7 @@ from pipeline.runs.schema import METADATA, RUN_LEASE, leases, migrations
 from pipeline.runs.schema_access import add_access
 from pipeline.runs.schema_guard import add as add_guard
 from pipeline.runs.schema_kept import add_kept
+from pipeline.runs.schema_reports import add_reports
 from pipeline.runs.schema_schedule import add_schedule
 from pipeline.runs.schema_syncs import add_syncs
 
@@ -23,6 +24,7 @@ MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     4: add_access,
     5: add_syncs,
     6: add_kept,
+    7: add_reports,
 }
 LATEST = max(MIGRATIONS)
 

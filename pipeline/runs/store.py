@@ -11,6 +11,7 @@ from pipeline.runs.endings import EndingStore
 from pipeline.runs.history import HistoryStore
 from pipeline.runs.leases import LeaseStore
 from pipeline.runs.pruning import PruningStore
+from pipeline.runs.reports import ReportStore
 from pipeline.runs.requests import RequestStore
 from pipeline.runs.saved_views import SavedViewStore
 from pipeline.runs.schedules import ScheduleStore
@@ -33,6 +34,7 @@ class RunStore(
     SyncStore,
     WatchStore,
     AlertStore,
+    ReportStore,
     PruningStore,
     TargetStore,
     AnnotationStore,

@@ -13,6 +13,7 @@ from streamlit_app.charts.growth import GROWTH
 from streamlit_app.charts.lines import (
     COUNT_BY_SERIES,
     COUNT_OVER_TIME,
+    RATIO_BY_SERIES,
     RATIO_OVER_TIME,
     RETENTION_CURVE,
     RETENTION_CURVES,
@@ -29,6 +30,7 @@ ALL = (
     GROWTH,
     COUNT_OVER_TIME,
     COUNT_BY_SERIES,
+    RATIO_BY_SERIES,
     RATIO_OVER_TIME,
     SHARE_OVER_TIME,
     SHARE_BY_SERIES,

@@ -70,6 +70,7 @@ def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart
 COUNT_OVER_TIME = Chart("count_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="count", series=False))
 COUNT_BY_SERIES = Chart("count_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="count", series=True))
 RATIO_OVER_TIME = Chart("ratio_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="ratio", series=False))
+RATIO_BY_SERIES = Chart("ratio_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="ratio", series=True))
 SHARE_OVER_TIME = Chart("share_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="share", series=False))
 SHARE_BY_SERIES = Chart("share_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="share", series=True))
 RETENTION_CURVE = Chart("retention_curve", CURVE_COLUMNS, _retention_curve)

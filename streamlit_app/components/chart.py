@@ -11,13 +11,15 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts import Answer
-from streamlit_app import auth, data, exports, formats
+from streamlit_app import data, formats, messages
 from streamlit_app.charts import Chart
-from streamlit_app.components import final_points, on_the_chart, states
-from streamlit_app.components.download import button
+from streamlit_app.components import chart_files, final_points, on_the_chart, states
 from streamlit_app.messages import t
 
-WITHOUT_WINDOW = {"dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"}
+WITHOUT_WINDOW = {
+    *("dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"),
+    *("amount_concentration", "transaction_concentration"),
+}
 WITHOUT_RULE = {"transactions", "transaction_amount", "card_not_present_share"}
 
 
@@ -47,7 +49,8 @@ def show(
     with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
-            download(table, basis, key=key, title=title)
+            plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec)
+            download(table, basis, key=key, title=title, subtitle=subtitle, spec=plain)
         if subtitle:
             st.caption(subtitle)
         if whole.num_rows and not table.num_rows:
@@ -86,17 +89,21 @@ def footnote(table: pa.Table, basis: Basis, *, hidden: int = 0) -> str:
     return " · ".join(lines)
 
 
-def download(table: pa.Table, basis: Basis, *, key: str, title: str | None = None) -> None:
-    """The button for the CSV; the file is written when it is pressed, for rights no lower than those it was drawn for."""
-    asked, drawn_for = dict(st.query_params) | {"version": basis.version}, auth.current_user()
-    button(
-        t("common.csv"),
-        lambda: exports.table(key, *csv_rows(table, basis), drawn_for=drawn_for, filters=asked),
-        file_name=f"neopulse-{key}-{basis.version}-{basis.as_of}.csv",
-        key=f"csv_{key}",
-        help=t("common.csv_of", title=title) if title else None,
-        tertiary=True,
-    )
+def download(
+    table: pa.Table,
+    basis: Basis,
+    *,
+    key: str,
+    title: str = "",
+    subtitle: str | None = None,
+    spec: Mapping[str, Any] | None = None,
+) -> None:
+    """The files of what is drawn; see chart_files.menu. A chart has a picture as well."""
+    rests_on = {"version": basis.version, "as_of": basis.as_of.isoformat(), "window": basis.window, "activity_rule": basis.rule}
+    lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis)} · {basis.version}"]
+    asked = dict(st.query_params) | rests_on
+    name = f"neopulse-{key}-{basis.version}-{basis.as_of}"
+    chart_files.menu(chart_files.Files(key, name, lambda: csv_rows(table, basis), asked, title, spec, table, lines))
 
 
 def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:

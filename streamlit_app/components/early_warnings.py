@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from streamlit_app import auth, charts, data, exports, figures, formats
+from streamlit_app import actions, auth, charts, data, exports, figures, formats
 from streamlit_app.auth import Role
-from streamlit_app.components import chart, download, filters, links, states, table
+from streamlit_app.components import answers, chart, download, filters, links, states, table
 from streamlit_app.data import Answer, Question
 from streamlit_app.exports import Form
 from streamlit_app.messages import t
@@ -109,6 +109,7 @@ def _list(where: tuple[tuple[str, str], ...]) -> None:
         st.caption(t("churn.early.count", **shown), width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _downloads(where, at_least)
+    _push()
     chosen = st.dataframe(
         _readable(page.table),
         hide_index=True,
@@ -120,6 +121,25 @@ def _list(where: tuple[tuple[str, str], ...]) -> None:
     )
     if chosen.selection.rows:
         links.go("customers", customer=page.table["user_id"][chosen.selection.rows[0]].as_py())
+
+
+def _push() -> None:
+    """Admins who see every country bring the list to the sheet of those who call; it says who is on it and how it came there."""
+    user = auth.current_user()
+    if not user.may(Role.ADMIN) or user.countries is not None:
+        return
+    answers.tell()
+    obstacle = actions.why_no_push()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        answers.button(
+            t("churn.early.push"),
+            actions.push_early_warnings,
+            key="push_early_warnings",
+            obstacle=obstacle,
+            icon=":material/send:",
+        )
+        st.caption(t("churn.early.push_explained"), width="stretch")
+    answers.reason(obstacle)
 
 
 def _percent(share: str) -> str:

@@ -12,6 +12,7 @@ import streamlit as st
 from streamlit_app import auth, charts, data, exports, formats
 from streamlit_app.auth import Role
 from streamlit_app.components import chart, download, filters, kpi_row, states, table
+from streamlit_app.components.customer_words import why
 from streamlit_app.components.kpi_row import Kpi
 from streamlit_app.data import Customer, Search
 from streamlit_app.exports import Form
@@ -159,26 +160,6 @@ def _one(asked: str) -> None:
     title, subtitle = t("customers.timeline"), t("customers.clock")
     chart.show(charts.STRETCHES, drawn_stretches(customer), key="stretches", title=title, subtitle=subtitle)
     _facts(customer)
-
-
-def why(customer: Customer) -> str:
-    """Why the customer's state is what it is, in words."""
-    facts, version = customer.facts, data.published()
-    last, days = facts["last_active_day"], version.inactivity_days
-    values = {
-        "as_of": formats.day(facts["as_of"]),
-        "window": formats.days(days),
-        "silent": formats.days(facts["days_silent"]),
-        "opened": formats.day(facts["opening_date"]),
-        "last": formats.day(last),
-    }
-    if last is None:
-        return t("customers.why_never", **values)
-    recognised = formats.day(last + timedelta(days=days))
-    sentence = t("customers.why_active" if facts["is_active"] else "customers.why_inactive", recognised=recognised, **values)
-    times = facts["lapses"] - (not facts["is_active"])
-    returned = t("customers.returned", times=times, first=formats.day(facts["first_active_day"])) if times else ""
-    return f"{sentence} {returned}"
 
 
 def _kpis(customer: Customer) -> list[Kpi]:

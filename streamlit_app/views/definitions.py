@@ -11,7 +11,7 @@ import streamlit as st
 
 from pipeline.metrics import Metric
 from streamlit_app import data, formats, messages
-from streamlit_app.components import filters, frame, states, table
+from streamlit_app.components import filters, frame, places_compared, restatement_log, sample_customers, states, table
 from streamlit_app.messages import t
 
 NAMES = "definitions.columns"
@@ -22,7 +22,15 @@ def show() -> None:
     """The page."""
     st.header(t("definitions.title"))
     _freshness()
-    draw = {"metrics": _metrics, "quality": _quality, "tests": _tests, "countries": _countries}
+    draw = {
+        "metrics": _metrics,
+        "samples": sample_customers.show,
+        "places": places_compared.show,
+        "restated": restatement_log.show,
+        "quality": _quality,
+        "tests": _tests,
+        "countries": _countries,
+    }
     label = t("definitions.section")
     section = filters.choice("section", list(draw), label=label, name=lambda name: t(f"definitions.sections.{name}"))
     with states.guarded():

@@ -15,6 +15,7 @@ from pipeline.runs.trail import Acts
 from streamlit_app import auth, exports, formats, messages, operations
 from streamlit_app.auth import Role
 from streamlit_app.components import download, filters, states, table, url
+from streamlit_app.exports import Form
 from streamlit_app.messages import t
 
 NAMES = "ops_audit.columns"
@@ -36,7 +37,10 @@ def show() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         which = "ops_audit.last" if len(rows) == operations.ACTS_SHOWN else "ops_audit.all"
         st.caption(t(which, shown=formats.number(len(rows))), width="content")
-        download.button(t("common.csv"), lambda: _file(asked), file_name="neopulse-audit.csv", key="csv_audit", tertiary=True)
+        with st.container(horizontal=True, horizontal_alignment="right", width="content"):
+            for form, label in (("csv", t("common.csv")), ("xlsx", t("common.files.xlsx"))):
+                name = f"neopulse-audit.{form}"
+                download.button(label, lambda form=form: _file(asked, form), file_name=name, key=f"{form}_audit", tertiary=True)
     table.show((_row(row, zone) for row in rows), names=NAMES)
 
 
@@ -105,12 +109,12 @@ def _values(value: Any) -> str:
     return formats.NOTHING if value is None else formats.literal(str(value))
 
 
-def _file(asked: Acts) -> bytes:
+def _file(asked: Acts, form: Form) -> bytes:
     rows = operations.acts(asked, limit=MOST_IN_A_FILE)
     cells = [(row.at.isoformat(), row.who, row.action, row.what, _json(row.before), _json(row.after)) for row in rows]
     shown = {name: str(value) for name, value in vars(asked).items() if value is not None}
     header = ("at", "who", "action", "what", "before", "after")
-    return exports.table("audit log", header, cells, needs=Role.ADMIN, filters=shown)
+    return exports.table("audit log", header, cells, form=form, needs=Role.ADMIN, filters=shown)
 
 
 def _json(value: Any) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, filters, final_points, metric_help, states
+from streamlit_app.components import chart, concentration, filters, final_points, metric_help, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -30,6 +30,8 @@ def show() -> None:
     with right:
         chart.show(charts.AMOUNT_BY_TYPE, amounts, key="amounts", title=t("payments.amounts"))
     _amount_retention(question)
+    with states.guarded():
+        concentration.show(question)
     st.subheader(t("payments.absent"))
     with states.guarded():
         _card_not_present(replace(question, metric="card_not_present_share", where=()))

@@ -533,6 +533,15 @@ def test_amount_retention_compares_the_same_customers_in_two_months(source: Aski
     assert gross[march(1)] == net[march(1)] == pytest.approx(30 / 150, abs=1e-12)
 
 
+def test_concentration_is_the_share_of_the_largest_customers_of_a_month(source: Asking) -> None:
+    # January 100 and 50.5: the largest tenth of two customers is one. Gini: 2 * (1 * 50.5 + 2 * 100) / (2 * 150.5) - 3 / 2.
+    top = source.figures("amount_concentration", country=AMOUNTS)
+    january = min(top)
+    assert (top[january].value, top[january].n) == (pytest.approx(100 / 150.5, abs=1e-12), 2)
+    gini = source.figures("amount_concentration", kind="gini", country=AMOUNTS)[january].value
+    assert gini == pytest.approx(2 * (50.5 + 200) / (2 * 150.5) - 1.5, abs=1e-12)
+
+
 def test_card_not_present_is_shared_among_the_payments_whose_presence_is_known(source: Asking) -> None:
     # Absent: 10, 30, 20 and 40 (its exact duplicate counts once). Present: 20 and an ATM withdrawal of 20. Two unknown.
     # The declined one is no payment. ROM is Romania, as ROU is.

@@ -119,13 +119,14 @@ def neopulse(*arguments: str) -> Result:
 
 def test_the_embedded_arm_mirrors_the_shipped_syncs_into_a_workbook(house: House) -> None:
     told = activate_step(house.activate())
-    assert (told["service"], told["rows_in"], told["rows_out"]) == ("embedded reverse ETL", 12, 12)
+    assert (told["service"], told["rows_in"], told["rows_out"]) == ("embedded reverse ETL", 13, 13)
     assert told["location"] == str(house.home / "destinations" / "crm.xlsx")
     assert [(sync["sync"], sync["created"], sync["invalid"], sync["partial"]) for sync in told["syncs"]] == [
         ("customer_status", 10, 0, False),
         ("lapsed_customers", 2, 0, False),
+        ("early_warnings", 1, 0, False),
     ]
-    assert openpyxl.load_workbook(told["location"]).sheetnames == ["Customers", "Lapsed customers"]
+    assert openpyxl.load_workbook(told["location"]).sheetnames == ["Customers", "Lapsed customers", "Early warnings"]
     assert "customer_status to the tab Customers of" in planned_act("activate", load(None))
 
 
@@ -140,13 +141,13 @@ def test_the_tabs_of_the_syncs_are_those_of_a_google_spreadsheet_where_one_is_na
         assert first.state is RunState.SUCCEEDED, first.error
         detail = activate_step(first)
         assert detail["location"].endswith(google.book_id)
-        assert [(sync["created"], sync["deleted"]) for sync in detail["syncs"]] == [(10, 0), (2, 0)]
+        assert [(sync["created"], sync["deleted"]) for sync in detail["syncs"]] == [(10, 0), (2, 0), (1, 0)]
         titles = sorted(title for title in google.titles() if title != "Sheet1")
         assert sorted(row[0] for row in google.rows(titles[0])[1:11]) == sorted(str(number) for number in range(10))
         assert not (house.home / "destinations").exists()
         house.publish(8)
         second = house.activate(**spreadsheet)
-        assert [sync["deleted"] for sync in activate_step(second)["syncs"]] == [2, 0]
+        assert [sync["deleted"] for sync in activate_step(second)["syncs"]] == [2, 0, 0]
         assert "Google spreadsheet" in planned_act("activate", load(None))
         assert google.book_id in activation_checks.found(load(None), clock=house.clock)
 
@@ -327,7 +328,8 @@ def test_every_row_is_sent_again_on_request_and_the_refused_ones_are_found_by_ke
     assert answered is not None
     assert (answered.state, answered.answer) == (RequestState.DONE, told)
     by_hand, in_run = house.store.sync_runs("to_crm")
-    assert (by_hand.state, by_hand.who, by_hand.run_id, by_hand.scope) == (SyncState.PARTIAL, "ada", None, scope)
+    assert (by_hand.state, by_hand.who, by_hand.run_id) == (SyncState.PARTIAL, "ada", None)
+    assert by_hand.scope == {**scope, "version": "v0001"}
     assert (in_run.state, in_run.run_id, in_run.counts["created"]) == (SyncState.DONE, 1, 10)
     [refused], total = house.store.rejected_rows(by_hand.id, key="3")
     assert (refused.key, refused.reason, total) == ("3", "no such contact", 1)

@@ -12,7 +12,7 @@ from pipeline.marts import Question
 from pipeline.runs.trail import Acts
 from streamlit_app import data, exports
 from streamlit_app.auth import Role, RoleError, StaleError, User
-from streamlit_app.components import chart
+from streamlit_app.components import chart, chart_files
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
 
@@ -61,13 +61,13 @@ def test_what_a_stale_tab_shows_is_no_file_any_more_once_the_rights_are_gone(
     come_in: Callable[[User], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pressed: list[Callable[[], bytes]] = []
-    monkeypatch.setattr(chart, "button", lambda _label, make, **_: pressed.append(make))
+    monkeypatch.setattr(chart_files, "button", lambda _label, make, **_: pressed.append(make))
 
     def draw(user: User) -> Callable[[], bytes]:
         come_in(user)
         answer = data.answer(Question("active_customers", by="plan"))
         chart.download(answer.table, chart.basis_of(answer), key="active_customers")
-        return pressed[-1]
+        return pressed[-2]  # the CSV: a workbook carries the moment of writing
 
     of_france, of_two = User("max", Role.MANAGER, OF_FRANCE), User("max", Role.MANAGER, OF_FRANCE | {"GB"})
     file = draw(MANAGER)()

@@ -25,9 +25,10 @@ MANAGER = User("max", Role.MANAGER)
 OF_FRANCE = frozenset({"FR"})
 RULE = AlertRule("Churn is high", "monthly_churn_rate", "above", 0.045)
 NOT_BY_COUNTRY = {"card_not_present_share", "silence_calibration"}
+OF_ONE_COUNTRY = {"amount_concentration", "transaction_concentration"}
 
 
-@pytest.mark.parametrize("metric", sorted(set(METRICS) - NOT_BY_COUNTRY))
+@pytest.mark.parametrize("metric", sorted(set(METRICS) - NOT_BY_COUNTRY - OF_ONE_COUNTRY))
 def test_every_figure_of_a_confined_person_is_that_of_their_countries(metric: str, come_in: Callable[[User], None]) -> None:
     for role, by in ((Role.MANAGER, None), (Role.ADMIN, "plan")):
         come_in(User("max", role))
@@ -37,6 +38,24 @@ def test_every_figure_of_a_confined_person_is_that_of_their_countries(metric: st
         assert data.answer(Question(metric, by=by)).table.equals(of_france)
         assert data.answer(Question(metric, by=by, countries=("DE", "GB"))).table.equals(of_france)
         assert not of_france.equals(everywhere)
+
+
+@pytest.mark.parametrize("metric", sorted(OF_ONE_COUNTRY))
+def test_the_concentration_of_a_confined_person_is_that_of_their_country_and_never_of_several_together(
+    metric: str, come_in: Callable[[User], None]
+) -> None:
+    come_in(MANAGER)
+    of_france = data.answer(Question(metric, where=(("country", "FR"),))).table
+    assert of_france.num_rows
+    come_in(User("max", Role.MANAGER, OF_FRANCE))
+    assert data.answer(Question(metric)).table.equals(of_france)
+    come_in(User("max", Role.MANAGER, frozenset({"FR", "GB"})))
+    with pytest.raises(ConfinedError):
+        data.answer(Question(metric))
+    assert set(data.answer(Question(metric, by="country")).table["country"].to_pylist()) == {"FR", "GB"}
+    assert data.answer(Question(metric, where=(("country", "FR"),))).table.equals(of_france)
+    come_in(User("max", Role.MANAGER, frozenset()))
+    assert data.answer(Question(metric)).empty
 
 
 @pytest.mark.parametrize("metric", sorted(NOT_BY_COUNTRY))

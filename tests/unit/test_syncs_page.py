@@ -13,6 +13,7 @@ from page_kit import HARMLESS, HOSTILE, cells, is_harmless, whole
 from streamlit.testing.v1 import AppTest
 
 from pipeline.clock import SystemClock
+from pipeline.marts import ConfinedError
 from pipeline.runs.records import RequestState, StepState, SyncState
 from pipeline.runs.store import RunStore
 from streamlit_app import actions, auth, data
@@ -153,3 +154,41 @@ def test_a_person_a_key_and_an_answer_that_try_to_be_code_stay_texts(store: RunS
     page = whole("ops_syncs")
     assert is_harmless(page)
     assert HARMLESS in cells(page)
+
+
+# --- the push of the early warnings from the page Churn ---------------------------------------------------------------
+
+
+def test_a_push_asks_for_the_plan_of_the_moment_and_is_noted_down_with_its_rows(store: RunStore) -> None:
+    store.beat("worker-1", started_at=datetime.now(UTC), doing="waiting")
+    assert actions.push_early_warnings().accepted
+    [request] = store.requests()
+    assert (request.kind, request.parameters["sync"], len(request.parameters["digest"])) == ("sync", "early_warnings", 16)
+    pushed, asked = store.acts()
+    assert (pushed.who, pushed.action, pushed.after["rows"]) == ("ada", "push_early_warnings", 1)
+    assert asked.action == "carry_out_sync"
+    assert actions.push_early_warnings().answer == "waiting"
+    assert len(store.requests()) == 1
+
+
+def test_without_a_worker_or_a_sync_of_that_name_nothing_is_pushed_and_the_reason_is_said(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert actions.push_early_warnings().answer == "no_worker"
+    own = tmp_path / "syncs.yml"
+    own.write_text("syncs: {}")
+    monkeypatch.setenv("NEOPULSE_SYNCS", str(own))
+    data.in_force.cache_clear()
+    assert actions.push_early_warnings().answer == "push_elsewhere"
+    assert store.requests() == []
+
+
+def test_only_an_admin_who_sees_every_country_pushes(store: RunStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for user, error in (
+        (User("max", Role.MANAGER), RoleError),
+        (User("eva", Role.ADMIN, frozenset({"FR"})), ConfinedError),
+    ):
+        monkeypatch.setattr(auth, "current_user", lambda user=user: user)
+        with pytest.raises(error):
+            actions.push_early_warnings()
+    assert store.requests() == []

@@ -11,13 +11,14 @@ from pipeline.reverse_etl.registry import read_syncs
 from pipeline.reverse_etl.syncs import Destination, Field, Guards, Sync
 
 
-def test_the_shipped_syncs_are_two_guarded_mirrors_with_an_owner() -> None:
+def test_the_shipped_syncs_are_guarded_mirrors_with_an_owner() -> None:
     syncs = {sync.name: sync for sync in read_syncs()}
     assert {name: (sync.source, sync.key, sync.mode, sync.may_be_empty) for name, sync in syncs.items()} == {
         "customer_status": ("sync_customer_status", "user_id", "mirror", False),
         "lapsed_customers": ("sync_lapsed_customers", "user_id", "mirror", True),
+        "early_warnings": ("sync_early_warnings", "user_id", "mirror", True),
     }
-    assert [sync.guards.max_delete_percent for sync in syncs.values()] == [20, 100]
+    assert [sync.guards.max_delete_percent for sync in syncs.values()] == [20, 100, 100]
     assert all(sync.owner and sync.description for sync in syncs.values())
 
 

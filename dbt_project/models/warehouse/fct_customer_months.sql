@@ -7,7 +7,11 @@ with customer_days as (
 ),
 
 final as (
-    select customer_key, {{ month_start('activity_date') }} as month, sum(amount_usd) as amount_usd
+    select
+        customer_key,
+        {{ month_start('activity_date') }} as month,
+        sum(amount_usd) as amount_usd,
+        cast(sum(transactions) as bigint) as transactions,
     from customer_days
     group by customer_key, {{ month_start('activity_date') }}
 )

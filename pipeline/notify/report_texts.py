@@ -1,0 +1,53 @@
+"""The words of the report by mail, in each language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
+    "en": {
+        "title.weekly": "The week to {last}",
+        "title.monthly": "The month of {month}",
+        "of_all": "All countries",
+        "of_some": "Customers of {countries}",
+        "figures": "Key figures",
+        "churn": "Monthly churn rate in {month}, {by}",
+        "by.plan_tier": "by tier",
+        "by.plan": "by plan",
+        "by.country": "by country",
+        "shown": "{shown} of {total}, the largest first",
+        "n": "n = {n}",
+        "withheld": "not shown: fewer than 10 customers",
+        "problems": "The bank's data",
+        "problems.none": "Every row of the bank could be used as it came.",
+        "problems.some": "{rows} rows could not be used as they came ({kinds} kinds). Most of them:",
+        "problems.confined": "Counted for all countries together, so not part of this report.",
+        "open": "Open the same figures in neopulse",
+        "footer": "You get this because an admin of neopulse subscribed this address ({frequency}). It shows what you may see.",
+        "weekly": "weekly",
+        "monthly": "monthly",
+    },
+    "fr": {
+        "title.weekly": "La semaine jusqu'au {last}",
+        "title.monthly": "Le mois de {month}",
+        "of_all": "Tous les pays",
+        "of_some": "Clients de {countries}",
+        "figures": "Chiffres clés",
+        "churn": "Taux d'attrition mensuel en {month}, {by}",
+        "by.plan_tier": "par gamme",
+        "by.plan": "par offre",
+        "by.country": "par pays",
+        "shown": "{shown} sur {total}, les plus grands d'abord",
+        "n": "n = {n}",
+        "withheld": "non affiché : moins de 10 clients",
+        "problems": "Les données de la banque",
+        "problems.none": "Toutes les lignes de la banque ont pu être utilisées telles quelles.",
+        "problems.some": "{rows} lignes n'ont pas pu être utilisées telles quelles ({kinds} sortes). Les plus nombreuses :",
+        "problems.confined": "Comptées pour tous les pays ensemble, donc absentes de ce rapport.",
+        "open": "Ouvrir les mêmes chiffres dans neopulse",
+        "footer": "Vous recevez ceci parce qu'un admin de neopulse a abonné cette adresse ({frequency}). Il montre ce que vous "
+        "pouvez voir.",
+        "weekly": "hebdomadaire",
+        "monthly": "mensuel",
+    },
+}

@@ -1,0 +1,150 @@
+"""The report that people get by mail after each week or month: of which period, for whom, and what stands in it.
+
+Everybody gets a letter of their own, made by the rights that they have at that moment: who is confined to countries gets the
+figures of these, a viewer none of fewer than 10 customers. The key of a letter is subscription, period and person, so that
+the deliveries of the run store let it go out once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from pipeline.access import Role, named
+from pipeline.marts import Answer, ConfinedError, Question, Reader
+from pipeline.marts.headline import headline
+from pipeline.marts.holding import last_whole_month
+from pipeline.marts.withholding import for_viewers, withheld_headline
+from pipeline.notify.event import Figure
+from pipeline.runs.reports import MONTHLY, Subscription
+from pipeline.settings import Settings
+
+CHURN_BY = ("plan_tier", "plan", "country")
+MOST_ROWS = 8  # of each split: a mail is read at a glance
+MOST_REASONS = 5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Period:
+    """A week or a month that is over; `name` is `2026-W48` or `2026-10`."""
+
+    name: str
+    first: date
+    last: date
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """One person to write to, and what they may see: the role, and countries (None: all)."""
+
+    address: str
+    role: Role
+    countries: tuple[str, ...] | None
+
+
+def last_period(frequency: str, as_of: date) -> Period:
+    """The last whole calendar month, or week from Monday to Sunday, that is loaded."""
+    if frequency == MONTHLY:
+        first = last_whole_month(as_of)
+        after = (first.replace(day=28) + timedelta(days=4)).replace(day=1)
+        return Period(f"{first:%Y-%m}", first, after - timedelta(days=1))
+    last = as_of - timedelta(days=as_of.isoweekday() % 7)
+    year, week, _ = last.isocalendar()
+    return Period(f"{year}-W{week:02d}", last - timedelta(days=6), last)
+
+
+def readers(subscription: Subscription, settings: Settings) -> Iterator[Recipient]:
+    """Who gets a letter, with the rights of this moment; who would see nothing gets none, and the log says so.
+
+    Without a sign-in provider nobody is confined. An address without a role counts as a viewer. Whose groups decide over the
+    countries is left out: nobody vouches for them here.
+    """
+    rules = settings.access_rules() if settings.signs_in else None
+    for address in subscription.addresses:
+        asked = subscription.countries or None
+        if rules is None:
+            yield Recipient(address, Role.MANAGER, asked)
+            continue
+        who = named([bare(address)])
+        allowed = rules.countries_of(who)
+        if rules.asks_for_groups(who):
+            _log.warning("report %d: the countries of %s follow from groups, so no letter is written", subscription.id, address)
+            continue
+        seen = asked if allowed is None else tuple(sorted(set(asked or allowed) & allowed))
+        if seen == ():
+            _log.warning("report %d: %s sees none of its countries, so no letter is written", subscription.id, address)
+            continue
+        yield Recipient(address, rules.role_of(who) or Role.VIEWER, seen)
+
+
+def bare(address: str) -> str:
+    """`Ann <a@bank.example>` as the rules name it."""
+    return address.rpartition("<")[2].rstrip("> ").strip().casefold()
+
+
+def key(subscription: Subscription, period: Period, person: Recipient) -> str:
+    """The same however often the letter is made: subscription, period, person."""
+    digest = hashlib.sha256(bare(person.address).encode()).hexdigest()[:12]
+    return f"report-{subscription.id}-{period.name}-{digest}"
+
+
+def content(reader: Reader, subscription: Subscription, period: Period, person: Recipient, *, app: str) -> dict[str, Any]:
+    """What stands in a letter, in plain JSON: figures at the end of the period, churn by segment, data problems, a link."""
+    ask = _asking(reader, period, person)
+    figures = headline(ask, window=None, where=(), as_of=period.last, countries=person.countries)
+    if person.role < Role.MANAGER:
+        figures = tuple(withheld_headline(figure) for figure in figures)
+    return {
+        "frequency": subscription.frequency,
+        "first": period.first.isoformat(),
+        "last": period.last.isoformat(),
+        "countries": None if person.countries is None else list(person.countries),
+        "headline": [Figure.of(figure).to_json() for figure in figures],
+        "churn": [split for by in CHURN_BY if (split := _churn(ask, by)) is not None],
+        "problems": _problems(reader, person),
+        "link": link(app, subscription.language, reader.version.inactivity_days, person.countries),
+    }
+
+
+def _asking(reader: Reader, period: Period, person: Recipient) -> Callable[[Question], Answer]:
+    def ask(question: Question) -> Answer:
+        end = min(question.end or period.last, period.last)
+        found = reader.answer(replace(question, end=end, countries=person.countries))
+        return found if person.role >= Role.MANAGER else for_viewers(reader, found)
+
+    return ask
+
+
+def _churn(ask: Callable[[Question], Answer], by: str) -> dict[str, Any] | None:
+    """The churn of the last month that is final, by the values of a dimension, the largest first; None before the first one."""
+    rows = [row for row in ask(Question("monthly_churn_rate", by=by)).rows() if not row["provisional"]]
+    if not rows:
+        return None
+    month = max(row["month"] for row in rows)
+    last = sorted((row for row in rows if row["month"] == month), key=lambda row: (-(row["n"] or 0), row[by]))
+    told = [{"name": row[by], **{name: row[name] for name in ("value", "low", "high", "n")}} for row in last[:MOST_ROWS]]
+    return {"by": by, "month": month.isoformat(), "rows": told, "total": len(last)}
+
+
+def _problems(reader: Reader, person: Recipient) -> dict[str, Any] | None:
+    """What was wrong with the bank's rows; None for who sees some countries, for it is counted of all together."""
+    try:
+        table = reader.relation("mart_data_quality", countries=person.countries)
+    except ConfinedError:
+        return None
+    found = sorted(table.to_pylist(), key=lambda row: -row["rows_affected"])
+    reasons = [{"reason": row["reason"], "rows": int(row["rows_affected"])} for row in found[:MOST_REASONS]]
+    return {"rows": int(sum(row["rows_affected"] for row in found)), "kinds": len(found), "reasons": reasons}
+
+
+def link(app: str, language: str, window: int, countries: tuple[str, ...] | None) -> str:
+    """The page Churn with the same language, window and country; of several countries the reader sees their own anyway."""
+    chosen = {"country": countries[0]} if countries is not None and len(countries) == 1 else {}
+    return f"{app}/churn?{urlencode({'lang': language, 'window': window, **chosen})}"

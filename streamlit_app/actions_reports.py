@@ -1,0 +1,46 @@
+"""What an admin does with reports by mail: subscribe addresses, switch and take away. Each act leaves an audit row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pipeline.marts.question import one_of
+from pipeline.notify.mail import check_addresses
+from pipeline.runs.reports import FREQUENCIES, Subscription
+from streamlit_app import auth, data, messages
+from streamlit_app.actions import Outcome
+from streamlit_app.auth import Role
+
+SUBJECT = "report {id}"
+
+
+def save(subscription: Subscription) -> Outcome:
+    """Add a subscription or change one; raises ConfigurationError where an address cannot get mail."""
+    user = auth.require_everywhere(Role.ADMIN)
+    if not subscription.addresses:
+        return Outcome(False, "report_for_nobody")
+    one_of("frequency", subscription.frequency, FREQUENCIES, metric="reports")
+    one_of("language", subscription.language, messages.LANGUAGES, metric="reports")
+    check_addresses(subscription.addresses, "the addresses of the report")
+    store = data.run_store()
+    before = store.report_subscription(subscription.id).content if subscription.id else None
+    number = store.save_report_subscription(subscription, user.name)
+    act = "change_report" if subscription.id else "add_report"
+    store.audit(user.name, act, SUBJECT.format(id=number), before=before, after=subscription.content)
+    return Outcome(True, "report_saved", {"addresses": len(subscription.addresses)})
+
+
+def switch(subscription_id: int, *, enabled: bool) -> Outcome:
+    """Let a report be sent, or not."""
+    auth.require_everywhere(Role.ADMIN)
+    return save(replace(data.run_store().report_subscription(subscription_id), enabled=enabled))
+
+
+def delete(subscription_id: int) -> Outcome:
+    """Take a subscription away."""
+    user = auth.require_everywhere(Role.ADMIN)
+    store = data.run_store()
+    subscription = store.report_subscription(subscription_id)
+    store.delete_report_subscription(subscription_id)
+    store.audit(user.name, "delete_report", SUBJECT.format(id=subscription_id), before=subscription.content)
+    return Outcome(True, "report_deleted")

@@ -1,0 +1,53 @@
+"""The files of a chart or a short table behind one button: CSV, Excel with the question it answers, and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import streamlit as st
+
+from streamlit_app import auth, exports, pictures
+from streamlit_app.components.download import button
+from streamlit_app.messages import t
+
+
+@dataclass(frozen=True)
+class Files:
+    """What can be taken along: rows under a header, and for a chart its spec, its table, its title and the lines below it.
+
+    `content` makes header and rows, when a file is asked for and not each time the chart is drawn. `asked` is the question: filters,
+    version, window, rule and last day, as they stand in the audit log and in the workbook.
+    """
+
+    key: str
+    name: str
+    content: Callable[[], tuple[list[str], list[list[Any]]]]
+    asked: Mapping[str, Any]
+    title: str = ""
+    spec: Mapping[str, Any] | None = None
+    table: pa.Table | None = None
+    lines: list[str] = field(default_factory=list)
+
+
+def menu(files: Files) -> None:
+    """The button that unfolds; each file is made when it is pressed, for rights no lower than those it was drawn for."""
+    drawn_for = auth.current_user()
+
+    def table(form: exports.Form) -> Callable[[], bytes]:
+        return lambda: exports.table(files.key, *files.content(), form=form, drawn_for=drawn_for, filters=files.asked)
+
+    makes: dict[str, Callable[[], bytes]] = {"csv": table("csv"), "xlsx": table("xlsx")}
+    if files.spec is not None and files.table is not None:
+        makes["png"] = lambda: exports.picture(files.key, lambda: _drawn(files), drawn_for=drawn_for, filters=files.asked)
+    with st.popover(t("common.files.title"), type="tertiary", icon=":material/download:", help=files.title or None):
+        for form, make in makes.items():
+            name = t(f"common.files.{form}")
+            about = t("common.files.of", form=name, title=files.title) if files.title else None
+            button(name, make, file_name=f"{files.name}.{form}", key=f"{form}_{files.key}", help=about, tertiary=True)
+
+
+def _drawn(files: Files) -> bytes:
+    return pictures.png(files.spec or {}, files.table, title=files.title, lines=files.lines)

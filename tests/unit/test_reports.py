@@ -1,0 +1,213 @@
+"""Reports by mail: one letter a person and period, by the rights of that person, with figures as the read side gives them."""
+
+from __future__ import annotations
+
+import email
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from email import policy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from page_kit import opened, press, words
+
+from pipeline import telling
+from pipeline.clock import FixedClock
+from pipeline.errors import ConfigurationError
+from pipeline.marts import Question, Reader, reader
+from pipeline.notify.letter import Letter
+from pipeline.reporting import last_period
+from pipeline.runs.reports import MONTHLY, WEEKLY, Subscription
+from pipeline.runs.store import RunStore
+from pipeline.settings import Settings
+from pipeline.warehouse.publication import Publications
+from streamlit_app import actions_reports, data
+from streamlit_app.auth import Role, RoleError, User
+from worker.postman import postman
+
+pytestmark = [pytest.mark.xdist_group("the bank of the pages")]
+
+NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
+ADA, VERA, MAX, BOB = "ada@bank.example", "vera@bank.example", "max@bank.example", "bob@bank.example"
+SIGN_IN: dict[str, Any] = {
+    "oidc_issuer": "https://id.bank.example",
+    "oidc_client_id": "neopulse",
+    "oidc_client_secret": "a-secret-of-sixteen",
+    "oidc_cookie_secret": "0123456789abcdef" * 4,
+    "oidc_public_url": "https://neopulse.bank.example",
+    "role_admins": ADA,
+    "role_managers": MAX,
+    "role_viewers": VERA,
+    "role_countries": f"{MAX}=FR",
+}
+
+
+@dataclass
+class House:
+    """The published bank of the pages, and a run store and an outbox of a test's own."""
+
+    reader: Reader
+    settings: Settings
+    store: RunStore
+    clock: FixedClock
+
+    def look(self) -> int:
+        return telling.look_at_reports(self.reader.version, self.settings, self.store, self.clock)
+
+    def letters(self) -> dict[str, Letter]:
+        """The letters that wait, by the one who gets each."""
+        found = [Letter.from_json(delivery.payload) for delivery in self.store.waiting()]
+        return {letter.recipients[0]: letter for letter in found}
+
+    def subscribe(self, *addresses: str, frequency: str = MONTHLY, **more: Any) -> int:
+        return self.store.save_report_subscription(Subscription(addresses, frequency, more.pop("language", "en"), **more), "ada")
+
+
+@pytest.fixture
+def house(pages_bank: Path, tmp_path: Path) -> House:
+    version = Publications(pages_bank, keep=5).current()
+    assert version is not None
+    clock = FixedClock(NOW)
+    store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+    return House(reader(version), Settings(_env_file=None, home=tmp_path), store, clock)
+
+
+@pytest.mark.parametrize(
+    ("frequency", "as_of", "name", "first", "last"),
+    [
+        (MONTHLY, date(2026, 10, 30), "2026-09", date(2026, 9, 1), date(2026, 9, 30)),
+        (MONTHLY, date(2026, 10, 31), "2026-10", date(2026, 10, 1), date(2026, 10, 31)),
+        (MONTHLY, date(2026, 1, 15), "2025-12", date(2025, 12, 1), date(2025, 12, 31)),
+        (WEEKLY, date(2026, 11, 28), "2026-W47", date(2026, 11, 16), date(2026, 11, 22)),
+        (WEEKLY, date(2026, 11, 29), "2026-W48", date(2026, 11, 23), date(2026, 11, 29)),
+        (WEEKLY, date(2027, 1, 3), "2026-W53", date(2026, 12, 28), date(2027, 1, 3)),
+    ],
+)
+def test_the_last_whole_period_is_that_whose_last_day_is_loaded(
+    frequency: str, as_of: date, name: str, first: date, last: date
+) -> None:
+    period = last_period(frequency, as_of)
+    assert (period.name, period.first, period.last) == (name, first, last)
+
+
+def test_each_address_gets_one_letter_a_period_however_often_the_worker_looks(house: House) -> None:
+    house.subscribe(ADA, BOB)
+    assert [house.look(), house.look()] == [2, 0]
+    house.subscribe(ADA, frequency=WEEKLY)
+    assert house.look() == 1
+    man = postman(house.settings, house.store, house.clock)
+    for _ in range(4):
+        man.deliver_next()
+    assert len(list((house.settings.home / "outbox").glob("*.eml"))) == 3
+    assert (house.look(), house.store.waiting()) == (0, [])
+
+
+def test_a_letter_is_not_written_again_when_another_carrier_serves(house: House) -> None:
+    house.subscribe(ADA)
+    house.look()
+    house.settings = Settings(_env_file=None, home=house.settings.home, smtp_url="smtp://127.0.0.1:2525")
+    assert house.look() == 0
+
+
+def test_what_is_switched_off_is_not_sent(house: House) -> None:
+    house.subscribe(ADA, enabled=False)
+    assert house.look() == 0
+
+
+def test_the_figures_are_those_of_the_periods_end_as_the_read_side_gives_them(house: House) -> None:
+    house.subscribe(ADA, frequency=WEEKLY)
+    house.look()
+    report = house.letters()[ADA].event.report
+    assert report is not None
+    last = last_period(WEEKLY, house.reader.version.as_of).last
+    assert last < house.reader.version.as_of
+    active = {row["date"]: row["value"] for row in house.reader.answer(Question("active_customers")).rows()}
+    assert report["headline"][0]["value"] == active[last]
+    churn = [row for row in house.reader.answer(Question("monthly_churn_rate", by="plan_tier")).rows() if not row["provisional"]]
+    month = max(row["month"] for row in churn if row["final_on"] <= last)
+    wanted = {row["plan_tier"]: row["value"] for row in churn if row["month"] == month}
+    assert {row["name"]: row["value"] for row in report["churn"][0]["rows"]} == wanted
+
+
+@pytest.mark.parametrize(("language", "heading"), [("en", "The month of April 2019"), ("fr", "Le mois de avril 2019")])
+def test_the_mail_loads_nothing_from_anywhere_and_leads_to_the_page_with_its_filters(
+    house: House, language: str, heading: str
+) -> None:
+    house.subscribe(ADA, language=language, countries=("FR",))
+    house.look()
+    message = email.message_from_bytes(house.letters()[ADA].message(), policy=policy.default)
+    html = message.get_body(("html",)).get_content()
+    text = message.get_body(("plain",)).get_content()
+    assert heading in html
+    assert heading in text
+    assert "src=" not in html
+    assert "<style" not in html
+    assert html.count("href=") == 1
+    assert f"/churn?lang={language}&amp;window=90&amp;country=FR" in html
+    assert "width:100%" in html  # the longest bar
+
+
+def test_everybody_gets_what_they_may_see_and_who_would_see_nothing_gets_nothing(house: House) -> None:
+    house.settings = Settings(_env_file=None, home=house.settings.home, **SIGN_IN)
+    house.subscribe(ADA, MAX, VERA, BOB)
+    house.subscribe(MAX, countries=("GB",), frequency=WEEKLY)
+    assert house.look() == 4
+    reports = {address: letter.event.report or {} for address, letter in house.letters().items()}
+    assert {address: report["countries"] for address, report in reports.items()} == {
+        ADA: None,
+        MAX: ["FR"],
+        VERA: None,
+        BOB: None,
+    }
+    of_france = house.reader.headline(countries=("FR",))
+    assert reports[MAX]["headline"][5]["n"] == of_france[5].n != reports[ADA]["headline"][5]["n"]
+    assert reports[MAX]["problems"] is None
+    assert reports[ADA]["problems"]["rows"] >= 0
+    few = [row for report in (reports[VERA], reports[BOB]) for split in report["churn"] for row in split["rows"]]
+    assert all(row["n"] is None or row["n"] >= 10 for row in few)
+    assert any(row["n"] is None for row in few)
+    assert all(row["n"] is not None for split in reports[ADA]["churn"] for row in split["rows"])
+
+
+def test_whose_countries_follow_from_groups_gets_no_letter(house: House) -> None:
+    rules = SIGN_IN | {"role_countries": "group:paris=FR"}
+    house.settings = Settings(_env_file=None, home=house.settings.home, **rules)
+    house.subscribe(BOB)
+    assert house.look() == 0
+
+
+@pytest.fixture
+def admin(bank_of_the_pages: None, come_in: Callable[[User], None]) -> None:
+    del bank_of_the_pages
+    come_in(User("ada", Role.ADMIN))
+
+
+@pytest.mark.usefixtures("admin")
+def test_subscribing_is_for_admins_checks_the_addresses_and_is_noted_down(come_in: Callable[[User], None]) -> None:
+    wanted = Subscription((ADA,), MONTHLY, "en")
+    with pytest.raises(ConfigurationError):
+        actions_reports.save(Subscription(("ada\nBcc: eve@x.example",), MONTHLY, "en"))
+    assert not actions_reports.save(Subscription((), MONTHLY, "en")).accepted
+    assert actions_reports.save(wanted).accepted
+    [saved] = data.run_store().report_subscriptions()
+    actions_reports.switch(saved.id, enabled=False)
+    actions_reports.delete(saved.id)
+    assert data.run_store().report_subscriptions() == []
+    assert [row.action for row in data.run_store().acts()] == ["delete_report", "change_report", "add_report"]
+    come_in(User("max", Role.MANAGER))
+    with pytest.raises(RoleError):
+        actions_reports.save(wanted)
+
+
+@pytest.mark.usefixtures("admin")
+def test_the_page_shows_who_is_subscribed_and_takes_one_away() -> None:
+    actions_reports.save(Subscription((ADA,), WEEKLY, "fr", ("FR",)))
+    page = opened("ops_reports", lang="en")
+    assert [error.message for error in page.exception] == []
+    assert ADA in words(page)
+    assert "1 to be written" in words(page)
+    [saved] = data.run_store().report_subscriptions()
+    page = press(page, f"delete_report_{saved.id}")
+    assert "Nobody is subscribed yet." in words(page)
