@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -49,12 +49,17 @@ def show(
         if subtitle:
             st.caption(subtitle)
         st.vega_lite_chart(
-            table,
+            drawn(table, spec.columns) if isinstance(spec, Chart) else table,
             spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec),
             key=key,
             alt=title,
         )
         st.caption(f":small[{footnote(table, basis)}]")
+
+
+def drawn(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """What the browser needs of a table: the columns that the spec names, and of these no wholly empty one."""
+    return table.select([name for name in columns if table[name].null_count < table.num_rows or not table.num_rows])
 
 
 def basis_of(answer: Answer | pa.Table) -> Basis:
