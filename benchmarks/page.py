@@ -264,7 +264,17 @@ def _app(kept: Found) -> str:
         if name.startswith(("filter", "slider"))
     ]
     machines = [f"- {_transactions(size)}: {_facts(found['machine'])}." for size, found in measured.items()]
-    return "\n".join([_APP_MEANING.strip(), "", *_table(heads, app.table(kept)), "", *moved, *machines])
+    loads = [
+        f"- {_transactions(size)}, {part}: load of the machine {_between(found[part]['load_of_the_machine'])}."
+        for size, found in measured.items()
+        for part in ("screen", "load", "peer")
+        if "load_of_the_machine" in found.get(part, {})
+    ]
+    return "\n".join([_APP_MEANING.strip(), "", *_table(heads, app.table(kept)), "", *moved, *loads, *machines])
+
+
+def _between(values: Sequence[float]) -> str:
+    return f"{app.number(values[0])} before and {app.number(values[-1])} after"
 
 
 def _machine(sizes: Mapping[str, Found]) -> str:

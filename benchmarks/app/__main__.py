@@ -24,10 +24,10 @@ TIMES = 12
 @click.option("--without", multiple=True, type=click.Choice(PARTS), help="Leave a part out; its last figures then stay.")
 def main(transactions: int, home: Path | None, times: int, without: tuple[str, ...]) -> None:
     """Measure the screen, the load and a peer; the machine should have nothing else to do."""
-    found = measure(home or published(transactions), say=click.echo, times=times, without=without)
-    kept = merged(figures.read(), found, transactions=transactions)
-    figures.write(kept)
-    page.PAGE.write_text(page.page(kept), encoding="utf-8")
+    for found in measure(home or published(transactions), say=click.echo, times=times, without=without):
+        kept = merged(figures.read(), found, transactions=transactions)
+        figures.write(kept)
+        page.PAGE.write_text(page.page(kept), encoding="utf-8")
 
 
 def published(transactions: int) -> Path:

@@ -95,6 +95,8 @@ def rounded(value: Any) -> Any:
             return float(f"{value:.4g}")
         case dict():
             return {name: rounded(one) for name, one in value.items()}
+        case list():
+            return [rounded(one) for one in value]
     return value
 
 
