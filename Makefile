@@ -7,7 +7,7 @@ BIN := .venv/bin
 PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta scipy wrapt
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-bigquery-live check app worker bench bench-peers test-gspread test-n8n test-postgres test-powerbi test-airflow test-proof \
+.PHONY: help env demo test test-bigquery-live check app worker bench bench-app bench-peers test-gspread test-n8n test-postgres test-powerbi test-accessibility test-airflow test-proof \
 	test-release audit release
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-gspread GSPREAD=dir    gspread's own tests against the stand-in of Google Sheets; dir is its checkout"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
+	@echo "make test-accessibility    every page before axe-core, installed once from npm"
 	@echo "make test-powerbi SCHEMAS=dir    the Power BI project before Microsoft's parsers and schemas; dir is a checkout of microsoft/json-schemas"
 	@echo "make test-postgres    the tests of the run store and of all that use it, on PostgreSQL"
 	@echo "make test-airflow    the DAG in a real Airflow, installed once into .venv-airflow"
@@ -25,6 +26,7 @@ help:
 	@echo "make release    dist/neopulse-VERSION-py3-none-any.whl, and the image neopulse:VERSION where Docker is"
 	@echo "make test-release    both built, installed into an empty folder, and the demo run there; a few minutes"
 	@echo "make bench   measure against the floor and the peers: BENCH_TRANSACTIONS=N, default 10000000"
+	@echo "make bench-app    the app in a real browser and under load, beside plain Streamlit"
 
 env: .venv/.installed
 
@@ -45,7 +47,7 @@ test: .venv/.tested-with
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n and not powerbi"
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n and not powerbi and not axe"
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest -n 2 --dist loadgroup -m proof
@@ -92,6 +94,12 @@ BENCH_TRANSACTIONS ?= 10000000
 bench: env bench-peers
 	@$(BIN)/python -m benchmarks --transactions $(BENCH_TRANSACTIONS) $(addprefix --without=,$(BENCH_WITHOUT))
 
+# The app before a real Chromium and fifty readers, beside a page in plain Streamlit; on a bank that is published once and kept, or
+# on the one that BENCH_APP_HOME names.
+bench-app: .venv/.tested-with
+	@$(BIN)/python -m benchmarks.app --transactions $(BENCH_TRANSACTIONS) $(if $(BENCH_APP_HOME),--home "$(BENCH_APP_HOME)") \
+		$(addprefix --without=,$(BENCH_WITHOUT))
+
 bench-peers: .venv-bench/.installed
 
 .venv-bench/.installed: benchmarks/requirements.txt
@@ -118,6 +126,14 @@ test-powerbi: .venv/.tested-with
 		@microsoft/powerbi-modeling-mcp@0.5.0-beta.13 @microsoft/powerquery-parser@0.18.4
 	TESTS_POWERBI_NODE="$(POWERBI_FOLDER)" TESTS_POWERBI_SCHEMAS="$(SCHEMAS)" $(BIN)/pytest -rs -m powerbi \
 		tests/integration/test_powerbi_validators.py
+
+# Every page before axe-core, both themes, at 1280 and 390 pixels; axe-core comes from npm (3 MB, once, outside the checkout).
+AXE_FOLDER ?= $(HOME)/.cache/neopulse/axe
+
+test-accessibility: .venv/.tested-with
+	@mkdir -p "$(AXE_FOLDER)"
+	cd "$(AXE_FOLDER)" && npm install --no-audit --no-fund --loglevel=error axe-core@4.11.1
+	TESTS_AXE="$(AXE_FOLDER)/node_modules/axe-core/axe.min.js" $(BIN)/pytest -rs -p no:xdist tests/e2e/test_accessibility.py
 
 # gspread's own tests, unmodified, against our stand-in of Google Sheets. GSPREAD is a checkout of burnash/gspread at the
 # release that is installed (git clone --branch v6.2.1): its source distribution has no tests. Then our answers beside those that

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from benchmarks.app import figures as app
+
 LATEST = Path(__file__).with_name("latest.json")
 FORMAT = 1
 SIGNIFICANT_DIGITS = 4
@@ -58,7 +60,8 @@ def merged(kept: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     by_size = {size: figures(one) for size, one in ordered.items()}
     names = dict.fromkeys(name for one in by_size.values() for name in one)
     headline = {name: {size: _rounded(one[name]) for size, one in by_size.items() if name in one} for name in names}
-    return {"format": FORMAT, **headline, "metric_p95_growth": _growth(by_size), "sizes": ordered}
+    content = {"format": FORMAT, **headline, "metric_p95_growth": _growth(by_size), "sizes": ordered}
+    return app.with_app(content, kept.get(app.SIZES, {}))
 
 
 def _growth(by_size: Mapping[str, Mapping[str, float]]) -> dict[str, float]:

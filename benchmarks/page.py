@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import figures
+from benchmarks.app import figures as app
 from benchmarks.floor import FLOOR, PLAIN
 from benchmarks.peers.engines import BREAKS, PEERS
 from benchmarks.processes import PROJECT
@@ -63,6 +64,17 @@ _MEANING = """
   rejects, finds repeated ids and writes tables, which no peer does. The *bare statement* is our way without all that.
 """
 
+_APP_MEANING = """
+## The app
+
+Measured by `make bench-app` on a published bank, in Chromium without a graphics card and by clients over the websocket, on the
+same two cores as the app itself. The clock begins with the browser's own event of the press and ends with the frame in which
+the last chart or figure of the page was drawn; all charts of the page count, also those below the fold. *Filter* is one country
+after another on Overview and on Activity, *slider* is N on Activity and on Churn. Sessions move the slider on Activity to any N
+from 7 to 180; *thinking* is the second of two rounds, in which most answers are known. *Over plain Streamlit* is the ratio to a
+page of the same charts in Streamlit and Altair as it is usually written, on the same read side, in the same run.
+"""
+
 
 def page(kept: Found) -> str:
     """The whole page."""
@@ -78,9 +90,10 @@ def page(kept: Found) -> str:
         _peers(kept, _with(sizes, "peers")),
         _questions(_with(sizes, "reads")),
         _models(sizes),
+        _app(kept),
         _machine(sizes),
     ]
-    return "\n\n".join(part.strip() for part in parts) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def _with(sizes: Mapping[str, Found], part: str) -> dict[str, Found]:
@@ -235,6 +248,33 @@ def _models(sizes: Mapping[str, Found]) -> str:
     return "\n".join(
         ["## Where the build's time goes", "", "Models are worked on at the same time, so these do not add up.", "", *parts]
     )
+
+
+def _app(kept: Found) -> str:
+    """What readers of the app wait for, where that was measured."""
+    measured: Mapping[str, Found] = kept.get(app.SIZES, {})
+    if not measured:
+        return ""
+    heads = ["", "goal", *(cell for size in measured for cell in (_transactions(size), "over plain Streamlit"))]
+    moved = [
+        f"- {_transactions(size)}, {name}: median {app.number(one['p50_ms'])}, "
+        f"95th percentile {app.number(one['p95_ms'])} ms of {one['n']}."
+        for size, found in measured.items()
+        for name, one in found.get("screen", {}).items()
+        if name.startswith(("filter", "slider"))
+    ]
+    machines = [f"- {_transactions(size)}: {_facts(found['machine'])}." for size, found in measured.items()]
+    loads = [
+        f"- {_transactions(size)}, {part}: load of the machine {_between(found[part]['load_of_the_machine'])}."
+        for size, found in measured.items()
+        for part in ("screen", "load", "peer")
+        if "load_of_the_machine" in found.get(part, {})
+    ]
+    return "\n".join([_APP_MEANING.strip(), "", *_table(heads, app.table(kept)), "", *moved, *loads, *machines])
+
+
+def _between(values: Sequence[float]) -> str:
+    return f"{app.number(values[0])} before and {app.number(values[-1])} after"
 
 
 def _machine(sizes: Mapping[str, Found]) -> str:

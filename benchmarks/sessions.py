@@ -112,9 +112,16 @@ def app(home: Path, port: int) -> Iterator[int]:
     environment = bare_environment() | {"NEOPULSE_HOME": str(home), "NEOPULSE_PORT": str(port)}
     command: Sequence[str] = (sys.executable, "-m", "pipeline", "app")
     child = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        _wait_until_healthy(child, port)
+    with ending(child):
+        wait_until_healthy(child, port)
         yield child.pid
+
+
+@contextmanager
+def ending(child: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The child has ended when the block has."""
+    try:
+        yield
     finally:
         child.terminate()
         try:
@@ -123,7 +130,8 @@ def app(home: Path, port: int) -> Iterator[int]:
             child.kill()
 
 
-def _wait_until_healthy(child: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_healthy(child: subprocess.Popen[bytes], port: int) -> None:
+    """Wait until the app answers; raises FailedError where it ends or takes too long."""
     deadline = time.monotonic() + START_SECONDS
     while not _is_healthy(port):
         if child.poll() is not None or time.monotonic() > deadline:

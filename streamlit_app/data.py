@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from typing import Any
@@ -19,7 +19,6 @@ import streamlit as st
 
 from pipeline import marts, metrics, settings
 from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
-from pipeline.marts.headline import headline as headline_of
 from pipeline.marts.reader import Countries
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
@@ -38,11 +37,13 @@ from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, figures, messages, stores
 from streamlit_app.auth import Role
+from streamlit_app.kept import Kept
 
 __all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
 PINNED = "_version"
 ASKED_VERSION = "version"  # in the URL: figures of a version that is kept, instead of the current one
+KEPT_BYTES = 24_000_000  # of all answers together
 FOR_VIEWERS = ("dim_publication", "dim_countries", "mart_customers_by_country")
 OF_A_COUNTRY = (
     "ever_active_customers",
@@ -111,9 +112,16 @@ def bounds() -> tuple[date, date]:
 
 def headline(*, window: int | None = None, where: tuple[tuple[str, str], ...] = ()) -> tuple[Headline, ...]:
     """The figures that a manager reads first, each with the same figure one period before."""
-    if not auth.current_user().may(Role.MANAGER):  # sums of days, each of which may be withheld
-        return _read("headline", window=window, where=where)
-    return headline_of(answer, window=window, where=where, as_of=published().as_of)  # from answers that are cached
+    return _read("headline", window=window, where=where)
+
+
+def course(question: Question, *, days_summed: int) -> tuple[float, ...]:
+    """A sparkline of a daily figure; see figures.course. The days themselves are not kept: they weigh a hundred times as much."""
+    return _once(
+        "course",
+        {"question": question, "days_summed": days_summed},
+        lambda asked: figures.course(asked.read("answer", {"question": question}).table, days_summed=days_summed),
+    )
 
 
 def growth(question: Question) -> Answer:
@@ -226,31 +234,44 @@ def _store() -> RunStore:
 
 
 def _read(what: str, **arguments: Any) -> Any:
-    user, version = auth.require(Role.VIEWER), published()
-    countries = None if user.countries is None else tuple(sorted(user.countries))
-    return _cached(version, str(version.folder), user.role.name, countries, what, arguments)
+    return _once(what, arguments, lambda asked: asked.read(what, arguments))
 
 
-@st.cache_resource(max_entries=300, show_spinner=False)
-def _cached(
-    _version: Version,
-    folder: str,  # noqa: ARG001
-    role: str,
-    countries: Countries,
-    what: str,
-    arguments: dict[str, Any],
-) -> Any:
-    """One read of one version.
+def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]) -> Any:
+    """What `make` makes for whoever asks, kept for all of the same rights.
 
-    `folder`, `role` and `countries` are in the key, so that no answer serves a reader it was not made for.
+    The version's folder, role and countries are in the key, so that no answer serves a reader it was not made for.
     """
-    if what in FILES:
-        return FILES[what](_version)
-    reader = marts.reader(_version)
-    found = READS[what](reader, countries, **arguments)
-    if role == Role.VIEWER.name and what in FOR_VIEWERS_WITHHELD:
-        found = FOR_VIEWERS_WITHHELD[what](reader, found)
-    return _on_one_time_key(found) if what == "answer" else found
+    asked = _Asked(auth.require(Role.VIEWER), published())
+    key = (str(asked.version.folder), asked.user.role.name, asked.countries, what, tuple(sorted(arguments.items())))
+    return _answers().get(key, lambda: make(asked))
+
+
+@st.cache_resource(show_spinner=False)
+def _answers() -> Kept:
+    return Kept(KEPT_BYTES)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Who asks, and of which version."""
+
+    user: auth.User
+    version: Version
+
+    @property
+    def countries(self) -> Countries:
+        return None if self.user.countries is None else tuple(sorted(self.user.countries))
+
+    def read(self, what: str, arguments: Mapping[str, Any]) -> Any:
+        """One read; viewers get what is left of it for them."""
+        if what in FILES:
+            return FILES[what](self.version)
+        reader = marts.reader(self.version)
+        found = READS[what](reader, self.countries, **arguments)
+        if self.user.role == Role.VIEWER and what in FOR_VIEWERS_WITHHELD:
+            found = FOR_VIEWERS_WITHHELD[what](reader, found)
+        return _on_one_time_key(found) if what == "answer" else found
 
 
 def _on_one_time_key(found: Answer) -> Answer:

@@ -56,10 +56,18 @@ def _flat(prefix: str, content: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def language() -> str:
     """The reader's language: the switch, else `?lang=`, else the browser's, else English."""
-    for wanted in (st.session_state.get(LANGUAGE_PARAMETER), st.query_params.get(LANGUAGE_PARAMETER), browser_language()):
-        if wanted in LANGUAGES:
-            return str(wanted)
+    for wanted in (_switched, _in_the_address, browser_language):  # one after the other: every text of a page asks
+        if (found := wanted()) in LANGUAGES:
+            return str(found)
     return LANGUAGES[0]
+
+
+def _switched() -> str | None:
+    return st.session_state.get(LANGUAGE_PARAMETER)
+
+
+def _in_the_address() -> str | None:
+    return st.query_params.get(LANGUAGE_PARAMETER)
 
 
 def browser_language() -> str:

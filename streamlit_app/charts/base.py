@@ -14,6 +14,8 @@ from streamlit_app.charts.locale import LOCALES
 from streamlit_app.charts.marks import Translate
 
 PADDING = {"left": 0, "top": 4, "right": 6, "bottom": 2}
+# Streamlit draws an SVG of one element a point, unless it can count the points, which it cannot where a spec computes columns.
+DRAWN_BY = {"embedOptions": {"renderer": "canvas"}}
 CONFIG: dict[str, Any] = {
     "axis": {"labelPadding": 6, "titlePadding": 8},
     "axisY": {"labelFlush": False},
@@ -49,4 +51,4 @@ def _spec(chart: Chart, language: str, text: Text) -> Mapping[str, Any]:
         built: dict[str, Any] = chart.build(lambda key: text(key, language)).to_dict(validate=False)
     for name in ("$schema", "data", "datasets"):
         built.pop(name, None)
-    return built | {"padding": PADDING, "config": CONFIG | {"locale": LOCALES[language]}}
+    return built | {"usermeta": DRAWN_BY, "padding": PADDING, "config": CONFIG | {"locale": LOCALES[language]}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -56,10 +56,15 @@ def show(
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
-        drawn, built = kept.drawn(spec, table) if isinstance(spec, Chart) else (table, dict(spec))
-        st.vega_lite_chart(drawn, built, key=key, alt=title)
+        rows, built = kept.drawn(spec, drawn(table, spec.columns)) if isinstance(spec, Chart) else (table, dict(spec))
+        st.vega_lite_chart(rows, built, key=key, alt=title)
         st.caption(f":small[{footnote(table, basis, hidden=whole.num_rows - table.num_rows)}]")
         on_the_chart.beneath(kept)
+
+
+def drawn(table: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """What the browser needs of a table: the columns that the spec names, and of these no wholly empty one."""
+    return table.select([name for name in columns if table[name].null_count < table.num_rows or not table.num_rows])
 
 
 def basis_of(answer: Answer | pa.Table) -> Basis:

@@ -18,8 +18,8 @@ from streamlit_app.messages import t
 class Files:
     """What can be taken along: rows under a header, and for a chart its spec, its table, its title and the lines below it.
 
-    `content` makes header and rows, when a file is asked for and not each time the chart is drawn. `asked` is the question: filters,
-    version, window, rule and last day, as they stand in the audit log and in the workbook.
+    `content` makes header and rows, when a file is asked for and not each time the chart is drawn. `asked` is the question:
+    filters, version, window, rule and last day, as they stand in the audit log and in the workbook.
     """
 
     key: str

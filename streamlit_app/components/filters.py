@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Literal
 
@@ -141,14 +142,19 @@ def overview() -> Question:
 
 
 def activity() -> Question:
-    """Window, grain, segment and range: what the page Activity asks."""
+    """Segment and range: what every card of the page Activity asks."""
+    where, (start, end) = _segment_and_dates()
+    return Question("active_customers", start=start, end=end, where=where)
+
+
+def window_and_grain(question: Question) -> Question:
+    """The same question with window and grain, which some of the cards follow."""
     slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
     with slider:
         days = window()
     with choices:
         step = grain()
-    where, (start, end) = _segment_and_dates()
-    return Question("active_customers", window=days, start=start, end=end, where=where, grain=step)
+    return replace(question, window=days, grain=step)
 
 
 def retention() -> Question:

@@ -89,9 +89,8 @@ def _note(figure: Headline) -> str:
 def _course(figure: Headline, question: Question) -> tuple[float, ...]:
     """The sparkline: weekly points of a daily figure; the final months of a monthly one and of the quick ratio."""
     name = figure.metric.name
-    monthly = figure.period == "month" or name == "quick_ratio"
-    table = data.answer(Question(name, window=question.window, where=question.where)).table
-    if monthly:
-        values = figures.final(table)["value"].drop_null().to_pylist()
+    asked = Question(name, window=question.window, where=question.where)
+    if figure.period == "month" or name == "quick_ratio":
+        values = figures.final(data.answer(asked).table)["value"].drop_null().to_pylist()
         return tuple(values[-COURSE_MONTHS:])
-    return figures.course(table, days_summed=FLOW_DAYS if figure.period == "28 days" else 1)
+    return data.course(asked, days_summed=FLOW_DAYS if figure.period == "28 days" else 1)

@@ -21,6 +21,25 @@ def show() -> None:
     """Draw the page; everything on it follows the filters."""
     final_points.title(t("activity.title"))
     question = filters.activity()
+    if data.answer(_daily(question, "mau")).empty:
+        states.empty(t("activity.nobody"), next=t("common.widen"))
+        return
+    _by_window(question)
+    left, right = st.columns(2, gap="small")
+    with left:
+        card("rolling", charts.COUNT_BY_SERIES, _rolling(question))
+    with right:
+        card("stickiness", charts.RATIO_OVER_TIME, data.answer(_daily(question, "stickiness")))
+    card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, data.answer(_daily(question, "l28")))
+    metric_help.show("active_customers")
+    metric_help.show("window_sensitivity")
+
+
+@st.fragment
+@states.guard
+def _by_window(segment: Question) -> None:
+    """What follows N and the grain: a fragment of its own, so that moving the slider draws nothing that stays as it is."""
+    question = filters.window_and_grain(segment)
     active = data.answer(question)
     if active.empty:
         states.empty(t("activity.nobody"), next=t("common.widen"))
@@ -31,15 +50,7 @@ def show() -> None:
         card("active", charts.COUNT_OVER_TIME, active)
     with right:
         card("growth", charts.GROWTH, data.growth(question))
-    left, right = st.columns(2, gap="small")
-    with left:
-        card("rolling", charts.COUNT_BY_SERIES, _rolling(question))
-    with right:
-        card("stickiness", charts.RATIO_OVER_TIME, data.answer(_daily(question, "stickiness")))
-    card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, data.answer(_daily(question, "l28")))
     window_choice.show(question)
-    metric_help.show("active_customers", active)
-    metric_help.show("window_sensitivity")
 
 
 def card(key: str, spec: charts.Chart, answer: Answer) -> None:

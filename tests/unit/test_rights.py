@@ -58,7 +58,7 @@ OF_DATA = {
     **dict.fromkeys(
         (
             *("answer", "bounds", "country_name", "current_version", "data_quality", "dimension_values", "external_facts"),
-            *("growth", "headline", "latest_run", "models", "pin_version", "published", "registry", "relation"),
+            *("growth", "course", "headline", "latest_run", "models", "pin_version", "published", "registry", "relation"),
             *("retention_curve", "survival_compared", "test_results", "usage_intervals", "what_changed"),
         ),
         Role.VIEWER,

@@ -1,0 +1,116 @@
+"""What one reader waits for, in a real browser: from the press of a key or a button to the last chart on the screen."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from benchmarks.processes import FailedError
+
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run", "--disable-component-update")
+SIZE = {"width": 1400, "height": 1000}
+QUIET_MS, LIMIT_MS = 600, 60_000
+WITH_CHARTS = ("Overview", "Activity", "Retention", "Churn", "Payments")
+SWITCHES = ("Activity", "Retention", "Churn", "Payments", "Overview")
+PLACES_OF_THE_SLIDER = (-1, -1, -1, -1, -1, 1, 1, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class Screen:
+    """A browser before an app at `address`."""
+
+    browser: Browser
+    address: str
+
+    def filtered(self, page: str, label: str, *, times: int) -> list[float]:
+        """From the choice of one value after another in a list to the redrawn charts, in milliseconds."""
+        with self._opened(page) as tab:
+            return [self._chosen(tab, label, place) for place in range(1, times + 1)]
+
+    def _chosen(self, tab: Page, label: str, place: int) -> float:
+        tab.get_by_role("combobox", name=re.compile(label)).first.click()
+        options = tab.get_by_role("option")
+        options.first.wait_for()
+        option = options.nth(place % min(options.count(), 8))
+        return timed(tab, option.click)
+
+    def slid(self, page: str, *, times: int) -> list[float]:
+        """From a press of a key on the slider to the redrawn charts, in milliseconds."""
+        with self._opened(page) as tab:
+            slider = tab.get_by_role("slider").first
+            slider.focus()
+            moves = (PLACES_OF_THE_SLIDER[place % len(PLACES_OF_THE_SLIDER)] for place in range(times))
+            return [timed(tab, lambda move=move: slider.press("ArrowRight" if move > 0 else "ArrowLeft")) for move in moves]
+
+    def switched(self, *, times: int) -> list[float]:
+        """From a click in the navigation to the drawn charts of the next page, in milliseconds."""
+        with self._opened("") as tab:
+            names = (SWITCHES[place % len(SWITCHES)] for place in range(times))
+            links = (tab.get_by_test_id("stSidebarNav").get_by_role("link", name=name) for name in names)
+            return [timed(tab, link.click) for link in links]
+
+    def opened_again(self, *, times: int) -> list[float]:
+        """From the begin of the first page to its drawn charts, in a browser that has the app's own files."""
+        with self._reader() as reader:
+            first_page(reader, self.address)
+            return [first_page(reader, self.address) for _ in range(times)]
+
+    def opened_new(self, *, times: int) -> list[float]:
+        """The same in a browser that never saw the app."""
+        found = []
+        for _ in range(times):
+            with self._reader() as reader:
+                found.append(first_page(reader, self.address))
+        return found
+
+    @contextmanager
+    def _reader(self) -> Iterator[BrowserContext]:
+        with self.browser.new_context(viewport=SIZE, timezone_id="Europe/Paris", locale="en-GB") as reader:
+            reader.add_init_script(path=Path(__file__).with_name("drawn.js"))
+            reader.set_default_timeout(LIMIT_MS)
+            yield reader
+
+    @contextmanager
+    def _opened(self, page: str) -> Iterator[Page]:
+        with self._reader() as reader, reader.new_page() as tab:
+            tab.goto(f"{self.address}/{page}")
+            settled(tab)
+            yield tab
+
+
+def first_page(reader: BrowserContext, address: str) -> float:
+    """Open the app in a new tab; milliseconds from the begin of the page to its drawn charts."""
+    with reader.new_page() as tab:
+        tab.goto(address, wait_until="commit")
+        return settled(tab)
+
+
+def timed(tab: Page, act: Callable[[], object]) -> float:
+    """Do something; milliseconds from the browser's own event of it to the last chart."""
+    tab.evaluate("window.drawn.listen()")
+    act()
+    return settled(tab)
+
+
+def settled(tab: Page, *, least: int = 1) -> float:
+    """Wait until no chart is drawn any more; raises FailedError where none is drawn at all."""
+    asked = {"quiet": QUIET_MS, "limit": LIMIT_MS, "least": least}
+    found = tab.evaluate("(asked) => window.drawn.settled(asked)", asked)
+    if found is None:
+        raise FailedError(f"no chart was drawn on {tab.url} within {LIMIT_MS / 1000:.0f} s")
+    return float(found["milliseconds"])
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """The machine's Chromium, else the one that Playwright brought."""
+    found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS)) as launched:
+        yield launched
