@@ -98,7 +98,8 @@ def key(subscription: Subscription, period: Period, person: Recipient) -> str:
 def content(reader: Reader, subscription: Subscription, period: Period, person: Recipient, *, app: str) -> dict[str, Any]:
     """What stands in a letter, in plain JSON: figures at the end of the period, churn by segment, data problems, a link."""
     ask = _asking(reader, period, person)
-    figures = headline(ask, window=None, where=(), as_of=period.last, countries=person.countries)
+    whole = _asking(reader, period, replace(person, role=Role.MANAGER))  # sums of days, each of which may be withheld
+    figures = headline(whole, window=None, where=(), as_of=period.last, countries=person.countries)
     if person.role < Role.MANAGER:
         figures = tuple(withheld_headline(figure) for figure in figures)
     return {

@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.xdist_group("the bank of the pages")]
 NOW = datetime(2026, 11, 24, 6, 0, tzinfo=UTC)
 ADA, VERA, MAX, BOB = "ada@bank.example", "vera@bank.example", "max@bank.example", "bob@bank.example"
 SIGN_IN: dict[str, Any] = {
-    "oidc_issuer": "https://id.bank.example",
+    "oidc_metadata_url": "https://id.bank.example/.well-known/openid-configuration",
     "oidc_client_id": "neopulse",
     "oidc_client_secret": "a-secret-of-sixteen",
     "oidc_cookie_secret": "0123456789abcdef" * 4,
