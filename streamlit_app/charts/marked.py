@@ -18,11 +18,11 @@ DRAWN, NOTES, TARGETS = "drawn", "notes", "targets"
 NOTE_COLUMNS, TARGET_COLUMNS = ("day", "note"), ("value", "label")
 # Every chart over calendar time, by name: the column of its table that says when.
 OVER_TIME: Mapping[str, str] = {
-    **dict.fromkeys(("growth", "count_over_time", "count_by_series", "ratio_over_time", "share_over_time"), "date"),
-    **dict.fromkeys(("share_by_series", "transactions_by_type", "amount_by_type"), "date"),
+    **dict.fromkeys(("growth", "count_over_time", "count_by_series", "ratio_over_time", "ratio_by_series"), "date"),
+    **dict.fromkeys(("share_over_time", "share_by_series", "transactions_by_type", "amount_by_type"), "date"),
     "stretches": "starting_date",
 }
-OUTSIDE = ("padding", "config", "height")  # what belongs to the whole drawing, not to a layer of it
+OUTSIDE = ("padding", "config", "height", "usermeta")  # what belongs to the whole drawing, not to a layer of it
 
 
 @cache

@@ -14,12 +14,13 @@ from hand_made import publish_customers
 from pipeline import marts, steps
 from pipeline.clock import FixedClock
 from pipeline.context import StepContext, StepResult
+from pipeline.marts.holding import Holding
 from pipeline.runner import Order, Runner
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import RunState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
-from pipeline.sheets import layout
+from pipeline.sheets import held, layout
 from pipeline.sheets.base import Tab
 from pipeline.warehouse.publication import Publications
 
@@ -47,6 +48,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
     real = marts.reader
     monkeypatch.setattr(marts, "reader", lambda version: SimpleNamespace(relation=real(version).relation, **vars_of(Bank())))
     monkeypatch.setattr(layout, "tabs", lambda _reader, **_language: (TAB,))
+    monkeypatch.setattr(held, "of_tabs", lambda _tabs, _registry: Holding("v0001", None))
     return Runner(
         settings=settings,
         store=RunStore.open(settings.run_store_url, clock=clock),
@@ -57,7 +59,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
 
 
 def vars_of(bank: Bank) -> dict[str, object]:
-    return {"headline": bank.headline, "data_quality": bank.data_quality}
+    return {"headline": bank.headline, "data_quality": bank.data_quality, "registry": {}}
 
 
 def written(home: Path, step: str) -> list[str]:

@@ -16,9 +16,10 @@ from pydantic_settings import BaseSettings
 from pipeline import checks, steps
 from pipeline.context import StepContext
 from pipeline.errors import ConfigurationError
+from pipeline.marts.holding import Holding
 from pipeline.planned_acts import planned_act
 from pipeline.settings import Settings
-from pipeline.sheets import google_sign_in, layout
+from pipeline.sheets import google_sign_in, held, layout
 from pipeline.sheets.google import GoogleSheet
 from pipeline.sheets.google_calls import connect
 from pipeline.sheets.google_rows import open_rows
@@ -150,12 +151,17 @@ def test_the_step_writes_the_tabs_of_the_version_and_tells_the_address(here: Wor
         cancelled=lambda: False,
         guard=lambda: None,
     )
-    monkeypatch.setattr(steps, "_current", lambda _context: type("Version", (), {"published_at": AT}))
+    monkeypatch.setattr(steps, "_current", lambda _context: type("Version", (), {"published_at": AT, "registry": {}}))
     monkeypatch.setattr("pipeline.marts.reader", lambda version: version)
     monkeypatch.setattr(layout, "tabs", lambda _reader, *, language: (tab(name=f"KPIs in {language}"),))
+    monkeypatch.setattr(held, "of_tabs", lambda _tabs, _registry: Holding("v0001", None))
     result = steps.run_step("sheet", context)
     assert (result.service, result.rows_in, result.rows_out) == ("Google Sheets", 2, 2)
-    assert result.detail == {"location": f"https://docs.google.com/spreadsheets/d/{here.book_id}/edit", "tabs": 1}
+    assert result.detail == {
+        "location": f"https://docs.google.com/spreadsheets/d/{here.book_id}/edit",
+        "tabs": 1,
+        "held": {"version": "v0001", "as_of": None, "figures": {}},
+    }
     assert here.titles() == ["Sheet1", "KPIs in en"]
     assert shown == ["reading the marts", "writing the tabs"]
     assert isinstance(steps._sheet_of(context), GoogleSheet)
