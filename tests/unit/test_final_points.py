@@ -28,7 +28,15 @@ def switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_chart_over_time_and_of_cohorts_leaves_out_what_may_still_change_and_no_other_does() -> None:
     table = pa.table({"value": [1, 2, 3], "provisional": [False, True, False]})
     following = {chart.name for chart in charts.ALL if final_points.drawn(chart, table).num_rows == 2}
-    over_time = {"growth", "count_over_time", "count_by_series", "ratio_over_time", "share_over_time", "share_by_series"}
+    over_time = {
+        "growth",
+        "count_over_time",
+        "count_by_series",
+        "ratio_over_time",
+        "ratio_by_series",
+        "share_over_time",
+        "share_by_series",
+    }
     bars = {"transactions_by_type", "amount_by_type"}
     assert following - {"stretches"} == over_time | bars | {"retention_cohorts", "retention_cohorts_by_week"}
     assert final_points.drawn(charts.STRETCHES, table.drop_columns(["provisional"])).num_rows == 3
