@@ -5,7 +5,7 @@
     {%- set value = 'cast(' ~ amount ~ ' as ' ~ neopulse.float_type() ~ ')' -%}
     cast(
         case
-            when {{ amount }} is null or {{ value }} <= 0 then null   -- least() of DuckDB passes over nulls
+            when {{ amount }} is null or {{ value }} <= 0 then null   {# least() of DuckDB passes over nulls #}
             {%- for power in range(1, 9) %}
             when {{ value }} < {{ 10 ** power }} then {{ (power - 1) * 1000 }} + floor({{ value }} * 100 / {{ 10 ** (power - 1) }})
             {%- endfor %}
