@@ -18,7 +18,8 @@ from pipeline import steps
 from pipeline.activation import census_syncs, declared
 from pipeline.errors import NeopulseError
 from pipeline.exports import held as exported
-from pipeline.marts.holding import AMOUNT, CUSTOMERS, FIGURES, OF_THE_HEADLINE, Holding, published
+from pipeline.marts.headline import SHOWN
+from pipeline.marts.holding import AMOUNT, CUSTOMERS, FIGURES, Holding, published
 from pipeline.marts.reader import Reader
 from pipeline.marts.withholding import FEWEST
 from pipeline.runs.records import AuditRow, Run, Step, StepState, SyncRun, SyncState
@@ -30,7 +31,7 @@ SHEET, POWERBI, SYNC = "sheet", "powerbi", "sync"
 STAR = "powerbi"  # what the command line calls an export of the star in the audit log
 EVERY_CUSTOMER = "sync_customer_status"  # the feed with one row a customer
 RUNS_LOOKED_AT, EXPORTS_LOOKED_AT, SYNCS_LOOKED_AT = 100, 1000, 20
-OF_THE_SHEET = (CUSTOMERS, *OF_THE_HEADLINE)
+OF_THE_SHEET = (CUSTOMERS, *SHOWN)
 OF_RATES = ("quick_ratio", "monthly_churn_rate", "stickiness")  # judged by their n, as the headline's
 CENT = 0.02  # an export rounds amounts of each type to cents
 

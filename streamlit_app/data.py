@@ -36,8 +36,8 @@ from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, figures, messages, stores
+from streamlit_app.answer_cache import AnswerCache
 from streamlit_app.auth import Role
-from streamlit_app.kept import Kept
 
 __all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
@@ -248,8 +248,8 @@ def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]
 
 
 @st.cache_resource(show_spinner=False)
-def _answers() -> Kept:
-    return Kept(KEPT_BYTES)
+def _answers() -> AnswerCache:
+    return AnswerCache(KEPT_BYTES)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pipeline.errors import PermanentError
 from pipeline.powerbi.theme import Palette, palette
 
-DRAWING = Path(__file__).with_name("drawing.py")
+CHILD = Path(__file__).with_name("picture_child.py")
 THEME = Path(__file__).parent / ".streamlit" / "config.toml"
 WIDTH, SECONDS = 860, 60
 PADDING = 16
@@ -26,7 +26,7 @@ def png(spec: Mapping[str, Any], table: pa.Table, *, title: str, lines: Sequence
     """Draw a spec that names no data over a table; raises PermanentError where it cannot be drawn on this machine."""
     try:
         drawn = subprocess.run(
-            [sys.executable, "-I", str(DRAWING)],
+            [sys.executable, "-I", str(CHILD)],
             input=json.dumps(whole(spec, table, title=title, lines=lines)).encode(),
             capture_output=True,
             env={"TZ": "UTC"},  # days are drawn as days

@@ -5,23 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.marts.activity import FLOWS
+from pipeline.marts.headline import SHOWN
 from pipeline.runs.targets import Target, segment
 from streamlit_app.data import Question
 
 # What the headline shows; of the flows the sum of 28 days is meant, of the churn rate the recognised one of a month.
-METRICS = (
-    "active_customers",
-    "new_customers",
-    "resurrected_customers",
-    "churned_customers",
-    "quick_ratio",
-    "monthly_churn_rate",
-    "mau",
-    "stickiness",
-)
+METRICS = SHOWN
 LESS_IS_GOOD = ("churned_customers", "monthly_churn_rate")
 WITHOUT_WINDOW = ("mau", "stickiness")
-FLOWS = ("new_customers", "resurrected_customers", "churned_customers")
 
 
 @dataclass(frozen=True)

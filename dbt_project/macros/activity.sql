@@ -19,11 +19,6 @@
     )
 {%- endmacro %}
 
-{# `in (...)`, said so that DuckDB compares in place: a list of more than a few words it would join with. Null is none of them. #}
-{% macro is_one_of(column, words) -%}
-    case {{ column }}{% for word in words %} when '{{ word }}' then true{% endfor %} else false end
-{%- endmacro %}
-
 {# The rule in one line, as titles and exports carry it. #}
 {% macro activity_rule() -%}
     {{ var('activity_states') | join(' or ') }} transactions

@@ -2,7 +2,7 @@
 
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, Question
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, OlderVersionError, Question
 from pipeline.marts.reader import METRICS, Reader, family, reader
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "ConfinedError",
     "Customer",
     "Headline",
+    "OlderVersionError",
     "Page",
     "Question",
     "Reader",

@@ -13,11 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.marts import tables
-from pipeline.marts.activity import growth_accounting
+from pipeline.marts.activity import FLOWS, growth_accounting
 from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
-FLOWS = ("new_customers", "resurrected_customers", "churned_customers")
 PARTS = ("before", *FLOWS, "now")
 
 

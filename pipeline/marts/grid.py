@@ -39,8 +39,8 @@ def grid(table: pa.Table, *, by: Sequence[str], names: Sequence[str], as_of: dat
     if not dates.size:
         empty = np.zeros((0, 0), dtype=np.int64)
         return Grid((), dates, dates, dict.fromkeys(names, empty))
-    labels = table[by[0]].to_numpy(zero_copy_only=False) if by else np.zeros(dates.size, dtype="U1")
-    groups, group = np.unique(labels.astype(str) if by else np.full(dates.size, ""), return_inverse=True)
+    labels = table[by[0]].to_numpy(zero_copy_only=False).astype(str) if by else np.full(dates.size, "")
+    groups, group = np.unique(labels, return_inverse=True)
     days = np.arange(dates.min(), np.datetime64(as_of, "D") + 1)
     place = (dates - days[0]).astype(np.int64)
     begins = np.full(groups.size, days.size, dtype=np.int64)

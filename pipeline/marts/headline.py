@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+from pipeline.marts.activity import FLOWS
 from pipeline.marts.question import Answer, Question
 from pipeline.metrics import Metric
 
 PERIOD_DAYS = 28
-FLOWS = ("new_customers", "resurrected_customers", "churned_customers")
+SHOWN = ("active_customers", *FLOWS, "quick_ratio", "monthly_churn_rate", "mau", "stickiness")
+"""The metrics of the headline, in its order."""
 
 Ask = Callable[[Question], Answer]
 Where = tuple[tuple[str, str], ...]

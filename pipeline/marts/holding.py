@@ -7,21 +7,12 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, Self
 
+from pipeline.marts.headline import SHOWN
 from pipeline.marts.question import Question
 from pipeline.marts.reader import Reader
 
 CUSTOMERS, TRANSACTIONS, AMOUNT = "customers", "transactions", "transaction_amount"
-OF_THE_HEADLINE = (
-    "active_customers",
-    "new_customers",
-    "resurrected_customers",
-    "churned_customers",
-    "quick_ratio",
-    "monthly_churn_rate",
-    "mau",
-    "stickiness",
-)
-FIGURES = (CUSTOMERS, *OF_THE_HEADLINE, TRANSACTIONS, AMOUNT)
+FIGURES = (CUSTOMERS, *SHOWN, TRANSACTIONS, AMOUNT)
 """Customers in all, the headline figures, and transactions and amount in USD of the last whole month."""
 
 

@@ -67,8 +67,8 @@ select
     ceil(customers * {percent} / 100)::bigint as top_customers,
     total,
     final_on,
-from marts.mart_concentration
-where measure = $measure and segment = '{segment}' and {condition} and month >= date_trunc('month', $start) and month <= $end
+from (select * exclude (segment_value), segment_value as country from marts.mart_concentration where segment = '{segment}')
+where measure = $measure and {condition} and month >= date_trunc('month', $start) and month <= $end
 order by {by} month
 """
 _SHARES = {"top_10": ("share_of_top_10_percent", 10), "top_1": ("share_of_top_1_percent", 1), "gini": ("gini", 100)}
@@ -138,17 +138,16 @@ def concentration(database: ReadOnly, question: Question, *, window: int, as_of:
     """
     del window
     asked = scope(question)
-    is_of_everybody = not asked.dimensions
     if question.countries is not None and len(question.countries) > 1 and not (question.by or question.where):
         raise ConfinedError(question.metric, question.countries)
     column, percent = _SHARES[question.kind or "top_10"]
     statement = _CONCENTRATION.format(
-        by="segment_value as country, " if question.by else "",
+        by=asked.columns,
         value=column,
         percent=percent,
-        segment="all" if is_of_everybody else "country",
-        condition=asked.condition.replace("country in", "segment_value in").replace("country =", "segment_value ="),
-    ).replace("order by segment_value as country,", "order by country,")
+        segment="country" if asked.dimensions else "all",
+        condition=asked.condition,
+    )
     measure = "amount" if question.metric == "amount_concentration" else "transactions"
     table = database.query(statement, _parameters(question, as_of) | {"measure": measure})
     return tables.finished(table, ["month", *asked.by], as_of=as_of, extra=["top_customers", "total"])

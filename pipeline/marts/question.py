@@ -50,6 +50,15 @@ class ConfinedError(PermanentError):
         )
 
 
+class OlderVersionError(ConfigurationError):
+    """A metric that the version has not: it was published before the metric was there."""
+
+    def __init__(self, metric: str, version: str) -> None:
+        super().__init__(
+            f"{version} was published before {metric} was there", where=version, safe="Nothing was read", next="neopulse run"
+        )
+
+
 @dataclass(frozen=True)
 class Answer:
     """The figures, and everything needed to say what they mean.

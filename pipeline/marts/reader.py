@@ -21,6 +21,7 @@ from pipeline.marts.question import (
     Answer,
     ConfinedError,
     Family,
+    OlderVersionError,
     Question,
     checked,
     confined,
@@ -193,7 +194,7 @@ class Reader:
         """
         known = {row["name"]: row for row in self._database.query(_RELATIONS).to_pylist()}
         if name not in known:
-            raise ConfigurationError(f"{name} is not a relation of {self.version.name}", next="neopulse status")
+            raise ConfigurationError(f"{name} is not a relation of {self.version.name}", next="neopulse run")
         conditions = " and ".join(f'"{column}" = $value_{place}' for place, (column, _) in enumerate(where)) or "true"
         parameters = {f"value_{place}": value for place, (_, value) in enumerate(where)}
         if countries is not None and name not in OF_NO_CUSTOMER:
@@ -221,6 +222,8 @@ class Reader:
     def _checked(self, question: Question, metric: str) -> Question:
         """The question with its defaults, whose filters name values that this version has."""
         asked = checked(question, family(metric), published_window=self.version.inactivity_days)
+        if metric not in self.registry:
+            raise OlderVersionError(metric, self.version.name)
         for dimension, value in asked.where:
             if not self._some_customer_has(dimension, value, asked.countries):
                 one_of("value", value, self.dimension_values(dimension, countries=asked.countries), metric=dimension)

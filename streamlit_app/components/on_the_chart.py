@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from pipeline.marts import Answer
+from pipeline.marts.activity import FLOWS
 from streamlit_app import data, data_kept, formats, messages, targets
 from streamlit_app.charts import Chart, marked
 from streamlit_app.components import target_words
@@ -19,7 +20,7 @@ from streamlit_app.data_kept import Annotation, Target
 
 # What a chart is about where it draws more than the metric of its answer, by the key of its card.
 ABOUT: Mapping[str, tuple[str, ...]] = {
-    "growth": ("new_customers", "resurrected_customers", "churned_customers"),
+    "growth": FLOWS,
     "rolling": ("mau", "wau", "dau"),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
@@ -16,7 +18,9 @@ import pytest
 from pipeline.errors import DataError, PermanentError
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
+from pipeline.transform import DBT_PROJECT
 from pipeline.warehouse import duckdb_state
+from pipeline.warehouse.base import IN_THE_FUTURE
 from pipeline.warehouse.duckdb import STATE, DuckDBWarehouse, ReadOnlyDuckDB
 
 
@@ -195,3 +199,10 @@ def test_a_version_that_is_gone_and_one_that_is_damaged_are_told_apart(tmp_path:
     with pytest.raises(PermanentError) as refusal:
         ReadOnlyDuckDB(tmp_path / "published.duckdb")
     assert refusal.value.next == "neopulse rollback VERSION, or neopulse run"
+
+
+def test_the_code_of_rows_in_the_future_is_the_place_of_that_word_in_the_models() -> None:
+    macros = (DBT_PROJECT / "macros" / "activity.sql").read_text(encoding="utf-8")
+    words = re.search(r"macro rejection_reasons\(\).*?return\((\[.*?\])\)", macros, re.DOTALL)
+    assert words is not None
+    assert ast.literal_eval(words[1])[IN_THE_FUTURE - 1] == "in_the_future"

@@ -14,7 +14,8 @@ import streamlit as st
 from page_kit import SECONDS, failed, opened, words
 from streamlit.testing.v1 import AppTest
 
-from pipeline.marts import Question
+from pipeline.marts import OlderVersionError, Question, Reader
+from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
 from pipeline.warehouse.publication import Publications, TestSummary, Version
 from streamlit_app import auth, data, navigation
@@ -301,3 +302,28 @@ def test_a_run_that_broke_off_says_whether_these_figures_are_its_own(state: RunS
 
 def test_tables_are_arrow_from_the_mart_to_the_chart() -> None:
     assert isinstance(data.growth(Question("active_customers", grain="month")).table, pa.Table)
+
+
+def test_a_version_from_before_a_metric_says_so_in_its_place_and_shows_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_older(asked: data.Question) -> data.Answer:
+        if asked.metric in ("amount_concentration", "transaction_concentration"):
+            raise OlderVersionError(asked.metric, "v0001")
+        return answer(asked)
+
+    answer = data.answer
+    monkeypatch.setattr(data, "answer", is_older)
+    page = opened("payments")
+    assert failed(page) == []
+    assert "published before the concentration was there" in words(page)
+    assert charts(page) == 6
+
+
+def test_the_headline_shows_the_metrics_that_are_named_as_its_own() -> None:
+    assert tuple(figure.metric.name for figure in data.headline()) == SHOWN
+
+
+def test_a_reader_of_an_older_version_says_which_metric_it_has_not() -> None:
+    reader = Reader(data.published())
+    reader.registry.pop("amount_concentration")
+    with pytest.raises(OlderVersionError, match="was published before amount_concentration was there"):
+        reader.answer(Question("amount_concentration"))

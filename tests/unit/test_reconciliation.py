@@ -16,7 +16,8 @@ from page_kit import begin, cells, whole, words
 from pipeline.clock import FixedClock
 from pipeline.exports.star import export_star
 from pipeline.marts import Reader, reader
-from pipeline.marts.holding import FIGURES, OF_THE_HEADLINE
+from pipeline.marts.headline import SHOWN
+from pipeline.marts.holding import FIGURES
 from pipeline.reconciliation import Line, Place, Reconciliation, reconcile, withheld
 from pipeline.runs.records import StepState, SyncState
 from pipeline.runs.store import RunStore
@@ -82,7 +83,7 @@ def test_what_was_never_written_is_not_delivered_and_nothing_is_equal(house: Hou
 
 def test_the_sheet_holds_every_figure_that_was_published_as_customers_themselves_add_up_to(house: House) -> None:
     house.write_sheet()
-    assert house.verdicts("sheet") == dict.fromkeys(("customers", *OF_THE_HEADLINE), "equal")
+    assert house.verdicts("sheet") == dict.fromkeys(("customers", *SHOWN), "equal")
     everybody = house.reader.relation("mart_customers").to_pylist()
     by_name = {line.figure: line for line in house.reconcile().lines}
     assert by_name["customers"].cells["sheet"].value == len(everybody)

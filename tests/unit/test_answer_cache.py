@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
-from streamlit_app.kept import LIGHT_BYTES, Kept, weight
+from streamlit_app.answer_cache import LIGHT_BYTES, AnswerCache, weight
 
 
 def table(bytes_of_it: int) -> pa.Table:
@@ -21,7 +21,7 @@ def test_a_table_weighs_its_bytes_and_anything_else_a_little() -> None:
 
 
 def test_the_least_lately_asked_goes_once_all_weigh_too_much() -> None:
-    kept, made = Kept(35_000), list[str]()
+    kept, made = AnswerCache(35_000), list[str]()
 
     def ask(key: str) -> None:
         kept.get(key, lambda: (made.append(key), table(8_000))[1])
@@ -32,20 +32,20 @@ def test_the_least_lately_asked_goes_once_all_weigh_too_much() -> None:
 
 
 def test_an_answer_that_is_heavier_than_all_may_be_is_given_and_kept_alone() -> None:
-    kept = Kept(1)
+    kept = AnswerCache(1)
     assert kept.get("whole", lambda: table(8_000)).num_rows == 1_000
     assert kept.get("whole", lambda: pytest.fail("it was kept")).num_rows == 1_000
 
 
 def test_an_error_is_raised_and_not_kept() -> None:
-    kept = Kept(1_000_000)
+    kept = AnswerCache(1_000_000)
     with pytest.raises(ZeroDivisionError):
         kept.get("share", lambda: 1 / 0)
     assert kept.get("share", lambda: 0.5) == 0.5
 
 
 def test_several_who_ask_at_once_wait_for_the_one_who_makes_it() -> None:
-    kept, made, is_asked = Kept(1_000_000), list[int](), threading.Event()
+    kept, made, is_asked = AnswerCache(1_000_000), list[int](), threading.Event()
 
     def make() -> int:
         is_asked.wait(5)

@@ -17,7 +17,7 @@ import pyarrow as pa
 LIGHT_BYTES = 2_000  # what an object without a table counts for
 
 
-class Kept:
+class AnswerCache:
     """Values by key, at most `most_bytes` of them together; many threads may ask at once."""
 
     def __init__(self, most_bytes: int) -> None:
