@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.errors import PermanentError, TransientError
 from pipeline.settings import PROJECT
+from pipeline.warehouse import dbt_parsed
 
 TICK_SECONDS = 0.25
 _OUTCOMES = ("LogModelResult", "LogTestResult", "LogSeedResult", "SkippingDetails")
@@ -88,7 +89,8 @@ def build(
     """
     last_words: list[str] = []
     command = _command(project, folder, variables=variables, full_refresh=full_refresh, left_out=left_out)
-    with child_process(command, environment) as child:
+    parsed = dbt_parsed.path_of(project, variables=variables, environment=environment, full_refresh=full_refresh)
+    with child_process(command, {**environment, dbt_parsed.VARIABLE: str(parsed)}) as child:
         for lines in _batches(child):
             events = [_event(line) for line in lines]
             last_words += [event.text for event in events if event.level == "error"]
@@ -96,7 +98,9 @@ def build(
         code = child.wait()
     if code < 0:
         raise _ended_from_outside(-code)
-    return _read(folder, "\n".join(last_words[-3:]))
+    built = _read(folder, "\n".join(last_words[-3:]))
+    dbt_parsed.keep(folder / "target" / dbt_parsed.WRITTEN_BY_DBT, parsed)
+    return built
 
 
 def _command(

@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
+from pathlib import Path
+
+from pipeline.warehouse import dbt_parsed
 
 
 def main() -> None:
-    """Run dbt with the arguments of this process."""
+    """Run dbt with the arguments of this process, on the parsed project that the environment names where there is one."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    from dbt.cli.main import cli  # two seconds of imports, during which the parent may already have gone
+    from dbt.cli.main import cli, dbtRunner  # two seconds of imports, during which the parent may already have gone
 
-    cli()
+    named = os.environ.get(dbt_parsed.VARIABLE)
+    parsed = dbt_parsed.read(Path(named)) if named else None
+    if parsed is None:
+        cli()
+    sys.exit(not dbtRunner(manifest=parsed).invoke(sys.argv[1:]).success)
 
 
 def _end_with_parent() -> None:

@@ -1,4 +1,5 @@
-{# An identifier names one transaction; after an increment only identifiers of the parts that it read are looked at. #}
+{# An identifier names one transaction. Only of few is each looked at alone: after an increment of the parts that it read, else of
+   those among 32 neighbouring numbers of which fewer are different than there are. All of them side by side do not fit in memory. #}
 {% test no_transaction_counts_twice(model) %}
 select transaction_key, transaction_id_text, count(*) as transactions
 from {{ model }}
@@ -7,6 +8,13 @@ where transaction_key in (
     select transaction_key
     from {{ ref('typed_transactions') }}
     where source_part in (select source_part from {{ source('bank', 'changed_parts') }})
+)
+{%- else %}
+where {{ neopulse.bucket('transaction_key') }} in (
+    select {{ neopulse.bucket('transaction_key') }}
+    from {{ model }}
+    group by {{ neopulse.bucket('transaction_key') }}
+    having count(*) > bit_count(bit_or({{ neopulse.bit_in_bucket('transaction_key') }}))
 )
 {%- endif %}
 group by transaction_key, transaction_id_text

@@ -1,0 +1,85 @@
+"""What dbt made of a project's files, kept from one build to the next: reading them takes longer than most models do.
+
+dbt keeps that itself, but throws all of it away once any variable has another value, and ours name the day. Of the variables of
+the day no model's references depend on more than whether there is a value, so only that is part of the name under which the
+parsed project is kept; of everything else the name has the whole content.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline import files
+from pipeline.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from dbt.contracts.graph.manifest import Manifest
+
+VARIABLE = "DBT_PARSED_PROJECT"  # names the file to the child
+WRITTEN_BY_DBT = "partial_parse.msgpack"
+MOST_BYTES = 64_000_000  # of all that is kept: some twenty projects of this size
+OF_THE_DAY = frozenset({"current_bank_day", "previous_as_of", "as_of"})
+# What the profile says of a build and not of what is built; the rest of it is in the relations' names.
+OF_THE_BUILD = frozenset({"DBT_THREADS", "DBT_MEMORY_LIMIT", "DBT_TEMP_FOLDER", "DBT_LABELS", "DBT_WAREHOUSE_FILE"})
+PACKAGES = ("dbt-core", "dbt-duckdb", "dbt-bigquery")
+KINDS = (".sql", ".yml", ".md", ".csv")
+
+
+def folder() -> Path:
+    """Where parsed projects are kept: in the user's cache, for every home on the machine."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neopulse" / "dbt"
+
+
+def path_of(project: Path, *, variables: Mapping[str, Any], environment: Mapping[str, str], full_refresh: bool) -> Path:
+    """The file that has this project parsed for a build like this one, if any has."""
+    known = {name: bool(value) if name in OF_THE_DAY else value for name, value in variables.items()}
+    around = {name: value for name, value in environment.items() if name not in OF_THE_BUILD}
+    state = Path(environment.get("DBT_WAREHOUSE_FILE", "")).stem  # the database's name
+    versions = [sys.version, *(version(package) for package in PACKAGES)]
+    told = json.dumps([known, around, state, full_refresh, versions], sort_keys=True, default=str)
+    digest = hashlib.sha256(told.encode())
+    for path in sorted(path for path in project.rglob("*") if path.suffix in KINDS):
+        digest.update(f"\0{path.relative_to(project)}\0".encode() + path.read_bytes())
+    return folder() / f"{digest.hexdigest()[:32]}.msgpack"
+
+
+def keep(written: Path, path: Path) -> None:
+    """Keep what dbt wrote of a project that it parsed; what was not used for longest makes room. Not where nobody may write."""
+    if not written.exists():
+        return  # it was not parsed: it came from here
+    with contextlib.suppress(OSError, ConfigurationError):
+        files.make_folder(path.parent)
+        files.write_whole(path, lambda beside: beside.write_bytes(written.read_bytes()))
+        _make_room(path.parent)
+
+
+def _make_room(kept_in: Path) -> None:
+    kept = sorted(kept_in.glob("*.msgpack"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path, before in zip(kept, accumulate(path.stat().st_size for path in kept), strict=True):
+        if before > MOST_BYTES:
+            path.unlink(missing_ok=True)
+
+
+def read(path: Path) -> Manifest | None:
+    """The parsed project; None where there is none, or none that this dbt can read: it then reads the project's own files."""
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    try:
+        content = path.read_bytes()
+        os.utime(path)
+        manifest = Manifest.from_msgpack(content, decoder=extended_mashumuro_decoder)
+    except Exception:  # whatever is wrong with a cache, the build goes on without it
+        return None
+    manifest.build_parent_and_child_maps()
+    manifest.build_flat_graph()
+    return manifest
