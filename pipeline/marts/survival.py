@@ -108,9 +108,10 @@ def _curves(counts: pa.Table, asked: Scope, *, as_of: date, share_met: bool) -> 
 
 def _groups(counts: pa.Table, asked: Scope) -> Iterator[tuple[dict[str, str], pa.Table]]:
     """The rows of each group, which lie together, in the order of the groups."""
+    if not counts.num_rows:
+        return
     if not asked.by:
-        if counts.num_rows:
-            yield {}, counts
+        yield {}, counts
         return
     runs = counts[asked.by[0]].combine_chunks().dictionary_encode()
     codes = runs.indices.to_numpy()

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.errors import PermanentError, TransientError
 from pipeline.settings import PROJECT
 from pipeline.warehouse import dbt_parsed
+from pipeline.warehouse.dbt_child import RESULTS
 
 TICK_SECONDS = 0.25
 _OUTCOMES = ("LogModelResult", "LogTestResult", "LogSeedResult", "SkippingDetails")
@@ -90,7 +91,8 @@ def build(
     last_words: list[str] = []
     command = _command(project, folder, variables=variables, full_refresh=full_refresh, left_out=left_out)
     parsed = dbt_parsed.path_of(project, variables=variables, environment=environment, full_refresh=full_refresh)
-    with child_process(command, {**environment, dbt_parsed.VARIABLE: str(parsed)}) as child:
+    dbt_parsed.lend(parsed, folder / "target")
+    with child_process(command, environment) as child:
         for lines in _batches(child):
             events = [_event(line) for line in lines]
             last_words += [event.text for event in events if event.level == "error"]
@@ -98,9 +100,8 @@ def build(
         code = child.wait()
     if code < 0:
         raise _ended_from_outside(-code)
-    built = _read(folder, "\n".join(last_words[-3:]))
-    dbt_parsed.keep(folder / "target" / dbt_parsed.WRITTEN_BY_DBT, parsed)
-    return built
+    dbt_parsed.keep(folder / "target", parsed)
+    return _read(folder / "target", "\n".join(last_words[-3:]))
 
 
 def _command(
@@ -193,16 +194,19 @@ def _words(message: str) -> str:
     return message.strip().splitlines()[-1] if "Traceback (most recent" in message else message.strip()
 
 
-def _read(folder: Path, last_words: str) -> Build:
+def _read(target: Path, last_words: str) -> Build:
     try:
-        results = json.loads((folder / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
-        manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
+        results = json.loads((target / RESULTS).read_text(encoding="utf-8"))
+        manifest = dbt_parsed.content(target)
     except FileNotFoundError:
         raise PermanentError(
             f"dbt ended without a result: {last_words or 'it gave no reason'}",
             where="dbt_project",
             next="mend the project or the installation, then neopulse run --from transform",
         ) from None
+    for result in results:
+        compiled = {name: result[name] for name in ("compiled_code", "compiled_path")}
+        manifest["nodes"][result["unique_id"]].update(compiled)
     return Build(tuple(_node_result(result, manifest) for result in results), manifest)
 
 

@@ -18,20 +18,21 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgpack
+
 from pipeline import files
 from pipeline.errors import ConfigurationError
+from pipeline.warehouse.signature import texts
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
-VARIABLE = "DBT_PARSED_PROJECT"  # names the file to the child
-WRITTEN_BY_DBT = "partial_parse.msgpack"
+WRITTEN_BY_DBT = "partial_parse.msgpack"  # in the target folder
 MOST_BYTES = 64_000_000  # of all that is kept: some twenty projects of this size
 OF_THE_DAY = frozenset({"current_bank_day", "previous_as_of", "as_of"})
 # What the profile says of a build and not of what is built; the rest of it is in the relations' names.
 OF_THE_BUILD = frozenset({"DBT_THREADS", "DBT_MEMORY_LIMIT", "DBT_TEMP_FOLDER", "DBT_LABELS", "DBT_WAREHOUSE_FILE"})
 PACKAGES = ("dbt-core", "dbt-duckdb", "dbt-bigquery")
-KINDS = (".sql", ".yml", ".md", ".csv")
 
 
 def folder() -> Path:
@@ -47,18 +48,30 @@ def path_of(project: Path, *, variables: Mapping[str, Any], environment: Mapping
     versions = [sys.version, *(version(package) for package in PACKAGES)]
     told = json.dumps([known, around, state, full_refresh, versions], sort_keys=True, default=str)
     digest = hashlib.sha256(told.encode())
-    for path in sorted(path for path in project.rglob("*") if path.suffix in KINDS):
+    for path in sorted([*texts(project, "models", "macros", "tests"), project / "profiles.yml"]):
+        if not path.exists():
+            continue  # dbt says so better
         digest.update(f"\0{path.relative_to(project)}\0".encode() + path.read_bytes())
     return folder() / f"{digest.hexdigest()[:32]}.msgpack"
 
 
-def keep(written: Path, path: Path) -> None:
-    """Keep what dbt wrote of a project that it parsed; what was not used for longest makes room. Not where nobody may write."""
-    if not written.exists():
-        return  # it was not parsed: it came from here
+def lend(path: Path, target: Path) -> None:
+    """Put a parsed project, where it is kept, into the folder that dbt is to write to."""
+    with contextlib.suppress(OSError):
+        content = path.read_bytes()
+        os.utime(path)
+        files.make_folder(target)
+        (target / WRITTEN_BY_DBT).write_bytes(content)
+
+
+def keep(target: Path, path: Path) -> None:
+    """Keep what dbt parsed; what was not used for longest makes room. Not where nobody may write."""
     with contextlib.suppress(OSError, ConfigurationError):
+        parsed = (target / WRITTEN_BY_DBT).read_bytes()
+        if path.exists() and path.read_bytes() == parsed:
+            return
         files.make_folder(path.parent)
-        files.write_whole(path, lambda beside: beside.write_bytes(written.read_bytes()))
+        files.write_whole(path, lambda beside: beside.write_bytes(parsed))
         _make_room(path.parent)
 
 
@@ -75,11 +88,15 @@ def read(path: Path) -> Manifest | None:
     from dbt.parser.manifest import extended_mashumuro_decoder
 
     try:
-        content = path.read_bytes()
-        os.utime(path)
-        manifest = Manifest.from_msgpack(content, decoder=extended_mashumuro_decoder)
+        manifest = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
     except Exception:  # whatever is wrong with a cache, the build goes on without it
         return None
-    manifest.build_parent_and_child_maps()
-    manifest.build_flat_graph()
+    manifest.build_parent_and_child_maps()  # type: ignore[no-untyped-call]
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest
+
+
+def content(target: Path) -> dict[str, Any]:
+    """What dbt parsed as plain values, in the shape of its manifest.json: `nodes` and `macros` by their names."""
+    read: dict[str, Any] = msgpack.unpackb((target / WRITTEN_BY_DBT).read_bytes(), strict_map_key=False)
+    return read

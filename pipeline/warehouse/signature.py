@@ -17,11 +17,12 @@ def signature(project: Path, variables: Mapping[str, Any], *, engine: str) -> st
     meaning = {name: value for name, value in variables.items() if name not in OF_THE_RUN}
     meaning["shortest_window_days"] = min(7, int(variables["inactivity_days"]))
     digest = hashlib.sha256(json.dumps([meaning, engine], sort_keys=True).encode())
-    for path in sorted(_texts(project)):
+    for path in sorted(texts(project, "models", "macros")):
         digest.update(str(path.relative_to(project)).encode() + path.read_bytes())
     return digest.hexdigest()
 
 
-def _texts(project: Path) -> list[Path]:
-    found = [path for name in ("models", "macros") for kind in ("*.sql", "*.yml") for path in (project / name).rglob(kind)]
+def texts(project: Path, *folders: str) -> list[Path]:
+    """What is written by hand of a dbt project, in these folders of it and in its own file."""
+    found = [path for name in folders for kind in ("*.sql", "*.yml") for path in (project / name).rglob(kind)]
     return [project / "dbt_project.yml", *found]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import pyarrow as pa
 import pytest
 from test_charts import FEBRUARY, JANUARY, answer, row
 
+from pipeline.marts import Question, survival
 from pipeline.marts.survival import Compared
 from pipeline.statistics import LogRank, chi_square_tail, difference_of_shares, log_rank
 from streamlit_app import figures, messages
@@ -103,3 +106,14 @@ def test_the_groups_of_a_split_answer_come_largest_first() -> None:
     given = answer(row(JANUARY, 0.1, n=5, country="FR"), row(JANUARY, 0.1, n=50, country="GB"), by="country")
     assert figures.groups_of(given) == ["GB", "FR"]
     assert isinstance(given.table, pa.Table)
+
+
+@pytest.mark.parametrize("metric", ["survival", "time_to_first_transaction"])
+@pytest.mark.parametrize("by", [None, "plan"])
+def test_a_segment_without_anybody_has_no_curve(metric: str, by: str | None) -> None:
+    counted = {"plan": pa.string(), "days": pa.int64(), "events": pa.int64(), "censored": pa.int64(), "last_start": pa.date32()}
+    nothing = SimpleNamespace(query=lambda _sql, _parameters: pa.schema(list(counted.items())).empty_table())
+    asked = Question(metric, where=(("country", "FR"),), by=by)
+    found = getattr(survival, metric)(nothing, asked, window=90, as_of=date(2019, 5, 16))
+    assert found.num_rows == 0
+    assert found.column_names[:2] == (["tenure_days", "plan"] if by else ["tenure_days", "value"])
