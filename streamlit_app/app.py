@@ -6,14 +6,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from streamlit_app import actions, auth, navigation
+from streamlit_app import actions, auth, messages, navigation
 from streamlit_app.components import frame, links, sign_in, states, url
 from streamlit_app.messages import t
 
 ICON = Path(__file__).parent / "static" / "icon.png"  # a file: an icon by name would be fetched from elsewhere
 
 st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=220)
-with states.guarded(), sign_in.asked(navigation.addresses()):
+with states.guarded(), messages.one_language(), sign_in.asked(navigation.addresses()):
     user = auth.current_user()
     actions.note_sign_in()
     sections = navigation.open_to(user)

@@ -147,16 +147,15 @@ def with_marks(answer: Answer, marked: Mapping[str, int | None]) -> Answer:
 
     `side` is where the name has room: on the side away from the other mark.
     """
+    names: dict[int, list[str]] = {}
+    for name, days in marked.items():
+        if days is not None:
+            names.setdefault(days, []).append(name)
+    mark = {days: "both" if len(found) > 1 else found[0] for days, found in names.items()}
+    side = {days: _side(days, [other for other in names if other != days]) for days in names}
     windows = answer.table["window_days"].to_pylist()
-    names = [[name for name, days in marked.items() if days == row] for row in windows]
-    known = [days for days in marked.values() if days is not None]
-    sides = [
-        _side(days, [other for other in known if other != days]) if found else None
-        for days, found in zip(windows, names, strict=True)
-    ]
-    column = pa.array([None if not found else "both" if len(found) > 1 else found[0] for found in names], pa.string())
-    table = answer.table.append_column("mark", column).append_column("side", pa.array(sides, pa.string()))
-    return replace(answer, table=table)
+    table = answer.table.append_column("mark", pa.array(map(mark.get, windows), pa.string()))
+    return replace(answer, table=table.append_column("side", pa.array(map(side.get, windows), pa.string())))
 
 
 def _side(days: int, others: Sequence[int]) -> str:

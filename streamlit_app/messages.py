@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -54,9 +56,37 @@ def _flat(prefix: str, content: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
+class _OfThisDrawing(threading.local):
+    language: str | None = None
+
+
+_known = _OfThisDrawing()
+
+
+@contextmanager
+def one_language() -> Iterator[None]:
+    """Within the block the language is looked up once: every text asks for it, and one drawing of a page is in one language."""
+    before = _known.language
+    _known.language = before or _looked_up()
+    try:
+        yield
+    finally:
+        _known.language = before
+
+
+def look_again() -> None:
+    """The switch has been drawn, which may have been set by an address: from here on its language counts."""
+    if _known.language is not None:
+        _known.language = _looked_up()
+
+
 def language() -> str:
     """The reader's language: the switch, else `?lang=`, else the browser's, else English."""
-    for wanted in (_switched, _in_the_address, browser_language):  # one after the other: every text of a page asks
+    return _known.language or _looked_up()
+
+
+def _looked_up() -> str:
+    for wanted in (_switched, _in_the_address, browser_language):
         if (found := wanted()) in LANGUAGES:
             return str(found)
     return LANGUAGES[0]

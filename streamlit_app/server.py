@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,13 @@ def secrets(in_force: Settings) -> dict[str, Any]:
     }
 
 
+def _get_ready() -> None:
+    """Import what the pages are made of while nobody waits for it; the first visitor would, for two seconds."""
+    import_module("streamlit_app.navigation")
+
+
 _in_force = settings.load()
+threading.Thread(target=_get_ready, name="getting ready", daemon=True).start()
 app = st.App(
     SCRIPT,
     secrets=secrets(_in_force),

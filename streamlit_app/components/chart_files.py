@@ -33,8 +33,25 @@ class Files:
 
 
 def menu(files: Files) -> None:
-    """The button that unfolds; each file is made when it is pressed, for rights no lower than those it was drawn for."""
-    drawn_for = auth.current_user()
+    """The button that unfolds; each file is made when it is pressed, for rights no lower than those it was drawn for.
+
+    Most readers of a page unfold none, so that nothing of it is sent before: unfolding draws it.
+    """
+    folded = st.popover(
+        t("common.files.title"),
+        type="tertiary",
+        icon=":material/download:",
+        help=files.title or None,
+        key=f"files_{files.key}",
+        on_change="rerun",
+    )
+    if folded.open:
+        with folded:
+            buttons(files, auth.current_user())
+
+
+def buttons(files: Files, drawn_for: auth.User) -> None:
+    """One button a form of file."""
 
     def table(form: exports.Form) -> Callable[[], bytes]:
         return lambda: exports.table(files.key, *files.content(), form=form, drawn_for=drawn_for, filters=files.asked)
@@ -42,11 +59,10 @@ def menu(files: Files) -> None:
     makes: dict[str, Callable[[], bytes]] = {"csv": table("csv"), "xlsx": table("xlsx")}
     if files.spec is not None and files.table is not None:
         makes["png"] = lambda: exports.picture(files.key, lambda: _drawn(files), drawn_for=drawn_for, filters=files.asked)
-    with st.popover(t("common.files.title"), type="tertiary", icon=":material/download:", help=files.title or None):
-        for form, make in makes.items():
-            name = t(f"common.files.{form}")
-            about = t("common.files.of", form=name, title=files.title) if files.title else None
-            button(name, make, file_name=f"{files.name}.{form}", key=f"{form}_{files.key}", help=about, tertiary=True)
+    for form, make in makes.items():
+        name = t(f"common.files.{form}")
+        about = t("common.files.of", form=name, title=files.title) if files.title else None
+        button(name, make, file_name=f"{files.name}.{form}", key=f"{form}_{files.key}", help=about, tertiary=True)
 
 
 def _drawn(files: Files) -> bytes:

@@ -26,7 +26,7 @@ FIELD_WIDTH = 98
 def language() -> str:
     """The language switch."""
     options = list(messages.LANGUAGES)
-    return url.bind(
+    chosen = url.bind(
         messages.LANGUAGE_PARAMETER,
         messages.browser_language(),
         read=url.one_of(options),
@@ -39,6 +39,8 @@ def language() -> str:
             label_visibility="collapsed",
         ),
     )
+    messages.look_again()
+    return chosen
 
 
 def window() -> int:

@@ -9,6 +9,7 @@ from typing import Literal
 import streamlit as st
 
 from streamlit_app import formats
+from streamlit_app.charts import sparkline
 
 Tone = Literal["good", "bad", "neutral"]
 COLOURS: dict[Tone, str] = {"good": "primary", "bad": "orange", "neutral": "gray"}
@@ -44,8 +45,9 @@ def show(kpis: Sequence[Kpi]) -> None:
                 delta_color=COLOURS[kpi.tone],
                 delta_arrow=_arrow(kpi.change),
                 help=kpi.help,
-                chart_data=list(kpi.course) if kpi.course else None,
             )
+            if kpi.course:
+                st.html(sparkline.svg(kpi.course))
             if kpi.note:
                 st.caption(kpi.note)
             if kpi.target:

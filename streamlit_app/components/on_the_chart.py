@@ -39,10 +39,10 @@ class OnTheChart:
         Streamlit would put a table without a name in the place of the only one that has a name.
         """
         spec = marked.spec(chart, messages.language(), messages.text, notes=bool(self.notes), target=bool(self.targets))
+        if not self.notes and not self.targets:
+            return table, spec
         tables = {marked.NOTES: _notes(self.notes), marked.TARGETS: _targets(self)}
         beside = {name: rows for name, rows in tables.items() if rows.num_rows}
-        if not beside:
-            return table, spec
         return None, {**spec, "data": {"name": marked.DRAWN}, "datasets": {marked.DRAWN: table, **beside}}
 
 

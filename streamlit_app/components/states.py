@@ -13,7 +13,7 @@ import streamlit as st
 
 from pipeline.errors import NeopulseError
 from pipeline.marts import ConfinedError
-from streamlit_app import auth, data, formats
+from streamlit_app import auth, data, formats, messages
 from streamlit_app.auth import AdmissionError, SignInError
 from streamlit_app.components import links
 from streamlit_app.messages import t
@@ -71,7 +71,7 @@ def guard(draw: Callable[Arguments, None]) -> Callable[Arguments, None]:
 
     @wraps(draw)
     def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
-        with guarded():
+        with guarded(), messages.one_language():
             draw(*args, **kwargs)
 
     return drawn

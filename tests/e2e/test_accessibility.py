@@ -22,7 +22,6 @@ QUIET_MS = 1500
 
 # What Streamlit 1.67 itself draws so, and no page can change: the rule, and by which part of it a place is known.
 OF_STREAMLIT = {
-    "svg-img-alt": "metric_chart",  # the marks of a sparkline; the figure beside it says the same in words
     "list": "stSidebarNavItems",  # the navigation's list has groups between list and entries
     "listitem": "<li",
     "scrollable-region-focusable": "st-emotion",  # a table wider than a telephone has no place in the order of the keyboard

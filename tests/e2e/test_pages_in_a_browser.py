@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,3 +138,17 @@ def test_a_name_that_is_not_this_machines_own_is_refused_with_the_reason(app: st
 
     expect(page.get_by_text(re.compile("which is not this machine's own name"))).to_be_visible()
     expect(charts(page)).to_have_count(0)
+
+
+def test_the_files_of_a_chart_are_offered_once_its_menu_is_opened(app: str, page: Page) -> None:
+    page.goto(f"{app}/activity")
+    expect(charts(page).first).to_be_visible()
+    expect(page.get_by_test_id("stDownloadButton")).to_have_count(0)
+    menus = page.get_by_test_id("stPopover").filter(has_text=text("common.files.title", "en"))
+    menus.first.get_by_role("button").click()
+    button = page.get_by_test_id("stDownloadButton").filter(has_text="CSV").get_by_role("button")
+    with page.expect_download() as download:
+        button.click()
+    rows = list(csv.reader(Path(download.value.path()).read_text(encoding="utf-8").splitlines()))
+    assert rows[0][:2] == ["date", "value"]
+    assert len(rows) > 2

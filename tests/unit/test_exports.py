@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.marts import Question
 from pipeline.runs.trail import Acts
-from streamlit_app import data, exports
+from streamlit_app import auth, data, exports
 from streamlit_app.auth import Role, RoleError, StaleError, User
 from streamlit_app.components import chart, chart_files
 
@@ -61,6 +61,7 @@ def test_what_a_stale_tab_shows_is_no_file_any_more_once_the_rights_are_gone(
     come_in: Callable[[User], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pressed: list[Callable[[], bytes]] = []
+    monkeypatch.setattr(chart_files, "menu", lambda files: chart_files.buttons(files, auth.current_user()))
     monkeypatch.setattr(chart_files, "button", lambda _label, make, **_: pressed.append(make))
 
     def draw(user: User) -> Callable[[], bytes]:

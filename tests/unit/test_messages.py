@@ -127,3 +127,23 @@ def test_the_language_comes_from_the_switch_then_the_url_then_the_browser(
 ) -> None:
     monkeypatch.setattr(messages, "st", surroundings)
     assert messages.language() == expected
+
+
+def test_within_a_drawing_the_language_stays_until_the_switch_is_drawn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = ["fr"]
+    monkeypatch.setattr(messages, "_switched", lambda: asked[0])
+    with messages.one_language():
+        asked[0] = "en"
+        assert messages.language() == "fr"
+        with messages.one_language():  # a part within it
+            assert messages.language() == "fr"
+        assert messages.language() == "fr"
+        messages.look_again()
+        assert messages.language() == "en"
+    asked[0] = "fr"
+    assert messages.language() == "fr"
+    messages.look_again()
+    asked[0] = "en"
+    assert messages.language() == "en"  # outside a drawing nothing is kept
