@@ -47,7 +47,7 @@ def show(kpis: Sequence[Kpi]) -> None:
                 help=kpi.help,
             )
             if kpi.course:
-                st.html(sparkline.svg(kpi.course))
+                st.html(sparkline.html(kpi.course))
             if kpi.note:
                 st.caption(kpi.note)
             if kpi.target:
