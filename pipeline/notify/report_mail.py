@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from babel import Locale
 from babel.dates import format_date
 
+from pipeline.data_problems import in_words
 from pipeline.notify.event import Figure
 from pipeline.notify.report_texts import REPORT_TEXTS
 
@@ -103,7 +104,7 @@ def _problems(problems: Mapping[str, Any] | None, words: Wording) -> dict[str, A
     if not problems["rows"]:
         return {"text": word(words.language, "problems.none"), "reasons": []}
     text = word(words.language, "problems.some", rows=words.number(problems["rows"]), kinds=words.number(problems["kinds"]))
-    reasons = [f"{words.number(each['rows'])} · {each['reason'].replace('_', ' ')}" for each in problems["reasons"]]
+    reasons = [f"{words.number(each['rows'])} · {in_words(each['reason'], words.language)}" for each in problems["reasons"]]
     return {"text": text, "reasons": reasons}
 
 

@@ -29,7 +29,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
     },
     "fr": {
         "title.weekly": "La semaine jusqu'au {last}",
-        "title.monthly": "Le mois de {month}",
+        "title.monthly": "Rapport du mois : {month}",
         "of_all": "Tous les pays",
         "of_some": "Clients de {countries}",
         "figures": "Chiffres clés",

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from pipeline import data_problems
 from pipeline.clock import bank_day
 from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
@@ -66,11 +67,10 @@ def _problems(problems: list[dict[str, Any]]) -> None:
 
 
 def _problem(problem: dict[str, Any]) -> dict[str, str]:
-    key = f"definitions.reasons.{problem['reason']}.what"
     return {
         t("common.columns.rows"): formats.number(problem["rows_affected"]),
         t("common.columns.table"): problem["source_table"],
-        t("common.columns.reason"): t(key) if messages.has(key) else problem["reason"].replace("_", " "),
+        t("common.columns.reason"): data_problems.in_words(problem["reason"], messages.language()),
         t("common.columns.what_happened"): t(f"common.dispositions.{problem['disposition']}"),
     }
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import streamlit as st
 
+from pipeline import data_problems
 from pipeline.marts import ConfinedError
 from streamlit_app import data, formats, messages
 from streamlit_app.components import links
@@ -30,13 +31,9 @@ def show() -> None:
 def in_words(rows: Counter[str]) -> str:
     """The commonest reasons with their rows."""
     named = [
-        t("overview.problems.one", rows=formats.number(count), reason=_reason(name)) for name, count in rows.most_common(NAMED)
+        t("overview.problems.one", rows=formats.number(count), reason=data_problems.in_words(name, messages.language()))
+        for name, count in rows.most_common(NAMED)
     ]
     if len(rows) > NAMED:
         named.append(t("overview.problems.others", kinds=len(rows) - NAMED))
     return t("overview.problems.told", rows=formats.number(sum(rows.values())), reasons="; ".join(named))
-
-
-def _reason(name: str) -> str:
-    key = f"definitions.reasons.{name}.what"
-    return t(key) if messages.has(key) else name.replace("_", " ")

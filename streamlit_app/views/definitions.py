@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from pipeline import data_problems
 from pipeline.metrics import Metric
 from streamlit_app import data, formats, messages
 from streamlit_app.components import filters, frame, places_compared, restatement_log, sample_customers, states, table
@@ -139,7 +140,7 @@ def _problem(problem: Mapping[str, Any]) -> None:
     key = f"definitions.reasons.{problem['reason']}"
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            what = t(f"{key}.what") if messages.has(f"{key}.what") else problem["reason"].replace("_", " ")
+            what = data_problems.in_words(problem["reason"], messages.language())
             st.markdown(f"**{formats.number(problem['rows_affected'])} · `{problem['source_table']}` · {what}**", width="content")
             rejected = problem["disposition"] == "rejected"
             st.badge(t(f"common.dispositions.{problem['disposition']}"), color="orange" if rejected else "gray")

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from page_kit import opened, press, words
 
-from pipeline import telling
+from pipeline import data_problems, telling
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Question, Reader, reader
@@ -131,7 +131,7 @@ def test_the_figures_are_those_of_the_periods_end_as_the_read_side_gives_them(ho
     assert {row["name"]: row["value"] for row in report["churn"][0]["rows"]} == wanted
 
 
-@pytest.mark.parametrize(("language", "heading"), [("en", "The month of April 2019"), ("fr", "Le mois de avril 2019")])
+@pytest.mark.parametrize(("language", "heading"), [("en", "The month of April 2019"), ("fr", "Rapport du mois : avril 2019")])
 def test_the_mail_loads_nothing_from_anywhere_and_leads_to_the_page_with_its_filters(
     house: House, language: str, heading: str
 ) -> None:
@@ -147,6 +147,8 @@ def test_the_mail_loads_nothing_from_anywhere_and_leads_to_the_page_with_its_fil
     assert html.count("href=") == 1
     assert f"/churn?lang={language}&amp;window=90&amp;country=FR" in html
     assert "width:100%" in html  # the longest bar
+    commonest = max(house.reader.relation("mart_data_quality").to_pylist(), key=lambda row: row["rows_affected"])
+    assert data_problems.WHAT[language][commonest["reason"]] in text
 
 
 def test_everybody_gets_what_they_may_see_and_who_would_see_nothing_gets_nothing(house: House) -> None:
