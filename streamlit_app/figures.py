@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from pipeline.marts import Answer
 from pipeline.marts.changes import PARTS
 from pipeline.statistics import wilson
+from streamlit_app.charts import tiles
 
 PART_OF = {"new_customers": "new", "resurrected_customers": "resurrected", "churned_customers": "churned"}
 COURSE_POINTS = 26
@@ -126,10 +127,18 @@ def share_over_months(answer: Answer, name: Callable[[str], str], *, most: int) 
     known = summed.rename_columns([dimension, *counts]).filter(pc.greater(summed["n_sum"], 0))
     n, absent = known["n"].to_numpy(), known["not_present"].to_numpy()
     low, high = wilson(absent, n)
-    columns = {"series": pa.array([name(code) for code in known[dimension].to_pylist()], pa.string())}
+    columns = {"code": known[dimension], "series": pa.array(map(name, known[dimension].to_pylist()), pa.string())}
     columns |= {"value": pa.array(absent / n, pa.float64()), "low": pa.array(low), "high": pa.array(high)}
     table = pa.table(columns | {count: known[count] for count in counts}).sort_by([("n", "descending")])
     return replace(answer, table=table.slice(0, most)), table.num_rows
+
+
+def on_tiles(answer: Answer) -> Answer:
+    """Figures by country beside the place of each on the map of tiles; rows whose country is unknown have none."""
+    table = answer.table.filter(pc.not_equal(answer.table["code"], "unknown"))
+    column, row = zip(*tiles.places(table["code"].to_pylist()), strict=True) if table.num_rows else ((), ())
+    placed = table.append_column("column", pa.array(column, pa.int64())).append_column("row", pa.array(row, pa.int64()))
+    return replace(answer, table=placed)
 
 
 def unknown_share(answer: Answer) -> Answer:

@@ -24,6 +24,7 @@ from streamlit_app.charts.lines import (
 from streamlit_app.charts.payments import AMOUNT_BY_TYPE, CARD_SHARE_BY_COUNTRY, CUSTOMERS_BY_ACTIVE_DAYS, TRANSACTIONS_BY_TYPE
 from streamlit_app.charts.runs import RUN_DURATIONS
 from streamlit_app.charts.stretches import STRETCHES
+from streamlit_app.charts.tiles import CARD_SHARE_ON_A_MAP
 from streamlit_app.charts.windows import COUNT_BY_WINDOW, SHARE_BY_WINDOW, USAGE_INTERVALS
 
 ALL = (
@@ -43,6 +44,7 @@ ALL = (
     TRANSACTIONS_BY_TYPE,
     AMOUNT_BY_TYPE,
     CARD_SHARE_BY_COUNTRY,
+    CARD_SHARE_ON_A_MAP,
     STRETCHES,
     COUNT_BY_WINDOW,
     SHARE_BY_WINDOW,

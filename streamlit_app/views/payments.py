@@ -11,7 +11,7 @@ from streamlit_app.components import chart, concentration, filters, final_points
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
-COUNTRIES = 15
+COUNTRIES, TILES = 15, 70
 
 
 @st.fragment
@@ -68,11 +68,22 @@ def _card_not_present(question: Question) -> None:
         chart.show(
             charts.SHARE_OVER_TIME, unknown, key="unknown", title=t("payments.unknown"), subtitle=t("payments.unknown_explained")
         )
-    by_country = data.answer(replace(question, by="merchant_country"))
-    countries, total = figures.share_over_months(by_country, data.country_name, most=COUNTRIES)
-    shown = t("common.shown_of", shown=countries.table.num_rows, total=total)
-    subtitle = f"{t('payments.by_country_explained')} {shown}"
-    chart.show(charts.CARD_SHARE_BY_COUNTRY, countries, key="countries", title=t("payments.by_country"), subtitle=subtitle)
+    _by_country(data.answer(replace(question, by="merchant_country")))
+
+
+def _by_country(answer: Answer) -> None:
+    """The same share by the merchant's country: where it is high on a map, and how sure in a list."""
+    map_side, list_side = st.columns(2, gap="small")
+    for side, spec, key, most in (
+        (map_side, charts.CARD_SHARE_ON_A_MAP, "map", TILES),
+        (list_side, charts.CARD_SHARE_BY_COUNTRY, "countries", COUNTRIES),
+    ):
+        countries, total = figures.share_over_months(answer, data.country_name, most=most)
+        drawn = figures.on_tiles(countries) if spec is charts.CARD_SHARE_ON_A_MAP else countries
+        shown = t("common.shown_of", shown=drawn.table.num_rows, total=total)
+        with side:
+            title, subtitle = t(f"payments.by_country.{key}.title"), f"{t(f'payments.by_country.{key}.explained')} {shown}"
+            chart.show(spec, drawn, key=key, title=title, subtitle=subtitle)
 
 
 def _by_type(question: Question, metric: str) -> Answer:
