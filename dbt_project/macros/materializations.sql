@@ -7,6 +7,7 @@
 {% endmaterialization %}
 
 {% materialization view, adapter='duckdb' %}
+    {%- do neopulse.hold_to_the_contract() -%}
     {{ return(neopulse.replaced('view', 'create or replace view ' ~ this ~ ' as (' ~ compiled_code ~ ')')) }}
 {% endmaterialization %}
 
@@ -28,12 +29,18 @@
     {{ return({'relations': [this.incorporate(type=type)]}) }}
 {% endmacro %}
 
-{# A contract's columns are declared; that the model has exactly them is asked where it may have changed. #}
+{# That a model has exactly the columns of its contract is asked where it may have changed. #}
+{% macro hold_to_the_contract() %}
+    {%- if config.get('contract').enforced and not neopulse.builds_on_the_last_run() -%}
+        {%- do get_assert_columns_equivalent(compiled_code) -%}
+    {%- endif -%}
+{% endmacro %}
+
 {% macro filled_table(relation) %}
     {%- if not config.get('contract').enforced -%}
         {{ return('create or replace table ' ~ relation ~ ' as (' ~ compiled_code ~ ')') }}
     {%- endif -%}
-    {%- if not neopulse.builds_on_the_last_run() %}{% do get_assert_columns_equivalent(compiled_code) %}{% endif -%}
+    {%- do neopulse.hold_to_the_contract() -%}
     {%- set declared = 'create or replace table ' ~ relation ~ ' ' ~ get_table_columns_and_constraints() -%}
     {{ return(declared ~ ';\n' ~ neopulse.more_rows(relation)) }}
 {% endmacro %}

@@ -256,6 +256,24 @@ def test_a_model_that_cannot_be_built_is_named_with_the_reason(house: House) -> 
     assert refusal.value.safe == "Nothing has been published yet"
 
 
+@pytest.mark.parametrize("kind", ["view", pytest.param("table", marks=pytest.mark.proof)])
+def test_a_model_with_a_column_more_than_its_contract_is_not_built(house: House, kind: str) -> None:
+    house.model("macros/materializations.sql", (DBT_PROJECT / "macros" / "materializations.sql").read_text(encoding="utf-8"))
+    house.model("macros/full.sql", "{% macro builds_on_the_last_run() %}{{ return(false) }}{% endmacro %}")
+    select = "select user_id, plan, 1 as surplus from raw.users"
+    house.model("models/marts/mart_more.sql", f"{{{{ config(materialized='{kind}') }}}} {select}")
+    columns = "[{name: user_id, data_type: varchar}, {name: plan, data_type: varchar}]"
+    house.model(
+        "models/marts/_more.yml",
+        f"models: [{{name: mart_more, config: {{contract: {{enforced: true}}}}, columns: {columns}}}]",
+    )
+    with pytest.raises(DataError) as refusal:
+        house.transform()
+    assert refusal.value.what.startswith(
+        "The model mart_more could not be built: This model has an enforced contract that failed"
+    )
+
+
 def test_a_project_that_dbt_cannot_read_is_told_in_its_words(house: House) -> None:
     house.model("models/warehouse/fct_plans.sql", "select user_id, plan from {{ ref('nowhere') }}")
     with pytest.raises(PermanentError) as refusal:
