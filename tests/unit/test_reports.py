@@ -147,6 +147,14 @@ def test_the_mail_loads_nothing_from_anywhere_and_leads_to_the_page_with_its_fil
     assert html.count("href=") == 1
     assert f"/churn?lang={language}&amp;window=90&amp;country=FR" in html
     assert "width:100%" in html  # the longest bar
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_what_is_wrong_with_the_banks_rows_is_told_in_words(house: House, language: str) -> None:
+    house.subscribe(ADA, language=language)
+    house.look()
+    message = email.message_from_bytes(house.letters()[ADA].message(), policy=policy.default)
+    text = message.get_body(("plain",)).get_content()
     commonest = max(house.reader.relation("mart_data_quality").to_pylist(), key=lambda row: row["rows_affected"])
     assert data_problems.WHAT[language][commonest["reason"]] in text
 
