@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from unittest.mock import patch
 
 import duckdb
 
-from pipeline.warehouse import dbt_build, dbt_child, dbt_parsed
+from pipeline.warehouse import dbt_build
 from pipeline.warehouse.dbt_build import Build, Event, NodeResult
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -44,7 +43,7 @@ def forked(
     command = dbt_build._command(project, folder, variables=variables, full_refresh=full_refresh)
     said = _dbt(command[command.index("build") :], environment, folder)
     watch([])
-    return dbt_build._read(folder / "target", said)
+    return dbt_build._read(folder, said)
 
 
 def _dbt(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> str:
@@ -52,8 +51,7 @@ def _dbt(arguments: Sequence[str], environment: Mapping[str, str], folder: Path)
     log = folder / "dbt.log"
     process = _forks.Process(target=_run_dbt, args=(list(arguments), dict(environment), str(log)))
     # What the first of them is started with, all that are forked later read the project with; only the database's name counts.
-    places = os.pathsep.join([str(Path(__file__).parent), str(PROJECT.parent)])
-    known = {"PYTHONPATH": places, "TESTS_OF_DBT": json.dumps(dict(environment))}
+    known = {"PYTHONPATH": str(Path(__file__).parent), "TESTS_OF_DBT": json.dumps(dict(environment))}
     with patch.dict(os.environ, known):
         process.start()
     process.join(PATIENCE_SECONDS)
@@ -77,16 +75,9 @@ def _run_dbt(arguments: list[str], environment: Mapping[str, str], log: str) -> 
 
     os.environ.update(environment)
     variables = json.loads(arguments[arguments.index("--vars") + 1])
-    manifest, written = dbt_loaded.parsed(variables)
-    if arguments[0] == "build":
-        target = Path(arguments[arguments.index("--target-path") + 1])
-        target.mkdir(exist_ok=True)
-        (target / dbt_parsed.WRITTEN_BY_DBT).write_bytes(written)
-        success = dbt_child.build(arguments[1:], manifest)
-    else:
-        success = dbt_loaded.dbtRunner(manifest=manifest).invoke(arguments).success
-    sys.stdout.flush()
-    os._exit(0 if success else 1)
+    result = dbt_loaded.runner(variables).invoke(arguments)
+    print(result.exception or "", flush=True)  # noqa: T201 - into the log
+    os._exit(0 if result.success else 1 if result.exception is None else 2)
 
 
 # --- the compiled SQL, run here ---------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from typing import Any
 from pipeline.errors import PermanentError, TransientError
 from pipeline.settings import PROJECT
 from pipeline.warehouse import dbt_parsed
-from pipeline.warehouse.dbt_child import RESULTS
 
 TICK_SECONDS = 0.25
 _OUTCOMES = ("LogModelResult", "LogTestResult", "LogSeedResult", "SkippingDetails")
@@ -101,7 +100,7 @@ def build(
     if code < 0:
         raise _ended_from_outside(-code)
     dbt_parsed.keep(folder / "target", parsed)
-    return _read(folder / "target", "\n".join(last_words[-3:]))
+    return _read(folder, "\n".join(last_words[-3:]))
 
 
 def _command(
@@ -194,19 +193,16 @@ def _words(message: str) -> str:
     return message.strip().splitlines()[-1] if "Traceback (most recent" in message else message.strip()
 
 
-def _read(target: Path, last_words: str) -> Build:
+def _read(folder: Path, last_words: str) -> Build:
     try:
-        results = json.loads((target / RESULTS).read_text(encoding="utf-8"))
-        manifest = dbt_parsed.content(target)
+        results = json.loads((folder / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+        manifest = json.loads((folder / "target" / "manifest.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PermanentError(
             f"dbt ended without a result: {last_words or 'it gave no reason'}",
             where="dbt_project",
             next="mend the project or the installation, then neopulse run --from transform",
         ) from None
-    for result in results:
-        compiled = {name: result[name] for name in ("compiled_code", "compiled_path")}
-        manifest["nodes"][result["unique_id"]].update(compiled)
     return Build(tuple(_node_result(result, manifest) for result in results), manifest)
 
 

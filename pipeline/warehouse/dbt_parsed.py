@@ -18,8 +18,6 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgpack
-
 from pipeline import files
 from pipeline.errors import ConfigurationError
 from pipeline.warehouse.signature import texts
@@ -82,21 +80,15 @@ def _make_room(kept_in: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-def read(path: Path) -> Manifest | None:
-    """The parsed project; None where there is none, or none that this dbt can read: it then reads the project's own files."""
+def read(target: Path) -> Manifest | None:
+    """The project that was lent to a folder; None where there is none, or none that this dbt can read: it then parses anew."""
     from dbt.contracts.graph.manifest import Manifest
     from dbt.parser.manifest import extended_mashumuro_decoder
 
     try:
-        manifest = Manifest.from_msgpack(path.read_bytes(), decoder=extended_mashumuro_decoder)
+        manifest = Manifest.from_msgpack((target / WRITTEN_BY_DBT).read_bytes(), decoder=extended_mashumuro_decoder)
     except Exception:  # whatever is wrong with a cache, the build goes on without it
         return None
     manifest.build_parent_and_child_maps()  # type: ignore[no-untyped-call]
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest
-
-
-def content(target: Path) -> dict[str, Any]:
-    """What dbt parsed as plain values, in the shape of its manifest.json: `nodes` and `macros` by their names."""
-    read: dict[str, Any] = msgpack.unpackb((target / WRITTEN_BY_DBT).read_bytes(), strict_map_key=False)
-    return read

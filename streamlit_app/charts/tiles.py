@@ -32,7 +32,7 @@ _EUROPE = (
 PLACES: Mapping[str, tuple[int, int]] = {
     code: (column, row) for row, line in enumerate(_EUROPE) for column, code in enumerate(line.split()) if code != "."
 }
-FIRST_ROW_BELOW = len(_EUROPE) + 1  # an empty one between
+FIRST_ROW_BELOW = len(_EUROPE)
 
 
 def places(codes: Sequence[str]) -> list[tuple[int, int]]:

@@ -152,3 +152,11 @@ def test_the_files_of_a_chart_are_offered_once_its_menu_is_opened(app: str, page
     rows = list(csv.reader(Path(download.value.path()).read_text(encoding="utf-8").splitlines()))
     assert rows[0][:2] == ["date", "value"]
     assert len(rows) > 2
+
+
+def test_each_headline_figure_has_its_course_on_the_screen(app: str, page: Page) -> None:
+    """Streamlit takes out what it holds for dangerous: that a picture was sent does not say that it is there."""
+    page.goto(app)
+    courses = page.get_by_test_id("stHtml").locator("img")
+    expect(courses).to_have_count(8)
+    assert courses.evaluate_all("(all) => all.every((one) => one.complete && one.naturalWidth > 0)")
