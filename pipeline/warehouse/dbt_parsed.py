@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,7 @@ def path_of(project: Path, *, variables: Mapping[str, Any], environment: Mapping
     known = {name: bool(value) if name in OF_THE_DAY else value for name, value in variables.items()}
     around = {name: value for name, value in environment.items() if name not in OF_THE_BUILD}
     state = Path(environment.get("DBT_WAREHOUSE_FILE", "")).stem  # the database's name
-    versions = [sys.version, *(version(package) for package in PACKAGES)]
+    versions = [sys.version, *map(_version, PACKAGES)]
     told = json.dumps([known, around, state, full_refresh, versions], sort_keys=True, default=str)
     digest = hashlib.sha256(told.encode())
     for path in sorted([*texts(project, "models", "macros", "tests"), project / "profiles.yml"]):
@@ -51,6 +51,14 @@ def path_of(project: Path, *, variables: Mapping[str, Any], environment: Mapping
             continue  # dbt says so better
         digest.update(f"\0{path.relative_to(project)}\0".encode() + path.read_bytes())
     return folder() / f"{digest.hexdigest()[:32]}.msgpack"
+
+
+def _version(package: str) -> str:
+    """The installed version; nothing where it is not installed, as an adapter that nobody asked for."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def lend(path: Path, target: Path) -> None:

@@ -102,6 +102,12 @@ def test_another_text_another_meaning_and_another_database_are_parsed_anew(proje
     assert len({first, *others}) == 5
 
 
+def test_an_adapter_that_is_not_installed_is_no_obstacle(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_it = named(project, FIRST)
+    monkeypatch.setattr(dbt_parsed, "PACKAGES", ("dbt-core", "dbt-duckdb", "an-adapter-that-nobody-has"))
+    assert named(project, FIRST) != with_it
+
+
 @pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"\x81"), lambda path: os.truncate(path, 5000)])
 def test_a_kept_project_that_cannot_be_read_is_parsed_anew_and_mended(project: Path, spoil: Callable[[Path], Any]) -> None:
     built(project, FIRST, 1)
