@@ -19,6 +19,7 @@ PART_OF = {"new_customers": "new", "resurrected_customers": "resurrected", "chur
 COURSE_POINTS = 26
 COURSE_STEP_DAYS = 7
 MOST_SERIES = 6
+MARKS = pa.schema([("window_days", pa.int64()), ("mark", pa.string()), ("side", pa.string())])
 ROOM_FOR_A_NAME, LAST_WITH_ROOM = 50, 130  # days on the axis of windows, left and right of which a name would be cut off
 
 
@@ -151,8 +152,8 @@ def unknown_share(answer: Answer) -> Answer:
     return replace(answer, table=pa.table(columns | {name: table[name] for name in ("final_on", "provisional")}))
 
 
-def with_marks(answer: Answer, marked: Mapping[str, int | None]) -> Answer:
-    """An answer by window, in which the windows of `marked` are named in `mark`; `both` where two are the same.
+def marks(marked: Mapping[str, int | None]) -> pa.Table:
+    """The marked windows: `window_days, mark, side`, one row each; the mark is `both` where two are the same.
 
     `side` is where the name has room: on the side away from the other mark.
     """
@@ -160,11 +161,15 @@ def with_marks(answer: Answer, marked: Mapping[str, int | None]) -> Answer:
     for name, days in marked.items():
         if days is not None:
             names.setdefault(days, []).append(name)
-    mark = {days: "both" if len(found) > 1 else found[0] for days, found in names.items()}
-    side = {days: _side(days, [other for other in names if other != days]) for days in names}
-    windows = answer.table["window_days"].to_pylist()
-    table = answer.table.append_column("mark", pa.array(map(mark.get, windows), pa.string()))
-    return replace(answer, table=table.append_column("side", pa.array(map(side.get, windows), pa.string())))
+    rows = [
+        {
+            "window_days": days,
+            "mark": "both" if len(found) > 1 else found[0],
+            "side": _side(days, [other for other in names if other != days]),
+        }
+        for days, found in names.items()
+    ]
+    return pa.Table.from_pylist(rows, schema=MARKS)
 
 
 def _side(days: int, others: Sequence[int]) -> str:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from pipeline.errors import PermanentError
 from pipeline.powerbi.theme import Palette, palette
+from streamlit_app.charts.marks import DRAWN
 
 CHILD = Path(__file__).with_name("picture_child.py")
 THEME = Path(__file__).parent / ".streamlit" / "config.toml"
@@ -22,12 +23,19 @@ WIDTH, SECONDS = 860, 60
 PADDING = 16
 
 
-def png(spec: Mapping[str, Any], table: pa.Table, *, title: str, lines: Sequence[str]) -> bytes:
-    """Draw a spec that names no data over a table; raises PermanentError where it cannot be drawn on this machine."""
+def png(
+    spec: Mapping[str, Any],
+    table: pa.Table,
+    *,
+    title: str,
+    lines: Sequence[str],
+    beside: Mapping[str, pa.Table] | None = None,
+) -> bytes:
+    """Draw a chart's spec over its table and those beside it; raises PermanentError where it cannot be drawn on this machine."""
     try:
         drawn = subprocess.run(
             [sys.executable, "-I", str(CHILD)],
-            input=json.dumps(whole(spec, table, title=title, lines=lines)).encode(),
+            input=json.dumps(whole(spec, table, title=title, lines=lines, beside=beside)).encode(),
             capture_output=True,
             env={"TZ": "UTC"},  # days are drawn as days
             timeout=SECONDS,
@@ -48,12 +56,24 @@ def _undrawn(why: str) -> PermanentError:
     )
 
 
-def whole(spec: Mapping[str, Any], table: pa.Table, *, title: str, lines: Sequence[str]) -> dict[str, Any]:
+def whole(
+    spec: Mapping[str, Any],
+    table: pa.Table,
+    *,
+    title: str,
+    lines: Sequence[str],
+    beside: Mapping[str, pa.Table] | None = None,
+) -> dict[str, Any]:
     """The spec with its rows, its title, and colours instead of the theme's words."""
     colours = _palette()
     heading = {"text": title, "subtitle": list(lines), "anchor": "start", "offset": 12, "fontSize": 16, "subtitleFontSize": 11}
     drawn: dict[str, Any] = _coloured(dict(spec), _words(colours))
-    drawn |= {"data": {"values": [_plain(row) for row in table.to_pylist()]}, "title": heading, "padding": PADDING}
+    tables = {DRAWN: table, **(beside or {})}
+    drawn |= {
+        "data": {"name": DRAWN},
+        "datasets": {name: [_plain(row) for row in rows.to_pylist()] for name, rows in tables.items()},
+    }
+    drawn |= {"title": heading, "padding": PADDING}
     drawn["config"] = drawn.get("config", {}) | {
         "background": colours.background,
         "range": _ranges(colours),

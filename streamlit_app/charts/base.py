@@ -11,7 +11,7 @@ import altair as alt
 from altair.utils.schemapi import debug_mode
 
 from streamlit_app.charts.locale import LOCALES
-from streamlit_app.charts.marks import Translate
+from streamlit_app.charts.marks import DRAWN, Translate
 
 PADDING = {"left": 0, "top": 4, "right": 6, "bottom": 2}
 # Streamlit draws an SVG of one element a point, unless it can count the points, which it cannot where a spec computes columns.
@@ -33,12 +33,13 @@ class Text(Protocol):
 class Chart:
     """One kind of drawing: `build` gets a function from key to text and gives the Altair chart.
 
-    `columns` are those that the table must have; the spec names no others.
+    `columns` are those that the table must have; the spec names no others. `beside` are the tables that it reads besides.
     """
 
     name: str
     columns: tuple[str, ...]
     build: Callable[[Translate], alt.TopLevelMixin]
+    beside: tuple[str, ...] = ()
 
     def spec(self, language: str, text: Text) -> Mapping[str, Any]:
         """The constant spec in one language."""
@@ -49,6 +50,16 @@ class Chart:
 def _spec(chart: Chart, language: str, text: Text) -> Mapping[str, Any]:
     with debug_mode(False):  # Altair's checks of itself take most of a second a chart; the tests build with them
         built: dict[str, Any] = chart.build(lambda key: text(key, language)).to_dict(validate=False)
-    for name in ("$schema", "data", "datasets"):
+    for name in ("$schema", "datasets"):
         built.pop(name, None)
-    return built | {"usermeta": DRAWN_BY, "padding": PADDING, "config": CONFIG | {"locale": LOCALES[language]}}
+    return _without_its_own_table(built) | {
+        "usermeta": DRAWN_BY,
+        "padding": PADDING,
+        "config": CONFIG | {"locale": LOCALES[language]},
+    }
+
+
+def _without_its_own_table(part: dict[str, Any]) -> dict[str, Any]:
+    """The drawn table is that of the whole chart: a layer that names it too would be looked for by name."""
+    kept = {name: value for name, value in part.items() if (name, value) != ("data", {"name": DRAWN})}
+    return kept | ({"layer": [_without_its_own_table(layer) for layer in part["layer"]]} if "layer" in part else {})

@@ -14,7 +14,7 @@ import altair as alt
 
 from streamlit_app.charts.base import Chart, Text
 
-DRAWN, NOTES, TARGETS = "drawn", "notes", "targets"
+NOTES, TARGETS = "notes", "targets"
 NOTE_COLUMNS, TARGET_COLUMNS = ("day", "note"), ("value", "label")
 # Every chart over calendar time, by name: the column of its table that says when.
 OVER_TIME: Mapping[str, str] = {

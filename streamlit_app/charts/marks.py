@@ -17,6 +17,7 @@ Shape = Literal["linear", "step-after"]
 
 AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".1f", "usd": "~s"}
 VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".2f", "usd": ",.0f"}
+DRAWN = "drawn"  # the name of the table that comes beside a spec
 HEIGHT = 250
 ENOUGH = 30  # below this n a proportion is greyed
 DASH = (4, 3)
@@ -30,7 +31,7 @@ IS_SOLID = f"!({IS_THIN})"
 
 def drawn() -> alt.Chart:
     """A chart of the table that comes beside the spec."""
-    return alt.Chart(alt.NamedData("drawn"))
+    return alt.Chart(alt.NamedData(DRAWN))
 
 
 def over_time() -> alt.X:

@@ -11,15 +11,15 @@ from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate, Unit
 
 IN_USE, SUGGESTED = "in_use", "suggested"
-WINDOW_COLUMNS = ("window_days", "value", "n", "low", "high", "mark", "side")
+MARKS = "marks"  # a table of its own: moving a mark leaves the curve as it is
+WINDOW_COLUMNS = ("window_days", "value", "n", "low", "high")
 INTERVAL_COLUMNS = ("from_days", "to_days", "value", "share", "reached", "window_days")
 HEIGHT = 200
 PASSED = "datum.from_days > datum.window_days"
 
 
 def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
-    drawn = marks.drawn()
-    base = marks.explained(drawn, text, unit, columns=WINDOW_COLUMNS).encode(
+    base = marks.explained(marks.drawn(), text, unit, columns=WINDOW_COLUMNS).encode(
         x=alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6)),
         y=marks.value_axis("value", unit),
     )
@@ -29,8 +29,8 @@ def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
     layers = [
         base.transform_filter(marks.IS_SOLID).mark_line(strokeWidth=2),
         marks.thin_points(base),
-        *_marked(drawn, text, IN_USE, top=0),
-        *_marked(drawn, text, SUGGESTED, top=13),
+        *_marked(text, IN_USE, top=0),
+        *_marked(text, SUGGESTED, top=13),
         marks.hover(base, tips, fields=["window_days"]),
     ]
     if unit == "share":
@@ -38,10 +38,11 @@ def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
     return alt.layer(*layers).properties(height=HEIGHT)
 
 
-def _marked(drawn: alt.Chart, text: Translate, mark: str, *, top: int) -> tuple[alt.Chart, alt.Chart]:
+def _marked(text: Translate, mark: str, *, top: int) -> tuple[alt.Chart, alt.Chart]:
     """An upright line at one N, named on top; the name stands on the side where there is room."""
     colour = alt.value("gray" if mark == IN_USE else "orange")
-    base = drawn.transform_filter(f"datum.mark == '{mark}' || datum.mark == 'both'").encode(x="window_days:Q", color=colour)
+    marked = alt.Chart(alt.NamedData(MARKS)).transform_filter(f"datum.mark == '{mark}' || datum.mark == 'both'")
+    base = marked.encode(x="window_days:Q", color=colour)
     named = base.transform_calculate(named=f"{_quoted(text(f'charts.marked.{mark}'))} + ' ' + datum.window_days")
     left = "datum.side == 'left'"
     return (
@@ -97,6 +98,6 @@ def _quoted(words: str) -> str:
     return json.dumps(words)
 
 
-COUNT_BY_WINDOW = Chart("count_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="count"))
-SHARE_BY_WINDOW = Chart("share_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="share"))
+COUNT_BY_WINDOW = Chart("count_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="count"), (MARKS,))
+SHARE_BY_WINDOW = Chart("share_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="share"), (MARKS,))
 USAGE_INTERVALS = Chart("usage_intervals", INTERVAL_COLUMNS, _intervals)

@@ -40,9 +40,15 @@ class Basis:
 
 
 def show(
-    spec: Chart | Mapping[str, Any], answer: Answer | pa.Table, *, key: str, title: str, subtitle: str | None = None
+    spec: Chart | Mapping[str, Any],
+    answer: Answer | pa.Table,
+    *,
+    key: str,
+    title: str,
+    subtitle: str | None = None,
+    beside: Mapping[str, pa.Table] | None = None,
 ) -> None:
-    """Draw a table, or an answer's table, as a card."""
+    """Draw a table, or an answer's table, as a card; `beside` holds the other tables that the chart reads."""
     whole = answer.table if isinstance(answer, Answer) else answer
     table, basis = final_points.drawn(spec, whole), basis_of(answer)
     kept = on_the_chart.of(spec, answer, table, key=key)
@@ -50,13 +56,13 @@ def show(
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f"**{title}**")
             plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec)
-            download(table, basis, key=key, title=title, subtitle=subtitle, spec=plain)
+            download(table, basis, key=key, title=title, subtitle=subtitle, spec=plain, beside=beside)
         if subtitle:
             st.caption(subtitle)
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
-        rows, built = kept.drawn(spec, drawn(table, spec.columns)) if isinstance(spec, Chart) else (table, dict(spec))
+        rows, built = kept.drawn(spec, drawn(table, spec.columns), beside) if isinstance(spec, Chart) else (table, dict(spec))
         st.vega_lite_chart(rows, built, key=key, alt=title)
         st.caption(f":small[{footnote(table, basis, hidden=whole.num_rows - table.num_rows)}]")
         on_the_chart.beneath(kept)
@@ -102,13 +108,14 @@ def download(
     title: str = "",
     subtitle: str | None = None,
     spec: Mapping[str, Any] | None = None,
+    beside: Mapping[str, pa.Table] | None = None,
 ) -> None:
     """The files of what is drawn; see chart_files.menu. A chart has a picture as well."""
     rests_on = {"version": basis.version, "as_of": basis.as_of.isoformat(), "window": basis.window, "activity_rule": basis.rule}
     lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis)} · {basis.version}"]
     asked = dict(st.query_params) | rests_on
     name = f"neopulse-{key}-{basis.version}-{basis.as_of}"
-    chart_files.menu(chart_files.Files(key, name, lambda: csv_rows(table, basis), asked, title, spec, table, lines))
+    chart_files.menu(chart_files.Files(key, name, lambda: csv_rows(table, basis), asked, title, spec, table, beside or {}, lines))
 
 
 def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:

@@ -29,6 +29,7 @@ class Files:
     title: str = ""
     spec: Mapping[str, Any] | None = None
     table: pa.Table | None = None
+    beside: Mapping[str, pa.Table] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
 
@@ -66,4 +67,4 @@ def buttons(files: Files, drawn_for: auth.User) -> None:
 
 
 def _drawn(files: Files) -> bytes:
-    return pictures.png(files.spec or {}, files.table, title=files.title, lines=files.lines)
+    return pictures.png(files.spec or {}, files.table, beside=files.beside, title=files.title, lines=files.lines)

@@ -14,7 +14,7 @@ import streamlit as st
 from pipeline.marts import Answer
 from pipeline.marts.activity import FLOWS
 from streamlit_app import data, data_kept, formats, messages, targets
-from streamlit_app.charts import Chart, marked
+from streamlit_app.charts import Chart, marked, marks
 from streamlit_app.components import target_words
 from streamlit_app.data_kept import Annotation, Target
 
@@ -33,17 +33,19 @@ class OnTheChart:
     targets: tuple[Target, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
 
-    def drawn(self, chart: Chart, table: pa.Table) -> tuple[pa.Table | None, Mapping[str, Any]]:
-        """The table and the spec to draw: the chart's own two where nothing is kept, else one spec that has every table by name.
+    def drawn(
+        self, chart: Chart, table: pa.Table, beside: Mapping[str, pa.Table] | None = None
+    ) -> tuple[pa.Table | None, Mapping[str, Any]]:
+        """The table and the spec to draw: the chart's own two where there is no other table, else one spec that has each by name.
 
         Streamlit would put a table without a name in the place of the only one that has a name.
         """
         spec = marked.spec(chart, messages.language(), messages.text, notes=bool(self.notes), target=bool(self.targets))
-        if not self.notes and not self.targets:
+        if not self.notes and not self.targets and not beside:
             return table, spec
-        tables = {marked.NOTES: _notes(self.notes), marked.TARGETS: _targets(self)}
-        beside = {name: rows for name, rows in tables.items() if rows.num_rows}
-        return None, {**spec, "data": {"name": marked.DRAWN}, "datasets": {marked.DRAWN: table, **beside}}
+        kept = {marked.NOTES: _notes(self.notes), marked.TARGETS: _targets(self)}
+        tables = {marks.DRAWN: table, **(beside or {}), **{name: rows for name, rows in kept.items() if rows.num_rows}}
+        return None, {**spec, "data": {"name": marks.DRAWN}, "datasets": tables}
 
 
 NOTHING = OnTheChart()

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date, timedelta
 
+import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts.churn import CAME_BACK_DAYS
 from pipeline.marts.sensitivity import ENOUGH, WINDOWS, Suggestion, suggested_window
 from pipeline.statistics import wilson
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.charts.windows import IN_USE, SUGGESTED
+from streamlit_app.charts.windows import IN_USE, MARKS, SUGGESTED
 from streamlit_app.components import chart, filters, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
@@ -40,18 +41,19 @@ def _sensitivity(question: Question, window: int) -> None:
     found = suggested_window(answers["came_back"].table, below=share)
     with words:
         st.markdown(in_words(found, below=share, window=window))
-    marked = {IN_USE: window, SUGGESTED: found.window_days if found is not None and found.is_settled else None}
+    suggested = found.window_days if found is not None and found.is_settled else None
+    marks = figures.marks({IN_USE: window, SUGGESTED: suggested})
     grid = st.grid(len(KINDS), min_column_width=250, gap="small")
     for kind, spec in KINDS.items():
         with grid.cell():
-            _card(kind, spec, figures.with_marks(answers[kind], marked))
+            _card(kind, spec, answers[kind], marks)
 
 
 def _percent(share: str) -> str:
     return formats.share(int(share) / 100, 0)
 
 
-def _card(kind: str, spec: charts.Chart, answer: Answer) -> None:
+def _card(kind: str, spec: charts.Chart, answer: Answer, marks: pa.Table) -> None:
     key = f"by_window_{kind}"
     if answer.empty:
         with st.container(border=True):
@@ -60,7 +62,8 @@ def _card(kind: str, spec: charts.Chart, answer: Answer) -> None:
         return
     month = formats.month(months_end(answer)) if kind != "active" else ""
     explained = t(f"activity.choice.{kind}.explained", month=month, day=formats.day(answer.as_of))
-    chart.show(spec, answer, key=key, title=t(f"activity.choice.{kind}.title"), subtitle=explained)
+    title = t(f"activity.choice.{kind}.title")
+    chart.show(spec, answer, key=key, title=title, subtitle=explained, beside={MARKS: marks})
 
 
 def months_end(answer: Answer) -> date:

@@ -19,7 +19,7 @@ from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.marts import Question
 from streamlit_app import actions_notes, charts, data, data_kept, messages, stores
 from streamlit_app.auth import Role, RoleError, User
-from streamlit_app.charts import marked
+from streamlit_app.charts import marked, marks
 from streamlit_app.components import on_the_chart
 from streamlit_app.data_kept import Annotation
 
@@ -111,7 +111,7 @@ def test_two_notes_of_one_day_are_one_mark_with_both_texts() -> None:
     table = pa.table({"date": [day]})
     alone, spec = found.drawn(charts.COUNT_OVER_TIME, table)
     assert spec["datasets"][marked.NOTES].to_pylist() == [{"day": day, "note": "first (ada) · second (ada)"}]
-    assert (alone, spec["data"], spec["datasets"][marked.DRAWN]) == (None, {"name": marked.DRAWN}, table)
+    assert (alone, spec["data"], spec["datasets"][marks.DRAWN]) == (None, {"name": marks.DRAWN}, table)
 
 
 # --- as people use them -----------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def test_a_chart_becomes_a_png_of_twice_its_size_without_asking_anybody() -> Non
 
 def test_the_picture_holds_the_rows_the_title_and_no_word_of_the_theme() -> None:
     whole = pictures.whole(spec(charts.CARD_SHARE_BY_COUNTRY), ROWS, title="Churn", lines=["to 28 Feb 2026"])
-    assert [row["date"] for row in whole["data"]["values"]] == ["2026-01-01", "2026-02-01"]
+    assert [row["date"] for row in whole["datasets"]["drawn"]] == ["2026-01-01", "2026-02-01"]
     assert (whole["title"]["text"], whole["title"]["subtitle"]) == ("Churn", ["to 28 Feb 2026"])
     written = json.dumps(whole)
     assert '"value": "gray"' not in written

@@ -11,15 +11,14 @@ import hand_made
 import pyarrow as pa
 import pytest
 from page_kit import whole, words
-from test_charts import answer
 
 from pipeline.marts import Question
 from pipeline.marts.intervals import usage_intervals
 from pipeline.marts.sensitivity import Suggestion, suggested_window
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
-from streamlit_app import data, figures, messages
+from streamlit_app import charts, data, figures, messages
 from streamlit_app.auth import Role, User
-from streamlit_app.components import window_choice
+from streamlit_app.components import on_the_chart, window_choice
 
 pytestmark = pytest.mark.xdist_group("the bank of the pages")
 AS_OF = date(2019, 12, 31)
@@ -139,15 +138,26 @@ def test_a_viewer_gets_no_class_of_fewer_than_ten_intervals_and_nothing_that_giv
 
 
 def test_the_name_of_a_mark_stands_where_there_is_room_for_it() -> None:
-    given = answer(*({"window_days": days, "value": 1.0} for days in (10, 77, 90, 170)), metric="window_sensitivity")
+    def marks(**windows: int | None) -> list[tuple[int, str, str]]:
+        return [(row["window_days"], row["mark"], row["side"]) for row in figures.marks(windows).to_pylist()]
 
-    def marks(**windows: int | None) -> list[tuple[str | None, str | None]]:
-        return [(row["mark"], row["side"]) for row in figures.with_marks(given, windows).rows()]
+    assert marks(in_use=90, suggested=77) == [(90, "in_use", "right"), (77, "suggested", "left")]
+    assert marks(in_use=90, suggested=90) == [(90, "both", "right")]
+    assert marks(in_use=10, suggested=170) == [(10, "in_use", "right"), (170, "suggested", "left")]
+    assert marks(in_use=90, suggested=None) == [(90, "in_use", "right")]
 
-    assert marks(in_use=90, suggested=77) == [(None, None), ("suggested", "left"), ("in_use", "right"), (None, None)]
-    assert marks(in_use=90, suggested=90)[2] == ("both", "right")
-    assert marks(in_use=10, suggested=170) == [("in_use", "right"), (None, None), (None, None), ("suggested", "left")]
-    assert marks(in_use=90, suggested=None)[2] == ("in_use", "right")
+
+def test_a_moved_mark_leaves_the_curve_and_its_spec_as_they_are() -> None:
+    """The browser draws anew what has other bytes: that is the mark's own table, and nothing else."""
+    curve = pa.table({"window_days": [7, 8], "value": [3, 4]})
+    read = [
+        on_the_chart.NOTHING.drawn(charts.COUNT_BY_WINDOW, curve, {"marks": figures.marks({"in_use": days})}) for days in (7, 8)
+    ]
+    assert [rows for rows, _ in read] == [None, None]
+    first, second = (spec["datasets"] for _, spec in read)
+    assert first["drawn"] is second["drawn"] is curve
+    assert (first["marks"]["window_days"].to_pylist(), second["marks"]["window_days"].to_pylist()) == ([7], [8])
+    assert {**read[0][1], "datasets": None} == {**read[1][1], "datasets": None}
 
 
 @pytest.mark.usefixtures("bank_of_the_pages")
