@@ -95,11 +95,12 @@ def current_user() -> User:
         if sessions.is_over(in_force.run_store_url, user.session):
             raise SignInError("This session was signed out", reason="signed_out")
         return user
+    headers = st.context.headers  # made anew at each look
     admit_local(
         st.get_option("server.address"),
-        host=st.context.headers.get("host"),
+        host=headers.get("host"),
         behind_loopback=in_force.behind_loopback,
-        is_forwarded=any(name in st.context.headers for name in FORWARDED),
+        is_forwarded=any(name in headers for name in FORWARDED),
     )
     return LOCAL_USER
 

@@ -23,7 +23,7 @@ def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
     layers = [marks.line(base, groups=["series"] if series else []), marks.provisional_points(base), marks.thin_points(base)]
     if unit == "share":
         layers.insert(0, marks.band(base))
-    layers.append(marks.hover(base, tips, fields=["date", "series"] if series else ["date"]))
+    layers.append(marks.hover(base, tips, along="date", groups=["series"] if series else []))
     return alt.layer(*layers).properties(height=marks.HEIGHT)
 
 
@@ -45,7 +45,7 @@ def _survival(text: Translate) -> alt.LayerChart:
         marks.band(base, shape="step-after"),
         marks.line(base, along="tenure_days", groups=["series"], shape="step-after"),
         marks.thin_points(base),
-        marks.hover(base, tips, fields=["tenure_days", "series"]),
+        marks.hover(base, tips, along="tenure_days", groups=["series"]),
     ).properties(height=300)
 
 
@@ -63,7 +63,7 @@ def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart
         marks.band(base),
         base.transform_filter(marks.IS_SOLID).mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=28)),
         marks.thin_points(base),
-        marks.hover(base, tips, fields=["period", "series"] if series else ["period"]),
+        marks.hover(base, tips, along="period", groups=["series"] if series else []),
     ).properties(height=marks.HEIGHT)
 
 

@@ -31,7 +31,7 @@ def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
         marks.thin_points(base),
         *_marked(text, IN_USE, top=0),
         *_marked(text, SUGGESTED, top=13),
-        marks.hover(base, tips, fields=["window_days"]),
+        marks.hover(base, tips, along="window_days"),
     ]
     if unit == "share":
         layers.insert(0, marks.band(base))
