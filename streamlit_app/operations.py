@@ -220,9 +220,9 @@ def sync_plan(name: str, *, only: str = "", afresh: bool = False) -> Plan:
     return plan
 
 
-def sync_runs(name: str) -> list[SyncRun]:
+def sync_runs(name: str, limit: int = SYNC_RUNS_SHOWN) -> list[SyncRun]:
     """What a sync did the last times, newest first."""
-    return _store().sync_runs(name, SYNC_RUNS_SHOWN)
+    return _store().sync_runs(name, limit)
 
 
 def rejected_rows(sync_run_id: int, *, key: str = "", limit: int = 200) -> tuple[list[RejectedRow], int]:

@@ -18,6 +18,7 @@ from pipeline.warehouse.base import ReadOnly
 
 WEEK_DAYS = 7
 LONGEST_DAYS = 182  # what is longer stands in one last class
+REACHED = ("reached", "reached_low", "reached_high")  # what adds up the classes to one
 
 _INTERVALS = """
 with longer as (
@@ -44,8 +45,9 @@ order by weeks
 def usage_intervals(database: ReadOnly, question: Question, *, as_of: date) -> pa.Table:
     """One row per class of a week's width: `from_days` to `to_days` (null: or more) between two active days in a row.
 
-    `value` counts the intervals that ended in the range, `n` all of them, `share` is value over n and `reached` the share of
-    intervals no longer than `to_days`. Final at once: an interval that has ended does not change.
+    `value` counts the intervals that ended in the range, `n` all of them, `share` is value over n, with `low` and `high`, and
+    `reached` the share of intervals no longer than `to_days`, with `reached_low` and `reached_high`. Final at once: an interval
+    that has ended does not change.
     """
     asked = scope(question)
     end = min(question.end or as_of, as_of)
@@ -55,12 +57,13 @@ def usage_intervals(database: ReadOnly, question: Question, *, as_of: date) -> p
     if not any(counted.values()):
         counted = {}
     table = pa.Table.from_pylist(list(_classes(counted, end)), schema=_SCHEMA)
-    return tables.finished(table, ["from_days", "to_days"], as_of=as_of, extra=["share", "reached"])
+    sure = tables.with_wilson(tables.with_wilson(table, "value"), "so_far", prefix="reached_")
+    return tables.finished(sure, ["from_days", "to_days"], as_of=as_of, extra=["share", *REACHED])
 
 
 _SCHEMA = pa.schema(
     [
-        *((name, pa.int64()) for name in ("from_days", "to_days", "value", "n")),
+        *((name, pa.int64()) for name in ("from_days", "to_days", "value", "n", "so_far")),
         *((name, pa.float64()) for name in ("share", "reached")),
         ("final_on", pa.date32()),
     ]
@@ -78,6 +81,7 @@ def _classes(counted: dict[int, int], end: date) -> Iterator[dict[str, Any]]:
             "to_days": None if is_last else (week + 1) * WEEK_DAYS,
             "value": value,
             "n": total,
+            "so_far": so_far,
             "share": value / total,
             "reached": so_far / total,
             "final_on": end,

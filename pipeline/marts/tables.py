@@ -36,10 +36,10 @@ def finished(table: pa.Table, keys: Sequence[str], *, as_of: date, extra: Sequen
     return pa.table(columns)
 
 
-def with_wilson(table: pa.Table, successes: str, n: str = "n") -> pa.Table:
-    """The table with `low` and `high` of the share successes / n."""
+def with_wilson(table: pa.Table, successes: str, n: str = "n", *, prefix: str = "") -> pa.Table:
+    """The table with `low` and `high` of the share successes / n, their names after a prefix."""
     low, high = wilson(_numbers(table[successes]), _numbers(table[n]))
-    return table.append_column("low", nullable(low)).append_column("high", nullable(high))
+    return table.append_column(f"{prefix}low", nullable(low)).append_column(f"{prefix}high", nullable(high))
 
 
 def nullable(values: Any) -> pa.Array:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from pipeline.marts import changes
 from pipeline.marts.headline import Headline
+from pipeline.marts.intervals import REACHED
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer
 from pipeline.marts.reader import Reader
 
@@ -75,8 +76,9 @@ def withheld_intervals(reader: Reader, found: Answer) -> Answer:
     if not hidden.any():
         return found
     kept = _without(found.table, hidden)
-    place = kept.column_names.index("reached")
-    return replace(found, table=kept.set_column(place, "reached", pa.nulls(len(kept), pa.float64())), withheld=int(hidden.sum()))
+    for name in REACHED:
+        kept = kept.set_column(kept.column_names.index(name), name, pa.nulls(len(kept), pa.float64()))
+    return replace(found, table=kept, withheld=int(hidden.sum()))
 
 
 def withheld_changes(found: Answer) -> Answer:

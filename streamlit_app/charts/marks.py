@@ -86,10 +86,15 @@ def explained(chart: alt.Chart, text: Translate, unit: Unit, *, columns: Sequenc
     """The texts that a tooltip shows, as far as the table has the columns: value, interval, from which day it is final."""
     texts = {"shown": f"format(datum.value, '{VALUE_FORMATS[unit]}')"}
     if "low" in columns:
-        texts["interval"] = "isValid(datum.low) ? format(datum.low * 100, '.1f') + '–' + format(datum.high, '.1%') : '–'"
+        texts["interval"] = interval_text()
     if "final_on" in columns:
         texts["state"] = state(text)
     return chart.transform_calculate(**texts)
+
+
+def interval_text(low: str = "low", high: str = "high") -> str:
+    """A Vega expression: the 95 % interval of a share, or a dash where there is none."""
+    return f"isValid(datum.{low}) ? format(datum.{low} * 100, '.1f') + '–' + format(datum.{high}, '.1%') : '–'"
 
 
 def state(text: Translate, *, provisional: str = "provisional") -> str:

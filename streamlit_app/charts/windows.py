@@ -13,7 +13,9 @@ from streamlit_app.charts.marks import Translate, Unit
 IN_USE, SUGGESTED = "in_use", "suggested"
 MARKS = "marks"  # a table of its own: moving a mark leaves the curve as it is
 WINDOW_COLUMNS = ("window_days", "value", "n", "low", "high")
-INTERVAL_COLUMNS = ("from_days", "to_days", "value", "share", "reached", "window_days")
+INTERVAL_COLUMNS = (
+    *("from_days", "to_days", "value", "n", "share", "low", "high", "reached", "reached_low", "reached_high", "window_days"),
+)
 HEIGHT = 200
 PASSED = "datum.from_days > datum.window_days"
 
@@ -64,7 +66,9 @@ def _intervals(text: Translate) -> alt.LayerChart:
         until="isValid(datum.to_days) ? datum.to_days + 0.2 : datum.from_days + 6.2",
         pause=f"isValid(datum.to_days) ? datum.from_days + '–' + datum.to_days : {_more(text)}",
         shown_share="format(datum.share, '.1%')",
+        interval=marks.interval_text(),
         shown_reached="isValid(datum.reached) ? format(datum.reached, '.1%') : '–'",
+        reached_interval=marks.interval_text("reached_low", "reached_high"),
         bridged=f"{PASSED} ? {_quoted(text('charts.longer_than_window'))} : {_quoted(text('charts.within_window'))}",
     )
     names = {text("charts.within_window"): "primary", text("charts.longer_than_window"): "orange"}
@@ -83,7 +87,10 @@ def _intervals(text: Translate) -> alt.LayerChart:
             alt.Tooltip("pause:N", title=text("charts.pause")),
             alt.Tooltip("value:Q", title=text("charts.intervals"), format=","),
             alt.Tooltip("shown_share:N", title=text("charts.share")),
+            alt.Tooltip("interval:N", title=text("charts.interval")),
             alt.Tooltip("shown_reached:N", title=text("charts.reached")),
+            alt.Tooltip("reached_interval:N", title=text("charts.reached_interval")),
+            alt.Tooltip("n:Q", title="n", format=","),
         ],
     )
     at_window = drawn.transform_filter("datum.from_days == 1").encode(x="window_days:Q", color=alt.value("gray"))

@@ -1,4 +1,4 @@
-"""The files of a chart or a short table behind one button: CSV, Excel with the question it answers, and a picture."""
+"""The files of a chart or a list behind one button: CSV, Excel with the question it answers, and a picture of a chart."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 import streamlit as st
 
 from streamlit_app import auth, exports, pictures
+from streamlit_app.auth import Role
 from streamlit_app.components.download import button
 from streamlit_app.messages import t
 
@@ -19,7 +20,8 @@ class Files:
     """What can be taken along: rows under a header, and for a chart its spec, its table, its title and the lines below it.
 
     `content` makes header and rows, when a file is asked for and not each time the chart is drawn. `asked` is the question:
-    filters, version, window, rule and last day, as they stand in the audit log and in the workbook.
+    filters, version, window, rule and last day, as they stand in the audit log and in the workbook. `needs` is the role of
+    whoever takes the table along.
     """
 
     key: str
@@ -31,6 +33,7 @@ class Files:
     table: pa.Table | None = None
     beside: Mapping[str, pa.Table] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    needs: Role = Role.VIEWER
 
 
 def menu(files: Files) -> None:
@@ -55,7 +58,9 @@ def buttons(files: Files, drawn_for: auth.User) -> None:
     """One button a form of file."""
 
     def table(form: exports.Form) -> Callable[[], bytes]:
-        return lambda: exports.table(files.key, *files.content(), form=form, drawn_for=drawn_for, filters=files.asked)
+        return lambda: exports.table(
+            files.key, *files.content(), form=form, needs=files.needs, drawn_for=drawn_for, filters=files.asked
+        )
 
     makes: dict[str, Callable[[], bytes]] = {"csv": table("csv"), "xlsx": table("xlsx")}
     if files.spec is not None and files.table is not None:

@@ -9,11 +9,11 @@ import streamlit as st
 
 from pipeline.runs.records import SyncRun
 from streamlit_app import formats, operations
-from streamlit_app.components import run_table, states, table
+from streamlit_app.components import list_files, run_table, states, table
+from streamlit_app.components.list_files import COUNTS
 from streamlit_app.messages import t
 from streamlit_app.operations import ListedSync
 
-COUNTS = ("created", "updated", "unchanged", "deleted", "rejected", "invalid")
 ROWS_SHOWN = 200
 KEY_WIDTH = 320
 
@@ -21,8 +21,10 @@ KEY_WIDTH = 320
 def show(sync: ListedSync, done: Sequence[SyncRun], zone: str) -> None:
     """The last times, newest first, then the refused rows of one of them."""
     if not done:
+        st.subheader(t("ops_syncs.history"))
         states.empty(t("ops_syncs.no_history"), next=t("ops_runs.no_run_next"))
         return
+    list_files.head(t("ops_syncs.history"), lambda title: list_files.syncs(sync.name, title))
     table.show((_row(each, zone) for each in done), names="ops_syncs.columns", most=operations.SYNC_RUNS_SHOWN)
     newest = done[0]
     if newest.error:
@@ -56,11 +58,12 @@ def _how(done: SyncRun) -> str:
 
 def _rejects(refused: Sequence[SyncRun], zone: str) -> None:
     st.subheader(t("ops_syncs.rejects"))
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             t("ops_syncs.rejects_of"), refused, format_func=lambda each: formats.moment(each.ended_at, zone), width=KEY_WIDTH
         )
         key = st.text_input(t("ops_syncs.search"), key="rejects_key", width=KEY_WIDTH).strip()
+        list_files.refused(chosen, key, t("ops_syncs.rejects"))
     rows, total = operations.rejected_rows(chosen.id, key=key, limit=ROWS_SHOWN)
     st.caption(_how_many(len(rows), total, chosen, key))
     shown = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from streamlit_app import charts, messages, operations
+from streamlit_app.auth import Role
+from streamlit_app.components import chart_files
 from streamlit_app.messages import t
 
 ENOUGH_TO_COMPARE = 2
@@ -16,6 +18,19 @@ def show() -> None:
     if table.num_rows < ENOUGH_TO_COMPARE:
         return
     with st.expander(t("ops_runs.trend"), icon=":material/bar_chart:"):
-        spec = charts.RUN_DURATIONS.spec(messages.language(), messages.text)
+        spec, explained = charts.RUN_DURATIONS.spec(messages.language(), messages.text), t("ops_runs.trend_explained")
         st.vega_lite_chart(table, spec, key="run_durations", alt=t("ops_runs.trend"))
-        st.caption(t("ops_runs.trend_explained"))
+        st.caption(explained)
+        chart_files.menu(
+            chart_files.Files(
+                "run_durations",
+                "neopulse-run_durations",
+                lambda: (table.column_names, [list(row.values()) for row in table.to_pylist()]),
+                {},
+                t("ops_runs.trend"),
+                spec,
+                table,
+                [explained],
+                needs=Role.ADMIN,
+            )
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from streamlit_app import actions, data, formats, operations_versions
-from streamlit_app.components import answers, frame, states
+from streamlit_app.components import answers, frame, list_files, states
 from streamlit_app.data import Version
 from streamlit_app.messages import t
 
@@ -13,6 +13,7 @@ from streamlit_app.messages import t
 def show(zone: str) -> None:
     """One card a version, newest first, each with a button that makes it current."""
     current, versions = data.current_version(), operations_versions.versions()
+    list_files.head(t("ops_versions.sections.kept"), list_files.versions)
     st.caption(t("ops_versions.kept_explained"))
     if current is None:
         states.empty(t("common.no_version.title"), next=t("ops_runs.no_run_next"))

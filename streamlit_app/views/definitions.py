@@ -12,7 +12,7 @@ import streamlit as st
 from pipeline import data_problems
 from pipeline.metrics import Metric
 from streamlit_app import data, formats, messages
-from streamlit_app.components import filters, frame, places_compared, restatement_log, sample_customers, states, table
+from streamlit_app.components import chart, filters, frame, places_compared, restatement_log, sample_customers, states, table
 from streamlit_app.messages import t
 
 NAMES = "definitions.columns"
@@ -120,7 +120,8 @@ def _tests() -> None:
 
 
 def _quality() -> None:
-    problems = data.data_quality().to_pylist()
+    found = data.data_quality()
+    problems = found.to_pylist()
     st.caption(t("common.problems_explained"))
     if not problems:
         states.empty(t("common.problems_none"))
@@ -128,9 +129,10 @@ def _quality() -> None:
     totals = Counter(dict.fromkeys(("rejected", "kept"), 0))
     for problem in problems:
         totals[problem["disposition"]] += problem["rows_affected"]
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         for disposition, rows in totals.items():
             st.metric(t(f"definitions.dispositions.{disposition}"), formats.number(rows), width="content")
+        chart.download(found, chart.basis_of(found), key="data_problems", title=t("common.problems_title"))
     for problem in sorted(problems, key=lambda problem: -problem["rows_affected"]):
         _problem(problem)
 

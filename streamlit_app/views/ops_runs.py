@@ -12,6 +12,7 @@ from streamlit_app.components import (
     download,
     going_on,
     links,
+    list_files,
     page_head,
     run_form,
     run_table,
@@ -44,7 +45,7 @@ def _runs(zone: str) -> None:
     chosen = _chosen(runs[0])
     history, detail = st.columns([2, 3], gap="medium")
     with history:
-        st.subheader(t("ops_runs.history"))
+        list_files.head(t("ops_runs.history"), list_files.runs)
         run_table.show(runs[:limit], chosen=chosen, zone=zone, choose=_choose)
         if len(runs) > limit:
             st.button(t("ops_runs.older"), icon=":material/expand_more:", on_click=_show_more)

@@ -38,7 +38,6 @@ def _one(sync: ListedSync, zone: str) -> None:
         sync_plan.show(sync)
     else:
         _at_census(sync)
-    st.subheader(t("ops_syncs.history"))
     sync_history.show(sync, operations.sync_runs(sync.name), zone)
 
 

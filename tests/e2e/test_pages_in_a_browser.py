@@ -160,3 +160,18 @@ def test_each_headline_figure_has_its_course_on_the_screen(app: str, page: Page)
     courses = page.get_by_test_id("stHtml").locator("img")
     expect(courses).to_have_count(8)
     assert courses.evaluate_all("(all) => all.every((one) => one.complete && one.naturalWidth > 0)")
+
+
+def test_the_files_of_a_card_stand_beside_its_title_on_a_desk_and_on_a_telephone(app: str, page: Page) -> None:
+    page.goto(app)
+    expect(charts(page).first).to_be_visible()
+    menus = page.get_by_test_id("stPopover").filter(has_text=text("common.files.title", "en"))
+    titles = page.get_by_text(re.compile(r"^(Who comes and who leaves|Quick ratio|Active customers), by (month|day)$"))
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        expect(titles).to_have_count(3)
+        for place in range(3):
+            title, menu = titles.nth(place).bounding_box(), menus.nth(place).bounding_box()
+            assert title is not None
+            assert menu is not None
+            assert title["y"] <= menu["y"] + menu["height"] / 2 <= title["y"] + title["height"], (width, place)

@@ -11,9 +11,10 @@ import hand_made
 import pyarrow as pa
 import pytest
 from page_kit import whole, words
+from test_charts import nodes, spec
 
 from pipeline.marts import Question
-from pipeline.marts.intervals import usage_intervals
+from pipeline.marts.intervals import REACHED, usage_intervals
 from pipeline.marts.sensitivity import Suggestion, suggested_window
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from streamlit_app import charts, data, figures, messages
@@ -102,6 +103,25 @@ def test_each_interval_stands_in_the_class_of_its_length_and_the_short_ones_are_
     assert (rows[-1]["share"], rows[-1]["reached"]) == (0.25, 1.0)
 
 
+def test_the_share_of_a_class_and_of_all_up_to_it_have_their_wilson_intervals(three_customers: ReadOnlyDuckDB) -> None:
+    """Of four intervals one and three: 0.0456 to 0.6994, and the same from the other end."""
+    rows = usage_intervals(three_customers, Question("window_sensitivity"), as_of=AS_OF).to_pylist()
+    assert (rows[1]["low"], rows[1]["high"]) == pytest.approx((0.0456, 0.6994), abs=1e-4)
+    assert (rows[1]["reached_low"], rows[1]["reached_high"]) == pytest.approx((0.3006, 0.9544), abs=1e-4)
+    assert rows[-1]["reached_high"] == 1.0
+
+
+def test_hovering_over_a_class_shows_both_shares_with_their_intervals_and_n() -> None:
+    tips = [
+        tip["title"]
+        for node in nodes(spec(charts.USAGE_INTERVALS))
+        if isinstance(node.get("tooltip"), list)
+        for tip in node["tooltip"]
+    ]
+    assert [messages.text(f"charts.{name}", "en") for name in ("interval", "reached_interval")] == [tips[3], tips[5]]
+    assert tips[-1] == "n"
+
+
 def test_an_interval_belongs_to_the_day_on_which_it_ended(three_customers: ReadOnlyDuckDB) -> None:
     assert intervals(three_customers, start=date(2019, 1, 6)) == {(8, 14): 1, (183, None): 1}
     assert intervals(three_customers, end=date(2019, 1, 18)) == {(1, 7): 2}
@@ -132,7 +152,8 @@ def test_a_viewer_gets_no_class_of_fewer_than_ten_intervals_and_nothing_that_giv
     hidden = [row["from_days"] for row in seen.rows() if row["value"] is None]
     assert set(few) <= set(hidden)
     assert len(hidden) >= 2
-    assert seen.table["reached"].null_count == seen.table.num_rows
+    assert {seen.table[name].null_count for name in REACHED} == {seen.table.num_rows}
+    assert [row["from_days"] for row in seen.rows() if row["low"] is None] == hidden
     assert figures.bridged(seen, 90) is None
     assert seen.withheld == len(hidden)
 
