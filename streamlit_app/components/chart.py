@@ -53,13 +53,11 @@ def show(
     table, basis = final_points.drawn(spec, whole), basis_of(answer)
     kept = on_the_chart.of(spec, answer, table, key=key)
     with st.container(border=True, gap="xsmall", height="stretch"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            with st.container():  # so that a title longer than its card is wide wraps, and not the button beside it
-                st.markdown(f"**{title}**")
+        with st.container(horizontal=True, vertical_alignment="top"):
+            with st.container():  # so that words longer than the card is wide wrap, and not the button beside them
+                st.markdown(f"**{title}**" + (f"\n\n:gray[:small[{subtitle}]]" if subtitle else ""))
             plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec)
             download(table, basis, key=key, title=title, subtitle=subtitle, spec=plain, beside=beside)
-        if subtitle:
-            st.caption(subtitle)
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
