@@ -9,12 +9,14 @@
 
 with customers as (select * from {{ ref('dim_customers') }}),
 
+-- one row a customer and period: its first active day, which follows one of an earlier period
 active_periods as (
     {%- for grain in ['month', 'week'] %}
     {%- set period = month_start if grain == 'month' else week_start %}
-    select distinct customer_key, '{{ grain }}' as grain, {{ period('activity_date') }} as period_start
+    select customer_key, '{{ grain }}' as grain, {{ period('activity_date') }} as period_start
     from {{ ref('fct_customer_days') }}
     where activity_date >= {{ period(cubes_changed_from()) }}
+        and (previous_activity_date is null or previous_activity_date < {{ period('activity_date') }})
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 ),

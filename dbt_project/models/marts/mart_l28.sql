@@ -16,16 +16,22 @@ dates as (
         or (dates.date_day = dates.month_end and not dates.is_after_as_of and dates.date_day >= {{ cubes_changed_from() }})
 ),
 
+-- day by day, so that each active day is looked up and not compared with every date
+days_of_each_date as (
+    select dates.date_day as date, days.date_day
+    from dates
+    inner join {{ ref('dim_dates') }} as days
+        on days.date_day <= dates.date_day and days.date_day > {{ add_days('dates.date_day', -28) }}
+),
+
 counted as (
-    select dates.date_day as date, customer_days.customer_key, count(*) as active_days
+    select days_of_each_date.date, customer_days.customer_key, count(*) as active_days
     from customer_days
-    inner join dates
-        on customer_days.activity_date <= dates.date_day
-        and customer_days.activity_date > {{ add_days('dates.date_day', -28) }}
+    inner join days_of_each_date on customer_days.activity_date = days_of_each_date.date_day
     {% if builds_on_the_last_run() -%}
     where customer_days.activity_date > {{ add_days(cubes_changed_from(), -29) }}   -- it is never later than the day after as_of
     {% endif -%}
-    group by dates.date_day, customer_days.customer_key
+    group by days_of_each_date.date, customer_days.customer_key
 ),
 
 final as (

@@ -1,13 +1,30 @@
 -- grain: one row per customer and transaction type, over usable transactions up to as_of
-with transactions as (
+{{ config(
+    materialized='incremental',
+    pre_hook=[
+        "{{ neopulse.remember_volumes_of_changed_customers() }}",
+        "{{ neopulse.forget('customer_key in (select customer_key from ' ~ neopulse.before('volumes') ~ ')') }}",
+    ],
+) }}
+
+with
+{%- if is_incremental() %}
+before as (select * from {{ before('volumes') }}),
+
+-- of these the last run counted days that may be others now: what is older is counted anew
+counted_anew as (select distinct customer_key from before where last_date >= {{ changed_from() }}),
+
+{%- endif %}
+transactions as (
     select
         transactions.*,
         -- only of those that are no code: a text costs more to group by than all the rest
         case when transactions.transaction_type_code is null then coalesce(transactions.transaction_type, 'unknown') end as other_type,
     from {{ ref('fct_transactions') }} as transactions
     inner join {{ ref('dim_publication') }} as publication on transactions.transaction_date <= publication.as_of
-    {%- if only_appends() %}
     where transactions.transaction_date >= {{ changed_from() }}
+    {%- if is_incremental() and has_volumes_of_changed_days() %}
+        or transactions.customer_key in (select customer_key from counted_anew)
     {%- endif %}
 ),
 
@@ -42,9 +59,9 @@ by_type as (
         sum(case when is_activity then amount_usd else 0 end) as activity_amount_usd,
     from counted
     group by customer_key, coalesce(other_type, {{ word_at(known_types(), 'transaction_type_code') }})
-    {%- if only_appends() %}
+    {%- if is_incremental() %}
     union all
-    select * from {{ this }}
+    select * from before where customer_key not in (select customer_key from counted_anew)
     {%- endif %}
 ),
 
