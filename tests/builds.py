@@ -25,7 +25,7 @@ from unittest.mock import patch
 
 import duckdb
 
-from pipeline.warehouse import dbt_build
+from pipeline.warehouse import dbt_build, dbt_site
 from pipeline.warehouse.dbt_build import Build, Event, NodeResult
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -94,7 +94,7 @@ def _run_dbt(arguments: list[str], environment: Mapping[str, str], log: str) -> 
 @contextmanager
 def quick_children() -> Iterator[None]:
     """Let each build have its child forked from a process that has dbt loaded; it does what the product's own does."""
-    with patch("pipeline.warehouse.dbt_build.child_process", _child_process):
+    with patch.object(dbt_build, "child_process", _child_process), patch.object(dbt_site, "child_process", _child_process):
         yield
 
 
@@ -118,6 +118,11 @@ class _Child:
         """How it ended: the number of a signal is below 0."""
         self._process.join()
         assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, or nothing so far."""
         return self._process.exitcode
 
     def end(self) -> None:
