@@ -42,12 +42,13 @@ app: env
 worker: env
 	@exec $(BIN)/neopulse worker
 
+# Three processes for two processors: a quarter of the time a test waits, for a browser, a server or a child.
 test: .venv/.tested-with
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n and not powerbi and not axe"
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof and not n8n and not powerbi and not axe"
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest -n 2 --dist loadgroup -m proof
