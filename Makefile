@@ -42,12 +42,13 @@ app: env
 worker: env
 	@exec $(BIN)/neopulse worker
 
+# Three processes for two processors: a quarter of the time a test waits, for a browser, a server or a child.
 test: .venv/.tested-with
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not proof and not n8n and not powerbi and not axe"
+	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof and not n8n and not powerbi and not axe"
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest -n 2 --dist loadgroup -m proof
@@ -165,17 +166,27 @@ test-airflow: .venv/.installed .venv-airflow/.installed
 test-bigquery-live: .venv/.tested-with
 	$(BIN)/pytest -rs tests/integration/test_bigquery_live.py
 
-.venv/.installed: pyproject.toml constraints.txt
+.venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "neopulse needs Python 3.11 or newer; $(PYTHON) is older. Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
 		{ echo "$(PYTHON) cannot make environments. On Debian or Ubuntu: apt install python3-venv; then the same command" >&2; exit 2; }
 	@echo "making .venv (once; a minute or two)"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
-.venv/.tested-with: .venv/.installed
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps $(PEERS)
+# pip compiles one file after the other; all processors do it in half the time. What a package ships for another Python stays as it is.
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check --no-compile -c constraints.txt
+COMPILE = $(BIN)/python -m compileall -qq -j 0 .venv/lib || true
+
+.venv/.installed: .venv/.made pyproject.toml constraints.txt
+	@$(INSTALL) -e .
+	@$(COMPILE)
 	@touch $@
+
+# With the tools of the tests from the start, where nothing is installed yet: else pip would look everything up twice.
+.venv/.tested-with: .venv/.made pyproject.toml constraints.txt
+	@$(INSTALL) -e '.[dev]'
+	@$(INSTALL) --no-deps $(PEERS)
+	@$(COMPILE)
+	@touch .venv/.installed $@

@@ -1,8 +1,9 @@
-"""Two quicker ways to a build of the same dbt project, for tests that build again and again.
+"""Quicker ways to a build of a dbt project, for tests that build again and again.
 
-`forked` is dbt itself, in a process that has read the project already: a third of the time is left. `direct` lets dbt
-compile the project once for each set of variables and runs the SQL of its models and tests in this process, on an empty
-warehouse: a second is left. Everything around the build is the product's own.
+`forked` is dbt itself, in a process that has loaded it and read the project already: a third of the time is left. `direct` lets
+dbt compile the project once for each set of variables and runs the SQL of its models and tests in this process, on an empty
+warehouse: a second is left. `quick_children` is for other projects, small ones: the product's own child process, of which only
+the import of dbt is left out, which takes longer than such a build. Everything around the build is the product's own.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from graphlib import TopologicalSorter
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import duckdb
 
-from pipeline.warehouse import dbt_build
+from pipeline.warehouse import dbt_build, dbt_site
 from pipeline.warehouse.dbt_build import Build, Event, NodeResult
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
@@ -41,19 +46,16 @@ def forked(
 ) -> Build:
     """Like `pipeline.warehouse.dbt_build.build`, without dbt's start-up."""
     command = dbt_build._command(project, folder, variables=variables, full_refresh=full_refresh)
-    said = _dbt(command[command.index("build") :], environment, folder)
+    said = dbt(command[command.index("build") :], environment, folder)
     watch([])
     return dbt_build._read(folder, said)
 
 
-def _dbt(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> str:
-    """Run dbt in a process of its own; returns what it said last."""
+def dbt(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> str:
+    """Run dbt on dbt_project in DuckDB, in a process of its own; returns what it said last, all of which `folder` has."""
     log = folder / "dbt.log"
     process = _forks.Process(target=_run_dbt, args=(list(arguments), dict(environment), str(log)))
-    # What the first of them is started with, all that are forked later read the project with; only the database's name counts.
-    known = {"PYTHONPATH": str(Path(__file__).parent), "TESTS_OF_DBT": json.dumps(dict(environment))}
-    with patch.dict(os.environ, known):
-        process.start()
+    _start(process)
     process.join(PATIENCE_SECONDS)
     assert log.exists(), f"the process that dbt was to run in ended with {process.exitcode} before it began"
     if process.exitcode is None:
@@ -64,6 +66,12 @@ def _dbt(arguments: Sequence[str], environment: Mapping[str, str], folder: Path)
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["dbt_loaded"])
+
+
+def _start(process: ForkServerProcess) -> None:
+    """Start it; the process that it is forked from finds its modules as this one does."""
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join((str(Path(__file__).parent), str(PROJECT.parent)))):
+        process.start()
 
 
 def _run_dbt(arguments: list[str], environment: Mapping[str, str], log: str) -> None:
@@ -78,6 +86,76 @@ def _run_dbt(arguments: list[str], environment: Mapping[str, str], log: str) -> 
     result = dbt_loaded.runner(variables).invoke(arguments)
     print(result.exception or "", flush=True)  # noqa: T201 - into the log
     os._exit(0 if result.success else 1 if result.exception is None else 2)
+
+
+# --- the product's child process, forked from one that has loaded dbt -------------------------------------------------
+
+
+@contextmanager
+def quick_children() -> Iterator[None]:
+    """Let each build have its child forked from a process that has dbt loaded; it does what the product's own does."""
+    with patch.object(dbt_build, "child_process", _child_process), patch.object(dbt_site, "child_process", _child_process):
+        yield
+
+
+class _Child:
+    """What a build asks of its child process."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        asks, self._alive = _forks.Pipe(duplex=False)
+        said, says = _forks.Pipe(duplex=False)
+        surroundings = {**dbt_build._inherited(), **environment}
+        self._process = _forks.Process(target=_be_child, args=(list(command), surroundings, asks, says))
+        _start(self._process)
+        asks.close()
+        says.close()
+        assert self._process.pid is not None
+        self.pid = self._process.pid
+        self.stdout = os.fdopen(os.dup(said.fileno()), encoding="utf-8", errors="replace")
+        said.close()
+
+    def wait(self) -> int:
+        """How it ended: the number of a signal is below 0."""
+        self._process.join()
+        assert self._process.exitcode is not None
+        return self._process.exitcode
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended, or nothing so far."""
+        return self._process.exitcode
+
+    def end(self) -> None:
+        """End it with all that it has started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._alive.close()  # where it had no group of its own yet
+        self.wait()
+
+
+@contextmanager
+def _child_process(command: Sequence[str], environment: Mapping[str, str]) -> Iterator[_Child]:
+    child = _Child(command, environment)
+    try:
+        yield child
+    finally:
+        child.end()
+
+
+def _be_child(command: list[str], surroundings: dict[str, str], asks: Connection, says: Connection) -> None:
+    """Become what `python -m pipeline.warehouse.dbt_child` would be."""
+    os.setsid()
+    for number, place in enumerate((asks, says, says)):
+        os.dup2(place.fileno(), number)
+    asks.close()
+    says.close()
+    os.environ.clear()
+    os.environ.update(surroundings)
+    os.chdir(PROJECT.parent)
+    sys.argv = command[command.index("-m") + 1 :]
+    from pipeline.warehouse import dbt_child
+
+    dbt_child.main()
 
 
 # --- the compiled SQL, run here ---------------------------------------------------------------------------------------
@@ -116,7 +194,7 @@ def compiled(variables: Mapping[str, Any], environment: Mapping[str, str]) -> Ma
             folder = Path(name)
             elsewhere = {name: str(folder / Path(value).name) if "/" in value else value for name, value in environment.items()}
             command = dbt_build._command(PROJECT, folder, variables=variables, full_refresh=False, left_out=())
-            _dbt(["compile", *command[command.index("build") + 1 :], "--exclude", "resource_type:unit_test"], elsewhere, folder)
+            dbt(["compile", *command[command.index("build") + 1 :], "--exclude", "resource_type:unit_test"], elsewhere, folder)
             _compiled[key] = json.loads((folder / "target" / "manifest.json").read_text())
     return _compiled[key]
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
 from pipeline import masking
+from pipeline.runs import database
 
 pytest_plugins = ["n8n_kit", "pages_bank", "postgres_kit"]
 
@@ -62,3 +65,19 @@ def no_settings_of_the_machine() -> None:
     """A developer's own NEOPULSE_* variables must not decide a test."""
     for name in [name for name in os.environ if name.startswith("NEOPULSE_")]:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """No test cuts the power, and a killed process loses nothing that it wrote; there are tens of thousands of flushes."""
+    set_up_sqlite = database._set_up_sqlite
+
+    @functools.wraps(set_up_sqlite)
+    def without_flushing(connection: Any, record: Any) -> None:
+        set_up_sqlite(connection, record)
+        connection.execute("pragma synchronous = off")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        patch.setattr(database, "_set_up_sqlite", without_flushing)
+        yield

@@ -18,6 +18,7 @@ import stand_ins.bigquery as stand_ins
 stand_ins.skip_without_the_packages()
 
 import bigquery_bank  # noqa: E402
+import builds  # noqa: E402
 from hand_made import facts  # noqa: E402
 from histories import History  # noqa: E402
 from stand_ins.bigquery.faults import Fault, job_inserts  # noqa: E402
@@ -152,7 +153,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     shutil.copy(DBT_PROJECT / "profiles.yml", project)
-    with running() as stand_in:
+    with running() as stand_in, builds.quick_children():
         yield House(stand_in, tmp_path / "home", project)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import builds
 import histories
 import pytest
 
@@ -47,12 +45,12 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
     variables = {"current_bank_day": "2019-04-01", "inactivity_days": 90}
     warehouse.prepare(landing, external=external, variables=variables, full_refresh=True)
     command = [
-        *(sys.executable, "-m", "dbt.cli.main", "build", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
+        *("build", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)),
         *("--target-path", str(candidate / "target"), "--log-path", str(candidate / "logs"), "--no-use-colors"),
-        *("--no-version-check", "--no-send-anonymous-usage-stats", "--no-partial-parse"),
-        *("--exclude-resource-type", "exposure", "--vars", "current_bank_day: 2019-04-01"),
+        *("--no-version-check", "--no-send-anonymous-usage-stats"),
+        *("--exclude-resource-type", "exposure", "--vars", json.dumps({"current_bank_day": "2019-04-01"})),
     ]
-    subprocess.run(command, env={**os.environ, **warehouse.environment()}, capture_output=True, check=False)
+    builds.dbt(command, warehouse.environment(), candidate)
     return candidate / "target"
 
 

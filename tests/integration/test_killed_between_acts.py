@@ -5,6 +5,7 @@ Each act is done by a child of this process, which a real SIGKILL ends at a chos
 
 from __future__ import annotations
 
+import inspect
 import os
 import random
 import signal
@@ -27,7 +28,7 @@ from pipeline.backups import archive, restoring
 from pipeline.backups.making import make_backup
 from pipeline.backups.restoring import restore
 from pipeline.clock import FixedClock
-from pipeline.runs import migrations, schema
+from pipeline.runs import database, migrations, schema
 from pipeline.runs.records import StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
@@ -207,7 +208,8 @@ def test_a_store_killed_at_random_moments_has_whole_acts_alone(tmp_path: Path) -
     assert counts[-1] > 0
 
 
-def test_the_store_is_set_up_to_survive_a_power_cut(tmp_path: Path) -> None:
+def test_the_store_is_set_up_to_survive_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_set_up_sqlite", inspect.unwrap(database._set_up_sqlite))  # without what the tests do to it
     store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=FixedClock(MONDAY))
     with store._read() as connection:
         told = [

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import random
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,19 +82,19 @@ def build_alone(
     path = folder / "state.duckdb"
     with duckdb.connect(path) as connection:
         make_inputs(connection, customers, as_of, changed_from or date(1900, 1, 1))
-    options = ["--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT), "--log-path", str(folder / "logs")]
-    options += ["--target-path", str(folder / "target"), "--no-version-check", "--no-send-anonymous-usage-stats"]
-    command = [sys.executable, "-m", "dbt.cli.main", "run", "--select", "silence_observations+", *options]
     names = {"DBT_WAREHOUSE_FILE": path, "DBT_THREADS": 1, "DBT_MEMORY_LIMIT": "1GB", "DBT_TEMP_FOLDER": folder / "spill"}
-    environment = {**os.environ, **{name: str(value) for name, value in names.items()}}
     variables = {
         "inactivity_days": window,
         "current_bank_day": (as_of + timedelta(days=1)).isoformat(),
         "previous_as_of": previous_as_of.isoformat() if previous_as_of else "",
     }
-    command += ["--vars", json.dumps(variables), *([] if previous_as_of else ["--full-refresh"])]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout
+    command = ["run", "--select", "silence_observations+", "--project-dir", str(DBT_PROJECT), "--profiles-dir", str(DBT_PROJECT)]
+    command += ["--log-path", str(folder / "logs"), "--target-path", str(folder / "target"), "--no-version-check"]
+    command += ["--no-send-anonymous-usage-stats", *([] if previous_as_of else ["--full-refresh"])]
+    command += ["--vars", json.dumps(variables)]
+    said = builds.dbt(command, {name: str(value) for name, value in names.items()}, folder)
+    results = json.loads((folder / "target" / "run_results.json").read_text(encoding="utf-8"))["results"]
+    assert {result["status"] for result in results} == {"success"}, said
     with duckdb.connect(path, read_only=True) as connection:
         return {name: connection.sql(f"from {schema}.{name} order by all").to_arrow_table().to_pylist() for schema, name in BUILT}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import builds
 import duckdb
 import pytest
 
@@ -37,7 +38,7 @@ THIRD = {**FIRST, "current_bank_day": "2019-05-19", "previous_as_of": "2019-05-1
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = tmp_path / "project"
     (made / "models").mkdir(parents=True)
@@ -48,7 +49,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "models/days.sql": DAYS,
     }.items():
         (made / name).write_text(content)
-    return made
+    with builds.quick_children():
+        yield made
 
 
 def built(project: Path, variables: dict[str, Any], number: int) -> tuple[Build, tuple[str, str]]:

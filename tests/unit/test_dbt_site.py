@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import builds
 import pytest
 
 from pipeline.errors import PermanentError
@@ -17,7 +19,7 @@ tiny:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
+def project(tmp_path: Path) -> Iterator[Path]:
     """A dbt project of one model that somebody reads."""
     folder = tmp_path / "project"
     (folder / "models").mkdir(parents=True)
@@ -27,7 +29,8 @@ def project(tmp_path: Path) -> Path:
     (folder / "models" / "people.yml").write_text(
         "version: 2\nexposures:\n  - {name: page_of_answers, type: dashboard, owner: {name: ada}, depends_on: [ref('answers')]}\n"
     )
-    return folder
+    with builds.quick_children():
+        yield folder
 
 
 def test_the_site_holds_statement_and_reader_in_one_file(project: Path, tmp_path: Path) -> None:
