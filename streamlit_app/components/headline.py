@@ -35,6 +35,7 @@ def _kpi(figure: Headline, question: Question) -> Kpi:
         course=_course(figure, question),
         help=figure.metric.definition[messages.language()],
         target=_target(figure, question),
+        is_thin=_is_thin(figure),
     )
 
 
@@ -46,8 +47,8 @@ def _target(figure: Headline, question: Question) -> str | None:
 
 
 def _is_thin(figure: Headline) -> bool:
-    """Whether a share rests on too few to be judged."""
-    return figure.low is not None and figure.n is not None and figure.n < ENOUGH
+    """Whether a share or a ratio rests on too few to be judged."""
+    return figure.value is not None and figure.n is not None and figure.n < ENOUGH
 
 
 def _label(figure: Headline) -> str:
@@ -80,7 +81,7 @@ def _note(figure: Headline) -> str:
     if figure.low is not None:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
     if _is_thin(figure):
-        lines.append(f":gray[{t('churn.thin')}]")
+        lines.append(t("churn.thin") if figure.low is not None else f"n {formats.number(figure.n)}, {t('churn.thin')}")
     if figure.withheld:
         lines.append(t("common.withheld"))
     return "  \n".join(lines)

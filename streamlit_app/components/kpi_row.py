@@ -20,7 +20,8 @@ class Kpi:
     """One headline figure, ready to be read.
 
     `change` is a signed text ("+3.1%"), `tone` whether it is welcome; `course` holds the values of the sparkline; `note`
-    says for which period, compared with what, and how sure (interval, n); `target` how it stands to its target.
+    says for which period, compared with what, and how sure (interval, n); `target` how it stands to its target. A figure of
+    too few to be judged, which its note says, is grey (`is_thin`).
     """
 
     label: str
@@ -31,6 +32,7 @@ class Kpi:
     course: Sequence[float] | None = None
     help: str | None = None
     target: str | None = None
+    is_thin: bool = False
 
 
 def show(kpis: Sequence[Kpi]) -> None:
@@ -40,7 +42,7 @@ def show(kpis: Sequence[Kpi]) -> None:
         with grid.cell():
             st.metric(
                 kpi.label,
-                kpi.value,
+                f":gray[{kpi.value}]" if kpi.is_thin else kpi.value,
                 delta=kpi.change,
                 delta_color=COLOURS[kpi.tone],
                 delta_arrow=_arrow(kpi.change),

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-PAGES = ("overview", "activity", "retention", "churn", "payments", "customers", "definitions")
-OPERATIONS = ("ops_runs", "ops_schedule", "ops_syncs", "ops_versions", "ops_alerts", "ops_audit")
+PAGES = ("overview", "of_few", "activity", "retention", "churn", "payments", "customers", "definitions")
+OPERATIONS = ("ops_runs", "ops_schedule", "ops_syncs", "ops_versions", "ops_alerts", "ops_reports", "ops_audit")
+ADDRESSES = {"overview": "", "of_few": "?country=MT"}  # the first page is the app's own address; with figures of fewer than 30
 WIDTHS = {"desk": 1280, "telephone": 390}
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
 AXE = os.environ.get("TESTS_AXE", "")
@@ -55,7 +56,7 @@ def violations(page: Page) -> list[str]:
 
 @pytest.mark.parametrize("name", [*PAGES, *OPERATIONS])
 def test_a_page_breaks_no_rule_that_is_ours_to_keep(app: str, reader: Page, name: str) -> None:
-    reader.goto(app if name == "overview" else f"{app}/{name}")
+    reader.goto(f"{app}/{ADDRESSES.get(name, name)}")
     reader.get_by_role("heading", level=2).first.wait_for()
     reader.wait_for_timeout(QUIET_MS)
     assert violations(reader) == []

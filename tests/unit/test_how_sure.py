@@ -24,9 +24,10 @@ def in_english(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "language", lambda: "en")
 
 
-def kpi(monkeypatch: pytest.MonkeyPatch, n: int) -> Any:
+def kpi(monkeypatch: pytest.MonkeyPatch, n: int, *, metric: Metric = CHURN) -> Any:
     day = date(2019, 4, 30)
-    figure = Headline(CHURN, "month", day, 0.2, 0.1, n, 0.1, 0.35, day, False)
+    low, high = (0.1, 0.35) if metric.unit == "share" else (None, None)
+    figure = Headline(metric, "month", day, 0.2, 0.1, n, low, high, day, False)
     monkeypatch.setattr(data, "headline", lambda **_: (figure,))
     monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=90))
     monkeypatch.setattr(headline.data_kept, "targets", lambda: ())
@@ -38,8 +39,26 @@ def test_a_headline_share_of_fewer_than_30_says_so_and_is_neither_good_nor_bad(m
     thin, enough = kpi(monkeypatch, 29), kpi(monkeypatch, 30)
     assert (thin.tone, enough.tone) == ("neutral", "bad")
     assert "95%: 10.0–35.0%, n 29" in thin.note
-    assert ":gray[fewer than 30]" in thin.note
+    assert thin.note.endswith("fewer than 30")
     assert "fewer than 30" not in enough.note
+    assert (thin.is_thin, enough.is_thin) == (True, False)
+
+
+def test_a_headline_ratio_of_fewer_than_30_has_its_n_and_is_grey(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratio = Metric("quick_ratio", BOTH, BOTH, "ratio", "m", "c")
+    thin, enough = kpi(monkeypatch, 29, metric=ratio), kpi(monkeypatch, 30, metric=ratio)
+    assert thin.note.endswith("n 29, fewer than 30")
+    assert (thin.is_thin, enough.is_thin) == (True, False)
+    assert (thin.tone, enough.note.count("n 30")) == ("neutral", 0)
+
+
+@pytest.mark.usefixtures("bank_of_the_pages")
+@pytest.mark.xdist_group("the bank of the pages")
+def test_the_number_on_the_card_is_grey_where_its_note_says_fewer_than_30_and_nowhere_else() -> None:
+    page = whole("overview", country="MT")
+    grey = {metric.label for metric in page.metric if metric.value.startswith(":gray[")}
+    assert grey == {"Monthly churn rate", "Stickiness"}  # of the quick ratio there is none: nobody left
+    assert sum(caption.value.endswith("fewer than 30") for caption in page.caption) == len(grey)
 
 
 def test_a_share_in_a_sentence_has_its_interval_and_n_and_says_where_n_is_small() -> None:
