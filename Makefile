@@ -42,7 +42,9 @@ app: env
 worker: env
 	@exec $(BIN)/neopulse worker
 
-# Three processes for two processors: a quarter of the time a test waits, for a browser, a server or a child.
+# Three processes for two processors: a quarter of the time a test waits, for a browser, a server or a child. What Python compiles is
+# kept, whatever the machine says: every process and child would compile it again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.tested-with
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
