@@ -52,9 +52,11 @@ def table(
     return written
 
 
-def picture(what: str, draw: Callable[[], bytes], *, drawn_for: User, filters: Mapping[str, Any]) -> bytes:
-    """A chart as a picture, for somebody who still may see what was drawn; raises StaleError else."""
-    user = auth.require(Role.VIEWER)
+def picture(
+    what: str, draw: Callable[[], bytes], *, drawn_for: User, filters: Mapping[str, Any], needs: Role = Role.VIEWER
+) -> bytes:
+    """A chart as a picture, for somebody who still may see what was drawn; raises RoleError or StaleError else."""
+    user = auth.require(needs)
     auth.require_rights_of(drawn_for)
     drawn = draw()
     _note(user.name, what, {"form": "png", "filters": dict(filters)})

@@ -152,14 +152,14 @@ def unknown_share(answer: Answer) -> Answer:
     return replace(answer, table=pa.table(columns | {name: table[name] for name in ("final_on", "provisional")}))
 
 
-def marks(marked: Mapping[str, int | None]) -> pa.Table:
-    """The marked windows: `window_days, mark, side`, one row each; the mark is `both` where two are the same.
+def marks(marked: Mapping[str, int | None], *, among: pa.ChunkedArray) -> pa.Table:
+    """The marked windows `among` the drawn ones: `window_days, mark, side`, one row each; the mark is `both` where two agree.
 
     `side` is where the name has room: on the side away from the other mark.
     """
-    names: dict[int, list[str]] = {}
+    drawn, names = set(among.to_pylist()), dict[int, list[str]]()
     for name, days in marked.items():
-        if days is not None:
+        if days in drawn:
             names.setdefault(days, []).append(name)
     rows = [
         {

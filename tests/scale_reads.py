@@ -42,6 +42,7 @@ def remembered(tables: Mapping[str, Columns]) -> dict[str, Columns]:
     return {
         "repeated_transactions_before": some("repeated_transactions", "transaction_key", "transaction_date", "copy_number"),
         "customers_before": some("dim_customers", "customer_key", "segment_id", "opening_date"),
+        "volumes_before": tables["fct_customer_volumes"],
         "days_before": (Column("transaction_date", "DATE"), Column("transactions", "INT64"), Column("fingerprint", "INT64")),
     }
 

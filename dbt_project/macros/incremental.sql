@@ -113,21 +113,21 @@
 {# Of fct_customer_volumes: the rows of who has a transaction on a changed day now, or had one in the last run. #}
 {% macro remember_volumes_of_changed_customers() %}
     {%- if is_incremental() -%}
+        {%- set changed = neopulse.changed_from() -%}
         create or replace table {{ neopulse.before('volumes') }} as
         select *
         from {{ this }}
         where customer_key in (
-            select customer_key from {{ ref('fct_transactions') }} where transaction_date >= {{ neopulse.changed_from() }}
+            select customer_key from {{ ref('fct_transactions') }} where transaction_date >= {{ changed }}
             union all
-            select customer_key from {{ this }} where last_date >= {{ neopulse.changed_from() }}
+            select customer_key from {{ this }} where last_date >= {{ changed }}
         )
     {%- endif -%}
 {% endmacro %}
 
-{# Whether the last run counted a day that has changed since: never, where all that is new is dated after what was there. #}
-{% macro has_volumes_of_changed_days() -%}
-    {%- if not execute -%}{{ return(true) }}{%- endif -%}
-    {{ return(run_query('select count(*) from ' ~ this ~ ' where last_date >= ' ~ neopulse.changed_from()).columns[0].values()[0] > 0) }}
+{# Whether the last run counted a transaction on the day or after it: none, where all that is new is dated after what was there. #}
+{% macro has_volumes_of_days_from(day) -%}
+    {{ return(run_query('select count(*) from ' ~ this ~ ' where last_date >= ' ~ day).columns[0].values()[0] > 0) }}
 {%- endmacro %}
 
 {# The bank's identifier of a typed transaction. #}

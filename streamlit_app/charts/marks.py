@@ -84,7 +84,7 @@ def name_of(field: str, names: Mapping[str, str]) -> str:
 
 def explained(chart: alt.Chart, text: Translate, unit: Unit, *, columns: Sequence[str]) -> alt.Chart:
     """The texts that a tooltip shows, as far as the table has the columns: value, interval, from which day it is final."""
-    texts = {"shown": f"format(datum.value, '{VALUE_FORMATS[unit]}')"}
+    texts = {"shown": f"isValid(datum.value) ? format(datum.value, '{VALUE_FORMATS[unit]}') : '–'"}
     if "low" in columns:
         texts["interval"] = interval_text()
     if "final_on" in columns:
@@ -143,7 +143,7 @@ def hover(base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: S
         )
     near = alt.selection_point(on="pointerover", fields=[along], empty=False, clear="pointerout")
     counted = base.transform_joinaggregate(points="count()")
-    strips = counted.mark_rule(opacity=0.001, strokeWidth=alt.expr("max(2, 1.1 * width / datum.points)"))
+    strips = counted.mark_rule(opacity=0.001, strokeWidth=alt.expr("max(2, 1.1 * width / max(datum.points - 1, 1))"))
     return alt.layer(
         base.transform_filter(near).mark_point(size=60, filled=True, strokeWidth=0, opacity=1),
         strips.encode(y=alt.value(0), y2=alt.value("height"), tooltip=list(tips)).add_params(near),

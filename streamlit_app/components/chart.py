@@ -114,7 +114,19 @@ def download(
     lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis)} · {basis.version}"]
     asked = dict(st.query_params) | rests_on
     name = f"neopulse-{key}-{basis.version}-{basis.as_of}"
-    chart_files.menu(chart_files.Files(key, name, lambda: csv_rows(table, basis), asked, title, spec, table, beside or {}, lines))
+    chart_files.menu(
+        chart_files.Files(
+            key,
+            name,
+            lambda: csv_rows(table, basis),
+            asked,
+            title=title,
+            spec=spec,
+            table=table,
+            beside=beside or {},
+            lines=lines,
+        )
+    )
 
 
 def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -21,13 +21,14 @@ class Files:
 
     `content` makes header and rows, when a file is asked for and not each time the chart is drawn. `asked` is the question:
     filters, version, window, rule and last day, as they stand in the audit log and in the workbook. `needs` is the role of
-    whoever takes the table along.
+    whoever takes it along.
     """
 
     key: str
     name: str
     content: Callable[[], tuple[list[str], list[list[Any]]]]
     asked: Mapping[str, Any]
+    _: KW_ONLY
     title: str = ""
     spec: Mapping[str, Any] | None = None
     table: pa.Table | None = None
@@ -64,7 +65,9 @@ def buttons(files: Files, drawn_for: auth.User) -> None:
 
     makes: dict[str, Callable[[], bytes]] = {"csv": table("csv"), "xlsx": table("xlsx")}
     if files.spec is not None and files.table is not None:
-        makes["png"] = lambda: exports.picture(files.key, lambda: _drawn(files), drawn_for=drawn_for, filters=files.asked)
+        makes["png"] = lambda: exports.picture(
+            files.key, lambda: _drawn(files), needs=files.needs, drawn_for=drawn_for, filters=files.asked
+        )
     for form, make in makes.items():
         name = t(f"common.files.{form}")
         about = t("common.files.of", form=name, title=files.title) if files.title else None

@@ -1,6 +1,6 @@
 """The lists of the section Operations as files, for admins: the whole list, read when it is asked for.
 
-Errors, notes and links, which other systems worded, stay on the page.
+Errors, notes and links, which other systems worded, stay on the page. Why a row was refused goes along, masked.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from pipeline import masking
 from pipeline.runs.records import Run, SyncRun
 from streamlit_app import data, operations, operations_versions
 from streamlit_app.auth import Role
@@ -50,18 +51,23 @@ def syncs(sync: str, title: str) -> None:
 
 
 def refused(done: SyncRun, key: str, title: str) -> None:
-    """The rows that were not taken in one of those times, whose keys begin as asked."""
+    """The rows that were not taken in one of those times, whose keys begin as asked; the first REJECTS_KEPT of them are kept."""
 
     def rows() -> Iterable[Sequence[Any]]:
         found, _ = operations.rejected_rows(done.id, key=key, limit=MOST)
-        return ((row.key, row.reason, json.dumps(row.row, ensure_ascii=False)) for row in found)
+        return ((row.key, masking.masked(row.reason), json.dumps(row.row, ensure_ascii=False)) for row in found)
 
     _menu("refused_rows", title, REFUSED, rows, {"sync": done.sync, "ended_at": done.ended_at.isoformat(), "key": key or None})
 
 
 def versions(title: str) -> None:
     """The kept versions, newest first."""
-    _menu("versions", title, VERSION, lambda: map(_version, operations_versions.versions()))
+
+    def rows() -> Iterable[Sequence[Any]]:
+        current = data.current_version()
+        return (_version(version, current) for version in operations_versions.versions())
+
+    _menu("versions", title, VERSION, rows)
 
 
 def _menu(
@@ -72,7 +78,7 @@ def _menu(
     asked: Mapping[str, Any] | None = None,
 ) -> None:
     name = "-".join(["neopulse", key, *([asked["sync"]] if asked else [])])
-    files = Files(key, name, lambda: (list(header), [list(row) for row in rows()]), asked or {}, title, needs=Role.ADMIN)
+    files = Files(key, name, lambda: (list(header), [list(row) for row in rows()]), asked or {}, title=title, needs=Role.ADMIN)
     chart_files.menu(files)
 
 
@@ -90,8 +96,8 @@ def _sync(done: SyncRun) -> Sequence[Any]:
     return (*told, *scope, done.started_at, done.ended_at, *counts)
 
 
-def _version(version: Version) -> Sequence[Any]:
-    current, tests = data.current_version(), version.tests
+def _version(version: Version, current: Version | None) -> Sequence[Any]:
+    tests = version.tests
     made = (version.run_id, version.as_of, version.inactivity_days, version.activity_rule, version.source, version.bank_timezone)
     held = (tests.passed, tests.warned, tests.failed, tests.total)
     is_current = current is not None and current.name == version.name

@@ -27,10 +27,10 @@ def show() -> None:
                 "neopulse-run_durations",
                 lambda: (table.column_names, [list(row.values()) for row in table.to_pylist()]),
                 {},
-                t("ops_runs.trend"),
-                spec,
-                table,
-                [explained],
+                title=t("ops_runs.trend"),
+                spec=spec,
+                table=table,
+                lines=[explained],
                 needs=Role.ADMIN,
             )
         )

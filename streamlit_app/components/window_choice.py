@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, timedelta
 
-import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts.churn import CAME_BACK_DAYS
@@ -42,18 +42,18 @@ def _sensitivity(question: Question, window: int) -> None:
     with words:
         st.markdown(in_words(found, below=share, window=window))
     suggested = found.window_days if found is not None and found.is_settled else None
-    marks = figures.marks({IN_USE: window, SUGGESTED: suggested})
+    marked = {IN_USE: window, SUGGESTED: suggested}
     grid = st.grid(len(KINDS), min_column_width=250, gap="small")
     for kind, spec in KINDS.items():
         with grid.cell():
-            _card(kind, spec, answers[kind], marks)
+            _card(kind, spec, answers[kind], marked)
 
 
 def _percent(share: str) -> str:
     return formats.share(int(share) / 100, 0)
 
 
-def _card(kind: str, spec: charts.Chart, answer: Answer, marks: pa.Table) -> None:
+def _card(kind: str, spec: charts.Chart, answer: Answer, marked: Mapping[str, int | None]) -> None:
     key = f"by_window_{kind}"
     if answer.empty:
         with st.container(border=True):
@@ -62,7 +62,7 @@ def _card(kind: str, spec: charts.Chart, answer: Answer, marks: pa.Table) -> Non
         return
     month = formats.month(months_end(answer)) if kind != "active" else ""
     explained = t(f"activity.choice.{kind}.explained", month=month, day=formats.day(answer.as_of))
-    title = t(f"activity.choice.{kind}.title")
+    title, marks = t(f"activity.choice.{kind}.title"), figures.marks(marked, among=answer.table["window_days"])
     chart.show(spec, answer, key=key, title=title, subtitle=explained, beside={MARKS: marks})
 
 

@@ -241,3 +241,19 @@ def test_a_sparkline_has_one_point_a_week_and_ends_on_the_last_day() -> None:
     assert figures.course(table) == (2.0, 9.0, 16.0, 23.0, 30.0)
     assert figures.course(table, days_summed=28) == (sum(range(3, 31)),)
     assert figures.course(table.slice(0, 5), days_summed=28) == ()
+
+
+@dataclasses.dataclass
+class Point:
+    points: int
+
+
+def test_the_strips_under_a_line_touch_however_few_the_points_are_and_say_nothing_of_a_missing_value() -> None:
+    """Of so many points over a width, two stand a width over one less apart; a point alone has the whole of it."""
+    (strip,) = (node["mark"] for node in nodes(spec(charts.COUNT_OVER_TIME)) if "mark" in node and node["mark"]["type"] == "rule")
+    for points, apart in ((1, 600), (2, 600), (3, 300), (13, 50), (1000, 0.6)):
+        across = eval(strip["strokeWidth"]["expr"], {"width": 600, "datum": Point(points), "max": max})
+        assert apart <= across <= max(1.2 * apart, 2)
+    shown = next(node["calculate"] for node in nodes(spec(charts.COUNT_OVER_TIME)) if node.get("as") == "shown")
+    assert shown.startswith("isValid(datum.value) ? ")
+    assert shown.endswith(": '–'")

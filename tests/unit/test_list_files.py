@@ -15,11 +15,10 @@ from hand_made import House, publish_customers
 from page_kit import begin, opened, whole
 
 from pipeline.clock import SystemClock
-from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState, SyncState
 from pipeline.runs.store import RunStore
 from streamlit_app import auth, data
-from streamlit_app.auth import Role, User
+from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.components import chart_files, list_files
 from streamlit_app.messages import text
 from streamlit_app.views import ops_runs
@@ -96,11 +95,19 @@ def test_the_file_of_runs_has_them_all_and_no_text_of_an_error(store: RunStore, 
 def test_the_trend_of_runs_can_be_taken_along_like_every_chart(
     store: RunStore, makes: Makes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chart_files.pictures, "png", lambda *_, **__: b"drawn")
+    drawn: list[Any] = []
+
+    def draw(*what: Any, **about: Any) -> bytes:
+        drawn.append(chart_files.pictures.whole(*what, **about))
+        return b"drawn"
+
+    monkeypatch.setattr(chart_files.pictures, "png", draw)
     failed_runs(store, 2)
     assert opened("ops_runs").exception == []
     assert [row["run"] for row in rows(makes["neopulse-run_durations.csv"]())] == ["1", "2"]
     assert makes["neopulse-run_durations.png"]() == b"drawn"
+    assert [row["run"] for row in drawn[0]["datasets"]["drawn"]] == [1, 2]
+    assert drawn[0]["title"]["subtitle"] == [text("ops_runs.trend_explained", "en")]
 
 
 def test_the_files_of_a_sync_have_what_it_did_and_the_rows_that_were_not_taken(store: RunStore, makes: Makes) -> None:
@@ -137,16 +144,16 @@ def test_the_file_of_versions_has_the_kept_ones_and_says_which_is_current(
     assert tuple(found[0]) == list_files.VERSION
 
 
-@pytest.mark.parametrize("name", ["neopulse-runs.csv", "neopulse-syncs-customer_status.csv"])
+@pytest.mark.parametrize("name", ["neopulse-runs.csv", "neopulse-syncs-customer_status.csv", "neopulse-run_durations.png"])
 def test_a_list_of_operations_is_no_file_for_who_is_no_admin_any_more(
     store: RunStore, makes: Makes, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    failed_runs(store, 1)
+    failed_runs(store, 2)
     record(store)
     for page in ("ops_runs", "ops_syncs"):
         assert opened(page).exception == []
     monkeypatch.setattr(auth, "current_user", lambda: User("maria", Role.MANAGER))
-    with pytest.raises(NeopulseError):
+    with pytest.raises(RoleError):
         makes[name]()
 
 
@@ -170,4 +177,4 @@ def test_the_menu_of_a_list_is_folded_and_in_the_readers_language(store: RunStor
     page: Any = opened("ops_runs", lang=language)
     folded = [popover.proto.popover.label for popover in page.get("popover")]
     assert folded == [text("common.files.title", language)]
-    assert page.get("download_button") == [] or all("log" in button.proto.id for button in page.get("download_button"))
+    assert [button.proto.id for button in page.get("download_button") if "csv_runs" in button.proto.id] == []

@@ -160,20 +160,21 @@ def test_a_viewer_gets_no_class_of_fewer_than_ten_intervals_and_nothing_that_giv
 
 def test_the_name_of_a_mark_stands_where_there_is_room_for_it() -> None:
     def marks(**windows: int | None) -> list[tuple[int, str, str]]:
-        return [(row["window_days"], row["mark"], row["side"]) for row in figures.marks(windows).to_pylist()]
+        found = figures.marks(windows, among=pa.chunked_array([range(7, 181)]))
+        return [(row["window_days"], row["mark"], row["side"]) for row in found.to_pylist()]
 
     assert marks(in_use=90, suggested=77) == [(90, "in_use", "right"), (77, "suggested", "left")]
     assert marks(in_use=90, suggested=90) == [(90, "both", "right")]
     assert marks(in_use=10, suggested=170) == [(10, "in_use", "right"), (170, "suggested", "left")]
     assert marks(in_use=90, suggested=None) == [(90, "in_use", "right")]
+    assert marks(in_use=365, suggested=90) == [(90, "suggested", "right")]  # off the axis, which it would stretch
 
 
 def test_a_moved_mark_leaves_the_curve_and_its_spec_as_they_are() -> None:
     """The browser draws anew what has other bytes: that is the mark's own table, and nothing else."""
     curve = pa.table({"window_days": [7, 8], "value": [3, 4]})
-    read = [
-        on_the_chart.NOTHING.drawn(charts.COUNT_BY_WINDOW, curve, {"marks": figures.marks({"in_use": days})}) for days in (7, 8)
-    ]
+    marked = [figures.marks({"in_use": days}, among=curve["window_days"]) for days in (7, 8)]
+    read = [on_the_chart.NOTHING.drawn(charts.COUNT_BY_WINDOW, curve, {"marks": marks}) for marks in marked]
     assert [rows for rows, _ in read] == [None, None]
     first, second = (spec["datasets"] for _, spec in read)
     assert first["drawn"] is second["drawn"] is curve

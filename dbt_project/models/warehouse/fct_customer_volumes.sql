@@ -7,12 +7,14 @@
     ],
 ) }}
 
+-- depends_on: {{ ref('change_window') }}
 with
 {%- if is_incremental() %}
+{%- set changed = changed_from() %}
 before as (select * from {{ before('volumes') }}),
 
 -- of these the last run counted days that may be others now: what is older is counted anew
-counted_anew as (select distinct customer_key from before where last_date >= {{ changed_from() }}),
+counted_anew as (select distinct customer_key from before where last_date >= {{ changed }}),
 
 {%- endif %}
 transactions as (
@@ -22,9 +24,11 @@ transactions as (
         case when transactions.transaction_type_code is null then coalesce(transactions.transaction_type, 'unknown') end as other_type,
     from {{ ref('fct_transactions') }} as transactions
     inner join {{ ref('dim_publication') }} as publication on transactions.transaction_date <= publication.as_of
-    where transactions.transaction_date >= {{ changed_from() }}
-    {%- if is_incremental() and has_volumes_of_changed_days() %}
+    {%- if is_incremental() %}
+    where transactions.transaction_date >= {{ changed }}
+        {%- if has_volumes_of_days_from(changed) %}
         or transactions.customer_key in (select customer_key from counted_anew)
+        {%- endif %}
     {%- endif %}
 ),
 
