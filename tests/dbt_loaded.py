@@ -40,7 +40,7 @@ def _read_project(variables: Mapping[str, str]) -> Any:
 @contextlib.contextmanager
 def _alone(name: str) -> Iterator[None]:
     """Let one process after the other do what the second has no need to."""
-    with (Path(tempfile.gettempdir()) / f"neopulse-tests-{name}.lock").open("w") as lock:
+    with (Path(tempfile.gettempdir()) / f"neopulse-tests-{os.getuid()}-{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
