@@ -16,7 +16,7 @@ help:
 	@echo "make test-gspread GSPREAD=dir    gspread's own tests against the stand-in of Google Sheets; dir is its checkout"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"
-	@echo "make test-accessibility    every page before axe-core, installed once from npm"
+	@echo "make test-accessibility    every page before axe-core, installed once from npm, and by keyboard alone"
 	@echo "make test-powerbi SCHEMAS=dir    the Power BI project before Microsoft's parsers and schemas; dir is a checkout of microsoft/json-schemas"
 	@echo "make test-postgres    the tests of the run store and of all that use it, on PostgreSQL"
 	@echo "make test-airflow    the DAG in a real Airflow, installed once into .venv-airflow"
@@ -42,15 +42,18 @@ app: env
 worker: env
 	@exec $(BIN)/neopulse worker
 
-# Three processes for two processors: a quarter of the time a test waits, for a browser, a server or a child. What Python compiles is
+# In memory where there is room (a build flushes hundreds of times, which costs a sixth of the time on a disk). What Python compiles is
 # kept, whatever the machine says: every process and child would compile it again.
+ROOMY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 { print "/dev/shm" }')
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.tested-with
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 3 --dist loadgroup -m "not proof and not n8n and not powerbi and not axe"
+	@folder=$$(mktemp -d "$(or $(ROOMY),$${TMPDIR:-/tmp})/neopulse-XXXXXX") && \
+		{ $(BIN)/pytest -n 2 --dist loadgroup --basetemp "$$folder/t" -m "not proof and not n8n and not powerbi and not axe"; \
+		ended=$$?; rm -rf "$$folder"; exit $$ended; }
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest -n 2 --dist loadgroup -m proof
@@ -136,7 +139,7 @@ AXE_FOLDER ?= $(HOME)/.cache/neopulse/axe
 test-accessibility: .venv/.tested-with
 	@mkdir -p "$(AXE_FOLDER)"
 	cd "$(AXE_FOLDER)" && npm install --no-audit --no-fund --loglevel=error axe-core@4.11.1
-	TESTS_AXE="$(AXE_FOLDER)/node_modules/axe-core/axe.min.js" $(BIN)/pytest -rs -p no:xdist tests/e2e/test_accessibility.py
+	TESTS_AXE="$(AXE_FOLDER)/node_modules/axe-core/axe.min.js" $(BIN)/pytest -rs -p no:xdist tests/e2e/test_accessibility.py tests/e2e/test_keyboard.py
 
 # gspread's own tests, unmodified, against our stand-in of Google Sheets. GSPREAD is a checkout of burnash/gspread at the
 # release that is installed (git clone --branch v6.2.1): its source distribution has no tests. Then our answers beside those that

@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 
 from streamlit_app.messages import text
 
+pytestmark = pytest.mark.axe
+
 MOST_STOPS = 150
 SECONDS_TO_SHOW = 3
 
