@@ -250,7 +250,9 @@ class Point:
 
 def test_the_strips_under_a_line_touch_however_few_the_points_are_and_say_nothing_of_a_missing_value() -> None:
     """Of so many points over a width, two stand a width over one less apart; a point alone has the whole of it."""
-    (strip,) = (node["mark"] for node in nodes(spec(charts.COUNT_OVER_TIME)) if "mark" in node and node["mark"].get("type") == "rule")
+    (strip,) = (
+        node["mark"] for node in nodes(spec(charts.COUNT_OVER_TIME)) if "mark" in node and node["mark"].get("type") == "rule"
+    )
     for points, apart in ((1, 600), (2, 600), (3, 300), (13, 50), (1000, 0.6)):
         across = eval(strip["strokeWidth"]["expr"], {"width": 600, "datum": Point(points), "max": max})
         assert apart <= across <= max(1.2 * apart, 2)
