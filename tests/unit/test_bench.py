@@ -329,5 +329,5 @@ def test_the_whole_measurement_runs_on_a_small_bank(bank: Bank) -> None:
     assert found["build"]["models_alone"]["seconds"] > 0
     assert 0 < found["build"]["model_seconds"] < found["build"]["run_seconds_without_tests"] < found["build"]["run_seconds"]
     assert found["app"]["pages_drawn"] > 0
-    assert len(found["floors"]) == 10
+    assert len(found["floors"]) == 12  # twice each: before the build, after it, and after each of the four parts
     assert page.page(figures.merged({}, found))
