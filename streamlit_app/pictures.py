@@ -23,19 +23,12 @@ WIDTH, SECONDS = 860, 60
 PADDING = 16
 
 
-def png(
-    spec: Mapping[str, Any],
-    table: pa.Table,
-    *,
-    title: str,
-    lines: Sequence[str],
-    beside: Mapping[str, pa.Table] | None = None,
-) -> bytes:
-    """Draw a chart's spec over its table and those beside it; raises PermanentError where it cannot be drawn on this machine."""
+def png(drawing: Mapping[str, Any]) -> bytes:
+    """Draw what `whole` gives; raises PermanentError where it cannot be drawn on this machine."""
     try:
         drawn = subprocess.run(
             [sys.executable, "-I", str(CHILD)],
-            input=json.dumps(whole(spec, table, title=title, lines=lines, beside=beside)).encode(),
+            input=json.dumps(drawing).encode(),
             capture_output=True,
             env={"TZ": "UTC"},  # days are drawn as days
             timeout=SECONDS,
@@ -64,7 +57,7 @@ def whole(
     lines: Sequence[str],
     beside: Mapping[str, pa.Table] | None = None,
 ) -> dict[str, Any]:
-    """The spec with its rows, its title, and colours instead of the theme's words."""
+    """A chart's spec with the rows of its table and of those beside it, its title, and colours instead of the theme's words."""
     colours = _palette()
     heading = {"text": title, "subtitle": list(lines), "anchor": "start", "offset": 12, "fontSize": 16, "subtitleFontSize": 11}
     drawn: dict[str, Any] = _coloured(dict(spec), _words(colours))

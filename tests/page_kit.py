@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hand_made import publish_customers
 from streamlit.testing.v1 import AppTest
 
 from pipeline.clock import SystemClock
@@ -73,6 +74,15 @@ def run_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:
     monkeypatch.setattr(data, "run_store", lambda: store)
     monkeypatch.setattr(auth, "current_user", lambda: User("ada", Role.ADMIN))
     return store
+
+
+def published_home(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home in that folder with a version of seven customers, which the app reads."""
+    monkeypatch.setenv("NEOPULSE_HOME", str(folder))
+    monkeypatch.chdir(folder)
+    data.in_force.cache_clear()
+    publish_customers(folder, 7, clock=SystemClock())
+    return folder
 
 
 def with_a_worker(store: RunStore) -> RunStore:

@@ -35,13 +35,12 @@ class Text(Protocol):
 class Chart:
     """One kind of drawing: `build` gets a function from key to text and gives the Altair chart.
 
-    `columns` are those that the table must have; the spec names no others. `beside` are the tables that it reads besides.
+    `columns` are those that the table must have; the spec names no others.
     """
 
     name: str
     columns: tuple[str, ...]
     build: Callable[[Translate], alt.TopLevelMixin]
-    beside: tuple[str, ...] = ()
 
     def spec(self, language: str, text: Text) -> Mapping[str, Any]:
         """The constant spec in one language."""

@@ -133,7 +133,7 @@ def line(base: alt.Chart, *, along: str = "date", groups: Sequence[str] = (), sh
 def hover(base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: Sequence[str] = ()) -> alt.LayerChart:
     """A point that follows the pointer and carries the tooltip; `along` is the column of the horizontal axis.
 
-    A single line is caught by upright strips, which cost the browser half as much as the nearest point of any line.
+    A single line is caught by upright strips, which cost the browser less than the nearest point of any line.
     """
     if groups:
         near = alt.selection_point(nearest=True, on="pointerover", fields=[along, *groups], empty=False, clear="pointerout")

@@ -105,6 +105,6 @@ def _quoted(words: str) -> str:
     return json.dumps(words)
 
 
-COUNT_BY_WINDOW = Chart("count_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="count"), (MARKS,))
-SHARE_BY_WINDOW = Chart("share_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="share"), (MARKS,))
+COUNT_BY_WINDOW = Chart("count_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="count"))
+SHARE_BY_WINDOW = Chart("share_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="share"))
 USAGE_INTERVALS = Chart("usage_intervals", INTERVAL_COLUMNS, _intervals)

@@ -75,4 +75,5 @@ def buttons(files: Files, drawn_for: auth.User) -> None:
 
 
 def _drawn(files: Files) -> bytes:
-    return pictures.png(files.spec or {}, files.table, beside=files.beside, title=files.title, lines=files.lines)
+    drawing = pictures.whole(files.spec or {}, files.table, beside=files.beside, title=files.title, lines=files.lines)
+    return pictures.png(drawing)

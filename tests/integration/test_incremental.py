@@ -31,10 +31,12 @@ SEQUENCES: dict[str, tuple[Batch, ...]] = {
         happening.a_day_passes,
         happening.late_rows_come,
     ),
-    # some are counted anew and the others carried on; some have no row any more; days that were counted are after as_of
+    # who came on the last day alone has no row of it any more; some are counted anew and the others carried on; days that were
+    # counted are after as_of
     "few customers change": (
-        happening.one_late_row_fills_a_gap,
+        happening.a_day_passes,
         happening.the_newest_file_is_taken_back,
+        happening.one_late_row_fills_a_gap,
         happening.an_earlier_day_is_pinned,
     ),
     "days pass, and nothing": (

@@ -11,10 +11,9 @@ from typing import Any
 
 import page_kit
 import pytest
-from hand_made import House, publish_customers
+from hand_made import House
 from page_kit import begin, opened, whole
 
-from pipeline.clock import SystemClock
 from pipeline.runs.records import RunState, SyncState
 from pipeline.runs.store import RunStore
 from streamlit_app import auth, data
@@ -38,11 +37,7 @@ def makes(monkeypatch: pytest.MonkeyPatch) -> Makes:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    data.in_force.cache_clear()
-    publish_customers(tmp_path, 7, clock=SystemClock())
-    return tmp_path
+    return page_kit.published_home(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -97,8 +92,8 @@ def test_the_trend_of_runs_can_be_taken_along_like_every_chart(
 ) -> None:
     drawn: list[Any] = []
 
-    def draw(*what: Any, **about: Any) -> bytes:
-        drawn.append(chart_files.pictures.whole(*what, **about))
+    def draw(drawing: Any) -> bytes:
+        drawn.append(drawing)
         return b"drawn"
 
     monkeypatch.setattr(chart_files.pictures, "png", draw)

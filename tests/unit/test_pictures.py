@@ -37,7 +37,7 @@ def size(picture: bytes) -> tuple[int, int]:
 
 
 def test_a_chart_becomes_a_png_of_twice_its_size_without_asking_anybody() -> None:
-    drawn = pictures.png(spec(charts.SHARE_OVER_TIME), ROWS, title="Churn", lines=["N = 90 days · v0001"])
+    drawn = pictures.png(pictures.whole(spec(charts.SHARE_OVER_TIME), ROWS, title="Churn", lines=["N = 90 days · v0001"]))
     assert drawn.startswith(b"\x89PNG")
     width, height = size(drawn)
     assert width > 2 * pictures.WIDTH
@@ -56,7 +56,7 @@ def test_the_picture_holds_the_rows_the_title_and_no_word_of_the_theme() -> None
 
 def test_what_cannot_be_drawn_is_told_and_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PermanentError, match="could not be drawn"):
-        pictures.png({"mark": "no mark at all", "encoding": 7}, ROWS, title="x", lines=[])
+        pictures.png(pictures.whole({"mark": "no mark at all", "encoding": 7}, ROWS, title="x", lines=[]))
     monkeypatch.setattr(pictures, "SECONDS", 0.001)
     with pytest.raises(PermanentError, match="TimeoutExpired"):
-        pictures.png(spec(charts.SHARE_OVER_TIME), ROWS, title="x", lines=[])
+        pictures.png(pictures.whole(spec(charts.SHARE_OVER_TIME), ROWS, title="x", lines=[]))

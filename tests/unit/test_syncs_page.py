@@ -8,11 +8,9 @@ from pathlib import Path
 
 import page_kit
 import pytest
-from hand_made import publish_customers
 from page_kit import HARMLESS, HOSTILE, cells, is_harmless, whole
 from streamlit.testing.v1 import AppTest
 
-from pipeline.clock import SystemClock
 from pipeline.marts import ConfinedError
 from pipeline.runs.records import RequestState, StepState, SyncState
 from pipeline.runs.store import RunStore
@@ -24,11 +22,7 @@ COUNTS = {"created": 3, "updated": 0, "unchanged": 5, "deleted": 0, "rejected": 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    data.in_force.cache_clear()
-    publish_customers(tmp_path, 7, clock=SystemClock())
-    return tmp_path
+    return page_kit.published_home(tmp_path, monkeypatch)
 
 
 @pytest.fixture
