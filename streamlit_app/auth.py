@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -79,6 +79,7 @@ class StaleError(PermanentError):
         )
 
 
+KEPT = 256  # names and addresses that were judged: every read of a page asks anew
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 LOCAL_USER = User("local", Role.ADMIN)
 
@@ -210,6 +211,7 @@ def admit_local(address: str | None, *, host: str | None, behind_loopback: bool,
         )
 
 
+@lru_cache(KEPT)
 def host_name(host: str) -> str | None:
     """The name in a Host header, without port and brackets; None where it cannot be read."""
     try:
@@ -218,6 +220,7 @@ def host_name(host: str) -> str | None:
         return None
 
 
+@lru_cache(KEPT)
 def is_loopback(name: str | None) -> bool:
     """Whether a host name or address can only mean this machine."""
     return name == "localhost" or (is_address(name) and ipaddress.ip_address(str(name)).is_loopback)

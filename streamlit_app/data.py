@@ -18,6 +18,7 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline import marts, metrics, settings
+from pipeline.kept import Kept
 from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.reader import Countries
 from pipeline.marts.samples import Sample
@@ -36,14 +37,13 @@ from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, figures, messages, stores
-from streamlit_app.answer_cache import AnswerCache
 from streamlit_app.auth import Role
 
 __all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
 PINNED = "_version"
 ASKED_VERSION = "version"  # in the URL: figures of a version that is kept, instead of the current one
-KEPT_BYTES = 24_000_000  # of all answers together
+KEPT_BYTES = 16_000_000  # of all answers together
 FOR_VIEWERS = ("dim_publication", "dim_countries", "mart_customers_by_country")
 OF_A_COUNTRY = (
     "ever_active_customers",
@@ -86,6 +86,10 @@ def _asked_version(current: Version | None) -> Version | None:
 def published() -> Version:
     """The version of this page, on a page that is shown only where there is one."""
     auth.require(Role.VIEWER)
+    return _published()
+
+
+def _published() -> Version:
     pinned: Version | None = st.session_state.get(PINNED)
     if pinned is not None and pinned.database.exists():
         return pinned
@@ -242,14 +246,14 @@ def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]
 
     The version's folder, role and countries are in the key, so that no answer serves a reader it was not made for.
     """
-    asked = _Asked(auth.require(Role.VIEWER), published())
+    asked = _Asked(auth.require(Role.VIEWER), _published())
     key = (str(asked.version.folder), asked.user.role.name, asked.countries, what, tuple(sorted(arguments.items())))
     return _answers().get(key, lambda: make(asked))
 
 
 @st.cache_resource(show_spinner=False)
-def _answers() -> AnswerCache:
-    return AnswerCache(KEPT_BYTES)
+def _answers() -> Kept:
+    return Kept(KEPT_BYTES)
 
 
 @dataclass(frozen=True)

@@ -12,45 +12,14 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from pipeline.marts import tables
-from pipeline.marts.grid import by_period, grid
-from pipeline.marts.question import Question, Scope, scope
+from pipeline.marts import pairs, tables
+from pipeline.marts.grid import by_period
+from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
 ROLLING_DAYS = {"dau": 7, "wau": 7, "mau": 28}  # DAU is counted, whatever the window
 
 STICKINESS_DAYS = 28
-
-_DAILY = """
-with gaps as (
-    select activity_date, returned_on, {by} customers
-    from ({gaps})
-    where gap_days is null or gap_days > $window
-),
-
-changes as (
-    select date, {by} active_customers as dau, new_customers, 0 as resurrected_customers, 0 as churned_customers
-    from ({counts})
-    union all
-    select returned_on, {by} 0, 0, customers, 0
-    from gaps
-    where returned_on is not null
-    union all
-    select activity_date + $window::integer, {by} 0, 0, 0, customers
-    from gaps
-)
-
-select
-    date, {by}
-    sum(dau)::bigint as dau,
-    sum(new_customers)::bigint as new_customers,
-    sum(resurrected_customers)::bigint as resurrected_customers,
-    sum(churned_customers)::bigint as churned_customers,
-from changes
-where date <= $as_of
-group by {by} date
-order by {by} date
-"""
 
 FLOWS = ("new_customers", "resurrected_customers", "churned_customers")
 _KEY = {"day": "date", "week": "week", "month": "month"}
@@ -61,21 +30,18 @@ def growth_accounting(database: ReadOnly, question: Question, *, window: int, as
 
     Columns: `date`, `week` or `month`, the dimension asked for, the four counts, `dau` of the last day, `final_on`.
     """
-    asked, grain = scope(question), question.grain or "day"
-    found = database.query(_daily(asked), {"window": window, "as_of": as_of} | dict(asked.parameters))
-    daily = grid(found, by=asked.by, names=("dau", *FLOWS), as_of=as_of)
-    new, resurrected, churned = (daily.counts[name] for name in FLOWS)
-    active = np.cumsum(new + resurrected - churned, axis=1)
-    whole = dataclasses.replace(daily, counts={**daily.counts, "active_customers": active})
-    columns = by_period(whole, grain, stocks=("active_customers", "dau"), flows=FLOWS, **_bounds(question, as_of))
-    shown = {_KEY[grain]: columns["period_start"], **dict.fromkeys(asked.by, columns["group"])}
+    asked = dataclasses.replace(question, metric="", window=None, kind=None, cohort=None)
+    return database.kept(("growth", asked, window), lambda: _growth_accounting(database, asked, window=window, as_of=as_of))
+
+
+def _growth_accounting(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
+    by, grain = scope(question).by, question.grain or "day"
+    daily = pairs.daily(database, question, window=window, as_of=as_of)
+    columns = by_period(daily, grain, stocks=("active_customers", "dau"), flows=FLOWS, **_bounds(question, as_of))
+    shown = {_KEY[grain]: columns["period_start"], **dict.fromkeys(by, columns["group"])}
     shown |= {name: columns[name] for name in ("active_customers", "dau", *FLOWS, "final_on")}
-    texts = dict.fromkeys(asked.by, pa.string())
+    texts = dict.fromkeys(by, pa.string())
     return pa.table({name: pa.array(values, texts.get(name)) for name, values in shown.items()})
-
-
-def _daily(asked: Scope) -> str:
-    return _DAILY.format(by=asked.columns, gaps=asked.counted("mart_activity_gaps"), counts=asked.counted("mart_daily_counts"))
 
 
 def daily_count(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:

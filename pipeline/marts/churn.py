@@ -5,83 +5,28 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from pipeline.marts import tables
+from pipeline.marts import pairs, tables
+from pipeline.marts.grid import Counts, Days, Grid, group_places
 from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
 CAME_BACK_DAYS = 90
 
-# A clock says how many days after the last active day a customer is gone: N (recognised) or 1 (effective).
-#
+LONGEST_MONTH_DAYS = 31
+
 # Two ways to lapse in a month after being active at its start: by the pair of days that covers the start, or, where the
 # window is no longer than a month, by a later pair whose stretch still reaches back to the start (mart_month_lapses).
-_MONTHLY = """
-with gaps as (
-    select
-        activity_date, returned_on, {by} customers,
-        activity_date + $clock::integer as gone_on,
-        activity_date + $window::integer as recognised_on,
-    from ({gaps})
-    where gap_days is null or gap_days > $window
-),
-
-months as (
-    select distinct month_start as month, month_end from warehouse.dim_dates where not is_after_as_of
-),
-
-changes as (
-    select date_trunc('month', date)::date as month, {by} new_customers as change from ({counts})
-    union all
-    select date_trunc('month', returned_on)::date, {by} customers from gaps where returned_on is not null
-    union all
-    select date_trunc('month', gone_on)::date, {by} -customers from gaps where gone_on <= $as_of
-),
-
-by_month as (select month, {by} sum(change) as change from changes group by {by} month),
-
-every_month as (
-    select months.month, month_end, groups.* exclude (first_month)
-    from (select {by} min(month) as first_month from by_month group by all) as groups
-    inner join months on months.month > groups.first_month
-),
-
--- who is there at a month's start is who was new or came back before it and has not gone before it
-at_start as (
-    select
-        every_month.month, {every_by}
-        sum(by_month.change) as customers,
-    from every_month
-    inner join by_month on by_month.month < every_month.month {same}
-    group by all
-),
-
-lapses as (
-    select date_trunc('month', gone_on)::date as month, {by} customers
-    from gaps
-    where recognised_on <= $as_of and activity_date < date_trunc('month', gone_on)
-    union all
-    select month, {by} customers
+_LATER = """
+    select {by} month, sum(customers)::bigint as customers
     from ({later})
     where longest_gap_before_days <= $window
         and gap_days > $window
         and activity_date + $clock::integer <= last_day(month)
         and activity_date + $window::integer <= $as_of
-),
-
-by_lapse as (select month, {by} sum(customers) as churned from lapses group by {by} month)
-
-select
-    month, {by}
-    coalesce(churned, 0)::double / customers as value,
-    customers::bigint as n,
-    coalesce(churned, 0)::bigint as churned,
-    last_day(month) - $clock::integer + $window::integer as final_on,
-from at_start
-left join by_lapse using ({by} month)
-where customers > 0 and month >= date_trunc('month', $start) and month <= $end
-order by {by} month
+    group by all
 """
 
 
@@ -92,19 +37,63 @@ def monthly_churn_rate(database: ReadOnly, question: Question, *, window: int, a
     `effective`: of those inside an active stretch on the day before, whose stretch was over on a day of the month and
     has lapsed by now; final N days later. Columns beside the common ones: `month`, `churned`; Wilson interval.
     """
+    by = scope(question).by
+    clock = 1 if question.kind == "effective" else window  # how many days after the last active day a customer is gone
+    counted = pairs.by_day(database, question, window=window, as_of=as_of)
+    firsts = _first_days(counted.days)
+    starts = counted.days[firsts]
+    there = _there_at_start(counted, clock=clock)[:, firsts]
+    lapses = _lapses(database, question, counted, window=window, clock=clock, as_of=as_of)
+    lapsed = np.add.reduceat(lapses, firsts, axis=1) if firsts.size else lapses
+    asked = (_month(starts) >= _month(_day(question.start or date.min))) & (starts <= _day(question.end or as_of))
+    group, place = np.nonzero((there > 0) & (_month(starts) > _month(counted.begins)[:, None]) & asked)
+    months, n, churned = _month(starts)[place], there[group, place], lapsed[group, place]
+    columns = {
+        "month": pa.array(months.astype("datetime64[D]")),
+        **{name: pa.array([counted.groups[one] for one in group], pa.string()) for name in by},
+        "value": pa.array(churned / n, pa.float64()),
+        "n": pa.array(n, pa.int64()),
+        "churned": pa.array(churned, pa.int64()),
+        "final_on": pa.array((months + 1).astype("datetime64[D]") - 1 - clock + window),
+    }
+    table = tables.with_wilson(pa.table(columns), "churned")
+    return tables.finished(table, ["month", *by], as_of=as_of, extra=["churned"])
+
+
+def _there_at_start(counted: Grid, *, clock: int) -> Counts:
+    """Who is there when each day begins: who was new or came back before it and has not gone before it."""
+    counts = counted.counts
+    change = counts["new_customers"] + counts["resurrected_customers"] - pairs.later(counts["silent_after"], clock)
+    so_far: Counts = np.cumsum(change, axis=1)
+    return so_far - change
+
+
+def _lapses(database: ReadOnly, question: Question, counted: Grid, *, window: int, clock: int, as_of: date) -> Counts:
+    """Who was there when a month began and left within it, by group and a day of that month."""
+    covers = (counted.days + window <= _day(as_of)) & (_month(counted.days) < _month(counted.days + clock))
+    lapses = pairs.later(counted.counts["silent_after"] * covers, clock)
+    if clock >= LONGEST_MONTH_DAYS:
+        return lapses
     asked = scope(question)
-    parameters = _parameters(question, window=window, as_of=as_of)
-    parameters["clock"] = 1 if question.kind == "effective" else window
-    statement = _MONTHLY.format(
-        by=asked.columns,
-        every_by="".join(f"every_month.{column}, " for column in asked.by),
-        same="".join(f"and by_month.{column} = every_month.{column}" for column in asked.by),
-        gaps=asked.counted("mart_activity_gaps"),
-        counts=asked.counted("mart_daily_counts"),
-        later=asked.joined("mart_month_lapses"),
-    )
-    table = database.query(statement, parameters)
-    return tables.finished(tables.with_wilson(table, "churned"), ["month", *asked.by], as_of=as_of, extra=["churned"])
+    parameters = {"window": window, "clock": clock, "as_of": as_of} | dict(asked.parameters)
+    found = database.query(_LATER.format(by=asked.columns, later=asked.joined("mart_month_lapses")), parameters)
+    months = found["month"].to_numpy().astype("datetime64[D]")
+    return lapses + counted.added_up(group_places(found, asked.by, counted.groups), months, found["customers"].to_numpy())
+
+
+def _day(day: date) -> np.datetime64:
+    return np.datetime64(day, "D")
+
+
+def _month(days: Any) -> Any:
+    """The month of each day."""
+    return days.astype("datetime64[M]")
+
+
+def _first_days(days: Days) -> Counts:
+    """The places at which a month begins among consecutive days."""
+    months = _month(days)
+    return np.flatnonzero(np.append(True, months[1:] != months[:-1])) if days.size else np.zeros(0, dtype=np.int64)
 
 
 _CAME_BACK = """

@@ -5,6 +5,7 @@ In numpy and not in SQL: a statement that fills days and adds up periods takes l
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 Counts = npt.NDArray[np.int64]
 Days = npt.NDArray[np.datetime64]
@@ -29,6 +31,26 @@ class Grid:
     days: Days
     counts: Mapping[str, Counts]
 
+    @property
+    def nbytes(self) -> int:
+        """What the arrays weigh."""
+        return sum(int(counts.nbytes) for counts in self.counts.values()) + int(self.days.nbytes + self.begins.nbytes)
+
+    def beside(self, **more: Counts) -> Grid:
+        """The same grid with more counts."""
+        return dataclasses.replace(self, counts={**self.counts, **more})
+
+    def added_up(self, group: Counts, day: Days, amount: Counts) -> Counts:
+        """Amounts by the place of their group and by day, summed into the shape of the grid; other days are left out."""
+        shape = (len(self.groups), self.days.size)
+        if not self.days.size:
+            return np.zeros(shape, dtype=np.int64)
+        place = (day - self.days[0]).astype(np.int64)
+        within = (place >= 0) & (place < self.days.size)
+        flat = group[within] * self.days.size + place[within]
+        # sums of whole numbers are exact in floating point up to 2^53
+        return np.bincount(flat, weights=amount[within], minlength=shape[0] * shape[1]).astype(np.int64).reshape(shape)
+
 
 def grid(table: pa.Table, *, by: Sequence[str], names: Sequence[str], as_of: date) -> Grid:
     """Rows of `date`, at most one splitting column and counts as a grid from the first date to as_of; what has no row is 0.
@@ -39,16 +61,27 @@ def grid(table: pa.Table, *, by: Sequence[str], names: Sequence[str], as_of: dat
     if not dates.size:
         empty = np.zeros((0, 0), dtype=np.int64)
         return Grid((), dates, dates, dict.fromkeys(names, empty))
-    labels = table[by[0]].to_numpy(zero_copy_only=False).astype(str) if by else np.full(dates.size, "")
-    groups, group = np.unique(labels, return_inverse=True)
+    groups = tuple(sorted(str(value) for value in pc.unique(table[by[0]]).to_pylist())) if by else ("",)
+    group = group_places(table, by, groups)
     days = np.arange(dates.min(), np.datetime64(as_of, "D") + 1)
     place = (dates - days[0]).astype(np.int64)
-    begins = np.full(groups.size, days.size, dtype=np.int64)
+    begins = np.full(len(groups), days.size, dtype=np.int64)
     np.minimum.at(begins, group, place)
-    counts = {name: np.zeros((groups.size, days.size), dtype=np.int64) for name in names}
+    counts = {name: np.zeros((len(groups), days.size), dtype=np.int64) for name in names}
     for name, filled in counts.items():
         filled[group, place] = table[name].to_numpy()
-    return Grid(tuple(str(one) for one in groups), days[begins], days, counts)
+    return Grid(groups, days[begins], days, counts)
+
+
+def group_places(table: pa.Table, by: Sequence[str], groups: Sequence[str]) -> Counts:
+    """The place among the groups of each row's value; 0 where everybody is one group."""
+    if not by or not table.num_rows:
+        return np.zeros(table.num_rows, dtype=np.int64)
+    values = table[by[0]].combine_chunks().dictionary_encode()
+    places = {name: place for place, name in enumerate(groups)}
+    known = np.array([places[str(value)] for value in values.dictionary.to_pylist()], dtype=np.int64)
+    places_of_rows: Counts = known[values.indices.to_numpy()]
+    return places_of_rows
 
 
 def by_period(whole: Grid, grain: str, *, stocks: Sequence[str], flows: Sequence[str], start: date, end: date) -> dict[str, Any]:

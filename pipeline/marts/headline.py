@@ -7,9 +7,15 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from pipeline.marts.activity import FLOWS
+from pipeline.marts.grid import Days
 from pipeline.marts.question import Answer, Question
 from pipeline.metrics import Metric
+from pipeline.statistics import Floats
 
 PERIOD_DAYS = 28
 SHOWN = ("active_customers", *FLOWS, "quick_ratio", "monthly_churn_rate", "mau", "stickiness")
@@ -64,22 +70,29 @@ def headline(
 
 
 def _of_day(answer: Answer, day: date) -> Headline:
-    rows = {row["date"]: row for row in answer.rows()}
-    now, before = rows.get(day, {}), rows.get(day - timedelta(days=PERIOD_DAYS), {})
+    now, before = _on(answer.table, day), _on(answer.table, day - timedelta(days=PERIOD_DAYS))
     return _headline(answer.metric, "day", day, now | {"final_on": day}, before.get("value"), before.get("n"))
 
 
+def _on(table: pa.Table, day: date) -> dict[str, Any]:
+    """The row of a day; nothing where it has none."""
+    return next(iter(table.filter(pc.equal(table["date"], pa.scalar(day, pa.date32()))).to_pylist()), {})
+
+
 def _of_days(answer: Answer, day: date) -> Headline:
-    rows = answer.rows()
+    days = answer.table["date"].to_numpy().astype("datetime64[D]")
     earlier = day - timedelta(days=PERIOD_DAYS)
-    reaches_back = bool(rows) and rows[0]["date"] <= earlier - timedelta(days=PERIOD_DAYS - 1)
-    before = _total(rows, earlier) if reaches_back else None
-    return _headline(answer.metric, "28 days", day, {"value": _total(rows, day), "final_on": day}, before)
+    reaches_back = days.size > 0 and days[0] <= np.datetime64(earlier - timedelta(days=PERIOD_DAYS - 1), "D")
+    values = answer.table["value"].to_numpy()
+    before = _total(days, values, earlier) if reaches_back else None
+    return _headline(answer.metric, "28 days", day, {"value": _total(days, values, day), "final_on": day}, before)
 
 
-def _total(rows: list[dict[str, Any]], until: date) -> float:
-    since = until - timedelta(days=PERIOD_DAYS)
-    return float(sum(row["value"] for row in rows if since < row["date"] <= until))
+def _total(days: Days, values: Floats, until: date) -> float:
+    """The sum over the period that ends on a day, of an answer's consecutive days."""
+    last = np.datetime64(until, "D")
+    since, end = np.searchsorted(days, [last - PERIOD_DAYS + 1, last + 1])
+    return float(values[since:end].sum())
 
 
 def _quick_ratio(answer: Answer, flows: list[Headline]) -> Headline:

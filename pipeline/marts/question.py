@@ -111,19 +111,24 @@ class Scope:
     confined: bool = False
     """Whether the condition holds countries that the asker is confined to."""
 
+    @property
+    def is_added_up(self) -> bool:
+        """Whether the form of a cube that is added up by dimension answers: for everybody, or for one dimension."""
+        return len(self.dimensions) <= 1 and not self.confined
+
     def counted(self, cube: str) -> str:
         """The rows of a cube that the question is about, with the splitting column: what stands in `from (...)`.
 
         A question about everybody or one dimension reads the few rows of the form added up by dimension; any other one
         the full cube, whose segments are chosen first.
         """
-        if len(self.dimensions) > 1 or self.confined:
-            return f"""
-                select cube.* exclude (segment_id){self._more}
-                from marts.{cube} as cube
-                inner join (select * from warehouse.dim_segments where {self.condition}) as segments using (segment_id)
-            """
-        return f"select * exclude (segment, segment_value){self._value} from marts.{cube}_by_dimension where {self._slice}"
+        if self.is_added_up:
+            return f"select * exclude (segment, segment_value){self._value} from marts.{cube}_by_dimension where {self._slice}"
+        return f"""
+            select cube.* exclude (segment_id){self._more}
+            from marts.{cube} as cube
+            inner join (select * from warehouse.dim_segments where {self.condition}) as segments using (segment_id)
+        """
 
     def joined(self, cube: str) -> str:
         """The same for a cube that has no form added up by dimension."""

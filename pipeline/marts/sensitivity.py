@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.marts import tables
 from pipeline.marts.churn import CAME_BACK_DAYS
@@ -187,10 +189,11 @@ def suggested_window(came_back: pa.Table, *, below: float) -> Suggestion | None:
     `came_back` is the answer of window_sensitivity of that kind. Windows with fewer than 30 lapses are not judged; None where
     none can be. The rule stands in docs/definitions.md.
     """
-    judged = sorted((row for row in came_back.to_pylist() if (row["n"] or 0) >= ENOUGH), key=lambda row: row["window_days"])
-    if not judged:
+    judged = came_back.filter(pc.greater_equal(came_back["n"], ENOUGH)).sort_by("window_days")
+    if not judged.num_rows:
         return None
-    settled_at = max((place + 1 for place, row in enumerate(judged) if row["value"] >= below), default=0)
-    is_settled = settled_at < len(judged)
-    chosen = judged[settled_at if is_settled else -1]
+    too_many = np.flatnonzero(judged["value"].to_numpy() >= below)
+    settled_at = int(too_many[-1]) + 1 if too_many.size else 0
+    is_settled = settled_at < judged.num_rows
+    (chosen,) = judged.slice(settled_at if is_settled else judged.num_rows - 1, 1).to_pylist()
     return Suggestion(chosen["window_days"], chosen["value"], chosen["low"], chosen["high"], chosen["n"], is_settled=is_settled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from pipeline.errors import NeopulseError
+from pipeline.kept import Value
 from pipeline.sources.landing import Landing
 
 IN_THE_FUTURE = 4  # the place of that word among rejection_reasons() in dbt_project/macros/activity.sql
@@ -67,6 +68,9 @@ class ReadOnly(Protocol):
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """The rows of one statement; values come in as parameters, never as text."""
+
+    def kept(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """What `make` makes of the version's rows, kept for the next who asks; whoever gets it does not change it."""
 
     def close(self) -> None:
         """Let go of the version."""

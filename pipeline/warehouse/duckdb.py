@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from pipeline import files
 from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError
+from pipeline.kept import Kept, Value
 from pipeline.sources.landing import Landing
 from pipeline.warehouse import duckdb_state, read_copy
 from pipeline.warehouse.base import Increment
@@ -25,8 +25,7 @@ from pipeline.warehouse.signature import signature
 STATE = "state.duckdb"  # a file named as one of its schemas would be ambiguous
 READER_MEMORY = "512MB"
 LOOK_SECONDS = 0.5
-KEPT_ANSWERS = 64
-KEPT_BYTES = 500_000
+KEPT_BYTES = 16_000_000  # of a reader: rows, and what was made of them
 _READABLE = """
     select table_schema, table_name, count(*) as columns
     from information_schema.columns
@@ -161,28 +160,26 @@ class ReadOnlyDuckDB:
         # Only after connecting: external access off forbids to set the temporary folder.
         self._connection.execute("set global TimeZone = 'UTC'")
         self._connection.execute("set enable_external_access = false")
-        self._kept: OrderedDict[tuple[str, tuple[Any, ...]], pa.Table] = OrderedDict()
-        self._keeping = threading.Lock()
+        self._kept = Kept(KEPT_BYTES)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """The rows of one select; `$name` in it stands for the parameter of that name.
 
-        The file never changes, so the last small answers are kept: one page asks for the parts of one answer many times.
+        The file never changes, so the last answers are kept: one page asks for the parts of one answer many times.
         """
-        key = (sql, tuple(sorted((parameters or {}).items())))
-        with self._keeping:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+        return self.kept((sql, tuple(sorted((parameters or {}).items()))), lambda: self._rows(sql, parameters))
+
+    def kept(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """What is made of the file's rows, kept as they are; whoever gets it does not change it."""
+        return self._kept.get(key, make)
+
+    def _rows(self, sql: str, parameters: Mapping[str, Any] | None) -> pa.Table:
         try:
             with self._connection.cursor() as cursor:
-                table = cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
+                return cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
         except duckdb.CatalogException as error:
             read_copy.refuse_what_was_not_copied(self._connection, error)
             raise
-        if table.nbytes <= KEPT_BYTES:
-            self._keep(key, table)
-        return table
 
     def batches(self, sql: str, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
         """The rows of one select, so many at a time, for whoever passes them on; at least one batch, which may be empty."""
@@ -194,12 +191,6 @@ class ReadOnlyDuckDB:
                 raise
             yield pa.RecordBatch.from_pylist([], schema=reader.schema)
             yield from reader
-
-    def _keep(self, key: tuple[str, tuple[Any, ...]], table: pa.Table) -> None:
-        with self._keeping:
-            self._kept[key] = table
-            while len(self._kept) > KEPT_ANSWERS:
-                self._kept.popitem(last=False)
 
     def close(self) -> None:
         """Close the file."""

@@ -8,7 +8,9 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pipeline.marts import Answer
 from streamlit_app import data, formats, messages
@@ -16,6 +18,7 @@ from streamlit_app.charts import Chart
 from streamlit_app.components import chart_files, final_points, on_the_chart, states
 from streamlit_app.messages import t
 
+CARD_WIDTH = 250  # pixels, at least
 WITHOUT_WINDOW = {
     *("dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"),
     *("amount_concentration", "transaction_concentration"),
@@ -53,9 +56,8 @@ def show(
     table, basis = final_points.drawn(spec, whole), basis_of(answer)
     kept = on_the_chart.of(spec, answer, table, key=key)
     with st.container(border=True, gap="xsmall", height="stretch"):
-        with st.container(horizontal=True, vertical_alignment="top"):
-            with st.container():  # so that words longer than the card is wide wrap, and not the button beside them
-                st.markdown(f"**{title}**" + (f"\n\n:gray[:small[{subtitle}]]" if subtitle else ""))
+        with st.container(horizontal=True, wrap=False, vertical_alignment="top"):
+            st.markdown(f"**{title}**" + (f"\n\n:gray[:small[{subtitle}]]" if subtitle else ""), width="stretch")
             plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec)
             download(table, basis, key=key, title=title, subtitle=subtitle, spec=plain, beside=beside)
         if whole.num_rows and not table.num_rows:
@@ -65,6 +67,11 @@ def show(
         st.vega_lite_chart(rows, built, key=key, alt=title)
         st.caption(f":small[{footnote(table, basis, hidden=whole.num_rows - table.num_rows)}]")
         on_the_chart.beneath(kept)
+
+
+def side_by_side(cards: int = 2) -> DeltaGenerator:
+    """Room for so many cards in a row; on a narrow screen they stand beneath each other."""
+    return st.grid(cards, min_column_width=CARD_WIDTH, gap="small")
 
 
 def drawn(table: pa.Table, columns: Sequence[str]) -> pa.Table:
@@ -90,7 +97,7 @@ def footnote(table: pa.Table, basis: Basis, *, hidden: int = 0) -> str:
         t("common.any_rule") if basis.rule is None else formats.rule(basis.rule),
         t("common.to_day", day=formats.day(basis.as_of)),
     ]
-    if "provisional" in table.column_names and any(table["provisional"].to_pylist()):
+    if "provisional" in table.column_names and pc.any(table["provisional"]).as_py():
         lines.append(t("common.provisional_means"))
     if hidden:
         lines.append(t("common.hidden_means", count=formats.number(hidden)))

@@ -35,9 +35,8 @@ def show(question: Question) -> None:
         states.empty(t(f"{AREA}.nothing"), next=t("common.widen"))
         return
     st.markdown(in_words(answers["amount"]["top_10"], answers["amount"]["top_1"]))
-    left, right = st.columns(2, gap="small")
-    for place, measure in zip((left, right), MEASURES, strict=True):
-        with place:
+    with chart.side_by_side():
+        for measure in MEASURES:
             _largest(measure, answers[measure])
     drawn = figures.together({t(f"{AREA}.measures.{measure}"): answers[measure]["gini"] for measure in MEASURES})
     title, subtitle = t(f"{AREA}.gini"), t(f"{AREA}.gini_explained")

@@ -195,12 +195,10 @@ def _how_right() -> None:
         states.empty(t("churn.early.not_judged"))
         return
     st.markdown(_score(days))
-    left, right = st.columns(2, gap="small")
-    with left:
-        judged = formats.day(bins.table["date"][0].as_py())
+    judged = formats.day(bins.table["date"][0].as_py())
+    with chart.side_by_side():
         title, subtitle = t("churn.early.calibration"), t("churn.early.calibration_explained", day=judged)
         chart.show(charts.CALIBRATION, bins, key="calibration", title=title, subtitle=subtitle)
-    with right:
         title, subtitle = t("churn.early.back_test"), t("churn.early.back_test_explained")
         chart.show(charts.SHARE_BY_SERIES, _told_and_come(days), key="back_test", title=title, subtitle=subtitle)
 

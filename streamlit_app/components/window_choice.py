@@ -43,9 +43,8 @@ def _sensitivity(question: Question, window: int) -> None:
         st.markdown(in_words(found, below=share, window=window))
     suggested = found.window_days if found is not None and found.is_settled else None
     marked = {IN_USE: window, SUGGESTED: suggested}
-    grid = st.grid(len(KINDS), min_column_width=250, gap="small")
-    for kind, spec in KINDS.items():
-        with grid.cell():
+    with chart.side_by_side(len(KINDS)):
+        for kind, spec in KINDS.items():
             _card(kind, spec, answers[kind], marked)
 
 

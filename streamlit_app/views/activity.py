@@ -25,10 +25,8 @@ def show() -> None:
         states.empty(t("activity.nobody"), next=t("common.widen"))
         return
     _by_window(question)
-    left, right = st.columns(2, gap="small")
-    with left:
+    with chart.side_by_side():
         card("rolling", charts.COUNT_BY_SERIES, _rolling(question))
-    with right:
         card("stickiness", charts.RATIO_OVER_TIME, data.answer(_daily(question, "stickiness")))
     card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, data.answer(_daily(question, "l28")))
     metric_help.show("active_customers")
@@ -45,10 +43,8 @@ def _by_window(segment: Question) -> None:
         states.empty(t("activity.nobody"), next=t("common.widen"))
         return
     kpi_row.show(headline.kpis(question, only=COUNTS))
-    left, right = st.columns(2, gap="small")
-    with left:
+    with chart.side_by_side():
         card("active", charts.COUNT_OVER_TIME, active)
-    with right:
         card("growth", charts.GROWTH, data.growth(question))
     window_choice.show(question)
 

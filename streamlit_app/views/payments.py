@@ -24,10 +24,8 @@ def show() -> None:
     if volumes.empty:
         states.empty(t("payments.nothing"), next=t("common.widen"))
         return
-    left, right = st.columns(2, gap="small")
-    with left:
+    with chart.side_by_side():
         chart.show(charts.TRANSACTIONS_BY_TYPE, volumes, key="volumes", title=t("payments.volumes"))
-    with right:
         chart.show(charts.AMOUNT_BY_TYPE, amounts, key="amounts", title=t("payments.amounts"))
     _amount_retention(question)
     with states.guarded():
@@ -58,12 +56,10 @@ def _card_not_present(question: Question) -> None:
     if share.empty:
         states.empty(t("payments.no_cards"), next=t("common.widen"))
         return
-    left, right = st.columns(2, gap="small")
-    with left:
+    with chart.side_by_side():
         chart.show(
             charts.SHARE_OVER_TIME, share, key="absent", title=t("payments.absent_share"), subtitle=t("payments.absent_explained")
         )
-    with right:
         unknown = figures.unknown_share(share)
         chart.show(
             charts.SHARE_OVER_TIME, unknown, key="unknown", title=t("payments.unknown"), subtitle=t("payments.unknown_explained")
@@ -73,15 +69,14 @@ def _card_not_present(question: Question) -> None:
 
 def _by_country(answer: Answer) -> None:
     """The same share by the merchant's country: where it is high on a map, and how sure in a list."""
-    map_side, list_side = st.columns(2, gap="small")
-    for side, spec, key, most in (
-        (map_side, charts.CARD_SHARE_ON_A_MAP, "map", TILES),
-        (list_side, charts.CARD_SHARE_BY_COUNTRY, "countries", COUNTRIES),
-    ):
-        countries, total = figures.share_over_months(answer, data.country_name, most=most)
-        drawn = figures.on_tiles(countries) if spec is charts.CARD_SHARE_ON_A_MAP else countries
-        shown = t("common.shown_of", shown=drawn.table.num_rows, total=total)
-        with side:
+    with chart.side_by_side():
+        for spec, key, most in (
+            (charts.CARD_SHARE_ON_A_MAP, "map", TILES),
+            (charts.CARD_SHARE_BY_COUNTRY, "countries", COUNTRIES),
+        ):
+            countries, total = figures.share_over_months(answer, data.country_name, most=most)
+            drawn = figures.on_tiles(countries) if spec is charts.CARD_SHARE_ON_A_MAP else countries
+            shown = t("common.shown_of", shown=drawn.table.num_rows, total=total)
             title, subtitle = t(f"payments.by_country.{key}.title"), f"{t(f'payments.by_country.{key}.explained')} {shown}"
             chart.show(spec, drawn, key=key, title=title, subtitle=subtitle)
 

@@ -1,4 +1,4 @@
-"""Answers are kept by weight: the least lately asked go first, one asker makes what several wait for, errors are not kept."""
+"""What was made is kept by weight: the least lately asked go first, errors are not kept, and several wait for one maker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
-from streamlit_app.answer_cache import LIGHT_BYTES, AnswerCache, weight
+from pipeline.kept import LIGHT_BYTES, Kept, weight
 
 
 def table(bytes_of_it: int) -> pa.Table:
@@ -21,31 +21,34 @@ def test_a_table_weighs_its_bytes_and_anything_else_a_little() -> None:
 
 
 def test_the_least_lately_asked_goes_once_all_weigh_too_much() -> None:
-    kept, made = AnswerCache(35_000), list[str]()
+    kept, made = Kept(40_000), list[str]()
 
     def ask(key: str) -> None:
         kept.get(key, lambda: (made.append(key), table(8_000))[1])
 
-    for key in ("a", "b", "c", "a", "d", "a", "c", "b"):  # three of them weigh 30,000: d pushes out b
+    for key in ("a", "b", "c", "d", "a", "e", "a", "c", "b"):  # four of them weigh 40,000: e pushes out b
         ask(key)
-    assert made == ["a", "b", "c", "d", "b"]
+    assert made == ["a", "b", "c", "d", "e", "b"]
 
 
-def test_an_answer_that_is_heavier_than_all_may_be_is_given_and_kept_alone() -> None:
-    kept = AnswerCache(1)
-    assert kept.get("whole", lambda: table(8_000)).num_rows == 1_000
-    assert kept.get("whole", lambda: pytest.fail("it was kept")).num_rows == 1_000
+def test_what_weighs_more_than_a_quarter_of_all_is_given_and_pushes_nothing_out() -> None:
+    kept, made = Kept(40_000), list[str]()
+    kept.get("small", lambda: table(800))
+    for _ in range(2):
+        assert kept.get("whole", lambda: (made.append("whole"), table(16_000))[1]).num_rows == 2_000
+    assert made == ["whole"] * 2
+    assert kept.get("small", lambda: pytest.fail("it was pushed out")).num_rows == 100
 
 
 def test_an_error_is_raised_and_not_kept() -> None:
-    kept = AnswerCache(1_000_000)
+    kept = Kept(1_000_000)
     with pytest.raises(ZeroDivisionError):
         kept.get("share", lambda: 1 / 0)
     assert kept.get("share", lambda: 0.5) == 0.5
 
 
 def test_several_who_ask_at_once_wait_for_the_one_who_makes_it() -> None:
-    kept, made, is_asked = AnswerCache(1_000_000), list[int](), threading.Event()
+    kept, made, is_asked = Kept(1_000_000), list[int](), threading.Event()
 
     def make() -> int:
         is_asked.wait(5)

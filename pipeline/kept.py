@@ -1,7 +1,6 @@
-"""Answers that are kept for whoever asks the same next: the least lately asked go first once they weigh too much together.
+"""What was made is kept for whoever asks the same next: the least lately asked goes first once all of it weighs too much.
 
-Streamlit's own cache counts entries, whatever they weigh, and hashes every argument by walking through it. A slider has 174
-places and a page asks for a dozen answers, so that what bounds the cache has to be memory.
+What bounds it is memory and not a number of entries: a slider has 174 places, and a page asks for a dozen answers.
 """
 
 from __future__ import annotations
@@ -10,14 +9,15 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any
-
-import pyarrow as pa
+from typing import Any, TypeVar
 
 LIGHT_BYTES = 2_000  # what an object without a table counts for
+LARGEST_PART = 4  # one value may weigh a quarter of all
+
+Value = TypeVar("Value")
 
 
-class AnswerCache:
+class Kept:
     """Values by key, at most `most_bytes` of them together; many threads may ask at once."""
 
     def __init__(self, most_bytes: int) -> None:
@@ -27,21 +27,26 @@ class AnswerCache:
         self._made_now: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """The value of a key; made by the first who asks, for whom the others wait. What `make` raises is not kept."""
+    def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """The value of a key; made by the first who asks, for whom the others wait.
+
+        What `make` raises is not kept, nor is a value so heavy that few others would have room beside it.
+        """
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
-                return self._values[key][0]
+                value: Value = self._values[key][0]
+                return value
             awaited = self._made_now.get(key)
             if awaited is None:
-                mine: Future[Any] = Future()
+                mine: Future[Value] = Future()
                 self._made_now[key] = mine
         if awaited is not None:
-            return awaited.result()
+            waited_for: Value = awaited.result()
+            return waited_for
         return self._make(key, make, mine)
 
-    def _make(self, key: Hashable, make: Callable[[], Any], awaited: Future[Any]) -> Any:
+    def _make(self, key: Hashable, make: Callable[[], Value], awaited: Future[Value]) -> Value:
         try:
             value = make()
         except BaseException as error:
@@ -60,16 +65,20 @@ class AnswerCache:
         size = weight(value)
         with self._lock:
             del self._made_now[key]
+            if size > self._most_bytes // LARGEST_PART:
+                return
             self._values[key] = (value, size)
             self._bytes += size
-            while self._bytes > self._most_bytes and len(self._values) > 1:
+            while self._bytes > self._most_bytes:
                 _, (_, lighter) = self._values.popitem(last=False)
                 self._bytes -= lighter
 
 
 def weight(value: Any) -> int:
-    """How many bytes a value counts for: those of its table, and a little for what is around it."""
-    table = value if isinstance(value, pa.Table) else getattr(value, "table", None)
-    if isinstance(table, pa.Table):
-        return LIGHT_BYTES + int(table.nbytes)
+    """How many bytes a value counts for: those of its table or arrays, and a little for what is around them."""
+    heavy = getattr(value, "nbytes", None)
+    if heavy is None:
+        heavy = getattr(getattr(value, "table", None), "nbytes", None)
+    if heavy is not None:
+        return LIGHT_BYTES + int(heavy)
     return LIGHT_BYTES * max(len(value), 1) if isinstance(value, (tuple, list, dict)) else LIGHT_BYTES
