@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import pyarrow as pa
 import streamlit as st
 
 from streamlit_app.messages import t
@@ -15,6 +16,6 @@ def show(rows: Iterable[Mapping[str, str]], *, names: str, most: int | None = No
     Where no more than `most` were read and so many came, older ones may be left out: that is said.
     """
     named = [{t(f"{names}.{column}"): cell for column, cell in row.items()} for row in rows]
-    st.table(named, border="horizontal", hide_index=True)
+    st.table(pa.Table.from_pylist(named), border="horizontal", hide_index=True)  # a list would go through pandas
     if most is not None and len(named) >= most:
         st.caption(t("common.last_rows", shown=len(named)))
