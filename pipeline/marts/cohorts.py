@@ -70,6 +70,18 @@ select
 from filled
 """
 
+# The cells of everybody and of each value of one dimension are published as they are.
+_PUBLISHED_CELLS = """
+select
+    cohort, period, {by}
+    {retained}::bigint as retained,
+    {retained}::double / cohort_customers as value,
+    cohort_customers::bigint as n,
+    {final_on} as final_on,
+from ({cells})
+where cohort_kind = $cohort_kind and grain = $grain and cohort >= $start and cohort <= $end
+"""
+
 _CURVE = """
 select
     period, {by}
@@ -88,7 +100,8 @@ _PERIOD_START = {"month": "month_start", "week": "week_start"}
 _PERIOD_END = {"month": "month_end", "week": "week_start + 6"}
 _PERIOD = {"month": "date_diff('month', cohort, period_start)", "week": "date_diff('day', cohort, period_start) // 7"}
 # An unbounded cell says "then or later": it waits for N more days before it is called final.
-_FINAL_ON = {"classic": "period_end", "unbounded": "period_end + $window::integer"}
+_FINAL_ON = {"classic": "{period_end}", "unbounded": "{period_end} + $window::integer"}
+_RETAINED = {"classic": "active_customers", "unbounded": "active_customers_unbounded"}
 
 
 def retention_cohorts(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -98,7 +111,7 @@ def retention_cohorts(database: ReadOnly, question: Question, *, window: int, as
     """
     asked = scope(question)
     statement = _cells(question) + f"order by {asked.columns} cohort, period"
-    table = database.query(statement, _parameters(question, window=window, as_of=as_of))
+    table = database.query(statement, _parameters(statement, question, window=window, as_of=as_of))
     return tables.finished(
         tables.with_wilson(table, "retained"), ["cohort", "period", *asked.by], as_of=as_of, extra=["retained"]
     )
@@ -113,8 +126,7 @@ def retention_curve(database: ReadOnly, question: Question, *, window: int, as_o
     asked = scope(question)
     fixed = _FIXED.format(cells=_cells(question)) if fixed_cohorts else ""
     statement = _CURVE.format(by=asked.columns, cells=_cells(question), fixed=fixed)
-    parameters = _parameters(question, window=window, as_of=as_of)
-    table = database.query(statement, parameters)
+    table = database.query(statement, _parameters(statement, question, window=window, as_of=as_of))
     return tables.finished(
         tables.with_wilson(table, "retained"), ["period", *asked.by], as_of=as_of, extra=["retained", "cohorts"]
     )
@@ -140,6 +152,13 @@ _FIXED = """
 
 def _cells(question: Question) -> str:
     asked, grain, kind = scope(question), question.grain or "month", question.kind or "classic"
+    if asked.is_added_up:
+        return _PUBLISHED_CELLS.format(
+            by=asked.columns,
+            cells=asked.added_up("mart_retention_cohorts"),
+            retained=_RETAINED[kind],
+            final_on=_FINAL_ON[kind].format(period_end="final_on"),
+        )
     return _CELLS.format(
         by=asked.columns,
         members=asked.joined("mart_cohort_members"),
@@ -148,17 +167,19 @@ def _cells(question: Question) -> str:
         period_end=_PERIOD_END[grain],
         period=_PERIOD[grain],
         kind=kind,
-        final_on=_FINAL_ON[kind],
+        final_on=_FINAL_ON[kind].format(period_end="period_end"),
     )
 
 
-def _parameters(question: Question, *, window: int, as_of: date) -> dict[str, Any]:
-    asked = scope(question)
+def _parameters(statement: str, question: Question, *, window: int, as_of: date) -> dict[str, Any]:
+    """What the statement names of a question's values: not every form of it names them all."""
     parameters = {
         "cohort_kind": question.cohort or "first_activity",
         "grain": question.grain or "month",
         "as_of": as_of,
         "start": question.start or date.min,
         "end": question.end or as_of,
+        "window": window,
+        **scope(question).parameters,
     }
-    return parameters | ({"window": window} if question.kind == "unbounded" else {}) | dict(asked.parameters)
+    return {name: value for name, value in parameters.items() if f"${name}" in statement}

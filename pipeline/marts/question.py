@@ -123,12 +123,16 @@ class Scope:
         the full cube, whose segments are chosen first.
         """
         if self.is_added_up:
-            return f"select * exclude (segment, segment_value){self._value} from marts.{cube}_by_dimension where {self._slice}"
+            return self.added_up(f"{cube}_by_dimension")
         return f"""
             select cube.* exclude (segment_id){self._more}
             from marts.{cube} as cube
             inner join (select * from warehouse.dim_segments where {self.condition}) as segments using (segment_id)
         """
+
+    def added_up(self, mart: str) -> str:
+        """The same from a mart whose rows are added up by dimension; only where `is_added_up`."""
+        return f"select * exclude (segment, segment_value){self._value} from marts.{mart} where {self._slice}"
 
     def joined(self, cube: str) -> str:
         """The same for a cube that has no form added up by dimension."""

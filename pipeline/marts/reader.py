@@ -149,7 +149,8 @@ class Reader:
             raise ConfinedError(dimension, countries)
         statement = _VALUES[dimension] if dimension in _VALUES else _CUSTOMER_VALUES.format(dimension=self._dimension(dimension))
         condition, parameters = confined(countries)
-        found = self._database.query(statement.replace("{condition}", condition), parameters)
+        members = "true" if countries is None else _OF_SEGMENTS.format(condition=condition)
+        found = self._database.query(statement.replace("{condition}", condition).replace("{of_segments}", members), parameters)
         return [str(value) for value in found["value"].to_pylist()]
 
     def population(self, question: Question) -> dict[str | None, int]:
@@ -256,6 +257,7 @@ _SEGMENT = "select 1 as found from warehouse.dim_segments where {dimension} = $v
 _CUSTOMER_VALUES = """
     select {dimension} as value from marts.mart_customers where {{condition}} group by all order by count(*) desc, value
 """
+_OF_SEGMENTS = "segment_id in (select segment_id from warehouse.dim_segments where {condition})"
 _VALUES = {
     **{
         band: f"""
@@ -266,12 +268,12 @@ _VALUES = {
     },
     "type": """
         select transaction_type as value from marts.mart_transactions_monthly
-        where segment_id in (select segment_id from warehouse.dim_segments where {condition})
+        where {of_segments}
         group by all order by sum(transactions) desc, value
     """,
     "state": """
         select transaction_state as value from marts.mart_transactions_monthly
-        where segment_id in (select segment_id from warehouse.dim_segments where {condition})
+        where {of_segments}
         group by all order by sum(transactions) desc, value
     """,
     "merchant_country": """

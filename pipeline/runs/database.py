@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ from pipeline.runs.migrations import is_up_to_date, migrate
 from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgresql_engine, with_driver
 
 LOCK_WAIT_SECONDS = 15
+ASK_AGAIN_SECONDS = 0.05
 
 
 class Database:
@@ -131,9 +134,24 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver's own late BEGIN would let two writers read the same state
     cursor = connection.cursor()
     # FULL: a commit survives a power cut. The store commits about once a second, so the price is small.
-    for pragma in (f"busy_timeout={LOCK_WAIT_SECONDS * 1000}", "journal_mode=WAL", "foreign_keys=ON", "synchronous=FULL"):
+    cursor.execute(f"PRAGMA busy_timeout={LOCK_WAIT_SECONDS * 1000}")
+    _write_ahead(cursor)
+    for pragma in ("foreign_keys=ON", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Of two who ask this of a new file at once SQLite refuses one without waiting, for each would wait for the other: it asks again."""
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(ASK_AGAIN_SECONDS)
 
 
 def _begin_sqlite(connection: Connection) -> None:

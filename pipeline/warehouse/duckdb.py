@@ -17,7 +17,7 @@ from pipeline import files
 from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError
 from pipeline.kept import Kept, Value
 from pipeline.sources.landing import Landing
-from pipeline.warehouse import duckdb_state, read_copy
+from pipeline.warehouse import duckdb_state, read_copy, segment_numbers
 from pipeline.warehouse.base import Increment
 from pipeline.warehouse.publication import DATABASE
 from pipeline.warehouse.signature import signature
@@ -26,8 +26,8 @@ STATE = "state.duckdb"  # a file named as one of its schemas would be ambiguous
 READER_MEMORY = "512MB"
 LOOK_SECONDS = 0.5
 KEPT_BYTES = 16_000_000  # of a reader: rows, and what was made of them
-_READABLE = """
-    select table_schema, table_name, count(*) as columns
+_READABLE = f"""
+    select table_schema, table_name, count(*) as columns, bool_or(column_name = '{segment_numbers.COLUMN}') as has_segments
     from information_schema.columns
     where table_catalog = 'state'
         and (table_schema = 'marts' or (table_schema = 'warehouse' and regexp_full_match(table_name, 'dim_.*|rejected_rows')))
@@ -117,9 +117,10 @@ class DuckDBWarehouse:
             connection.execute(f"set threads = {self._threads}")
             connection.execute(f"attach {duckdb_state.quoted(self._path)} as state (read_only)")
             relations = connection.execute(_READABLE).fetchall()
+            segment_numbers.assign(connection, f"state.warehouse.{segment_numbers.SEGMENTS}")
             rows = {
-                name: _copy(connection, f'{schema}."{name}"', orders.get(name) or _leading(columns))
-                for schema, name, columns in relations
+                name: _copy(connection, f'{schema}."{name}"', orders.get(name) or _leading(columns), has_segments=has_segments)
+                for schema, name, columns, has_segments in relations
             }
             connection.execute("detach state")
         return rows
@@ -232,10 +233,11 @@ def _ending(connection: duckdb.DuckDBPyConnection, is_to_end: Callable[[], bool]
         watching.join()
 
 
-def _copy(connection: duckdb.DuckDBPyConnection, relation: str, order: str) -> int:
+def _copy(connection: duckdb.DuckDBPyConnection, relation: str, order: str, *, has_segments: bool) -> int:
     schema = relation.partition(".")[0]
     connection.execute(f"create schema if not exists {schema}")
-    copied = connection.execute(f"create table {relation} as select * from state.{relation} order by {order}").fetchone()
+    rows = segment_numbers.numbered(f"state.{relation}") if has_segments else f"select * from state.{relation}"
+    copied = connection.execute(f"create table {relation} as {rows} order by {order}").fetchone()
     return int(copied[0]) if copied else 0
 
 

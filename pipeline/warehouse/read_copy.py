@@ -18,6 +18,7 @@ import pyarrow as pa
 from pipeline.bigquery import BigQuery
 from pipeline.errors import ConfigurationError
 from pipeline.settings import PREFIX
+from pipeline.warehouse import segment_numbers
 
 NOT_COPIED = "main.not_copied"
 LEADING = 3  # columns that a table is ordered by where nothing else is said
@@ -42,7 +43,9 @@ def write(connection: BigQuery, relations: list[Relation], target: Path, *, at_m
     with duckdb.connect(target) as file:
         file.execute("set TimeZone = 'UTC'")
         file.execute(f"create table {NOT_COPIED} (relation varchar, rows_there bigint, place varchar)")
-        for relation in relations:
+        for relation in sorted(
+            relations, key=lambda one: one.name != segment_numbers.SEGMENTS
+        ):  # their numbers are in the others
             rows[relation.name] = connection.number_of_rows(relation.place)
             if rows[relation.name] > at_most:
                 values = [relation.name, rows[relation.name], relation.shown_as]
@@ -58,9 +61,14 @@ def _copy(connection: BigQuery, relation: Relation, file: duckdb.DuckDBPyConnect
     order = relation.order or ", ".join(str(place + 1) for place in range(min(len(columns), LEADING)))
     file.execute(f"create schema if not exists {relation.schema}")
     file.register("downloaded", pa.RecordBatchReader.from_batches(schema, batches))
-    file.execute(
-        f'create table {relation.schema}."{relation.name}" as select {", ".join(columns)} from downloaded order by {order}'
-    )
+    rows = f"select {', '.join(columns)} from downloaded"
+    if segment_numbers.COLUMN in schema.names:
+        if relation.name == segment_numbers.SEGMENTS:  # what is downloaded can be read once
+            file.execute(f"create temp table segments as {rows}")
+            segment_numbers.assign(file, "segments")
+            rows = "select * from segments"
+        rows = segment_numbers.numbered(f"({rows})")
+    file.execute(f'create table {relation.schema}."{relation.name}" as {rows} order by {order}')
     file.unregister("downloaded")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from sqlalchemy import Connection, inspect, text
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
-from pipeline.runs import migrations
+from pipeline.runs import database, migrations
 from pipeline.runs.database import open_engine
 from pipeline.runs.records import RequestState, RunState
 from pipeline.runs.store import RunStore
@@ -163,3 +164,19 @@ def test_a_store_of_a_newer_neopulse_is_refused_and_not_touched(old: str) -> Non
 
 def test_the_numbers_of_the_migrations_have_no_gap() -> None:
     assert sorted(migrations.MIGRATIONS) == list(range(2, migrations.LATEST + 1))
+
+
+def test_who_is_refused_the_journal_of_a_new_store_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite refuses at once, without waiting, where two processes ask for it at the same moment."""
+    asked, paused = list[str](), list[float]()
+
+    class Refused:
+        def execute(self, statement: str) -> None:
+            asked.append(statement)
+            if len(asked) < 3:
+                raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr(database.time, "sleep", paused.append)
+    database._write_ahead(Refused())
+    assert asked == ["PRAGMA journal_mode=WAL"] * 3
+    assert paused == [database.ASK_AGAIN_SECONDS] * 2
