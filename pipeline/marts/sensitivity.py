@@ -6,8 +6,9 @@ Each span opens at its first window and closes after its last, so that one runni
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -15,124 +16,132 @@ import pyarrow.compute as pc
 
 from pipeline.marts import tables
 from pipeline.marts.churn import CAME_BACK_DAYS
+from pipeline.marts.grid import Counts as Numbers
+from pipeline.marts.grid import Days, group_places
+from pipeline.marts.pairs import OPEN
 from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
 WINDOWS = (7, 180)
 ENOUGH = 30  # lapses, below which a window is not judged
 
-_ANSWER = """
-with gaps as (select * from ({gaps})),
-
-counts as (select * from ({counts})),
-
-last_month as (
+# Only silences that reach the days a figure looks at are asked for; all else is as easy in numpy, and planned in no time.
+_SILENCES = f"""
+    select {{by}} activity_date, coalesce(gap_days, {OPEN})::integer as gap_days, sum(customers)::bigint as customers
+    from ({{gaps}})
+    where activity_date < $before and (returned_on is null or returned_on >= $reaching)
+    group by all
+"""
+_ARRIVED = """
+    select {by} count(*) as days, coalesce(sum(new_customers) filter (where date < $before), 0)::bigint as customers
+    from ({counts})
+    group by all
+"""
+_LATER = """
+    select {by} activity_date, gap_days, longest_gap_before_days, sum(customers)::bigint as customers
+    from ({later})
+    where month = $month
+    group by all
+"""
+_LAST_MONTH = """
     select max(month_start) as first_day, max(month_end) as last_day
     from warehouse.dim_dates
     where month_end + $waiting::integer <= $as_of
-),
-
-{spans},
-
-clipped as (
-    select
-        {by} n, met,
-        greatest(first_window, $first_window) as first_window,
-        least(last_window, $last_window) as last_window,
-    from spans
-),
-
-changes as (
-    select first_window as window_days, {by} n, met from clipped where first_window <= last_window
-    union all
-    select last_window + 1, {by} -n, -met from clipped where first_window <= last_window
-),
-
-every_window as (
-    select *
-    from (select distinct {by} true as is_there from counts) as groups
-    cross join (select unnest(range($first_window, $last_window + 1))::integer as window_days) as windows
-    where $kind = 'active' or exists (select 1 from last_month where first_day is not null)
-),
-
-by_window as (
-    select
-        window_days, {by}
-        sum(coalesce(changed.n, 0)) over (partition by {by} true order by window_days)::bigint as n,
-        sum(coalesce(changed.met, 0)) over (partition by {by} true order by window_days)::bigint as met,
-    from every_window
-    left join (select window_days, {by} sum(n) as n, sum(met) as met from changes group by {by} window_days) as changed
-        using ({by} window_days)
-)
-
-select by_window.*, last_month.last_day + $waiting::integer as final_on
-from by_window
-cross join last_month
-order by {by} window_days
 """
+NEVER = date.max
 
-# Active under N on a day: who was ever active up to it, less those whose silence had reached N days on it. A silence of that
-# length outlasts the shortest window, so that the cube holds it; the shorter ones leave their customers active under all.
-_ACTIVE = """
-spans as (
-    select {by} new_customers as n, 0 as met, 1 as first_window, 1000000 as last_window from counts where date <= $as_of
-    union all
-    select {by} -customers, 0, 1, ($as_of - activity_date)::integer from gaps where returned_on is null
-)"""
 
-_CHURN = """
-later as (select * from ({later})),
+@dataclass(frozen=True)
+class _Month:
+    """The month that a share is about."""
 
-at_start as (
-    select {by} new_customers as n, 0 as met, 1 as first_window, 1000000 as last_window
-    from counts
-    inner join last_month on date < first_day
-    union all
-    select {by} -customers, 0, 1, (first_day - 1 - activity_date)::integer
-    from gaps
-    inner join last_month on activity_date < first_day and (returned_on is null or returned_on >= first_day)
-),
+    first: date
+    last: date
 
-lapses as (
-    select
-        {by} customers,
-        (first_day - activity_date)::integer as first_window,
-        least(last_day - activity_date, gap_days - 1)::integer as last_window,
-    from gaps
-    inner join last_month on activity_date < first_day
-    union all
-    select
-        {by} customers,
-        longest_gap_before_days,
-        least(last_day - activity_date, gap_days - 1)::integer,
-    from later
-    inner join last_month on month = first_day
-),
 
-spans as (
-    select * from at_start
-    union all
-    select {by} 0, customers, first_window, last_window from lapses
-)"""
+class _Windows:
+    """Sums for each group and window, made of spans of windows that count alike."""
 
-_CAME_BACK = """
-lapses as (
-    select
-        {by} customers,
-        gap_days,
-        (first_day - activity_date)::integer as first_window,
-        least(last_day - activity_date, gap_days - 1)::integer as last_window,
-    from gaps
-    inner join last_month on activity_date < last_day
-),
+    def __init__(self, groups: int) -> None:
+        self._changes = np.zeros((groups, WINDOWS[1] - WINDOWS[0] + 2), dtype=np.int64)
 
-spans as (
-    select {by} customers as n, 0 as met, first_window, last_window from lapses
-    union all
-    select {by} 0, customers, greatest(first_window, gap_days - $waiting), last_window from lapses where gap_days is not null
-)"""
+    def add(self, group: Numbers, customers: Numbers, first: Numbers, last: Numbers) -> None:
+        """Count customers under every window from the first to the last one, both included."""
+        opens, closes = np.maximum(first, WINDOWS[0]), np.minimum(last, WINDOWS[1]) + 1
+        counts = opens < closes
+        np.add.at(self._changes, (group[counts], opens[counts] - WINDOWS[0]), customers[counts])
+        np.add.at(self._changes, (group[counts], closes[counts] - WINDOWS[0]), -customers[counts])
 
-_SPANS = {"active": _ACTIVE, "churn": _CHURN, "came_back": _CAME_BACK}
+    @property
+    def sums(self) -> Numbers:
+        """Of shape (groups, windows)."""
+        sums: Numbers = np.cumsum(self._changes, axis=1)[:, :-1]
+        return sums
+
+
+@dataclass(frozen=True)
+class _Silences:
+    """Silences after an active day: its group, that day and the days of silence, which have no end where nobody came back."""
+
+    group: Numbers
+    activity: Days
+    gap_days: Numbers
+    customers: Numbers
+
+    def since(self, day: date) -> Numbers:
+        """The days from each silence's active day to a day."""
+        return (np.datetime64(day, "D") - self.activity).astype(np.int64)
+
+
+class _Asked:
+    """The rows that a question is about, read when they are needed."""
+
+    def __init__(self, database: ReadOnly, question: Question) -> None:
+        self._database = database
+        self._scope = scope(question)
+        self.by = self._scope.by
+        self.groups: tuple[str, ...] = ()
+
+    def arrived(self, before: date) -> Numbers:
+        """How many customers of each group had their first active day before a day; this is what says which groups there are."""
+        found = self._rows(_ARRIVED, before=before)
+        found = found.filter(pc.greater(found["days"], 0))
+        self.groups = tuple(sorted(found[self.by[0]].to_pylist())) if self.by else ("",) * found.num_rows
+        customers = np.zeros(len(self.groups), dtype=np.int64)
+        customers[self._places(found)] = found["customers"].to_numpy()
+        return customers
+
+    def silences(self, *, before: date, reaching: date) -> _Silences:
+        """Those that began before a day and reach another one, or are not over."""
+        found = self._rows(_SILENCES, before=before, reaching=reaching)
+        days = found["activity_date"].to_numpy().astype("datetime64[D]")
+        return _Silences(self._places(found), days, *(found[name].to_numpy() for name in ("gap_days", "customers")))
+
+    def later(self, month: date) -> tuple[_Silences, Numbers]:
+        """Those of a month after which a customer was there at its start all the same, and the longest gap until then."""
+        found = self._rows(_LATER, month=month)
+        days = found["activity_date"].to_numpy().astype("datetime64[D]")
+        silences = _Silences(self._places(found), days, *(found[name].to_numpy() for name in ("gap_days", "customers")))
+        return silences, found["longest_gap_before_days"].to_numpy()
+
+    def last_month(self, *, waiting: int, as_of: date) -> _Month | None:
+        """The last month that was over so many days ago; None where there is none."""
+        (row,) = self._database.query(_LAST_MONTH, {"waiting": waiting, "as_of": as_of}).to_pylist()
+        return None if row["first_day"] is None else _Month(row["first_day"], row["last_day"])
+
+    def _rows(self, statement: str, **parameters: date) -> pa.Table:
+        return self._database.query(
+            statement.format(
+                by=self._scope.columns,
+                gaps=self._scope.counted("mart_activity_gaps"),
+                counts=self._scope.counted("mart_daily_counts"),
+                later=self._scope.joined("mart_month_lapses"),
+            ),
+            parameters | dict(self._scope.parameters),
+        )
+
+    def _places(self, found: pa.Table) -> Numbers:
+        return group_places(found, self.by, self.groups)
 
 
 def window_sensitivity(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -143,29 +152,76 @@ def window_sensitivity(database: ReadOnly, question: Question, *, window: int, a
     came back within 90 days of it; how many were no departures at all. Shares have their n and Wilson interval.
     """
     del window  # all of them are asked
-    asked, kind = scope(question), question.kind or "active"
-    spans = _SPANS[kind].format(by=asked.columns, later=asked.joined("mart_month_lapses"))
-    statement = _ANSWER.format(
-        by=asked.columns, spans=spans, gaps=asked.counted("mart_activity_gaps"), counts=asked.counted("mart_daily_counts")
-    )
-    parameters = {
-        "kind": kind,
-        "as_of": as_of,
-        "waiting": CAME_BACK_DAYS if kind == "came_back" else 0,
-        "first_window": WINDOWS[0],
-        "last_window": WINDOWS[1],
-    } | dict(asked.parameters)
-    return _finished(database.query(statement, parameters), ["window_days", *asked.by], kind=kind, as_of=as_of)
-
-
-def _finished(found: pa.Table, keys: list[str], *, kind: str, as_of: date) -> pa.Table:
+    asked, kind = _Asked(database, question), question.kind or "active"
     if kind == "active":
-        active = pa.table({name: found[name] for name in keys} | {"value": found["n"]})
-        return tables.finished(active.append_column("final_on", pa.repeat(pa.scalar(as_of), len(active))), keys, as_of=as_of)
-    shares = [met / n if n else None for met, n in zip(found["met"].to_pylist(), found["n"].to_pylist(), strict=True)]
-    name = {"churn": "churned", "came_back": "came_back"}[kind]
-    table = tables.with_wilson(found, "met").append_column("value", pa.array(shares, pa.float64()))
-    return tables.finished(table.append_column(name, found["met"]), keys, as_of=as_of, extra=[name])
+        n = _active(asked, as_of)
+        return _finished(asked, {"value": n}, n, as_of, as_of=as_of)
+    waiting = CAME_BACK_DAYS if kind == "came_back" else 0
+    month = asked.last_month(waiting=waiting, as_of=as_of)
+    if month is None:
+        nothing = np.zeros((0, WINDOWS[1] - WINDOWS[0] + 1), dtype=np.int64)
+        n, met = nothing, nothing
+    else:
+        n, met = _churn(asked, month) if kind == "churn" else _came_back(asked, month)
+    final_on = as_of if month is None else month.last + timedelta(days=waiting)
+    return _finished(asked, {"churned" if kind == "churn" else kind: met}, n, final_on, as_of=as_of)
+
+
+def _active(asked: _Asked, as_of: date) -> Numbers:
+    """Who was ever active up to the day, less those whose silence had reached N days on it.
+
+    A silence of that length outlasts the shortest window, so that the cube holds it; the shorter ones leave their customers
+    active under all.
+    """
+    arrived = asked.arrived(as_of + timedelta(days=1))
+    open_ones = asked.silences(before=as_of + timedelta(days=1), reaching=NEVER)
+    gone = _Windows(arrived.size)
+    gone.add(open_ones.group, open_ones.customers, np.zeros_like(open_ones.customers), open_ones.since(as_of))
+    return arrived[:, None] - gone.sums
+
+
+def _churn(asked: _Asked, month: _Month) -> tuple[Numbers, Numbers]:
+    """Who was active on the day before the month, and of them who lapsed in it."""
+    arrived = asked.arrived(month.first)
+    silences = asked.silences(before=month.first, reaching=month.first)
+    gone, lapsed = _Windows(arrived.size), _Windows(arrived.size)
+    gone.add(silences.group, silences.customers, np.zeros_like(silences.customers), silences.since(month.first) - 1)
+    lapsed.add(silences.group, silences.customers, silences.since(month.first), _last_window(silences, month))
+    later, longest_before = asked.later(month.first)
+    lapsed.add(later.group, later.customers, longest_before, _last_window(later, month))
+    return arrived[:, None] - gone.sums, lapsed.sums
+
+
+def _came_back(asked: _Asked, month: _Month) -> tuple[Numbers, Numbers]:
+    """The lapses recognised in the month, and those of which the customer came back within 90 days."""
+    groups = asked.arrived(month.first).size
+    silences = asked.silences(before=month.last, reaching=month.first)
+    lapses, back = _Windows(groups), _Windows(groups)
+    first, last = silences.since(month.first), _last_window(silences, month)
+    lapses.add(silences.group, silences.customers, first, last)
+    back.add(silences.group, silences.customers, np.maximum(first, silences.gap_days - CAME_BACK_DAYS), last)
+    return lapses.sums, back.sums
+
+
+def _last_window(silences: _Silences, month: _Month) -> Numbers:
+    """The last window that the silence outlasts and whose N-th day is not after the month."""
+    return np.minimum(silences.since(month.last), silences.gap_days - 1)
+
+
+def _finished(asked: _Asked, counted: Mapping[str, Numbers], n: Numbers, final_on: date, *, as_of: date) -> pa.Table:
+    """One row a group and window: a count, or the share that what was counted is of n."""
+    ((name, counts),) = counted.items()
+    groups, windows = counts.shape
+    columns = {"window_days": pa.array(np.tile(np.arange(WINDOWS[0], WINDOWS[1] + 1), groups), pa.int32())}
+    columns |= {by: pa.array(np.repeat(np.array(asked.groups[:groups], dtype=object), windows), pa.string()) for by in asked.by}
+    columns |= {name: pa.array(counts.ravel()), "final_on": pa.repeat(pa.scalar(final_on, pa.date32()), groups * windows)}
+    keys = ["window_days", *asked.by]
+    if name == "value":
+        return tables.finished(pa.table(columns), keys, as_of=as_of)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = np.where(n > 0, counts / n, np.nan)
+    columns |= {"n": pa.array(n.ravel()), "value": tables.nullable(value.ravel())}
+    return tables.finished(tables.with_wilson(pa.table(columns), name), keys, as_of=as_of, extra=[name])
 
 
 @dataclass(frozen=True)

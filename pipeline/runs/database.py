@@ -142,7 +142,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _write_ahead(cursor: Any) -> None:
-    """Of two who ask this of a new file at once SQLite refuses one without waiting, for each would wait for the other: it asks again."""
+    """SQLite refuses one of two who ask this of a new file at once, as each would wait for the other: that one asks again."""
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
