@@ -130,7 +130,11 @@ def course(question: Question, *, days_summed: int) -> tuple[float, ...]:
 
 def growth(question: Question) -> Answer:
     """Growth accounting of a question's window, segment, range and grain; see figures.growth."""
-    return figures.growth([answer(replace(question, metric=metric)) for metric in figures.PART_OF])
+
+    def parts(asked: _Asked) -> list[Answer]:
+        return [asked.read("answer", {"question": replace(question, metric=metric)}) for metric in figures.PART_OF]
+
+    return _once("growth", {"question": question}, lambda asked: figures.growth(parts(asked)))
 
 
 def what_changed(question: Question, *, days: int) -> Answer:

@@ -157,9 +157,9 @@ def marks(marked: Mapping[str, int | None], *, among: pa.ChunkedArray) -> pa.Tab
 
     `side` is where the name has room: on the side away from the other mark.
     """
-    drawn, names = set(among.to_pylist()), dict[int, list[str]]()
+    names = dict[int, list[str]]()
     for name, days in marked.items():
-        if days in drawn:
+        if days is not None and pc.is_in(pa.scalar(days, among.type), among).as_py():
             names.setdefault(days, []).append(name)
     rows = [
         {
