@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 LIGHT_BYTES = 2_000  # what an object without a table counts for
-LARGEST_PART = 4  # one value may weigh a quarter of all
+LARGEST_PART = 2  # one value may weigh half of all
 
 Value = TypeVar("Value")
 
@@ -49,11 +49,12 @@ class Kept:
     def _make(self, key: Hashable, make: Callable[[], Value], awaited: Future[Value]) -> Value:
         try:
             value = make()
+            size = weight(value)
         except BaseException as error:
             self._forget(key)
             awaited.set_exception(error)
             raise
-        self._keep(key, value)
+        self._keep(key, value, size)
         awaited.set_result(value)
         return value
 
@@ -61,8 +62,7 @@ class Kept:
         with self._lock:
             del self._made_now[key]
 
-    def _keep(self, key: Hashable, value: Any) -> None:
-        size = weight(value)
+    def _keep(self, key: Hashable, value: Any, size: int) -> None:
         with self._lock:
             del self._made_now[key]
             if size > self._most_bytes // LARGEST_PART:

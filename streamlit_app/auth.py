@@ -79,7 +79,8 @@ class StaleError(PermanentError):
         )
 
 
-KEPT = 256  # names and addresses that were judged: every read of a page asks anew
+KEPT = 256  # names that were judged: every read of a page asks anew
+LONGEST_NAME = 255  # of a host
 FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 LOCAL_USER = User("local", Role.ADMIN)
 
@@ -211,7 +212,6 @@ def admit_local(address: str | None, *, host: str | None, behind_loopback: bool,
         )
 
 
-@lru_cache(KEPT)
 def host_name(host: str) -> str | None:
     """The name in a Host header, without port and brackets; None where it cannot be read."""
     try:
@@ -220,9 +220,13 @@ def host_name(host: str) -> str | None:
         return None
 
 
-@lru_cache(KEPT)
 def is_loopback(name: str | None) -> bool:
     """Whether a host name or address can only mean this machine."""
+    return name is not None and len(name) <= LONGEST_NAME and _is_loopback(name)
+
+
+@lru_cache(KEPT)
+def _is_loopback(name: str) -> bool:
     return name == "localhost" or (is_address(name) and ipaddress.ip_address(str(name)).is_loopback)
 
 

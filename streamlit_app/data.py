@@ -120,7 +120,7 @@ def headline(*, window: int | None = None, where: tuple[tuple[str, str], ...] = 
 
 
 def course(question: Question, *, days_summed: int) -> tuple[float, ...]:
-    """A sparkline of a daily figure; see figures.course. The days themselves are not kept: they weigh a hundred times as much."""
+    """A sparkline of a daily figure; see figures.course. The days are not kept here: they weigh a hundred times as much."""
     return _once(
         "course",
         {"question": question, "days_summed": days_summed},
@@ -251,6 +251,15 @@ def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]
     The version's folder, role and countries are in the key, so that no answer serves a reader it was not made for.
     """
     asked = _Asked(auth.require(Role.VIEWER), _published())
+    try:
+        return _kept(asked, what, arguments, make)
+    except FileNotFoundError:
+        if asked.version.database.exists():
+            raise
+        return _kept(replace(asked, version=_published()), what, arguments, make)  # pruned before it was opened
+
+
+def _kept(asked: _Asked, what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]) -> Any:
     key = (str(asked.version.folder), asked.user.role.name, asked.countries, what, tuple(sorted(arguments.items())))
     return _answers().get(key, lambda: make(asked))
 

@@ -21,7 +21,8 @@ RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|
 MONTH = re.compile(r"\d{4}-\d{2}")
 WORDS = re.compile(r"[^\W_](?:[\w .,'’()+/–-]*[\w)+])?")
 NOTHING = "–"
-# A page writes the same numbers and days many times over, and each takes Babel a tenth of a millisecond.
+# A page writes the same numbers and days many times over, and each takes Babel a tenth of a millisecond. What is kept for 0.0
+# would be found for -0.0 too, so that a zero is added to what may be one.
 KEPT = 5_000
 _decimal, _percent, _currency, _date, _unit = (
     lru_cache(KEPT, typed=True)(write) for write in (format_decimal, format_percent, format_currency, format_date, format_unit)
@@ -36,14 +37,14 @@ def number(value: float | None) -> str:
 
 def decimal(value: float | None, digits: int = 2) -> str:
     """A ratio: 1.42."""
-    return NOTHING if value is None else _decimal(value, format=_pattern(digits), locale=_locale())
+    return NOTHING if value is None else _decimal(value + 0.0, format=_pattern(digits), locale=_locale())
 
 
 def share(value: float | None, digits: int = 1) -> str:
     """A fraction as a percentage: 0.054 is 5.4%."""
     if value is None:
         return NOTHING
-    return _percent(value, format=_pattern(digits) + PERCENT[messages.language()], locale=_locale())
+    return _percent(value + 0.0, format=_pattern(digits) + PERCENT[messages.language()], locale=_locale())
 
 
 def interval(low: float | None, high: float | None, digits: int = 1) -> str:

@@ -31,7 +31,9 @@ def growth_accounting(database: ReadOnly, question: Question, *, window: int, as
     Columns: `date`, `week` or `month`, the dimension asked for, the four counts, `dau` of the last day, `final_on`.
     """
     asked = dataclasses.replace(question, metric="", window=None, kind=None, cohort=None)
-    return database.kept(("growth", asked, window), lambda: _growth_accounting(database, asked, window=window, as_of=as_of))
+    return database.kept(
+        ("growth", asked, window, as_of), lambda: _growth_accounting(database, asked, window=window, as_of=as_of)
+    )
 
 
 def _growth_accounting(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:

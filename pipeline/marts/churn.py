@@ -63,7 +63,7 @@ def monthly_churn_rate(database: ReadOnly, question: Question, *, window: int, a
 def _there_at_start(counted: Grid, *, clock: int) -> Counts:
     """Who is there when each day begins: who was new or came back before it and has not gone before it."""
     counts = counted.counts
-    change = counts["new_customers"] + counts["resurrected_customers"] - pairs.later(counts["silent_after"], clock)
+    change = counts["new_customers"] + counts["resurrected_customers"] - pairs.moved_on(counts["silent_after"], clock)
     so_far: Counts = np.cumsum(change, axis=1)
     return so_far - change
 
@@ -71,7 +71,7 @@ def _there_at_start(counted: Grid, *, clock: int) -> Counts:
 def _lapses(database: ReadOnly, question: Question, counted: Grid, *, window: int, clock: int, as_of: date) -> Counts:
     """Who was there when a month began and left within it, by group and a day of that month."""
     covers = (counted.days + window <= _day(as_of)) & (_month(counted.days) < _month(counted.days + clock))
-    lapses = pairs.later(counted.counts["silent_after"] * covers, clock)
+    lapses = pairs.moved_on(counted.counts["silent_after"] * covers, clock)
     if clock >= LONGEST_MONTH_DAYS:
         return lapses
     asked = scope(question)

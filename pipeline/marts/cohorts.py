@@ -70,7 +70,9 @@ select
 from filled
 """
 
-# The cells of everybody and of each value of one dimension are published as they are.
+# The cells of everybody and of each value of one dimension are published as they are; of a very long history in BigQuery
+# they may stay there, while the cubes that they are made from are copied.
+_ARE_PUBLISHED = "select 1 from information_schema.tables where table_name = 'mart_retention_cohorts'"
 _PUBLISHED_CELLS = """
 select
     cohort, period, {by}
@@ -110,7 +112,7 @@ def retention_cohorts(database: ReadOnly, question: Question, *, window: int, as
     Columns beside the common ones: `cohort` (first day of its month or week), `period` (0, 1, 2 ...), `retained`.
     """
     asked = scope(question)
-    statement = _cells(question) + f"order by {asked.columns} cohort, period"
+    statement = _cells(database, question) + f"order by {asked.columns} cohort, period"
     table = database.query(statement, _parameters(statement, question, window=window, as_of=as_of))
     return tables.finished(
         tables.with_wilson(table, "retained"), ["cohort", "period", *asked.by], as_of=as_of, extra=["retained"]
@@ -124,8 +126,9 @@ def retention_curve(database: ReadOnly, question: Question, *, window: int, as_o
     half of the cohorts have reached; the unbounded curve of such a set never rises. `cohorts` counts them.
     """
     asked = scope(question)
-    fixed = _FIXED.format(cells=_cells(question)) if fixed_cohorts else ""
-    statement = _CURVE.format(by=asked.columns, cells=_cells(question), fixed=fixed)
+    cells = _cells(database, question)
+    fixed = _FIXED.format(cells=cells) if fixed_cohorts else ""
+    statement = _CURVE.format(by=asked.columns, cells=cells, fixed=fixed)
     table = database.query(statement, _parameters(statement, question, window=window, as_of=as_of))
     return tables.finished(
         tables.with_wilson(table, "retained"), ["period", *asked.by], as_of=as_of, extra=["retained", "cohorts"]
@@ -150,9 +153,9 @@ _FIXED = """
 """
 
 
-def _cells(question: Question) -> str:
+def _cells(database: ReadOnly, question: Question) -> str:
     asked, grain, kind = scope(question), question.grain or "month", question.kind or "classic"
-    if asked.is_added_up:
+    if asked.is_added_up and database.query(_ARE_PUBLISHED).num_rows:
         return _PUBLISHED_CELLS.format(
             by=asked.columns,
             cells=asked.added_up("mart_retention_cohorts"),

@@ -31,6 +31,11 @@ class Grid:
     days: Days
     counts: Mapping[str, Counts]
 
+    def __post_init__(self) -> None:
+        """Grids are kept and shared: nobody changes one."""
+        for counts in self.counts.values():
+            counts.setflags(write=False)
+
     @property
     def nbytes(self) -> int:
         """What the arrays weigh."""

@@ -1,22 +1,25 @@
 """What answers for any N are made of: who was active or new on each day, who fell silent after it and who came back on it.
 
-"Window-free" in docs/definitions.md. Only what N decides of the pairs of active days is asked of DuckDB, and nothing else that N
-decides: planning such a statement takes longer than all of this in numpy.
+"Window-free" in docs/definitions.md. Of one group the pairs of active days are read once, and N is applied here; of many groups,
+of several dimensions or of very many pairs one scan applies it. All else is numpy's: planning such a statement takes longer.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline.marts.grid import Counts, Grid, grid, group_places
 from pipeline.marts.question import Question, Scope, scope
 from pipeline.warehouse.base import ReadOnly
 
 OPEN = 1_000_000  # the gap in days of a pair whose second day has not come
+MOST_PAIRS = 500_000  # that a reader keeps, of 12 bytes each: those of two and a half years in which every pair of days occurs
 
 _COUNTS = """
     select {by} date, sum(active_customers)::integer as dau, sum(new_customers)::integer as new_customers
@@ -24,10 +27,8 @@ _COUNTS = """
     where date <= $as_of
     group by all
 """
-_PAIRS = f"""
-    select activity_date, returned_on, coalesce(gap_days, {OPEN})::integer as gap_days, customers::integer as customers
-    from ({{pairs}})
-"""
+_PAIRS = "select activity_date, returned_on, customers::integer as customers from ({pairs})"
+_HOW_MANY = "select count(*) as pairs from ({pairs})"
 _LONGER_PAIRS = """
     select {by} activity_date, returned_on, sum(customers)::bigint as customers
     from ({pairs})
@@ -43,7 +44,7 @@ def by_day(database: ReadOnly, question: Question, *, window: int, as_of: date) 
     more than the window's days, or not any more; `resurrected_customers` who came back after so long.
     """
     segment = dataclasses.replace(question, metric="", window=None, start=None, end=None, grain=None, kind=None, cohort=None)
-    return database.kept(("by day", segment, window), lambda: _by_day(database, scope(segment), window, as_of))
+    return database.kept(("by day", segment, window, as_of), lambda: _by_day(database, scope(segment), window, as_of))
 
 
 def _by_day(database: ReadOnly, asked: Scope, window: int, as_of: date) -> Grid:
@@ -52,21 +53,26 @@ def _by_day(database: ReadOnly, asked: Scope, window: int, as_of: date) -> Grid:
     counts = grid(found, by=asked.by, names=("dau", "new_customers"), as_of=as_of)
     pairs = _longer_pairs(database, asked, window)
     return counts.beside(
-        silent_after=_added_up(counts, asked, pairs, "activity_date"),
-        resurrected_customers=_added_up(counts, asked, pairs, "returned_on"),
+        silent_after=_summed(counts, asked, pairs, "activity_date"),
+        resurrected_customers=_summed(counts, asked, pairs, "returned_on"),
     )
 
 
 def _longer_pairs(database: ReadOnly, asked: Scope, window: int) -> pa.Table:
     """The pairs that the window does not bridge; those of one group are so few that they are read once for every window."""
-    parameters, pairs = dict(asked.parameters), asked.counted("mart_activity_gaps")
-    if asked.by or not asked.is_added_up:
-        return database.query(_LONGER_PAIRS.format(by=asked.columns, pairs=pairs), parameters | {"window": window})
-    every = database.query(_PAIRS.format(pairs=pairs), parameters)
-    return every.filter(pa.array(every["gap_days"].to_numpy() > window))
+    parameters, relation = dict(asked.parameters), asked.counted("mart_activity_gaps")
+    if asked.by or not asked.is_added_up or _how_many(database, relation, parameters) > MOST_PAIRS:
+        return database.query(_LONGER_PAIRS.format(by=asked.columns, pairs=relation), parameters | {"window": window})
+    every = database.query(_PAIRS.format(pairs=relation), parameters)
+    days = pc.days_between(every["activity_date"], every["returned_on"])
+    return every.filter(pc.greater(days.fill_null(OPEN), window))
 
 
-def _added_up(counts: Grid, asked: Scope, pairs: pa.Table, day: str) -> Counts:
+def _how_many(database: ReadOnly, relation: str, parameters: dict[str, Any]) -> int:
+    return int(database.query(_HOW_MANY.format(pairs=relation), parameters)["pairs"][0].as_py())
+
+
+def _summed(counts: Grid, asked: Scope, pairs: pa.Table, day: str) -> Counts:
     known = pairs.filter(pairs[day].is_valid())
     days = known[day].to_numpy().astype("datetime64[D]")
     return counts.added_up(group_places(known, asked.by, counts.groups), days, known["customers"].to_numpy())
@@ -76,12 +82,12 @@ def daily(database: ReadOnly, question: Question, *, window: int, as_of: date) -
     """The same with `churned_customers`, N days after the last active one, and `active_customers` at each day's end."""
     counted = by_day(database, question, window=window, as_of=as_of)
     counts = counted.counts
-    churned = later(counts["silent_after"], window)
+    churned = moved_on(counts["silent_after"], window)
     active = np.cumsum(counts["new_customers"] + counts["resurrected_customers"] - churned, axis=1)
     return counted.beside(churned_customers=churned, active_customers=active)
 
 
-def later(counts: Counts, days: int) -> Counts:
+def moved_on(counts: Counts, days: int) -> Counts:
     """Counts by group and day, moved so many days on; what leaves the last day is left out."""
     moved = np.zeros_like(counts)
     moved[:, days:] = counts[:, : max(counts.shape[1] - days, 0)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +17,7 @@ import pyarrow.compute as pc
 
 from pipeline.marts import tables
 from pipeline.marts.churn import CAME_BACK_DAYS
-from pipeline.marts.grid import Counts as Numbers
-from pipeline.marts.grid import Days, group_places
+from pipeline.marts.grid import Counts, Days, group_places
 from pipeline.marts.pairs import OPEN
 from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
@@ -32,12 +32,14 @@ _SILENCES = f"""
     where activity_date < $before and (returned_on is null or returned_on >= $reaching)
     group by all
 """
+_GROUPS = "select distinct {by} true as is_there from ({counts})"
 _ARRIVED = """
-    select {by} count(*) as days, coalesce(sum(new_customers) filter (where date < $before), 0)::bigint as customers
+    select {by} coalesce(sum(new_customers), 0)::bigint as customers
     from ({counts})
+    where date < $before
     group by all
 """
-_LATER = """
+_MONTH_LAPSES = """
     select {by} activity_date, gap_days, longest_gap_before_days, sum(customers)::bigint as customers
     from ({later})
     where month = $month
@@ -65,7 +67,7 @@ class _Windows:
     def __init__(self, groups: int) -> None:
         self._changes = np.zeros((groups, WINDOWS[1] - WINDOWS[0] + 2), dtype=np.int64)
 
-    def add(self, group: Numbers, customers: Numbers, first: Numbers, last: Numbers) -> None:
+    def add(self, group: Counts, customers: Counts, first: Counts, last: Counts) -> None:
         """Count customers under every window from the first to the last one, both included."""
         opens, closes = np.maximum(first, WINDOWS[0]), np.minimum(last, WINDOWS[1]) + 1
         counts = opens < closes
@@ -73,9 +75,9 @@ class _Windows:
         np.add.at(self._changes, (group[counts], closes[counts] - WINDOWS[0]), -customers[counts])
 
     @property
-    def sums(self) -> Numbers:
+    def sums(self) -> Counts:
         """Of shape (groups, windows)."""
-        sums: Numbers = np.cumsum(self._changes, axis=1)[:, :-1]
+        sums: Counts = np.cumsum(self._changes, axis=1)[:, :-1]
         return sums
 
 
@@ -83,12 +85,12 @@ class _Windows:
 class _Silences:
     """Silences after an active day: its group, that day and the days of silence, which have no end where nobody came back."""
 
-    group: Numbers
+    group: Counts
     activity: Days
-    gap_days: Numbers
-    customers: Numbers
+    gap_days: Counts
+    customers: Counts
 
-    def since(self, day: date) -> Numbers:
+    def since(self, day: date) -> Counts:
         """The days from each silence's active day to a day."""
         return (np.datetime64(day, "D") - self.activity).astype(np.int64)
 
@@ -100,13 +102,16 @@ class _Asked:
         self._database = database
         self._scope = scope(question)
         self.by = self._scope.by
-        self.groups: tuple[str, ...] = ()
 
-    def arrived(self, before: date) -> Numbers:
-        """How many customers of each group had their first active day before a day; this is what says which groups there are."""
-        found = self._rows(_ARRIVED, before=before)
-        found = found.filter(pc.greater(found["days"], 0))
-        self.groups = tuple(sorted(found[self.by[0]].to_pylist())) if self.by else ("",) * found.num_rows
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The values of the dimension that splits, or one group of everybody; none where nobody was ever active."""
+        found = self._rows(_GROUPS)
+        return tuple(sorted(found[self.by[0]].to_pylist())) if self.by else ("",) * found.num_rows
+
+    def arrived(self, before: date) -> Counts:
+        """How many customers of each group had their first active day before a day."""
+        found = self._rows(_ARRIVED, before=before).slice(0, None if self.groups else 0)
         customers = np.zeros(len(self.groups), dtype=np.int64)
         customers[self._places(found)] = found["customers"].to_numpy()
         return customers
@@ -117,9 +122,9 @@ class _Asked:
         days = found["activity_date"].to_numpy().astype("datetime64[D]")
         return _Silences(self._places(found), days, *(found[name].to_numpy() for name in ("gap_days", "customers")))
 
-    def later(self, month: date) -> tuple[_Silences, Numbers]:
+    def month_lapses(self, month: date) -> tuple[_Silences, Counts]:
         """Those of a month after which a customer was there at its start all the same, and the longest gap until then."""
-        found = self._rows(_LATER, month=month)
+        found = self._rows(_MONTH_LAPSES, month=month)
         days = found["activity_date"].to_numpy().astype("datetime64[D]")
         silences = _Silences(self._places(found), days, *(found[name].to_numpy() for name in ("gap_days", "customers")))
         return silences, found["longest_gap_before_days"].to_numpy()
@@ -140,7 +145,7 @@ class _Asked:
             parameters | dict(self._scope.parameters),
         )
 
-    def _places(self, found: pa.Table) -> Numbers:
+    def _places(self, found: pa.Table) -> Counts:
         return group_places(found, self.by, self.groups)
 
 
@@ -167,7 +172,7 @@ def window_sensitivity(database: ReadOnly, question: Question, *, window: int, a
     return _finished(asked, {"churned" if kind == "churn" else kind: met}, n, final_on, as_of=as_of)
 
 
-def _active(asked: _Asked, as_of: date) -> Numbers:
+def _active(asked: _Asked, as_of: date) -> Counts:
     """Who was ever active up to the day, less those whose silence had reached N days on it.
 
     A silence of that length outlasts the shortest window, so that the cube holds it; the shorter ones leave their customers
@@ -180,35 +185,34 @@ def _active(asked: _Asked, as_of: date) -> Numbers:
     return arrived[:, None] - gone.sums
 
 
-def _churn(asked: _Asked, month: _Month) -> tuple[Numbers, Numbers]:
+def _churn(asked: _Asked, month: _Month) -> tuple[Counts, Counts]:
     """Who was active on the day before the month, and of them who lapsed in it."""
     arrived = asked.arrived(month.first)
     silences = asked.silences(before=month.first, reaching=month.first)
     gone, lapsed = _Windows(arrived.size), _Windows(arrived.size)
     gone.add(silences.group, silences.customers, np.zeros_like(silences.customers), silences.since(month.first) - 1)
     lapsed.add(silences.group, silences.customers, silences.since(month.first), _last_window(silences, month))
-    later, longest_before = asked.later(month.first)
-    lapsed.add(later.group, later.customers, longest_before, _last_window(later, month))
+    within, longest_before = asked.month_lapses(month.first)
+    lapsed.add(within.group, within.customers, longest_before, _last_window(within, month))
     return arrived[:, None] - gone.sums, lapsed.sums
 
 
-def _came_back(asked: _Asked, month: _Month) -> tuple[Numbers, Numbers]:
+def _came_back(asked: _Asked, month: _Month) -> tuple[Counts, Counts]:
     """The lapses recognised in the month, and those of which the customer came back within 90 days."""
-    groups = asked.arrived(month.first).size
     silences = asked.silences(before=month.last, reaching=month.first)
-    lapses, back = _Windows(groups), _Windows(groups)
+    lapses, back = _Windows(len(asked.groups)), _Windows(len(asked.groups))
     first, last = silences.since(month.first), _last_window(silences, month)
     lapses.add(silences.group, silences.customers, first, last)
     back.add(silences.group, silences.customers, np.maximum(first, silences.gap_days - CAME_BACK_DAYS), last)
     return lapses.sums, back.sums
 
 
-def _last_window(silences: _Silences, month: _Month) -> Numbers:
+def _last_window(silences: _Silences, month: _Month) -> Counts:
     """The last window that the silence outlasts and whose N-th day is not after the month."""
     return np.minimum(silences.since(month.last), silences.gap_days - 1)
 
 
-def _finished(asked: _Asked, counted: Mapping[str, Numbers], n: Numbers, final_on: date, *, as_of: date) -> pa.Table:
+def _finished(asked: _Asked, counted: Mapping[str, Counts], n: Counts, final_on: date, *, as_of: date) -> pa.Table:
     """One row a group and window: a count, or the share that what was counted is of n."""
     ((name, counts),) = counted.items()
     groups, windows = counts.shape

@@ -22,6 +22,7 @@ from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgres
 
 LOCK_WAIT_SECONDS = 15
 ASK_AGAIN_SECONDS = 0.05
+LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)  # the low byte of an extended code
 
 
 class Database:
@@ -148,8 +149,8 @@ def _write_ahead(cursor: Any) -> None:
         try:
             cursor.execute("PRAGMA journal_mode=WAL")
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in LOCKED or time.monotonic() > deadline:
                 raise
             time.sleep(ASK_AGAIN_SECONDS)
 

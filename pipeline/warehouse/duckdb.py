@@ -117,7 +117,8 @@ class DuckDBWarehouse:
             connection.execute(f"set threads = {self._threads}")
             connection.execute(f"attach {duckdb_state.quoted(self._path)} as state (read_only)")
             relations = connection.execute(_READABLE).fetchall()
-            segment_numbers.assign(connection, f"state.warehouse.{segment_numbers.SEGMENTS}")
+            if any(has_segments for *_, has_segments in relations):
+                segment_numbers.assign(connection, f"state.warehouse.{segment_numbers.SEGMENTS}")
             rows = {
                 name: _copy(connection, f'{schema}."{name}"', orders.get(name) or _leading(columns), has_segments=has_segments)
                 for schema, name, columns, has_segments in relations

@@ -43,26 +43,26 @@ def write(connection: BigQuery, relations: list[Relation], target: Path, *, at_m
     with duckdb.connect(target) as file:
         file.execute("set TimeZone = 'UTC'")
         file.execute(f"create table {NOT_COPIED} (relation varchar, rows_there bigint, place varchar)")
-        for relation in sorted(
-            relations, key=lambda one: one.name != segment_numbers.SEGMENTS
-        ):  # their numbers are in the others
+        # the segments first: their numbers stand in all others
+        for relation in sorted(relations, key=lambda one: one.name != segment_numbers.SEGMENTS):
             rows[relation.name] = connection.number_of_rows(relation.place)
             if rows[relation.name] > at_most:
                 values = [relation.name, rows[relation.name], relation.shown_as]
                 file.execute(f"insert into {NOT_COPIED} values ($1, $2, $3)", values)
             else:
-                _copy(connection, relation, file)
+                _copy(connection, relation, file, are_numbered=rows.get(segment_numbers.SEGMENTS, at_most + 1) <= at_most)
     return rows
 
 
-def _copy(connection: BigQuery, relation: Relation, file: duckdb.DuckDBPyConnection) -> None:
+def _copy(connection: BigQuery, relation: Relation, file: duckdb.DuckDBPyConnection, *, are_numbered: bool) -> None:
+    """Copy one relation; segments that were too many to copy themselves keep their digests."""
     schema, batches = connection.pages(relation.place)
     columns = [f'"{field.name}"::{_type(relation, field)} as "{field.name}"' for field in schema]
     order = relation.order or ", ".join(str(place + 1) for place in range(min(len(columns), LEADING)))
     file.execute(f"create schema if not exists {relation.schema}")
     file.register("downloaded", pa.RecordBatchReader.from_batches(schema, batches))
     rows = f"select {', '.join(columns)} from downloaded"
-    if segment_numbers.COLUMN in schema.names:
+    if are_numbered and segment_numbers.COLUMN in schema.names:
         if relation.name == segment_numbers.SEGMENTS:  # what is downloaded can be read once
             file.execute(f"create temp table segments as {rows}")
             segment_numbers.assign(file, "segments")

@@ -16,6 +16,8 @@ def show(rows: Iterable[Mapping[str, str]], *, names: str, most: int | None = No
     Where no more than `most` were read and so many came, older ones may be left out: that is said.
     """
     named = [{t(f"{names}.{column}"): cell for column, cell in row.items()} for row in rows]
-    st.table(pa.Table.from_pylist(named), border="horizontal", hide_index=True)  # a list would go through pandas
+    columns = dict.fromkeys(column for row in named for column in row)
+    texts = pa.table({column: pa.array([row.get(column) for row in named], pa.string()) for column in columns})
+    st.table(texts, border="horizontal", hide_index=True)  # a list would go through pandas
     if most is not None and len(named) >= most:
         st.caption(t("common.last_rows", shown=len(named)))

@@ -17,6 +17,7 @@ import yaml
 from pipeline import steps
 from pipeline.clock import SystemClock
 from pipeline.context import StepContext
+from pipeline.kept import Kept
 from pipeline.marts import METRICS, Question, Reader, family, reader
 from pipeline.marts.withholding import for_viewers
 from pipeline.notify.delivery import Delivered
@@ -37,9 +38,6 @@ VIEWS = sorted(path.stem for path in (PROJECT / "streamlit_app" / "views").glob(
 pytestmark = pytest.mark.xdist_group("the bank of the pages")
 
 
-OF_A_SHORT_WINDOW = {"mart_month_lapses"}  # asked only where N is no longer than a month, and the bank's is 90
-
-
 def exposures() -> dict[str, set[str]]:
     """Each exposure and the models that it says it reads."""
     content = yaml.safe_load((PROJECT / "dbt_project" / "models" / "exposures.yml").read_text(encoding="utf-8"))
@@ -48,6 +46,9 @@ def exposures() -> dict[str, set[str]]:
 
 def of_kind(kind: str) -> dict[str, set[str]]:
     return {name.removeprefix(f"{kind}_"): models for name, models in exposures().items() if name.startswith(f"{kind}_")}
+
+
+OF_A_SHORT_WINDOW = {"mart_month_lapses"}  # asked only where N is no longer than a month, and the bank's is 90
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, pages_bank: Path) -> Iterator[set[str
         return query(self, sql, parameters)
 
     monkeypatch.setattr(ReadOnlyDuckDB, "query", noting)
-    monkeypatch.setattr(ReadOnlyDuckDB, "kept", lambda _, __, make: make())  # what is kept would not be asked again
+    monkeypatch.setattr(Kept, "get", lambda _, __, make: make())  # what is kept would not be asked again
     monkeypatch.setenv("NEOPULSE_HOME", str(pages_bank))
     monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
     for cached in (data.in_force, auth._in_force):
@@ -115,6 +116,14 @@ def test_the_mail_of_a_version_reads_what_its_exposure_says(
     assert event.rows is not None
     assert event.rows.read == 20_000  # a run that read the bank tells also what no figure uses
     assert asked | OF_A_SHORT_WINDOW == exposures()["mail_version"]
+
+
+def test_a_window_no_longer_than_a_month_reads_one_table_more(asked: set[str]) -> None:
+    published = reader(current())
+    published.headline()
+    of_the_bank_s_window = set(asked)
+    published.headline(window=30)
+    assert asked - of_the_bank_s_window == OF_A_SHORT_WINDOW
 
 
 def test_the_command_reads_what_its_exposure_says(asked: set[str]) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from pipeline.marts.grid import by_period, grid, period_ends, period_starts
+from pipeline.marts.pairs import moved_on
 
 AS_OF = date(2019, 3, 3)  # a Sunday
 
@@ -86,3 +87,23 @@ def test_periods_of_leap_days_and_of_days_before_1970() -> None:
     assert period_starts(days, "month").tolist() == [date(2020, 2, 1), date(1969, 12, 1)]
     assert period_starts(days, "week").tolist() == [date(2020, 2, 24), date(1969, 12, 29)]
     assert period_ends(period_starts(days, "month"), "month").tolist() == [date(2020, 2, 29), date(1969, 12, 31)]
+
+
+def test_amounts_are_summed_by_group_and_day_and_those_of_other_days_are_left_out() -> None:
+    laid_out = grid(BANK, by=("plan",), names=("came",), as_of=AS_OF)  # METAL and STANDARD, 25 February to 3 March
+    days = np.array(["2019-02-24", "2019-02-25", "2019-03-03", "2019-03-03", "2019-03-04"], dtype="datetime64[D]")
+    summed = laid_out.added_up(np.array([0, 0, 1, 1, 1]), days, np.array([1, 2, 3, 4, 5]))
+    assert summed.tolist() == [[2, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 7]]
+
+
+@pytest.mark.parametrize(
+    ("days", "wanted"), [(0, [[1, 2, 3]]), (1, [[0, 1, 2]]), (2, [[0, 0, 1]]), (3, [[0, 0, 0]]), (400, [[0, 0, 0]])]
+)
+def test_counts_moved_on_leave_at_the_end_and_nothing_comes_in_at_the_begin(days: int, wanted: list[list[int]]) -> None:
+    assert moved_on(np.array([[1, 2, 3]]), days).tolist() == wanted
+
+
+def test_a_grid_that_is_shared_cannot_be_changed() -> None:
+    laid_out = grid(BANK, by=("plan",), names=("came",), as_of=AS_OF)
+    with pytest.raises(ValueError, match="read-only"):
+        laid_out.counts["came"] += 1

@@ -31,11 +31,11 @@ def test_the_least_lately_asked_goes_once_all_weigh_too_much() -> None:
     assert made == ["a", "b", "c", "d", "e", "b"]
 
 
-def test_what_weighs_more_than_a_quarter_of_all_is_given_and_pushes_nothing_out() -> None:
+def test_what_weighs_more_than_half_of_all_is_given_and_pushes_nothing_out() -> None:
     kept, made = Kept(40_000), list[str]()
     kept.get("small", lambda: table(800))
     for _ in range(2):
-        assert kept.get("whole", lambda: (made.append("whole"), table(16_000))[1]).num_rows == 2_000
+        assert kept.get("whole", lambda: (made.append("whole"), table(24_000))[1]).num_rows == 3_000
     assert made == ["whole"] * 2
     assert kept.get("small", lambda: pytest.fail("it was pushed out")).num_rows == 100
 

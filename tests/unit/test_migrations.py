@@ -166,17 +166,32 @@ def test_the_numbers_of_the_migrations_have_no_gap() -> None:
     assert sorted(migrations.MIGRATIONS) == list(range(2, migrations.LATEST + 1))
 
 
+class Refusing:
+    """A cursor that refuses so many times with one of SQLite's codes."""
+
+    def __init__(self, times: int, code: int) -> None:
+        self.asked = list[str]()
+        self._times, self._code = times, code
+
+    def execute(self, statement: str) -> None:
+        self.asked.append(statement)
+        if len(self.asked) <= self._times:
+            refusal = sqlite3.OperationalError("no")
+            refusal.sqlite_errorcode = self._code
+            raise refusal
+
+
 def test_who_is_refused_the_journal_of_a_new_store_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """SQLite refuses at once, without waiting, where two processes ask for it at the same moment."""
-    asked, paused = list[str](), list[float]()
-
-    class Refused:
-        def execute(self, statement: str) -> None:
-            asked.append(statement)
-            if len(asked) < 3:
-                raise sqlite3.OperationalError("database is locked")
-
+    paused, cursor = list[float](), Refusing(2, sqlite3.SQLITE_BUSY)
     monkeypatch.setattr(database.time, "sleep", paused.append)
-    database._write_ahead(Refused())
-    assert asked == ["PRAGMA journal_mode=WAL"] * 3
+    database._write_ahead(cursor)
+    assert cursor.asked == ["PRAGMA journal_mode=WAL"] * 3
     assert paused == [database.ASK_AGAIN_SECONDS] * 2
+
+
+def test_another_fault_than_a_lock_is_told_at_once() -> None:
+    cursor = Refusing(1, sqlite3.SQLITE_READONLY)
+    with pytest.raises(sqlite3.OperationalError):
+        database._write_ahead(cursor)
+    assert len(cursor.asked) == 1
