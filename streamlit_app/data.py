@@ -253,10 +253,11 @@ def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]
     asked = _Asked(auth.require(Role.VIEWER), _published())
     try:
         return _kept(asked, what, arguments, make)
-    except FileNotFoundError:
-        if asked.version.database.exists():
+    except FileNotFoundError:  # pruned, or about to be: its files go one after the other
+        current = current_version()
+        if current is None or current.name == asked.version.name:
             raise
-        return _kept(replace(asked, version=_published()), what, arguments, make)  # pruned before it was opened
+        return _kept(replace(asked, version=current), what, arguments, make)
 
 
 def _kept(asked: _Asked, what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,31 @@ def test_a_page_keeps_to_one_version_while_another_is_published(monkeypatch: pyt
     assert data.answer(Question("mau")).version == "v0001"
     assert data.pin_version() != pinned
     assert data.published() == version_of("files")  # its file is not there: what is current counts
+
+
+def test_a_version_that_is_pruned_under_a_reader_leaves_the_question_to_the_current_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    current = data.current_version()
+    assert current is not None
+    gone = replace(current, name="v0000", folder=tmp_path / "v0000")
+    monkeypatch.setattr(data, "_published", lambda: gone)
+    assert data.answer(Question("mau")).version == "v0001"
+    monkeypatch.setattr(data, "current_version", lambda: gone)
+    with pytest.raises(FileNotFoundError):  # where there is no other one it is told
+        data.answer(Question("wau", window=33))
+
+
+def test_a_headline_flow_is_the_sum_over_28_days_and_is_held_against_the_28_before(home: Path) -> None:
+    version = Publications(home, keep=5).current()
+    assert version is not None
+    reader = chain.reader(version)
+    figures = {figure.metric.name: figure for figure in reader.headline(window=30)}
+    for name in ("new_customers", "resurrected_customers", "churned_customers"):
+        days = [row["value"] for row in reader.answer(Question(name, window=30)).rows()]
+        assert (figures[name].value, figures[name].before) == (sum(days[-28:]), sum(days[-56:-28]))
+    rows = reader.answer(Question("active_customers", window=30)).rows()
+    assert (figures["active_customers"].value, figures["active_customers"].before) == (rows[-1]["value"], rows[-29]["value"])
 
 
 def test_an_error_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
