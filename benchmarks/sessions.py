@@ -46,6 +46,8 @@ class Session:
         asked.rerun_script.page_name = page
         self._connection.send(asked.SerializeToString())
         while not _is_whole(message := self._next()):
+            if message.WhichOneof("type") == "script_finished":
+                told.clear()  # that run ended early: the next one draws over it
             element = message.delta.new_element
             if element.WhichOneof("type") == "exception":
                 raise FailedError(f"page {page or 'overview'}: {element.exception.message[:300]}")

@@ -93,6 +93,8 @@ def _published() -> Version:
     pinned: Version | None = st.session_state.get(PINNED)
     if pinned is not None and pinned.database.exists():
         return pinned
+    if pinned is not None:
+        st.rerun()  # pruned under a page that is being drawn: all of it is drawn anew, so that it shows no mixture
     version = current_version()
     if version is None:
         raise LookupError("no version is published yet")
@@ -257,6 +259,7 @@ def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]
         current = current_version()
         if current is None or current.name == asked.version.name:
             raise
+        st.rerun()  # outside a page, where it does nothing, the current one answers
         return _kept(replace(asked, version=current), what, arguments, make)
 
 
