@@ -93,12 +93,21 @@ def _published() -> Version:
     pinned: Version | None = st.session_state.get(PINNED)
     if pinned is not None and pinned.database.exists():
         return pinned
-    if pinned is not None:
-        st.rerun()  # pruned under a page that is being drawn: all of it is drawn anew, so that it shows no mixture
     version = current_version()
     if version is None:
         raise LookupError("no version is published yet")
+    if pinned is not None:
+        _draw_anew(pinned, version)
     return version
+
+
+def _draw_anew(gone: Version, current: Version) -> None:
+    """Draw the whole page again where that gives it another version than the one that is gone: it shows no mixture of two.
+
+    Nothing where it would be given the same one, which is then damaged and not pruned, and nothing outside a page.
+    """
+    if _asked_version(current) != gone:
+        st.rerun()
 
 
 def answer(question: Question) -> Answer:
@@ -259,7 +268,7 @@ def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]
         current = current_version()
         if current is None or current.name == asked.version.name:
             raise
-        st.rerun()  # outside a page, where it does nothing, the current one answers
+        _draw_anew(asked.version, current)
         return _kept(replace(asked, version=current), what, arguments, make)
 
 

@@ -240,6 +240,28 @@ def test_a_damaged_version_is_told_with_place_and_next_command_and_the_frame_sta
     assert page.segmented_control(key="lang").value == "en"
 
 
+def test_a_version_whose_figures_are_not_there_is_told_once_and_not_drawn_over_and_over(bank: Path, no_home: Path) -> None:
+    shutil.copytree(bank, no_home)
+    (no_home / "versions" / "v0001" / "published.duckdb").unlink()
+    page = whole_app()
+    assert page.exception == []
+    assert len(page.error) == 1
+
+
+def test_a_page_is_drawn_anew_only_where_that_gives_it_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    current = data.current_version()
+    assert current is not None
+    older, drawn_anew = replace(current, name="v0000", number=0), list[bool]()
+    monkeypatch.setattr(st, "rerun", lambda: drawn_anew.append(True))
+    data._draw_anew(current, current)
+    monkeypatch.setattr(data, "_asked_version", lambda _: older)  # a link asks for it, and it is still listed
+    data._draw_anew(older, current)
+    assert drawn_anew == []
+    monkeypatch.setattr(data, "_asked_version", lambda current: current)
+    data._draw_anew(older, current)
+    assert drawn_anew == [True]
+
+
 def test_an_unforeseen_failure_gives_a_reference_and_keeps_its_words_to_the_log(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
