@@ -104,6 +104,19 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# The numbers of transactions that have a row in a changed part, or were repeated and had one there in the last run. #}
+{% macro transaction_keys_of_changed_parts() %}
+    {%- set parts = source('bank', 'changed_parts') %}
+    select typed.transaction_key
+    from {{ ref('typed_transactions') }} as typed
+    inner join {{ parts }} as changed_parts on typed.source_part = changed_parts.source_part
+    where typed.rejection_code is null
+    union all
+    select before.transaction_key
+    from {{ neopulse.before('repeated_transactions') }} as before
+    inner join {{ parts }} as changed_parts on before.source_part = changed_parts.source_part
+{% endmacro %}
+
 {% macro remember_days_of_changed_parts() %}
     {%- if is_incremental() -%}
         create or replace table {{ neopulse.before('days') }} as {{ neopulse.days_of_changed_parts(this) }}
@@ -122,6 +135,16 @@
             union all
             select customer_key from {{ this }} where last_date >= {{ changed }}
         )
+    {%- endif -%}
+{% endmacro %}
+
+{# Of fct_breaks: the rows of who has other days, or another segment, than in the last run. #}
+{% macro remember_breaks_of_changed_customers() %}
+    {%- if is_incremental() -%}
+        create or replace table {{ neopulse.before('breaks') }} as
+        select *
+        from {{ this }}
+        where customer_key in (select customer_key from {{ ref('changed_customers') }})
     {%- endif -%}
 {% endmacro %}
 

@@ -4,7 +4,7 @@ with days_before as (select * from {{ before('days') }}),
 
 days_after as ({{ days_of_changed_parts(ref('typed_transactions')) }}),
 
-repeated_before as (select * from {{ before('repeated_transactions') }}),
+repeated_before as (select transaction_key, transaction_date, copy_number from {{ before('repeated_transactions') }}),
 
 repeated_after as (select transaction_key, transaction_date, copy_number from {{ ref('repeated_transactions') }}),
 

@@ -1,5 +1,5 @@
 -- grain: one row per customer: who has a usable user row, and who has transactions without one
-{{ config(pre_hook="{{ neopulse.remember('customers', 'customer_key, segment_id, opening_date') }}") }}
+{{ config(pre_hook="{{ neopulse.remember('customers', 'customer_key, segment_id, opening_date, last_active_day') }}") }}
 
 with accounts as (select * from {{ ref('customer_accounts') }} where rejection_reason is null),
 
@@ -7,20 +7,15 @@ devices as (select * from {{ ref('customer_devices') }} where rejection_reason i
 
 activity as (select * from {{ ref('fct_customer_activity') }}),
 
-first_transactions as (
-    select customer_key, min(user_id_text) as user_id_text, min(first_date) as first_date
-    from {{ ref('fct_customer_volumes') }}
-    group by customer_key
-),
-
 inferred as (
     select
-        first_transactions.customer_key,
-        coalesce(first_transactions.user_id_text, cast(first_transactions.customer_key as {{ dbt.type_string() }})) as user_id,
-        first_transactions.first_date as opening_date,
-    from first_transactions
-    left join accounts on first_transactions.customer_key = accounts.customer_key
+        volumes.customer_key,
+        coalesce(min(volumes.user_id_text), cast(volumes.customer_key as {{ dbt.type_string() }})) as user_id,
+        min(volumes.first_date) as opening_date,
+    from {{ ref('fct_customer_volumes') }} as volumes
+    left join accounts on volumes.customer_key = accounts.customer_key
     where accounts.customer_key is null
+    group by volumes.customer_key
 ),
 
 customers as (
@@ -71,11 +66,20 @@ with_cohort as (
     from described
 ),
 
-final as (
+-- a digest a combination and not a customer: it costs more than all the rest of the row
+segments as (
     select
         *,
         {{ segment_id() }} as segment_id,
+    from (select distinct {{ dimension_columns() }} from with_cohort) as combinations
+),
+
+final as (
+    select with_cohort.*, segments.segment_id
     from with_cohort
+    inner join segments
+        on {% for dimension in dimensions() %}{{ 'and ' if not loop.first }}with_cohort.{{ dimension }} = segments.{{ dimension }}
+        {% endfor %}
 )
 
 select * from final

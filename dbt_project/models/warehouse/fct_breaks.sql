@@ -1,16 +1,38 @@
 -- grain: one row per customer and active day after which silence outlasted the shortest window, or none has ended it yet
+{{ config(
+    materialized='incremental',
+    pre_hook=[
+        "{{ neopulse.remember_breaks_of_changed_customers() }}",
+        "{{ neopulse.forget('customer_key in (select customer_key from ' ~ ref('changed_customers') ~ ')') }}",
+    ],
+) }}
+
+-- depends_on: {{ ref('change_window') }}, {{ ref('changed_customers') }}
 with customer_days as (select * from {{ ref('fct_customer_days') }}),
 
-customers as (select * from {{ ref('dim_customers') }} where first_active_day is not null),
+customers as (
+    select * from {{ ref('dim_customers') }}
+    where first_active_day is not null
+        {%- if is_incremental() %}
+        and customer_key in (select customer_key from {{ ref('changed_customers') }})
+        {%- endif %}
+),
 
 closed as (
+    {%- if is_incremental() %}
+    select customer_key, last_active_day, returned_on, gap_days
+    from {{ before('breaks') }}
+    where returned_on < {{ changed_from() }}
+    union all
+    {%- endif %}
     select
         customer_key,
         previous_activity_date as last_active_day,
         activity_date as returned_on,
         {{ days_between('previous_activity_date', 'activity_date') }} as gap_days,
     from customer_days
-    where {{ days_between('previous_activity_date', 'activity_date') }} > {{ shortest_window_days() }}
+    where activity_date >= {{ changed_from() }}
+        and {{ days_between('previous_activity_date', 'activity_date') }} > {{ shortest_window_days() }}
 ),
 
 breaks as (

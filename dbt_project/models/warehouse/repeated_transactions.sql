@@ -1,5 +1,11 @@
 -- grain: one row per row whose transaction_id stands more than once; copy 1 is the one that counts
-{{ config(pre_hook="{{ neopulse.remember('repeated_transactions', 'transaction_key, transaction_date, copy_number') }}") }}
+{{ config(
+    materialized='incremental',
+    pre_hook=[
+        "{{ neopulse.remember('repeated_transactions', 'transaction_key, transaction_date, copy_number, source_part') }}",
+        "{{ neopulse.forget('transaction_key in (' ~ neopulse.transaction_keys_of_changed_parts() ~ ')') }}",
+    ],
+) }}
 
 -- the large table is named wherever it is read: DuckDB would keep all of a CTE that is read twice
 -- few of 32 neighbouring numbers are looked at one by one: those of which fewer are different than there are
@@ -15,17 +21,9 @@ repeated_keys as (
     select transaction_key
     from {{ ref('typed_transactions') }}
     where rejection_code is null
-    {%- if builds_on_the_last_run() %}
-    -- what was not repeated and has no row in a changed part is not repeated now
-        and (
-            transaction_key in (
-                select typed.transaction_key
-                from {{ ref('typed_transactions') }} as typed
-                inner join {{ source('bank', 'changed_parts') }} as changed_parts on typed.source_part = changed_parts.source_part
-                where typed.rejection_code is null
-            )
-            or transaction_key in (select transaction_key from {{ before('repeated_transactions') }})
-        )
+    {%- if is_incremental() %}
+    -- of all others no row has come or gone, and what was found about them stays
+        and transaction_key in ({{ transaction_keys_of_changed_parts() }})
     {%- else %}
         and {{ bucket('transaction_key') }} in (select bucket from crowded)
     {%- endif %}
