@@ -1,5 +1,6 @@
 """The read side: what a published version answers."""
 
+from pipeline.marts.behind import Behind
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, OlderVersionError, Question
@@ -9,6 +10,7 @@ __all__ = [
     "CUSTOMER_DIMENSIONS",
     "METRICS",
     "Answer",
+    "Behind",
     "ConfinedError",
     "Customer",
     "Headline",

@@ -4,32 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.errors import ConfigurationError
+from pipeline.marts import behind as figures
+from pipeline.marts.behind import Behind
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, confined
 from pipeline.warehouse.base import ReadOnly
 
 _LIST = """
 select user_id, country, plan, os, age_band, signup_cohort, opening_date, first_active_day, last_active_day, active_days,
-    transactions, amount_usd, is_active, days_silent, lapses, state_since
-from marts.mart_customers
+    transactions, amount_usd, is_active, days_silent, lapses, state_since, {happened_on} as happened_on
+from {customers}
 where {condition}
-order by last_active_day desc nulls last, user_id
+order by last_active_day desc nulls last, user_id, happened_on
 limit $limit
 """
+_EVERYBODY = "marts.mart_customers"
+_BEHIND = "marts.mart_customers inner join ({behind}) as behind using (user_id)"
 
 
 @dataclass(frozen=True)
 class Search:
-    """Which customers: a part of the user id, a state, values of dimensions; of these countries alone (None: of all)."""
+    """Which customers: a part of the user id, a state, values of dimensions; of these countries alone (None: of all).
+
+    With `behind` those whom that figure counts; who left or came back twice in its period is in the list twice.
+    """
 
     text: str = ""
     is_active: bool | None = None
     where: tuple[tuple[str, str], ...] = ()
     countries: tuple[str, ...] | None = None
+    behind: Behind | None = None
 
 
 @dataclass(frozen=True)
@@ -48,11 +57,20 @@ class Customer:
     stretches: pa.Table = field(default_factory=lambda: pa.table({}))
 
 
-def customers(database: ReadOnly, search: Search, *, limit: int) -> Page:
-    """Customers, the last active first; the total is that of the whole list, never of the rows shown."""
+def customers(database: ReadOnly, search: Search, *, window: int, as_of: date, limit: int) -> Page:
+    """Customers, the last active first; the total is that of the whole list, never of the rows shown.
+
+    `happened_on` is the day on which what the list is about happened: left, came back, was new; null for a state. `window` is
+    the published one, for figures that name none.
+    """
     condition, parameters = _condition(search)
-    table = database.query(_LIST.format(condition=condition), parameters | {"limit": limit})
-    total = database.query(f"select count(*) as total from marts.mart_customers where {condition}", parameters)
+    relation, happened_on = _EVERYBODY, "null::date"
+    if search.behind is not None:
+        sql, more = figures.statement(search.behind, window=search.behind.question.window or window, as_of=as_of)
+        relation, happened_on, parameters = _BEHIND.format(behind=sql), "behind.happened_on", parameters | more
+    listed = _LIST.format(customers=relation, happened_on=happened_on, condition=condition)
+    table = database.query(listed, parameters | {"limit": limit})
+    total = database.query(f"select count(*) as total from {relation} where {condition}", parameters)
     return Page(table, int(total["total"][0].as_py()))
 
 

@@ -166,8 +166,17 @@ class Reader:
         return {row[by] if by else None: int(row["customers"]) for row in rows}
 
     def customers(self, search: Search, *, limit: int = 200) -> Page:
-        """A list of customers and its whole length."""
-        return lists.customers(self._database, search, limit=limit)
+        """A list of customers and its whole length; see customers.customers.
+
+        Raises OlderVersionError for the customers behind a figure of a version that was published before lists were.
+        """
+        if search.behind is not None:
+            if not self._database.query(_HAS_LISTS).num_rows:
+                raise OlderVersionError("the list behind a figure", self.version.name)
+            asked = self._checked(search.behind.question, search.behind.question.metric)
+            search = dataclasses.replace(search, behind=dataclasses.replace(search.behind, question=asked))
+        window, as_of = self.version.inactivity_days, self.version.as_of
+        return lists.customers(self._database, search, window=window, as_of=as_of, limit=limit)
 
     def survival_compared(self, question: Question, *, groups: Sequence[str]) -> Compared:
         """Whether the survival curves of these values of the question's `by` differ; see survival.compared."""
@@ -281,6 +290,7 @@ _VALUES = {
         group by all order by sum(payments_known + payments_unknown) desc, value
     """,
 }
+_HAS_LISTS = "select 1 as found from information_schema.tables where table_name = 'mart_customer_breaks'"
 _COLUMNS = "select column_name as name from information_schema.columns where table_name = $name"
 _RELATIONS = """
     select table_name as name, table_schema as schema from information_schema.tables

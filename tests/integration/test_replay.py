@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from chain import Published, Replayed, publish
 from differences import close, differences
 from histories import History, random_bank, write_csv, write_parquet
 
-from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Question, family
+from pipeline.errors import ConfigurationError
+from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Behind, Question, Search, family
+from pipeline.marts.behind import has_a_list
 
 WINDOWS = (7, 29, 30, 31, 60, 90, 180, 400)  # the last one is longer than any of these banks' histories
 WINDOWED = {
@@ -167,6 +170,86 @@ def test_active_changes_every_day_by_who_comes_and_goes_and_by_nobody_else(twice
             active, new, resurrected, churned = (count[key].value or 0 for count in counts.values())
             assert active == before[segment] + new + resurrected - churned, (by, key)
             before[segment] = active
+
+
+# --- the lists behind the figures -------------------------------------------------------------------------------------
+
+SHARES = {"monthly_churn_rate", "came_back_share", "retention_cohort"}
+CELLS_OF_A_QUESTION = 5
+
+
+def listed(twice: Twice, cell: Behind, **where: str) -> list[tuple[str, date | None]]:
+    """The user ids of a list and the days of what happened, whole; its total is its length."""
+    page = twice.published.reader.customers(Search(where=tuple(where.items()), behind=cell), limit=100_000)
+    assert page.total == page.table.num_rows
+    return list(zip(page.table["user_id"].to_pylist(), page.table["happened_on"].to_pylist(), strict=True))
+
+
+@pytest.mark.parametrize("metric", [name for name in METRICS if has_a_list(name)])
+def test_a_list_is_as_long_as_its_cell(twice: Twice, metric: str) -> None:
+    draw, compared = random.Random(metric), 0
+    for question in questions(metric, twice.window):
+        dimensions = {name: value for name, value in question.items() if name in CUSTOMER_DIMENSIONS}
+        by = question.get("by")
+        named = {name: question.get(name) for name in ("window", "grain", "kind", "cohort")}
+        cells = sorted(twice.published.figures(metric, **question).items())
+        for key, figure in draw.sample(cells, min(len(cells), CELLS_OF_A_QUESTION)):
+            group, time = key if by else (None, key)
+            on, period = time if metric == "retention_cohort" else (time, 0)
+            where = dimensions | ({by: group} if by else {})
+            for part in ("value", "n") if metric in SHARES else ("value",):
+                share = round((figure.value or 0) * (figure.n or 0)) if metric in SHARES else figure.value
+                found = listed(twice, Behind(Question(metric, **named), on, period=period, part=part), **where)
+                assert len(found) == (figure.n if part == "n" else share), (question, key, part)
+                compared += len(found)
+    assert compared > 0
+
+
+@pytest.mark.parametrize("window", [7, 60])
+def test_a_list_names_whom_the_replay_names(twice: Twice, window: int) -> None:
+    bank, as_of = twice.bank, twice.bank.as_of
+    for month in bank.months[1:]:
+        end = min(oracle.period_end(month, "month"), as_of)
+        by_month = {"window": window, "grain": "month"}
+        active = {user for user, _ in listed(twice, Behind(Question("active_customers", **by_month), month))}
+        assert active == {one.user_id for one in oracle.active_on(bank, end, window)}, month
+        for event in ("new", "resurrected", "churned"):
+            wanted = sorted(
+                (customer.user_id, day.day)
+                for customer in bank.ever_active
+                for day in oracle.walk(customer, window, as_of)
+                if day.event == event and month <= day.day <= end
+            )
+            found = listed(twice, Behind(Question(f"{event}_customers", **by_month), month))
+            assert sorted(found) == wanted, (event, month)
+        at_start = {one.user_id: one for one in oracle.active_on(bank, month - oracle.ONE_DAY, window)}
+        churn = Question("monthly_churn_rate", window=window, kind="recognised")
+        assert {user for user, _ in listed(twice, Behind(churn, month, part="n"))} == set(at_start), month
+        left = {
+            user
+            for user, one in at_start.items()
+            if any(month <= day <= end for day in oracle.recognised_lapses(one, window, as_of))
+        }
+        assert {user for user, _ in listed(twice, Behind(churn, month))} == left, month
+
+
+@pytest.mark.parametrize("grain", ["month", "week"])
+def test_the_list_of_a_cohort_cell_names_its_customers(twice: Twice, grain: str) -> None:
+    members: dict[date, list[oracle.Customer]] = defaultdict(list)
+    for customer in twice.bank.ever_active:
+        members[oracle.period_start(customer.active_days[0], grain)].append(customer)
+    for cohort, customers in sorted(members.items())[:: 7 if grain == "week" else 1]:
+        for period, start in enumerate(oracle.periods(cohort, twice.bank.as_of, grain)):
+            question = Question("retention_cohort", grain=grain, kind="classic", cohort="first_activity")
+            wanted = {
+                one.user_id for one in customers if any(oracle.period_start(day, grain) == start for day in one.active_days)
+            }
+            assert {user for user, _ in listed(twice, Behind(question, cohort, period=period))} == wanted, (cohort, period)
+
+
+def test_a_metric_without_a_list_says_so(twice: Twice) -> None:
+    with pytest.raises(ConfigurationError, match="dau are not known one by one"):
+        listed(twice, Behind(Question("dau"), twice.bank.as_of))
 
 
 # --- the published marts ----------------------------------------------------------------------------------------------
