@@ -19,7 +19,7 @@ import streamlit as st
 
 from pipeline import marts, metrics, settings
 from pipeline.kept import Kept
-from pipeline.marts import Answer, Customer, Headline, Page, Question, Reader, Search
+from pipeline.marts import Answer, Behind, Customer, Headline, Page, Question, Reader, Search
 from pipeline.marts.reader import Countries
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
@@ -39,7 +39,7 @@ from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, figures, messages, stores
 from streamlit_app.auth import Role
 
-__all__ = ["Answer", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
+__all__ = ["Answer", "Behind", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
 
 PINNED = "_version"
 ASKED_VERSION = "version"  # in the URL: figures of a version that is kept, instead of the current one

@@ -11,16 +11,17 @@ import streamlit as st
 
 from streamlit_app import auth, charts, data, exports, formats
 from streamlit_app.auth import Role
-from streamlit_app.components import chart, download, filters, kpi_row, states, table
+from streamlit_app.components import behind_figure, chart, download, filters, kpi_row, states, table
 from streamlit_app.components.customer_words import why
 from streamlit_app.components.kpi_row import Kpi
-from streamlit_app.data import Customer, Search
+from streamlit_app.data import Behind, Customer, Search
 from streamlit_app.exports import Form
 from streamlit_app.messages import t
 
 NAMES = "customers.columns"
 CUSTOMER = "customer"
 STATES = {filters.EVERY: None, "yes": True, "no": False}
+HAPPENED_ON = "happened_on"
 ROWS_SHOWN = 200
 ROWS_IN_A_FILE = 50_000
 COLUMNS = (
@@ -50,7 +51,12 @@ def show() -> None:
 
 def _list() -> None:
     st.header(t("customers.title"))
-    search = _search()
+    behind = behind_figure.asked()
+    if behind is not None:
+        behind_figure.show(behind)
+    elif behind_figure.METRIC in st.query_params:
+        states.empty(t("customers.behind.unknown"))
+    search = _search(behind)
     page = data.customers(search, limit=ROWS_SHOWN)
     found = data.customer(search.text) if search.text.strip() else None
     if found is not None:
@@ -90,12 +96,24 @@ def _downloads(search: Search) -> None:
 
 def _file(search: Search, form: Form) -> bytes:
     found = data.customers(search, limit=ROWS_IN_A_FILE).table
-    columns = [found[name].to_pylist() for name in COLUMNS]
+    names = _names(found)
+    columns = [found[name].to_pylist() for name in names]
     asked = {"search": search.text, "active": search.is_active, **dict(search.where), "version": data.published().name}
-    return exports.table("customers", COLUMNS, zip(*columns, strict=True), form=form, needs=Role.MANAGER, filters=asked)
+    asked |= {
+        name: st.query_params[name]
+        for name in (*behind_figure.OF_THE_FIGURE, "window")
+        if search.behind and name in st.query_params
+    }
+    return exports.table("customers", names, zip(*columns, strict=True), form=form, needs=Role.MANAGER, filters=asked)
 
 
-def _search() -> Search:
+def _names(found: pa.Table) -> list[str]:
+    """The columns to show: the day of what happened only in a list of those to whom something did."""
+    happened = [HAPPENED_ON] if found[HAPPENED_ON].null_count < found.num_rows else []
+    return [*COLUMNS[:1], *happened, *COLUMNS[1:]]
+
+
+def _search(behind: Behind | None) -> Search:
     words, choice = st.columns([3, 2], gap="small", vertical_alignment="bottom")
     with words:
         text = filters.text("search", label=t("customers.search"), placeholder=t("customers.search_placeholder"))
@@ -104,7 +122,7 @@ def _search() -> Search:
         state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
     with st.grid(len(filters.SEGMENTS), min_column_width=filters.FIELD_WIDTH, gap="xsmall"):
         where = filters.segment()
-    return Search(text=text, is_active=STATES[state], where=where)
+    return Search(text=text, is_active=STATES[state], where=where, behind=behind)
 
 
 def _readable(table: pa.Table) -> pa.Table:
@@ -114,13 +132,13 @@ def _readable(table: pa.Table) -> pa.Table:
         "country": [formats.dimension_value("country", value) for value in table["country"].to_pylist()],
         "plan": [formats.dimension_value("plan", value) for value in table["plan"].to_pylist()],
     }
-    return pa.table({name: pa.array(words[name], pa.string()) if name in words else table[name] for name in COLUMNS})
+    return pa.table({name: pa.array(words[name], pa.string()) if name in words else table[name] for name in _names(table)})
 
 
 def _column_config() -> dict[str, Any]:
-    labels = {name: t(f"{NAMES}.{name}") for name in COLUMNS}
+    labels = {name: t(f"{NAMES}.{name}") for name in (*COLUMNS, HAPPENED_ON)}
     config: dict[str, Any] = dict(labels)
-    for name in ("last_active_day", "first_active_day"):
+    for name in (HAPPENED_ON, "last_active_day", "first_active_day"):
         config[name] = st.column_config.DateColumn(labels[name], format="DD/MM/YYYY")
     for name in ("days_silent", "active_days", "transactions", "amount_usd", "lapses"):
         config[name] = st.column_config.NumberColumn(labels[name], format="localized", step=1)
