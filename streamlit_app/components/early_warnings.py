@@ -99,6 +99,7 @@ def _list(where: tuple[tuple[str, str], ...]) -> None:
         st.caption(t("churn.early.for_managers"))
         return
     choice = filters.choice("likely", LIKELY, label=t("churn.early.at_least"), name=_percent, default=USUAL)
+    filters.tell_unheeded()
     at_least = int(choice) / 100
     page = data.early_warnings(where=where, at_least=at_least, limit=ROWS_SHOWN)
     if page.total == 0:

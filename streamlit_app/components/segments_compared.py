@@ -24,6 +24,7 @@ def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:
     what, one, other = st.columns(3, gap="small", vertical_alignment="bottom")
     with what:
         dimension = filters.select("between", offered, label=t("retention.compare.between"), name=_dimension)
+    filters.tell_unheeded()
     if dimension == filters.EVERY:
         st.caption(t("retention.compare.choose"))
         return
@@ -35,6 +36,7 @@ def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:
         first = _value("a", values, dimension, default=values[0])
     with other:
         second = _value("b", values, dimension, default=values[1])
+    filters.tell_unheeded()
     if first == second:
         states.empty(t("retention.compare.the_same"))
         return

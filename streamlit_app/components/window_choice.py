@@ -38,6 +38,7 @@ def _sensitivity(question: Question, window: int) -> None:
     below, words = st.columns([1, 2], gap="medium", vertical_alignment="center")
     with below:
         share = int(filters.choice("back", SHARES, label=t("activity.choice.below"), name=_percent, default=USUAL_SHARE)) / 100
+        filters.tell_unheeded()
     found = suggested_window(answers["came_back"].table, below=share)
     with words:
         st.markdown(in_words(found, below=share, window=window))

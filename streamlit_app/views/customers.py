@@ -104,6 +104,7 @@ def _search() -> Search:
         state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
     with st.grid(len(filters.SEGMENTS), min_column_width=filters.FIELD_WIDTH, gap="xsmall"):
         where = filters.segment()
+    filters.tell_unheeded()
     return Search(text=text, is_active=STATES[state], where=where)
 
 
