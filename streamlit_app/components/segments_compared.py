@@ -67,6 +67,7 @@ def _draw(question: Question, dimension: str, pair: tuple[str, str], *, fixed: b
     if text:
         st.markdown(text)
     drawn = figures.together(curves)
+    drawn = replace(drawn, question=replace(drawn.question, where=question.where))  # of both, and not of the first
     chart.show(charts.RETENTION_CURVES, drawn, key="compared", title=t("retention.compare.curves"))
 
 

@@ -43,7 +43,8 @@ def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw:
     """Draw the widget `key`, starting from the URL's value where that is a good one, and write what it holds back.
 
     `draw` gets the value to start from. What it cannot hold any more, or was emptied of, counts as the default. A value of the
-    URL that cannot be read stays there until the reader chooses: the page can say what its link asked for.
+    URL that cannot be read stays there until the reader chooses, so that the page can say what its link asked for; one that
+    could be read before, and cannot any more, goes.
     """
     written = st.query_params.get(key)
     found = None if written is None else read(written)
@@ -51,18 +52,13 @@ def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw:
     _begin_afresh(key, start)
     drawn = draw(start)
     value = default if drawn is None else drawn
-    is_unread = written is not None and found is None and value == start
-    _note(key, is_unread=is_unread)
-    if not is_unread:
+    unread: dict[str, bool] = st.session_state.setdefault(UNREAD, {})
+    unread[key] = written is not None and found is None and value == start and unread.get(key, True)
+    if not unread[key]:
         remember(key, value, default)
     if value != start:
         keep(key, value)
     return value
-
-
-def _note(key: str, *, is_unread: bool) -> None:
-    unread: set[str] = st.session_state.setdefault(UNREAD, set())
-    (unread.add if is_unread else unread.discard)(key)
 
 
 def unheeded(key: str) -> str | None:
@@ -70,14 +66,14 @@ def unheeded(key: str) -> str | None:
 
     A value of the page before that this page does not have, such as its grain, is not asked for by a link.
     """
-    is_asked = key in st.session_state.get(UNREAD, ()) and key not in st.session_state.get(CARRIED, ())
+    is_asked = st.session_state.get(UNREAD, {}).get(key, False) and key not in st.session_state.get(CARRIED, ())
     return st.query_params.get(key) if is_asked else None
 
 
 def heeded() -> dict[str, str]:
     """What the URL asks for and the page follows."""
-    unread = st.session_state.get(UNREAD, ())
-    return {key: value for key, value in st.query_params.items() if key not in unread}
+    unread: dict[str, bool] = st.session_state.get(UNREAD, {})
+    return {key: value for key, value in st.query_params.items() if not unread.get(key)}
 
 
 def follow_history() -> None:
@@ -116,7 +112,7 @@ def enter(page: str) -> None:
     kept: dict[str, str] = st.session_state.setdefault(KEPT, {})
     kept.update({key: st.query_params[key] for key in SHARED if key in st.query_params})
     carried = {key: value for key, value in kept.items() if key not in st.query_params and value != EVERY}
-    st.session_state[CARRIED], st.session_state[UNREAD] = set(carried), set()
+    st.session_state[CARRIED], st.session_state[UNREAD] = set(carried), {}
     if carried:
         st.query_params.update(carried)  # at once: each writing is a step of the browser's history
 

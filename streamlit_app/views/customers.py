@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from streamlit_app import auth, charts, data, exports, formats
+from streamlit_app import auth, charts, data, exports, formats, segments
 from streamlit_app.auth import Role
 from streamlit_app.components import chart, download, filters, kpi_row, states, table
 from streamlit_app.components.customer_words import why
@@ -81,7 +81,7 @@ def _downloads(search: Search) -> None:
         download.button(
             t(f"customers.as_{form}"),
             lambda form=form: _file(search, form),
-            file_name=f"neopulse-customers-{data.published().name}.{form}",
+            file_name=f"neopulse-customers{segments.in_a_name(search.where)}-{data.published().name}.{form}",
             key=f"customers_{form}",
             help=t("customers.file_explained", most=formats.number(ROWS_IN_A_FILE)),
             tertiary=True,
@@ -91,8 +91,9 @@ def _downloads(search: Search) -> None:
 def _file(search: Search, form: Form) -> bytes:
     found = data.customers(search, limit=ROWS_IN_A_FILE).table
     columns = [found[name].to_pylist() for name in COLUMNS]
+    rows = [[*row, segments.in_codes(search.where)] for row in zip(*columns, strict=True)]
     asked = {"search": search.text, "active": search.is_active, **dict(search.where), "version": data.published().name}
-    return exports.table("customers", COLUMNS, zip(*columns, strict=True), form=form, needs=Role.MANAGER, filters=asked)
+    return exports.table("customers", [*COLUMNS, "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
 
 
 def _search() -> Search:

@@ -127,7 +127,8 @@ def test_a_link_with_a_value_that_cannot_be_opens_on_the_default(parameters: dic
     page = opened("activity", **parameters)
     assert failed(page) == []
     assert active_customers(page) == active_customers(opened("activity"))
-    assert page.query_params == {}
+    assert page.query_params == parameters
+    assert [warning.value.count("The link asks for") for warning in page.warning] == [1]
 
 
 def test_a_range_chosen_backwards_is_read_forwards() -> None:
