@@ -14,6 +14,7 @@ ICON = Path(__file__).parent / "static" / "icon.png"  # a file: an icon by name 
 
 st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=220)
 with states.guarded(), messages.one_language(), sign_in.asked(navigation.addresses()):
+    url.follow_history()
     user = auth.current_user()
     actions.note_sign_in()
     sections = navigation.open_to(user)

@@ -125,9 +125,15 @@ def bounds() -> tuple[date, date]:
     return relation("dim_publication")["first_day"][0].as_py(), published().as_of
 
 
-def headline(*, window: int | None = None, where: tuple[tuple[str, str], ...] = ()) -> tuple[Headline, ...]:
-    """The figures that a manager reads first, each with the same figure one period before."""
-    return _read("headline", window=window, where=where)
+def headline(
+    *, window: int | None = None, where: tuple[tuple[str, str], ...] = (), until: date | None = None
+) -> tuple[Headline, ...]:
+    """The figures that a manager reads first, each with the same figure one period before; `until` a day as on that day.
+
+    Viewers get those of the last day whatever they ask: sums to one day and to the next tell what is withheld of a single day.
+    """
+    is_earlier = until is not None and until < published().as_of and auth.current_user().may(Role.MANAGER)
+    return _read("headline", window=window, where=where, until=until if is_earlier else None)
 
 
 def course(question: Question, *, days_summed: int) -> tuple[float, ...]:

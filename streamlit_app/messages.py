@@ -85,11 +85,15 @@ def language() -> str:
     return _known.language or _looked_up()
 
 
+def language_of_the_address() -> str:
+    """The language of `?lang=`, else the browser's, whatever the switch says."""
+    found = _in_the_address()
+    return found if found in LANGUAGES else browser_language()
+
+
 def _looked_up() -> str:
-    for wanted in (_switched, _in_the_address, browser_language):
-        if (found := wanted()) in LANGUAGES:
-            return str(found)
-    return LANGUAGES[0]
+    switched = _switched()
+    return switched if switched in LANGUAGES else language_of_the_address()
 
 
 def _switched() -> str | None:

@@ -55,7 +55,10 @@ class Headline:
 def headline(
     ask: Ask, *, window: int | None, where: Where, as_of: date, countries: tuple[str, ...] | None = None
 ) -> tuple[Headline, ...]:
-    """Active customers, the flows and quick ratio of 28 days, churn of the last final month, MAU and stickiness."""
+    """Active customers, the flows and quick ratio of 28 days, churn of the last final month, MAU and stickiness.
+
+    `as_of` may be an earlier day than the last loaded one: each figure is then what it was on that day.
+    """
 
     def asked(metric: str, **more: Any) -> Answer:
         return ask(Question(metric, where=where, countries=countries, **more))
@@ -111,7 +114,7 @@ def _ratio(new: float | None, resurrected: float | None, churned: float | None) 
 
 
 def _of_month(answer: Answer, as_of: date) -> Headline:
-    final = [row for row in answer.rows() if not row["provisional"]]
+    final = [row for row in answer.rows() if not row["provisional"] and row["final_on"] <= as_of]
     if not final:
         return _headline(answer.metric, "month", as_of, {"final_on": as_of}, None)
     before = final[-2] if len(final) > 1 else {}

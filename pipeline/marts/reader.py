@@ -6,6 +6,7 @@ import dataclasses
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -139,9 +140,12 @@ class Reader:
         table = intervals.usage_intervals(self._database, asked, as_of=self.version.as_of)
         return self._answered(asked, asked.window or self.version.inactivity_days, table)
 
-    def headline(self, *, window: int | None = None, where: Where = (), countries: Countries = None) -> tuple[Headline, ...]:
-        """The figures a manager reads first."""
-        return headline(self.answer, window=window, where=where, as_of=self.version.as_of, countries=countries)
+    def headline(
+        self, *, window: int | None = None, where: Where = (), until: date | None = None, countries: Countries = None
+    ) -> tuple[Headline, ...]:
+        """The figures a manager reads first; `until` an earlier day than the last loaded one as they were on that day."""
+        day = min(until or self.version.as_of, self.version.as_of)
+        return headline(self.answer, window=window, where=where, as_of=day, countries=countries)
 
     def dimension_values(self, dimension: str, *, countries: Countries = None) -> list[str]:
         """The values of a dimension that customers of these countries have, the most frequent first."""

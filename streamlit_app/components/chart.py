@@ -13,9 +13,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pipeline.marts import Answer
-from streamlit_app import data, formats, messages
+from streamlit_app import data, formats, messages, segments
 from streamlit_app.charts import Chart
-from streamlit_app.components import chart_files, final_points, on_the_chart, states
+from streamlit_app.components import chart_files, final_points, on_the_chart, states, url
 from streamlit_app.messages import t
 
 CARD_WIDTH = 250  # pixels, at least
@@ -31,7 +31,8 @@ class Basis:
     """What a drawn figure rests on; every caption and every row of a CSV carries it.
 
     `window` is None where N does not enter, `rule` where every completed transaction counts. `withheld` counts what is not
-    shown to this reader, because it is of fewer than 10 customers.
+    shown to this reader, because it is of fewer than 10 customers. `where` is the segment, `countries` those of a reader who
+    sees some only; `start` and `end` are the days of a range that was chosen, `grain` a grain that was.
     """
 
     as_of: date
@@ -40,6 +41,11 @@ class Basis:
     window: int | None
     rule: str | None
     withheld: int = 0
+    where: segments.Where = ()
+    countries: segments.Countries = None
+    start: date | None = None
+    end: date | None = None
+    grain: str | None = None
 
 
 def show(
@@ -85,17 +91,29 @@ def basis_of(answer: Answer | pa.Table) -> Basis:
         name, kind = answer.metric.name, answer.question.kind
         free = name in WITHOUT_WINDOW | WITHOUT_RULE or kind == "classic"
         window, rule = None if free else answer.window, None if name in WITHOUT_RULE else answer.rule
-        return Basis(answer.as_of, answer.version, answer.source, window, rule, answer.withheld)
+        return Basis(answer.as_of, answer.version, answer.source, window, rule, answer.withheld, **_asked(answer))
     version = data.published()
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
 
 
+def _asked(answer: Answer) -> dict[str, Any]:
+    """The part of the question that the reader chose."""
+    question = answer.question
+    start = question.start if question.start and question.start > data.bounds()[0] else None
+    end = question.end if question.end and question.end < answer.as_of else None
+    grain = question.grain if question.grain == url.heeded().get("grain") else None
+    return {"where": question.where, "countries": question.countries, "start": start, "end": end, "grain": grain}
+
+
 def footnote(table: pa.Table, basis: Basis, *, hidden: int = 0) -> str:
-    """Window, rule and last day; what the marked points mean, where there are any; how many the reader has hidden."""
+    """Segment, window, rule and days; what the marked points mean, where there are any; how many the reader has hidden."""
+    segment = segments.in_words(basis.where, basis.countries)
     lines = [
+        *([segment] if segment else []),
         t("common.any_window") if basis.window is None else t("common.window_of", window=basis.window),
         t("common.any_rule") if basis.rule is None else formats.rule(basis.rule),
-        t("common.to_day", day=formats.day(basis.as_of)),
+        _days(basis),
+        *([f"{t('common.grain')}: {t(f'common.grains.{basis.grain}')}"] if basis.grain else []),
     ]
     if "provisional" in table.column_names and pc.any(table["provisional"]).as_py():
         lines.append(t("common.provisional_means"))
@@ -104,6 +122,11 @@ def footnote(table: pa.Table, basis: Basis, *, hidden: int = 0) -> str:
     if basis.withheld:
         lines.append(t("common.withheld_means", count=formats.number(basis.withheld)))
     return " · ".join(lines)
+
+
+def _days(basis: Basis) -> str:
+    last = formats.day(basis.end or basis.as_of)
+    return t("common.from_day_to_day", first=formats.day(basis.start), last=last) if basis.start else t("common.to_day", day=last)
 
 
 def download(
@@ -117,16 +140,14 @@ def download(
     beside: Mapping[str, pa.Table] | None = None,
 ) -> None:
     """The files of what is drawn; see chart_files.menu. A chart has a picture as well."""
-    rests_on = {"version": basis.version, "as_of": basis.as_of.isoformat(), "window": basis.window, "activity_rule": basis.rule}
     lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis)} · {basis.version}"]
-    asked = dict(st.query_params) | rests_on
-    name = f"neopulse-{key}-{basis.version}-{basis.as_of}"
+    name = f"neopulse-{key}{segments.in_a_name(basis.where)}{_range_in_a_name(basis)}-{basis.version}-{basis.as_of}"
     chart_files.menu(
         chart_files.Files(
             key,
             name,
             lambda: csv_rows(table, basis),
-            asked,
+            question_of(basis),
             title=title,
             spec=spec,
             table=table,
@@ -136,8 +157,25 @@ def download(
     )
 
 
+def _range_in_a_name(basis: Basis) -> str:
+    return f"-{basis.start or ''}_{basis.end or basis.as_of}" if basis.start or basis.end else ""
+
+
+def question_of(basis: Basis) -> dict[str, Any]:
+    """What the address says and the figure follows, and what it rests on: as the audit log and the workbook have it.
+
+    A filter of the page that this figure does not follow is not in it.
+    """
+    said = {name: value for name, value in url.heeded().items() if name not in url.SHARED or name == final_points.KEY}
+    asked = dict(basis.where) | {"segment": segments.in_codes(basis.where, basis.countries) or None, "grain": basis.grain}
+    days = {"from": basis.start and basis.start.isoformat(), "to": basis.end and basis.end.isoformat()}
+    rests_on = {"version": basis.version, "as_of": basis.as_of.isoformat(), "window": basis.window, "activity_rule": basis.rule}
+    return said | {name: value for name, value in (asked | days).items() if value is not None} | rests_on
+
+
 def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:
     """The names of the columns and the drawn rows, each with what they rest on."""
-    tail = [basis.as_of, basis.window, basis.rule, basis.version, basis.source]
-    names = [*table.column_names, "as_of", "window", "activity_rule", "version", "source"]
+    segment = segments.in_codes(basis.where, basis.countries)
+    tail = [segment, basis.start, basis.end, basis.as_of, basis.window, basis.rule, basis.version, basis.source]
+    names = [*table.column_names, "segment", "range_start", "range_end", "as_of", "window", "activity_rule", "version", "source"]
     return names, [[*row.values(), *tail] for row in table.to_pylist()]

@@ -36,6 +36,7 @@ def show(_zone: str) -> None:
         before = filters.select("before", names, label=t("ops_versions.before"), name=_named, default=_seen(known))
     with right:
         after = filters.select("after", names, label=t("ops_versions.after"), name=_named)
+    filters.tell_unheeded()
     one, other = known[before], known[after]
     if before == after:
         states.empty(t("ops_versions.the_same"))

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from streamlit_app import actions, auth, charts, data, exports, figures, formats
+from streamlit_app import actions, auth, charts, data, exports, figures, formats, segments
 from streamlit_app.auth import Role
 from streamlit_app.components import answers, chart, download, filters, links, states, table
 from streamlit_app.data import Answer, Question
@@ -99,6 +99,7 @@ def _list(where: tuple[tuple[str, str], ...]) -> None:
         st.caption(t("churn.early.for_managers"))
         return
     choice = filters.choice("likely", LIKELY, label=t("churn.early.at_least"), name=_percent, default=USUAL)
+    filters.tell_unheeded()
     at_least = int(choice) / 100
     page = data.early_warnings(where=where, at_least=at_least, limit=ROWS_SHOWN)
     if page.total == 0:
@@ -152,7 +153,7 @@ def _downloads(where: tuple[tuple[str, str], ...], at_least: float) -> None:
         download.button(
             t(f"customers.as_{form}"),
             lambda form=form: _file(where, at_least, form),
-            file_name=f"neopulse-early-warnings-{data.published().name}.{form}",
+            file_name=f"neopulse-early-warnings{segments.in_a_name(where)}-{data.published().name}.{form}",
             key=f"early_warnings_{form}",
             help=t("customers.file_explained", most=formats.number(ROWS_IN_A_FILE)),
             tertiary=True,
@@ -161,9 +162,10 @@ def _downloads(where: tuple[tuple[str, str], ...], at_least: float) -> None:
 
 def _file(where: tuple[tuple[str, str], ...], at_least: float, form: Form) -> bytes:
     found = data.early_warnings(where=where, at_least=at_least, limit=ROWS_IN_A_FILE).table
-    rows = zip(*(found[name].to_pylist() for name in COLUMNS), strict=True)
+    columns = [found[name].to_pylist() for name in COLUMNS]
+    rows = [[*row, segments.in_codes(where)] for row in zip(*columns, strict=True)]
     asked = {"at_least": at_least, **dict(where), "version": data.published().name}
-    return exports.table("early_warnings", COLUMNS, rows, form=form, needs=Role.MANAGER, filters=asked)
+    return exports.table("early_warnings", [*COLUMNS, "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
 
 
 def _readable(rows: pa.Table) -> pa.Table:

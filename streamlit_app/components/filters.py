@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
-from typing import Literal
+from typing import Literal, TypeVar
 
 import streamlit as st
 
 from pipeline.marts import Question
-from streamlit_app import data, formats, messages
-from streamlit_app.components import url
+from streamlit_app import auth, data, formats, messages
+from streamlit_app.components import states, url
 from streamlit_app.messages import t
 
 WINDOW_DAYS = (7, 180)
@@ -21,6 +21,31 @@ EVERY = url.EVERY
 CLOCKS = ("recognised", "effective")
 SPLIT, OF_A_PLAN = "by", ("plan", "plan_tier")
 FIELD_WIDTH = 98
+UNTOLD, LONGEST_TOLD = "_untold_filters", 60
+Value = TypeVar("Value")
+
+
+def _bound(
+    key: str,
+    default: Value,
+    *,
+    label: str,
+    name: Callable[[Value], str],
+    read: Callable[[str], Value | None],
+    draw: Callable[[Value], Value | None],
+) -> Value:
+    """A control bound to the URL. Where the link asks for what it does not have, that waits for `tell_unheeded`."""
+    value = url.bind(key, default, read=read, draw=draw)
+    asked = url.unheeded(key)
+    if asked is not None and not (key == "country" and auth.current_user().countries is not None):
+        told = {"filter": label, "asked": formats.literal(asked[:LONGEST_TOLD]), "shown": name(value)}
+        st.session_state.setdefault(UNTOLD, {})[key] = t("common.unheeded", **told)
+    return value
+
+
+def tell_unheeded() -> None:
+    """Say which values of the link the controls drawn so far do not have; those who see some countries know that of theirs."""
+    states.unheeded(list(st.session_state.pop(UNTOLD, {}).values()))
 
 
 def language() -> str:
@@ -45,9 +70,11 @@ def language() -> str:
 
 def window() -> int:
     """N, the days of silence after which a customer counts as gone."""
-    return url.bind(
+    return _bound(
         "window",
         data.published().inactivity_days,
+        label=t("common.window_short"),
+        name=formats.days,
         read=url.whole_number(*_window_limits()),
         draw=lambda start: st.slider(
             t("common.window"), *_window_limits(), value=start, key="window", help=t("common.window_help")
@@ -97,9 +124,11 @@ def dates() -> tuple[date, date]:
 
 
 def _day(key: Literal["from", "to"], default: date, *, label: str, low: date, high: date) -> date:
-    return url.bind(
+    return _bound(
         key,
         default,
+        label=label,
+        name=formats.day,
         read=url.day(low, high),
         draw=lambda start: st.date_input(label, start, min_value=low, max_value=high, key=key, format="DD/MM/YYYY"),
     )
@@ -107,9 +136,11 @@ def _day(key: Literal["from", "to"], default: date, *, label: str, low: date, hi
 
 def select(key: str, options: Sequence[str], *, label: str, name: Callable[[str], str], default: str | None = None) -> str:
     """One of many, as a list to open."""
-    return url.bind(
+    return _bound(
         key,
         default or options[0],
+        label=label,
+        name=name,
         read=url.one_of(list(options)),
         draw=lambda start: st.selectbox(label, options, index=list(options).index(start), key=key, format_func=name),
     )
@@ -117,9 +148,11 @@ def select(key: str, options: Sequence[str], *, label: str, name: Callable[[str]
 
 def choice(key: str, options: Sequence[str], *, label: str, name: Callable[[str], str], default: str | None = None) -> str:
     """One of a few, side by side."""
-    return url.bind(
+    return _bound(
         key,
         default or options[0],
+        label=label,
+        name=name,
         read=url.one_of(list(options)),
         draw=lambda start: st.segmented_control(label, options, default=start, key=key, format_func=name, required=True),
     )
@@ -139,8 +172,9 @@ def grain(default: str = "week", grains: Sequence[str] = GRAINS) -> str:
 
 def overview() -> Question:
     """Window and segment: what the page Overview asks."""
-    days = window()
-    return Question("active_customers", window=days, where=_segment_row())
+    days, where = window(), _segment_row()
+    tell_unheeded()
+    return Question("active_customers", window=days, where=where)
 
 
 def activity() -> Question:
@@ -156,6 +190,7 @@ def window_and_grain(question: Question) -> Question:
         days = window()
     with choices:
         step = grain()
+    tell_unheeded()
     return replace(question, window=days, grain=step)
 
 
@@ -165,7 +200,9 @@ def retention() -> Question:
         cohort = named_choice("cohort", ("first_activity", "signup"))
         kind = named_choice("kind", ("classic", "unbounded"))
         step = grain("month", GRAINS[:0:-1])
-    return Question("retention_cohort", where=_segment_row(), grain=step, kind=kind, cohort=cohort)
+    where = _segment_row()
+    tell_unheeded()
+    return Question("retention_cohort", where=where, grain=step, kind=kind, cohort=cohort)
 
 
 def churn() -> Question:
@@ -220,7 +257,9 @@ def _segment_row() -> tuple[tuple[str, str], ...]:
 
 def _segment_and_dates() -> tuple[tuple[tuple[str, str], ...], tuple[date, date]]:
     with st.grid((len(SEGMENTS) + 2) // 2, min_column_width=FIELD_WIDTH, gap="xsmall"):  # a date wants more room than an eighth
-        return segment(), dates()
+        chosen = segment(), dates()
+    tell_unheeded()
+    return chosen
 
 
 def _dimension_name(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Literal
 
 from streamlit_app import data, data_kept, figures, formats, messages, targets
@@ -18,8 +19,8 @@ COURSE_MONTHS = 12
 
 
 def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
-    """One KPI a figure, for the question's window and segment; of all figures, or of those named."""
-    read = data.headline(window=question.window, where=question.where)
+    """One KPI a figure, for the question's window, segment and last day; of all figures, or of those named."""
+    read = data.headline(window=question.window, where=question.where, until=question.end)
     return [_kpi(figure, question) for figure in read if not only or figure.metric.name in only]
 
 
@@ -31,7 +32,7 @@ def _kpi(figure: Headline, question: Question) -> Kpi:
         value=value_text(figure.metric.unit, figure.value),
         change=change,
         tone=tone(figure.change if is_written and not _is_thin(figure) else None, good=GOOD.get(figure.metric.name, "up")),
-        note=_note(figure),
+        note=_note(figure, question),
         course=_course(figure, question),
         help=figure.metric.definition[messages.language()],
         target=_target(figure, question),
@@ -75,9 +76,11 @@ def _change(figure: Headline) -> str | None:
     return formats.signed_share(figure.change / figure.before) if figure.before else formats.signed_number(figure.change)
 
 
-def _note(figure: Headline) -> str:
+def _note(figure: Headline, question: Question) -> str:
     period, before = figure.period.replace(" ", "_"), value_text(figure.metric.unit, figure.before)
     lines = [t(f"common.periods.{period}", month=formats.month(figure.until), before=before)]
+    if question.end is not None and question.end < data.published().as_of and figure.period != "month":
+        lines.insert(0, t("common.on_day", day=formats.day(figure.until)))
     if figure.low is not None:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
     if _is_thin(figure):
@@ -87,10 +90,15 @@ def _note(figure: Headline) -> str:
     return "  \n".join(lines)
 
 
+def _earlier_day(figure: Headline) -> date | None:
+    """The day of a figure that is of an earlier one than the last loaded day."""
+    return figure.until if figure.period != "month" and figure.until < data.published().as_of else None
+
+
 def _course(figure: Headline, question: Question) -> tuple[float, ...]:
     """The sparkline: weekly points of a daily figure; the final months of a monthly one and of the quick ratio."""
     name = figure.metric.name
-    asked = Question(name, window=question.window, where=question.where)
+    asked = Question(name, window=question.window, where=question.where, end=_earlier_day(figure))
     if figure.period == "month" or name == "quick_ratio":
         values = figures.final(data.answer(asked).table)["value"].drop_null().to_pylist()
         return tuple(values[-COURSE_MONTHS:])

@@ -6,7 +6,7 @@ import streamlit as st
 
 from streamlit_app import auth, data, data_definitions, exports, formats, messages
 from streamlit_app.auth import Role
-from streamlit_app.components import download, filters, states, table
+from streamlit_app.components import download, filters, states, table, url
 from streamlit_app.data_definitions import Point, Reason, Restatement
 from streamlit_app.messages import t
 
@@ -29,6 +29,7 @@ def show() -> None:
         return
     st.markdown(t(f"{AREA}.compared", versions=", ".join(version.name for version in reversed(versions))))
     which = filters.choice("restated", (FINAL, ALL), label=t(f"{AREA}.which"), name=lambda name: t(f"{AREA}.kinds.{name}"))
+    filters.tell_unheeded()
     wanted = [one for one in found if which == ALL or not one.was.provisional]
     if not wanted:
         states.empty(t(f"{AREA}.none_{which}"), next=t(f"{AREA}.none_next", n=formats.number(len(found))) if found else None)
@@ -98,7 +99,7 @@ def _downloads(found: list[Restatement]) -> None:
                     form=form,
                     needs=Role.MANAGER,
                     drawn_for=drawn_for,
-                    filters=dict(st.query_params) | {"version": version},
+                    filters=url.heeded() | {"version": version},
                 ),
                 file_name=f"neopulse-restatements-{version}.{form}",
                 key=f"restatements_{form}",

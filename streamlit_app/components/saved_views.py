@@ -76,7 +76,7 @@ def _save(user: User, version: Version) -> None:
 
 def _saved(version: str) -> None:
     kept = st.session_state
-    query = address(dict(st.query_params))
+    query = address(url.heeded())
     query.pop(VERSION, None)
     if kept.view_keeps_version:
         query[VERSION] = version

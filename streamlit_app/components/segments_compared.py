@@ -24,6 +24,7 @@ def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:
     what, one, other = st.columns(3, gap="small", vertical_alignment="bottom")
     with what:
         dimension = filters.select("between", offered, label=t("retention.compare.between"), name=_dimension)
+    filters.tell_unheeded()
     if dimension == filters.EVERY:
         st.caption(t("retention.compare.choose"))
         return
@@ -35,6 +36,7 @@ def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:
         first = _value("a", values, dimension, default=values[0])
     with other:
         second = _value("b", values, dimension, default=values[1])
+    filters.tell_unheeded()
     if first == second:
         states.empty(t("retention.compare.the_same"))
         return
@@ -65,6 +67,7 @@ def _draw(question: Question, dimension: str, pair: tuple[str, str], *, fixed: b
     if text:
         st.markdown(text)
     drawn = figures.together(curves)
+    drawn = replace(drawn, question=replace(drawn.question, where=question.where))  # of both, and not of the first
     chart.show(charts.RETENTION_CURVES, drawn, key="compared", title=t("retention.compare.curves"))
 
 

@@ -34,6 +34,12 @@ def stale(text: str, *, next: str | None = None) -> None:
     st.warning(text + (f"  \n{next}" if next else ""), icon=":material/schedule:")
 
 
+def unheeded(lines: list[str]) -> None:
+    """The page's link asks for what is not there: what it asks and what is shown instead; nothing where all is as it asks."""
+    if lines:
+        st.warning("  \n".join(lines), icon=":material/link_off:")
+
+
 def broken(error: Exception) -> None:
     """Something failed: what, where, what is safe and what to do; never a traceback."""
     if isinstance(error, ConfinedError):

@@ -51,7 +51,7 @@ def _step(place: int, label: str, key: str, icon: str) -> None:
     """A step opens its page, with the filters that were chosen."""
     if st.button(label, key=key, icon=f":material/{icon}:"):
         st.session_state[STEP] = place
-        links.go(list(STEPS.values())[place], **dict(st.query_params))
+        links.go(list(STEPS.values())[place], **url.heeded())
 
 
 def _dismiss() -> None:

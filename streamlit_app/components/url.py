@@ -14,6 +14,9 @@ from datetime import date
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from streamlit_app import messages
 
 Value = TypeVar("Value")
 
@@ -33,12 +36,15 @@ SHARED = (
 )
 EVERY = "all"
 KEPT, PAGE, FRESH = "_kept_filters", "_page_of_the_filters", "_begun_afresh"
+CARRIED, UNREAD = "_carried_filters", "_unread_filters"
 
 
 def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw: Callable[[Value], Value | None]) -> Value:
     """Draw the widget `key`, starting from the URL's value where that is a good one, and write what it holds back.
 
-    `draw` gets the value to start from. What it cannot hold any more, or was emptied of, counts as the default.
+    `draw` gets the value to start from. What it cannot hold any more, or was emptied of, counts as the default. A value of the
+    URL that cannot be read stays there until the reader chooses, so that the page can say what its link asked for; one that
+    could be read before, and cannot any more, goes.
     """
     written = st.query_params.get(key)
     found = None if written is None else read(written)
@@ -46,10 +52,40 @@ def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw:
     _begin_afresh(key, start)
     drawn = draw(start)
     value = default if drawn is None else drawn
-    remember(key, value, default)
+    unread: dict[str, bool] = st.session_state.setdefault(UNREAD, {})
+    unread[key] = written is not None and found is None and value == start and unread.get(key, True)
+    if not unread[key]:
+        remember(key, value, default)
     if value != start:
         keep(key, value)
     return value
+
+
+def unheeded(key: str) -> str | None:
+    """What the page's own link asks for at a key and does not get, because it is not there; None where all is as it asks.
+
+    A value of the page before that this page does not have, such as its grain, is not asked for by a link.
+    """
+    is_asked = st.session_state.get(UNREAD, {}).get(key, False) and key not in st.session_state.get(CARRIED, ())
+    return st.query_params.get(key) if is_asked else None
+
+
+def heeded() -> dict[str, str]:
+    """What the URL asks for and the page follows."""
+    unread: dict[str, bool] = st.session_state.get(UNREAD, {})
+    return {key: value for key, value in st.query_params.items() if not unread.get(key)}
+
+
+def follow_history() -> None:
+    """After Back or Forward the address counts, not what the widgets still show; called first in each drawing of the app."""
+    drawing = get_script_run_ctx(suppress_warning=True)
+    if drawing is None or not drawing.is_history_navigation:
+        return
+    begin_afresh()
+    language = messages.LANGUAGE_PARAMETER  # is asked for before its switch is drawn
+    if language in st.session_state:
+        st.session_state[language] = messages.language_of_the_address()
+        messages.look_again()
 
 
 def begin_afresh() -> None:
@@ -75,9 +111,10 @@ def enter(page: str) -> None:
     st.session_state[PAGE] = page
     kept: dict[str, str] = st.session_state.setdefault(KEPT, {})
     kept.update({key: st.query_params[key] for key in SHARED if key in st.query_params})
-    for key, value in kept.items():
-        if key not in st.query_params and value != EVERY:
-            st.query_params[key] = value
+    carried = {key: value for key, value in kept.items() if key not in st.query_params and value != EVERY}
+    st.session_state[CARRIED], st.session_state[UNREAD] = set(carried), {}
+    if carried:
+        st.query_params.update(carried)  # at once: each writing is a step of the browser's history
 
 
 def keep(key: str, value: object) -> None:

@@ -28,6 +28,7 @@ def show(question: Question) -> None:
         span = filters.choice("span", SPANS, label=t("overview.changes.span"), name=_days, default=USUAL_SPAN)
     with split:
         by = filters.select("changed_by", filters.SEGMENTS, label=t("common.split"), name=_dimension)
+    filters.tell_unheeded()
     with states.guarded():
         _draw(replace(question, start=None, end=None, grain=None), days=int(span), by=by)
 

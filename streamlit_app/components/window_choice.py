@@ -38,10 +38,13 @@ def _sensitivity(question: Question, window: int) -> None:
     below, words = st.columns([1, 2], gap="medium", vertical_alignment="center")
     with below:
         share = int(filters.choice("back", SHARES, label=t("activity.choice.below"), name=_percent, default=USUAL_SHARE)) / 100
+        filters.tell_unheeded()
     found = suggested_window(answers["came_back"].table, below=share)
     with words:
         st.markdown(in_words(found, below=share, window=window))
     suggested = found.window_days if found is not None and found.is_settled else None
+    if question.end is not None and question.end < answers["active"].as_of:
+        st.caption(t("activity.choice.all_days", day=formats.day(answers["active"].as_of)))
     marked = {IN_USE: window, SUGGESTED: suggested}
     with chart.side_by_side(len(KINDS)):
         for kind, spec in KINDS.items():

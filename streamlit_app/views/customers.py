@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import streamlit as st
 
-from streamlit_app import auth, charts, data, exports, formats
+from streamlit_app import auth, charts, data, exports, formats, segments
 from streamlit_app.auth import Role
 from streamlit_app.components import behind_figure, chart, download, filters, kpi_row, states, table
 from streamlit_app.components.customer_words import why
@@ -87,7 +87,7 @@ def _downloads(search: Search) -> None:
         download.button(
             t(f"customers.as_{form}"),
             lambda form=form: _file(search, form),
-            file_name=f"neopulse-customers-{data.published().name}.{form}",
+            file_name=f"neopulse-customers{segments.in_a_name(search.where)}-{data.published().name}.{form}",
             key=f"customers_{form}",
             help=t("customers.file_explained", most=formats.number(ROWS_IN_A_FILE)),
             tertiary=True,
@@ -98,13 +98,14 @@ def _file(search: Search, form: Form) -> bytes:
     found = data.customers(search, limit=ROWS_IN_A_FILE).table
     names = _names(found)
     columns = [found[name].to_pylist() for name in names]
+    rows = [[*row, segments.in_codes(search.where)] for row in zip(*columns, strict=True)]
     asked = {"search": search.text, "active": search.is_active, **dict(search.where), "version": data.published().name}
     asked |= {
         name: st.query_params[name]
         for name in (*behind_figure.OF_THE_FIGURE, "window")
         if search.behind and name in st.query_params
     }
-    return exports.table("customers", names, zip(*columns, strict=True), form=form, needs=Role.MANAGER, filters=asked)
+    return exports.table("customers", [*names, "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
 
 
 def _names(found: pa.Table) -> list[str]:
@@ -122,6 +123,7 @@ def _search(behind: Behind | None) -> Search:
         state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
     with st.grid(len(filters.SEGMENTS), min_column_width=filters.FIELD_WIDTH, gap="xsmall"):
         where = filters.segment()
+    filters.tell_unheeded()
     return Search(text=text, is_active=STATES[state], where=where, behind=behind)
 
 

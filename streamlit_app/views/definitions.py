@@ -34,6 +34,7 @@ def show() -> None:
     }
     label = t("definitions.section")
     section = filters.choice("section", list(draw), label=label, name=lambda name: t(f"definitions.sections.{name}"))
+    filters.tell_unheeded()
     with states.guarded():
         draw[section]()
 
@@ -52,6 +53,7 @@ def _metrics() -> None:
     name = filters.select(
         "metric", list(registry), label=t("definitions.metric"), name=lambda name: registry[name].label[messages.language()]
     )
+    filters.tell_unheeded()
     _one_metric(registry[name])
     st.subheader(t("definitions.all_metrics"))
     table.show((_row(metric) for metric in registry.values()), names=NAMES)

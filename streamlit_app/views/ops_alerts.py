@@ -14,5 +14,6 @@ def show() -> None:
     answers.tell()
     label = t("ops_alerts.section")
     section = filters.choice("section", SECTIONS, label=label, name=lambda name: t(f"ops_alerts.sections.{name}"))
+    filters.tell_unheeded()
     with states.guarded():
         {"rules": alert_rules.show, "history": alert_history.history, "incidents": alert_history.incidents}[section](zone)

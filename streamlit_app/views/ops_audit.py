@@ -54,6 +54,7 @@ def _asked(zone: str) -> Acts:
         first = _day("since", t("ops_audit.since"))
     with until:
         last = _day("until", t("ops_audit.until"))
+    filters.tell_unheeded()
     return Acts(
         who=person,
         action=act,

@@ -21,6 +21,7 @@ def show() -> None:
     syncs = {sync.name: sync for sync in operations.syncs()}
     if syncs:
         name = filters.choice("sync", tuple(syncs), label=t("ops_syncs.which"), name=str)
+        filters.tell_unheeded()
         with states.guarded():
             _one(syncs[name], zone)
     else:

@@ -19,5 +19,6 @@ def show() -> None:
             held_candidate.show(waiting, zone)
     label = t("ops_versions.section")
     section = filters.choice("section", SECTIONS, label=label, name=lambda name: t(f"ops_versions.sections.{name}"))
+    filters.tell_unheeded()
     with states.guarded():
         {"kept": version_table.show, "compare": comparison.show, "decisions": held_candidate.decisions}[section](zone)

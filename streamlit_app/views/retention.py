@@ -27,6 +27,7 @@ def show() -> None:
     _cohorts(question, cells)
     _over_time(question, cells)
     fixed = filters.named_choice("cohorts", ("all", "fixed")) == "fixed"
+    filters.tell_unheeded()
     chart.show(
         charts.RETENTION_CURVE,
         data.retention_curve(question, fixed_cohorts=fixed),

@@ -95,6 +95,31 @@ def test_filters_go_along_to_the_next_page_in_a_browser_and_stay_lifted_once_the
     assert failures(page) == []
 
 
+def test_back_and_forward_show_what_the_address_says(app: str, page: Page, published_bank: Bank) -> None:
+    page.goto(f"{app}/activity")
+    country = page.get_by_role("combobox", name=re.compile("Country"))
+
+    def shows(code: str, name: str) -> None:
+        where = ("--where", f"country={code}") if code else ()
+        expect(country).to_have_value(name)
+        expect(active_customers(page)).to_have_text(published_value(published_bank, *where))
+        expect(page).to_have_url(f"{app}/activity" + (f"?country={code}" if code else ""))
+
+    for code, name in (("FR", "France"), ("PL", "Poland")):
+        country.click()
+        page.get_by_role("option", name=name, exact=True).click()
+        shows(code, name)
+    page.go_back()
+    shows("FR", "France")
+    page.go_back()
+    shows("", "All")
+    page.go_forward()
+    shows("FR", "France")
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Churn").click()
+    expect(page).to_have_url(f"{app}/churn?country=FR")
+    assert failures(page) == []
+
+
 def test_a_customer_is_found_by_id_and_the_state_is_explained_in_words(app: str, page: Page) -> None:
     page.goto(f"{app}/customers?active=no")
     expect(page.get_by_text(re.compile(r"^[\d,]+ of [\d,]+ customers"))).to_be_visible()

@@ -17,9 +17,9 @@ from altair.utils.schemapi import validate_jsonschema
 
 from pipeline.marts import Answer, Question
 from pipeline.metrics import Metric
-from streamlit_app import charts, exports, figures, formats, messages
+from streamlit_app import charts, data, exports, figures, formats, messages
 from streamlit_app.charts.windows import MARKS
-from streamlit_app.components import chart
+from streamlit_app.components import chart, chart_files
 
 BY_WINDOW = (charts.COUNT_BY_WINDOW, charts.SHARE_BY_WINDOW)
 COLOUR_WORDS = {"primary", "blue", "orange", "gray"}
@@ -155,6 +155,7 @@ def test_the_csv_has_exactly_the_drawn_rows_each_with_what_they_rest_on() -> Non
         ("2019-02-01", "-0.01", ""),
     ]
     assert [line["provisional"] for line in rows] == ["False", "True"]
+    assert {(line["segment"], line["range_start"], line["range_end"]) for line in rows} == {("", "", "")}
     rests_on = {(line["as_of"], line["window"], line["activity_rule"], line["version"], line["source"]) for line in rows}
     assert rests_on == {("2019-02-15", "90", "COMPLETED transactions, not FEE", "v0007", "demo bank")}
 
@@ -167,6 +168,40 @@ def test_a_text_in_the_csv_cannot_become_a_formula(dangerous: str) -> None:
 def test_the_caption_names_window_rule_and_last_day() -> None:
     given = answer(row(JANUARY, 0.05))
     assert chart.footnote(given.table, chart.basis_of(given)) == "N = 90 days · COMPLETED transactions, not FEE · to 15 Feb 2019"
+
+
+def test_caption_file_and_its_name_say_segment_and_chosen_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "bounds", lambda: (date(2018, 1, 1), date(2019, 2, 15)))
+    where = (("country", "FR"), ("plan", "METAL"))
+    given = answer(row(JANUARY, 0.05), where=where, start=date(2019, 1, 1), end=date(2019, 1, 31))
+    basis = chart.basis_of(given)
+    assert chart.footnote(given.table, basis) == (
+        "Country: France, Plan: Metal · N = 90 days · COMPLETED transactions, not FEE · 1 Jan 2019 to 31 Jan 2019"
+    )
+    (line,) = read_csv(given)
+    assert line["segment"] == "country=FR; plan=METAL"
+    assert (line["range_start"], line["range_end"], line["as_of"]) == ("2019-01-01", "2019-01-31", "2019-02-15")
+    told: list[chart_files.Files] = []
+    monkeypatch.setattr(chart_files, "menu", told.append)
+    chart.download(given.table, basis, key="churn")
+    chart.download(given.table, chart.basis_of(answer(row(JANUARY, 0.05), where=where[:1])), key="churn")
+    assert [files.name for files in told] == [
+        "neopulse-churn-FR-METAL-2019-01-01_2019-01-31-v0007-2019-02-15",
+        "neopulse-churn-FR-v0007-2019-02-15",
+    ]
+    assert told[0].lines[0].startswith("Country: France, Plan: Metal · ")
+    assert told[0].asked["segment"] == "country=FR; plan=METAL"
+    assert (told[0].asked["country"], told[0].asked["to"], told[1].asked.get("to")) == ("FR", "2019-01-31", None)
+
+
+def test_the_whole_range_is_no_chosen_one_and_a_confined_reader_reads_whose_figures_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(data, "bounds", lambda: (date(2018, 1, 1), date(2019, 2, 15)))
+    everything = answer(row(JANUARY, 0.05), start=date(2018, 1, 1), end=date(2019, 2, 15), countries=("FR", "PL"))
+    basis = chart.basis_of(everything)
+    assert (basis.start, basis.end) == (None, None)
+    assert chart.footnote(everything.table, basis).startswith("Country: France, Poland · N = 90 days")
 
 
 def test_the_caption_explains_the_marks_only_where_a_point_is_provisional() -> None:

@@ -10,7 +10,7 @@ import pytest
 from page_kit import cells, failed, whole, words
 
 from pipeline.marts import Question, Search
-from streamlit_app import data, stores
+from streamlit_app import data, segments, stores
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.components import early_warnings
 
@@ -62,10 +62,21 @@ def test_the_file_holds_the_whole_list_and_the_download_is_noted_down(come_in: C
     total = data.early_warnings(at_least=0.3, limit=1).total
     rows = list(csv.DictReader(io.StringIO(early_warnings._file((), 0.3, "csv").decode())))
     assert len(rows) == total
-    assert set(rows[0]) == set(early_warnings.COLUMNS)
+    assert set(rows[0]) == {*early_warnings.COLUMNS, "segment"}
+    assert {row["segment"] for row in rows} == {""}
     (entry,) = stores.run_store(data.in_force().run_store_url).acts(limit=1)
     assert (entry.who, entry.action, entry.what) == ("max", "export", "early_warnings")
     assert entry.after["filters"] == {"at_least": 0.3, "version": "v0001"}
+
+
+def test_the_file_of_a_segment_says_which_in_each_row_and_in_its_name(come_in: Callable[[User], None]) -> None:
+    come_in(MANAGER)
+    where = (("country", "FR"), ("os", "unknown"))
+    of_france = csv.DictReader(io.StringIO(early_warnings._file((("country", "FR"),), 0.0, "csv").decode()))
+    assert {(row["country"], row["segment"]) for row in of_france} == {("FR", "country=FR")}
+    assert (segments.in_codes(where), segments.in_a_name(where)) == ("country=FR; os=unknown", "-FR-os_unknown")
+    assert segments.in_codes(where[1:], ("FR", "GB")) == "country=FR|GB; os=unknown"
+    assert segments.in_a_name((("age_band", "under 18/=x"),)) == "-under_18_x"
 
 
 def test_the_section_says_where_the_probability_comes_from_and_that_the_slider_does_not_change_it() -> None:

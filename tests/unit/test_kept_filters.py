@@ -8,7 +8,8 @@ import pytest
 from page_kit import SECONDS, failed, whole
 from streamlit.testing.v1 import AppTest
 
-from streamlit_app import data, formats, messages
+from streamlit_app import auth, data, formats, messages
+from streamlit_app.auth import Role, User
 from streamlit_app.components import filters, url
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
@@ -96,6 +97,77 @@ def test_choices_of_a_single_page_stay_on_it(browser: Browser) -> None:
     browser.open("churn")
     choose("by", "country", default="plan_tier", options=["plan_tier", "country"])
     assert browser.open("activity") == {}
+
+
+def test_a_page_begins_with_all_that_was_kept_in_one_step_of_the_history(browser: Browser) -> None:
+    class Counted(dict[str, str]):
+        steps = 0
+
+        def __setitem__(self, key: str, value: str) -> None:
+            self.steps += 1
+            super().__setitem__(key, value)
+
+        def update(self, *given: object) -> None:  # type: ignore[override]
+            self.steps += 1
+            super().update(*given)  # type: ignore[arg-type]
+
+    browser.open("activity", country="FR", plan="METAL", window="60")
+    browser.query_params = address = Counted()
+    url.enter("churn")
+    assert address == {"country": "FR", "plan": "METAL", "window": "60"}
+    assert address.steps == 1
+
+
+def test_what_a_link_asks_for_and_is_not_there_stays_in_it_until_the_reader_chooses(browser: Browser) -> None:
+    browser.open("activity", country="ZZ")
+    assert choose("country", "all", default="all", options=COUNTRIES) == "all"
+    assert (url.unheeded("country"), url.heeded(), browser.query_params) == ("ZZ", {}, {"country": "ZZ"})
+    choose("country", "FR", default="all", options=COUNTRIES)
+    assert (url.unheeded("country"), url.heeded(), browser.query_params) == (None, {"country": "FR"}, {"country": "FR"})
+
+
+def test_a_grain_of_the_page_before_is_nothing_that_a_link_asked_for(browser: Browser) -> None:
+    browser.open("activity", grain="day")
+    browser.open("retention")
+    choose("grain", "month", default="month", options=["month", "week"])
+    assert (url.unheeded("grain"), url.heeded()) == (None, {})
+
+
+UNHEEDED = {
+    "overview": ({"window": "999"}, ["“Inactivity window N” = `999`", "90 days"]),
+    "activity": (
+        {"country": "ZZ", "grain": "year", "to": "2099-01-01"},
+        ["“Country” = `ZZ`", "Shown instead: All", "“Grain” = `year`", "Shown instead: Week", "“To” = `2099-01-01`"],
+    ),
+    "retention": ({"grain": "day", "plan": "GOLD"}, ["“Grain” = `day`", "Shown instead: Month", "“Plan” = `GOLD`"]),
+    "churn": ({"os": "Symbian", "clock": "late", "likely": "31"}, ["“Phone” = `Symbian`", "`late`", "`31`", "50%"]),
+    "payments": ({"from": "yesterday"}, ["“From” = `yesterday`"]),
+    "customers": ({"country": "<b>ZZ</b>"}, ["“Country” = `<b>ZZ</b>`"]),
+    "definitions": ({"section": "nowhere"}, ["`nowhere`"]),
+}
+
+
+@pytest.mark.parametrize("name", UNHEEDED)
+def test_a_page_says_what_its_link_asks_for_in_vain_and_what_it_shows(name: str) -> None:
+    link, told = UNHEEDED[name]
+    page = whole(name, **link)
+    said = "\n".join(warning.value for warning in page.warning)
+    assert [words for words in told if words not in said] == []
+    assert said.count("The link asks for") == len(link)
+    assert whole(name).warning.len == 0
+
+
+def test_the_warning_goes_once_the_reader_has_chosen() -> None:
+    page = whole("activity", country="ZZ")
+    assert page.warning.len == 1
+    page.selectbox(key="country").select("FR").run()
+    assert (page.warning.len, page.query_params["country"]) == (0, "FR")
+
+
+def test_who_sees_some_countries_is_told_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "current_user", lambda: User("finn", Role.VIEWER, frozenset({"FR"})))
+    assert whole("activity", country="GB").warning.len == 0
+    assert whole("activity", plan="GOLD").warning.len == 1
 
 
 def test_every_page_with_a_segment_offers_every_dimension_of_customers() -> None:

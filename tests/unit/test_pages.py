@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,14 @@ import chain
 import pyarrow as pa
 import pytest
 import streamlit as st
-from page_kit import SECONDS, failed, opened, words
+from page_kit import SECONDS, failed, opened, whole, words
 from streamlit.testing.v1 import AppTest
 
 from pipeline.marts import OlderVersionError, Question, Reader
 from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
 from pipeline.warehouse.publication import Publications, TestSummary, Version
-from streamlit_app import auth, data, navigation
+from streamlit_app import auth, data, formats, navigation
 from streamlit_app.auth import Role, User
 from streamlit_app.components import frame
 from streamlit_app.messages import text
@@ -127,7 +127,8 @@ def test_a_link_with_a_value_that_cannot_be_opens_on_the_default(parameters: dic
     page = opened("activity", **parameters)
     assert failed(page) == []
     assert active_customers(page) == active_customers(opened("activity"))
-    assert page.query_params == {}
+    assert page.query_params == parameters
+    assert [warning.value.count("The link asks for") for warning in page.warning] == [1]
 
 
 def test_a_range_chosen_backwards_is_read_forwards() -> None:
@@ -310,6 +311,41 @@ def test_a_headline_flow_is_the_sum_over_28_days_and_is_held_against_the_28_befo
         assert (figures[name].value, figures[name].before) == (sum(days[-28:]), sum(days[-56:-28]))
     rows = reader.answer(Question("active_customers", window=30)).rows()
     assert (figures["active_customers"].value, figures["active_customers"].before) == (rows[-1]["value"], rows[-29]["value"])
+
+
+def test_the_headline_of_an_earlier_day_is_what_it_was_on_that_day(home: Path) -> None:
+    version = Publications(home, keep=5).current()
+    assert version is not None
+    reader, day = chain.reader(version), date(2019, 2, 20)
+    figures = {figure.metric.name: figure for figure in reader.headline(window=30, until=day)}
+    for name in ("new_customers", "resurrected_customers", "churned_customers"):
+        days = {row["date"]: row["value"] for row in reader.answer(Question(name, window=30)).rows()}
+        now, before = (sum(days[day - timedelta(days=back + past)] for past in range(28)) for back in (0, 28))
+        assert (figures[name].value, figures[name].before, figures[name].until) == (now, before, day)
+    active = {row["date"]: row["value"] for row in reader.answer(Question("active_customers", window=30)).rows()}
+    assert figures["active_customers"].value == active[day] != active[version.as_of]
+    (january,) = (
+        row for row in reader.answer(Question("monthly_churn_rate", window=30)).rows() if row["month"] == date(2019, 1, 1)
+    )
+    assert (figures["monthly_churn_rate"].until, figures["monthly_churn_rate"].value) == (date(2019, 1, 31), january["value"])
+    assert reader.headline(window=30, until=date(2099, 1, 1)) == reader.headline(window=30)
+
+
+def test_the_cards_of_activity_follow_the_last_day_of_the_range_and_say_it() -> None:
+    page = whole("activity", to="2019-02-20")
+    days = {row["date"]: row["value"] for row in data.answer(Question("active_customers", grain="day")).rows()}
+    assert page.metric[0].value == formats.number(days[date(2019, 2, 20)])
+    assert "on 20 Feb 2019" in words(page)
+    assert "The charts by N are of 10 May 2019" in words(page)
+    whole_range = words(whole("activity"))
+    assert "on 10 May 2019" not in whole_range
+    assert "The charts by N are of" not in whole_range
+
+
+def test_a_viewer_has_no_sum_of_another_day_than_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "current_user", lambda: User("vera", Role.VIEWER))
+    assert data.headline(until=date(2019, 2, 20)) == data.headline()
+    assert "on 10 May 2019" in words(whole("activity", to="2019-02-20"))
 
 
 def test_an_error_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:

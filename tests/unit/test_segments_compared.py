@@ -50,7 +50,16 @@ def test_the_page_draws_both_curves_as_each_segment_has_them_alone() -> None:
 def test_a_dimension_that_is_filtered_cannot_be_compared_too() -> None:
     page = whole("retention", plan_tier="premium", between="plan_tier")
     assert page.selectbox(key="between").value == "all"
-    assert "plan_tier" not in page.query_params.get("between", "")
+    assert [warning.value for warning in page.warning] == [
+        "The link asks for “Compare two groups of” = `plan_tier`, which is not here. Shown instead: Nobody yet."
+    ]
+
+
+def test_what_is_compared_is_given_up_without_a_word_once_the_reader_filters_by_it() -> None:
+    page = whole("retention", between="plan_tier")
+    page.selectbox(key="plan_tier").select("premium").run()
+    assert (page.selectbox(key="between").value, page.warning.len) == ("all", 0)
+    assert "between" not in page.query_params
 
 
 def test_the_lines_over_the_cohorts_are_the_cells_of_the_heat_map() -> None:
