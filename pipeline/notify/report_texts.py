@@ -18,6 +18,8 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "shown": "{shown} of {total}, the largest first",
         "n": "n = {n}",
         "withheld": "not shown: fewer than 10 customers",
+        "thin": "Each day from {first} to {last} holds less than {share} of its usual active customers: loading may not be "
+        "finished, and figures of these days may still rise.",
         "problems": "The bank's data",
         "problems.none": "Every row of the bank could be used as it came.",
         "problems.some": "{rows} rows could not be used as they came ({kinds} kinds). Most of them:",
@@ -40,6 +42,8 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "shown": "{shown} sur {total}, les plus grands d'abord",
         "n": "n = {n}",
         "withheld": "non affiché : moins de 10 clients",
+        "thin": "Chaque jour du {first} au {last} compte moins de {share} de ses clients actifs habituels : le chargement n'est "
+        "peut-être pas terminé, et les chiffres de ces jours peuvent encore monter.",
         "problems": "Les données de la banque",
         "problems.none": "Toutes les lignes de la banque ont pu être utilisées telles quelles.",
         "problems.some": "{rows} lignes n'ont pas pu être utilisées telles quelles ({kinds} sortes). Les plus nombreuses :",

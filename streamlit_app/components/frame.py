@@ -16,7 +16,7 @@ from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.auth import AdmissionError, Role, User
-from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states, tour, version_asked
+from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states, thin_days, tour, version_asked
 from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
@@ -44,6 +44,9 @@ def show(user: User) -> None:
         tour.show(version)
         version_asked.show(version)
         _warnings(version)
+        tail = _readable(data.thin_tail)
+        if tail is not None:
+            states.stale(thin_days.in_words(tail))
 
 
 def _readable(read: Callable[[], Read]) -> Read | None:

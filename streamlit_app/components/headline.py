@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from streamlit_app import data, data_kept, figures, formats, messages, targets
-from streamlit_app.components import target_words
+from streamlit_app.components import target_words, thin_days
 from streamlit_app.components.kpi_row import Kpi, tone
 from streamlit_app.data import Headline, Question
 from streamlit_app.messages import t
@@ -15,6 +15,7 @@ GOOD: Mapping[str, Literal["up", "down", "neither"]] = dict.fromkeys(targets.LES
 FLOW_DAYS = 28
 ENOUGH = 30
 COURSE_MONTHS = 12
+OF_THE_LAST_DAYS = ("mau", "stickiness")
 
 
 def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
@@ -84,6 +85,8 @@ def _note(figure: Headline) -> str:
         lines.append(t("churn.thin") if figure.low is not None else f"n {formats.number(figure.n)}, {t('churn.thin')}")
     if figure.withheld:
         lines.append(t("common.withheld"))
+    if figure.metric.name in OF_THE_LAST_DAYS and (few := thin_days.on_a_card()):
+        lines.append(few)
     return "  \n".join(lines)
 
 
