@@ -20,13 +20,13 @@ from pipeline.stop import Stop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeline.marts import Answer, Question, Reader
+    from pipeline.marts import Answer, Question, Reader, ThinTail
     from pipeline.runner import Order
     from pipeline.runs.holders import Holders
     from pipeline.runs.records import Run
     from pipeline.runs.store import RunStore
     from pipeline.settings import Settings
-    from pipeline.warehouse.publication import Publications
+    from pipeline.warehouse.publication import Publications, Version
 
 DONE, FAILED, WRONG_USAGE, WAITS = 0, 1, 2, 3
 LONGEST_NAME = 200  # of who asked for a run, in the run store
@@ -139,6 +139,7 @@ def metric(
     form: str,
 ) -> None:
     """Print the published figures of a metric, as the app shows them."""
+    from pipeline import listings
     from pipeline.answers import FORMATS
     from pipeline.marts import Question, Reader, reader
 
@@ -146,12 +147,20 @@ def metric(
     question = Question(name, window, _day(start), _day(end), by, where, grain, kind, cohort)
     settings = _settings()
     ask = _ask_as(settings, who) if who else Reader.answer
-    answer = _publications(settings).read_current(lambda version: ask(reader(version), question))
-    if answer is None:
+
+    def read(version: Version) -> tuple[Answer, ThinTail | None]:
+        answer = ask(reader(version), question)
+        return answer, reader(version).thin_tail(countries=answer.question.countries)
+
+    found = _publications(settings).read_current(read)
+    if found is None:
         raise ConfigurationError(
             "Nothing has been published yet", where=str(settings.home), next="neopulse demo, or neopulse run"
         )
+    answer, tail = found
     click.echo(FORMATS[form](answer, settings.language))
+    if tail is not None:
+        click.echo(listings.thin_tail(tail), err=True)  # beside the figures, which a program reads
 
 
 @main.command()

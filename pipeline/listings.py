@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.answers import columns
 from pipeline.checks import Setting
 from pipeline.guard import in_words
+from pipeline.marts.thin_tail import SHARE, ThinTail
 from pipeline.runs.records import Request, RequestState, Run, Step
 from pipeline.runs.store import RunStore
 from pipeline.warehouse.held import Held
@@ -64,6 +65,14 @@ def held(candidate: Held) -> str:
     head = f"the candidate of {candidate.name} (as of {candidate.facts.as_of}) waits for approval since {since}:"
     reasons = [f"  - {in_words(reason)}" for reason in candidate.reasons]
     return "\n".join(["", head, *reasons, f"  neopulse approve {candidate.run_id}, or neopulse reject {candidate.run_id}"])
+
+
+def thin_tail(tail: ThinTail) -> str:
+    """Which days at the end of the data hold far fewer active customers than usual, and what follows."""
+    return (
+        f"each day from {tail.first} to {tail.last} holds less than {SHARE:.0%} of its usual active customers: "
+        "loading may not be finished, and figures of these days may still rise"
+    )
 
 
 def settings(listed: Iterable[Setting]) -> str:

@@ -109,6 +109,7 @@ def content(reader: Reader, subscription: Subscription, period: Period, person: 
         "countries": None if person.countries is None else list(person.countries),
         "headline": [Figure.of(figure).to_json() for figure in figures],
         "churn": [split for by in CHURN_BY if (split := _churn(ask, by)) is not None],
+        "thin": _thin(reader, period, person),
         "problems": _problems(reader, person),
         "link": link(app, subscription.language, reader.version.inactivity_days, person.countries),
     }
@@ -132,6 +133,14 @@ def _churn(ask: Callable[[Question], Answer], by: str) -> dict[str, Any] | None:
     last = sorted((row for row in rows if row["month"] == month), key=lambda row: (-(row["n"] or 0), row[by]))
     told = [{"name": row[by], **{name: row[name] for name in ("value", "low", "high", "n")}} for row in last[:MOST_ROWS]]
     return {"by": by, "month": month.isoformat(), "rows": told, "total": len(last)}
+
+
+def _thin(reader: Reader, period: Period, person: Recipient) -> dict[str, Any] | None:
+    """The days at the end of the data that hold far fewer active customers than usual, where the period has some of them."""
+    tail = reader.thin_tail(countries=person.countries)
+    if tail is None or tail.first > period.last:
+        return None
+    return {"first": tail.first.isoformat(), "last": tail.last.isoformat()}
 
 
 def _problems(reader: Reader, person: Recipient) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ import streamlit as st
 
 from pipeline import marts, metrics, settings
 from pipeline.kept import Kept
-from pipeline.marts import Answer, Behind, Customer, Headline, Page, Question, Reader, Search
+from pipeline.marts import Answer, Behind, Customer, Headline, Page, Question, Reader, Search, ThinTail
 from pipeline.marts.reader import Countries
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
@@ -30,6 +30,7 @@ from pipeline.marts.withholding import (
     withheld_counts,
     withheld_headline,
     withheld_intervals,
+    withheld_tail,
 )
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
@@ -39,7 +40,7 @@ from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, figures, messages, stores
 from streamlit_app.auth import Role
 
-__all__ = ["Answer", "Behind", "Customer", "Headline", "Page", "Question", "Run", "Search", "Version"]
+__all__ = ["Answer", "Behind", "Customer", "Headline", "Page", "Question", "Run", "Search", "ThinTail", "Version"]
 
 PINNED = "_version"
 ASKED_VERSION = "version"  # in the URL: figures of a version that is kept, instead of the current one
@@ -210,6 +211,12 @@ def data_quality() -> pa.Table:
     return _read("data_quality")
 
 
+def thin_tail() -> ThinTail | None:
+    """The last days, where they hold far fewer of the customers that this person sees than usual."""
+    found: ThinTail | None = _read("thin_tail")
+    return found
+
+
 def relation(name: str) -> pa.Table:
     """A whole small mart of the current version: for viewers those that hold no customer and no small figure."""
     auth.require(Role.VIEWER if name in FOR_VIEWERS else Role.MANAGER)
@@ -370,6 +377,7 @@ READS: Mapping[str, Callable[..., Any]] = {
     "customers": _read_customers,
     "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
     "samples": lambda reader, countries: reader.samples(countries=countries),
+    "thin_tail": lambda reader, countries: reader.thin_tail(countries=countries),
     "customer": lambda reader, countries, user_id: reader.customer(user_id, countries=countries),
     "dimension_values": lambda reader, countries, dimension: reader.dimension_values(dimension, countries=countries),
     "data_quality": lambda reader, countries: reader.relation("mart_data_quality", countries=countries),
@@ -382,6 +390,7 @@ FOR_VIEWERS_WITHHELD: Mapping[str, Callable[..., Any]] = {
     "what_changed": lambda _, found: withheld_changes(found),
     "headline": lambda _, found: tuple(withheld_headline(figure) for figure in found),
     "relation": _withheld_relation,
+    "thin_tail": lambda _, found: withheld_tail(found),
 }
 FILES = {
     "registry": _read_registry,

@@ -5,6 +5,7 @@ from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, OlderVersionError, Question
 from pipeline.marts.reader import METRICS, Reader, family, reader
+from pipeline.marts.thin_tail import ThinTail
 
 __all__ = [
     "CUSTOMER_DIMENSIONS",
@@ -19,6 +20,7 @@ __all__ = [
     "Question",
     "Reader",
     "Search",
+    "ThinTail",
     "family",
     "reader",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from pipeline.marts.activity import FLOWS
 from pipeline.marts.grid import Days
 from pipeline.marts.question import Answer, Question
 from pipeline.metrics import Metric
-from pipeline.statistics import Floats
+from pipeline.statistics import Floats, difference_of_shares, ratio_of_counts, ratio_of_ratios
 
 PERIOD_DAYS = 28
 SHOWN = ("active_customers", *FLOWS, "quick_ratio", "monthly_churn_rate", "mau", "stickiness")
@@ -50,6 +51,48 @@ class Headline:
     def change(self) -> float | None:
         """The difference to the period before, in the unit of the metric."""
         return None if self.value is None or self.before is None else self.value - self.before
+
+    @property
+    def change_interval(self) -> tuple[float, float] | None:
+        """The 95 % interval of the change: of a rate in its own unit, of a flow and of the quick ratio as a share of `before`.
+
+        None where none can be said, and of stocks and what is made of them (active customers, MAU, stickiness): everybody is
+        counted, nobody sampled, so that their change is what happened. Months are taken as independent: who lapses in one is not
+        there at the start of the next, and rates of lapsing in successive intervals are uncorrelated.
+        """
+        test = _TESTS.get(self.metric.name)
+        found = None if test is None or self.value is None or self.before is None else test(self)
+        return None if found is None or math.isnan(found[0]) else found
+
+    @property
+    def is_beyond_chance(self) -> bool | None:
+        """Whether chance alone would hardly make the change; None where that cannot be said."""
+        found = self.change_interval
+        return None if found is None else not found[0] <= 0 <= found[1]
+
+
+def _counts_changed(figure: Headline) -> tuple[float, float]:
+    _, low, high = ratio_of_counts(round(figure.value or 0), round(figure.before or 0))
+    return low - 1, high - 1
+
+
+def _ratios_changed(figure: Headline) -> tuple[float, float]:
+    (value, left), (before, left_before) = (figure.value or 0, figure.n or 0), (figure.before or 0, figure.before_n or 0)
+    _, low, high = ratio_of_ratios((round(value * left), left), (round(before * left_before), left_before))
+    return low - 1, high - 1
+
+
+def _shares_changed(figure: Headline) -> tuple[float, float]:
+    n = (figure.n or 0, figure.before_n or 0)
+    _, low, high = difference_of_shares((round((figure.value or 0) * n[0]), round((figure.before or 0) * n[1])), n)
+    return low, high
+
+
+_TESTS: Mapping[str, Callable[[Headline], tuple[float, float]]] = {
+    **dict.fromkeys(FLOWS, _counts_changed),
+    "quick_ratio": _ratios_changed,
+    "monthly_churn_rate": _shares_changed,
+}
 
 
 def headline(

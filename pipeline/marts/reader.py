@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from pipeline import metrics
 from pipeline.errors import ConfigurationError
-from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, samples, sensitivity, survival
+from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, samples, sensitivity, survival, thin_tail
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, Where, headline
@@ -31,6 +31,7 @@ from pipeline.marts.question import (
 )
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
+from pipeline.marts.thin_tail import ThinTail
 from pipeline.metrics import Metric
 from pipeline.warehouse.base import ReadOnly
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
@@ -146,6 +147,10 @@ class Reader:
         """The figures a manager reads first; `until` an earlier day than the last loaded one as they were on that day."""
         day = min(until or self.version.as_of, self.version.as_of)
         return headline(self.answer, window=window, where=where, as_of=day, countries=countries)
+
+    def thin_tail(self, *, countries: Countries = None) -> ThinTail | None:
+        """The last days, where they hold far fewer active customers than usual; see thin_tail.thin_tail."""
+        return thin_tail.read(self._database, as_of=self.version.as_of, countries=countries)
 
     def dimension_values(self, dimension: str, *, countries: Countries = None) -> list[str]:
         """The values of a dimension that customers of these countries have, the most frequent first."""

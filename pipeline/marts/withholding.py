@@ -19,6 +19,7 @@ from pipeline.marts.headline import Headline
 from pipeline.marts.intervals import REACHED
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer
 from pipeline.marts.reader import Reader
+from pipeline.marts.thin_tail import ThinTail
 
 FEWEST = 10
 PARTS = {"l28": "active_days"}  # metrics whose rows are parts of one whole, and the column that tells them apart
@@ -115,6 +116,11 @@ def withheld_headline(figure: Headline) -> Headline:
     if not is_few:
         return replace(figure, before=before, withheld=before is None and figure.before is not None)
     return replace(figure, value=None, before=None, before_n=None, n=None, low=None, high=None, withheld=True)
+
+
+def withheld_tail(tail: ThinTail | None) -> ThinTail | None:
+    """A thin tail without its shares where a day is of fewer than 10 customers: beside the usual they would tell how many."""
+    return replace(tail, low=None, high=None, fewest=None) if tail is not None and _few(tail.fewest) else tail
 
 
 def withheld_counts(table: pa.Table, count: str, figures: Sequence[str]) -> pa.Table:

@@ -10,6 +10,7 @@ from babel import Locale
 from babel.dates import format_date
 
 from pipeline.data_problems import in_words
+from pipeline.marts.thin_tail import SHARE
 from pipeline.notify.event import Figure
 from pipeline.notify.report_texts import REPORT_TEXTS
 
@@ -58,6 +59,7 @@ def shown(report: Mapping[str, Any], words: Wording) -> dict[str, Any]:
         "of_whom": _of_whom(report, language),
         "figures": [words.figure(Figure.from_json(figure)) for figure in report["headline"]],
         "churn": [_split(split, words) for split in report["churn"]],
+        "thin": _thin(report.get("thin"), words),  # none in a letter that an older neopulse left waiting
         "problems": _problems(report["problems"], words),
         "link": report["link"],
         "told": told,
@@ -96,6 +98,13 @@ def _bar(by: str, row: Mapping[str, Any], longest: float, words: Wording) -> dic
         "width": max(1, round(WIDEST * row["value"] / longest)) if row["value"] else 0,
         "note": note,
     }
+
+
+def _thin(thin: Mapping[str, Any] | None, words: Wording) -> str:
+    if thin is None:
+        return ""
+    first, last = (words.day(date.fromisoformat(thin[end])) for end in ("first", "last"))
+    return word(words.language, "thin", first=first, last=last, share=words.value(SHARE, "share"))
 
 
 def _problems(problems: Mapping[str, Any] | None, words: Wording) -> dict[str, Any]:

@@ -18,9 +18,11 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "shown": "{shown} of {total}, the largest first",
         "n": "n = {n}",
         "withheld": "not shown: fewer than 10 customers",
+        "thin": "Each day from {first} to {last} holds less than {share} of its usual active customers: loading may not be "
+        "finished, and figures of these days may still rise.",
         "problems": "The bank's data",
         "problems.none": "Every row of the bank could be used as it came.",
-        "problems.some": "{rows} rows could not be used as they came ({kinds} kinds). Most of them:",
+        "problems.some": "{rows} rows are rejected, or used without their doubtful part ({kinds} kinds). Most of them:",
         "problems.confined": "Counted for all countries together, so not part of this report.",
         "open": "Open the same figures in neopulse",
         "footer": "You get this because an admin of neopulse subscribed this address ({frequency}). It shows what you may see.",
@@ -40,9 +42,12 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "shown": "{shown} sur {total}, les plus grands d'abord",
         "n": "n = {n}",
         "withheld": "non affiché : moins de 10 clients",
+        "thin": "Chaque jour du {first} au {last} compte moins de {share} de ses clients actifs habituels : le chargement n'est "
+        "peut-être pas terminé, et les chiffres de ces jours peuvent encore monter.",
         "problems": "Les données de la banque",
         "problems.none": "Toutes les lignes de la banque ont pu être utilisées telles quelles.",
-        "problems.some": "{rows} lignes n'ont pas pu être utilisées telles quelles ({kinds} sortes). Les plus nombreuses :",
+        "problems.some": "{rows} lignes sont rejetées, ou utilisées sans leur partie douteuse ({kinds} sortes). Les plus "
+        "nombreuses :",
         "problems.confined": "Comptées pour tous les pays ensemble, donc absentes de ce rapport.",
         "open": "Ouvrir les mêmes chiffres dans neopulse",
         "footer": "Vous recevez ceci parce qu'un admin de neopulse a abonné cette adresse ({frequency}). Il montre ce que vous "

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import date, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 
-from pipeline import data_problems
 from pipeline.clock import bank_day
 from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.auth import AdmissionError, Role, User
-from streamlit_app.components import answers, filters, kept_menu, links, sign_in, states, tour, version_asked
+from streamlit_app.components import answers, filters, kept_menu, problems, sign_in, states, thin_days, tour, version_asked
 from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
@@ -32,9 +31,9 @@ def show(user: User) -> None:
     version = _readable(data.pin_version)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _facts(version.name if version else None)
-        problems = _readable(data.data_quality) if version else None
-        if problems is not None:
-            _problems(problems.to_pylist())
+        found = _readable(data.data_quality) if version else None
+        if found is not None:
+            problems.header(found.to_pylist())
         kept_menu.show(user, version)
         filters.language()
         sign_in.who(user)
@@ -44,6 +43,9 @@ def show(user: User) -> None:
         tour.show(version)
         version_asked.show(version)
         _warnings(version)
+        tail = _readable(data.thin_tail)
+        if tail is not None:
+            states.stale(thin_days.in_words(tail))
 
 
 def _readable(read: Callable[[], Read]) -> Read | None:
@@ -51,28 +53,6 @@ def _readable(read: Callable[[], Read]) -> Read | None:
     with suppress(NeopulseError):
         return read()
     return None
-
-
-def _problems(problems: list[dict[str, Any]]) -> None:
-    """How many of the bank's rows could not be used as they came; the reasons unfold."""
-    if not problems:
-        st.caption(t("common.problems_none"), width="content")
-        return
-    rows = sum(problem["rows_affected"] for problem in problems)
-    with st.popover(t("common.problems", rows=formats.number(rows)), type="tertiary", icon=":material/rule:"):
-        st.markdown(f"**{t('common.problems_title')}**")
-        st.table([_problem(problem) for problem in problems], border="horizontal", hide_index=True)
-        st.caption(t("common.problems_explained"))
-        links.to("definitions", t("common.problems_more"))
-
-
-def _problem(problem: dict[str, Any]) -> dict[str, str]:
-    return {
-        t("common.columns.rows"): formats.number(problem["rows_affected"]),
-        t("common.columns.table"): problem["source_table"],
-        t("common.columns.reason"): data_problems.in_words(problem["reason"], messages.language()),
-        t("common.columns.what_happened"): t(f"common.dispositions.{problem['disposition']}"),
-    }
 
 
 @st.fragment(run_every=LOOK_AGAIN_SECONDS)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Literal
 
 from streamlit_app import data, data_kept, figures, formats, messages, targets
-from streamlit_app.components import target_words
+from streamlit_app.components import target_words, thin_days
 from streamlit_app.components.kpi_row import Kpi, tone
 from streamlit_app.data import Headline, Question
 from streamlit_app.messages import t
@@ -16,6 +16,7 @@ GOOD: Mapping[str, Literal["up", "down", "neither"]] = dict.fromkeys(targets.LES
 FLOW_DAYS = 28
 ENOUGH = 30
 COURSE_MONTHS = 12
+OF_THE_LAST_DAYS = ("mau", "stickiness")
 
 
 def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
@@ -31,7 +32,7 @@ def _kpi(figure: Headline, question: Question) -> Kpi:
         label=_label(figure),
         value=value_text(figure.metric.unit, figure.value),
         change=change,
-        tone=tone(figure.change if is_written and not _is_thin(figure) else None, good=GOOD.get(figure.metric.name, "up")),
+        tone=tone(figure.change if is_written and _is_judged(figure) else None, good=GOOD.get(figure.metric.name, "up")),
         note=_note(figure, question),
         course=_course(figure, question),
         help=figure.metric.definition[messages.language()],
@@ -50,6 +51,11 @@ def _target(figure: Headline, question: Question) -> str | None:
 def _is_thin(figure: Headline) -> bool:
     """Whether a share or a ratio rests on too few to be judged."""
     return figure.value is not None and figure.n is not None and figure.n < ENOUGH
+
+
+def _is_judged(figure: Headline) -> bool:
+    """Whether a change is called good or bad: not what chance alone makes, nor what rests on too few."""
+    return bool(figure.is_beyond_chance) and not _is_thin(figure)
 
 
 def _label(figure: Headline) -> str:
@@ -73,7 +79,24 @@ def _change(figure: Headline) -> str | None:
         return formats.signed_points(figure.change)
     if figure.metric.unit == "ratio":
         return formats.signed_decimal(figure.change)
-    return formats.signed_share(figure.change / figure.before) if figure.before else formats.signed_number(figure.change)
+    return formats.signed_number(figure.change) if _is_of_few(figure) else formats.signed_share(figure.change / figure.before)
+
+
+def _is_of_few(figure: Headline) -> bool:
+    """Whether a count, now or before, is so small that a percentage of it would mislead."""
+    return min(figure.value or 0, figure.before or 0) < ENOUGH
+
+
+def _chance(figure: Headline) -> str:
+    """Whether chance alone would make the change, with its interval where that is of percent; nothing where it cannot be said."""
+    if not figure.change or figure.is_beyond_chance is None or figure.change_interval is None:
+        return ""
+    told = t(f"common.chance.{'beyond' if figure.is_beyond_chance else 'within'}")
+    if figure.metric.unit == "ratio" or (figure.metric.unit != "share" and _is_of_few(figure)):
+        return told
+    write = formats.signed_points if figure.metric.unit == "share" else formats.signed_share
+    low, high = (write(end) for end in figure.change_interval)
+    return f"{told} ({t('common.chance.interval', low=low, high=high)})"
 
 
 def _note(figure: Headline, question: Question) -> str:
@@ -83,10 +106,14 @@ def _note(figure: Headline, question: Question) -> str:
         lines.insert(0, t("common.on_day", day=formats.day(figure.until)))
     if figure.low is not None:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
+    if chance := _chance(figure):
+        lines.append(chance)
     if _is_thin(figure):
         lines.append(t("churn.thin") if figure.low is not None else f"n {formats.number(figure.n)}, {t('churn.thin')}")
     if figure.withheld:
         lines.append(t("common.withheld"))
+    if figure.metric.name in OF_THE_LAST_DAYS and (few := thin_days.on_a_card()):
+        lines.append(few)
     return "  \n".join(lines)
 
 

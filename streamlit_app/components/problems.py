@@ -1,9 +1,12 @@
-"""What is wrong with the bank's data, said before the figures that rest on it."""
+"""What is wrong with the bank's data: in the header of every page, and above the figures where it concerns many rows."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -14,26 +17,92 @@ from streamlit_app.components import links
 from streamlit_app.messages import t
 
 NAMED = 3
+MANY = 0.01  # of the transactions: from here on Overview says it before its figures
+SMALLEST_SHARE = 0.0001
 
 
-def show() -> None:
-    """One line where there is something to say: how many rows, the commonest reasons, and how many more there are."""
+@dataclass(frozen=True)
+class Doubtful:
+    """Rows by reason: those that no figure uses, and those used without a part; and how many usable transactions there are."""
+
+    rejected: Counter[str]
+    kept: Counter[str]
+    transactions: int
+
+    @property
+    def rows(self) -> int:
+        """All of them."""
+        return self.rejected.total() + self.kept.total()
+
+    @property
+    def share(self) -> float | None:
+        """How many they are for each transaction that the bank sent; None where its version does not tell how many it used."""
+        return self.rows / (self.transactions + self.rejected.total()) if self.transactions else None
+
+
+def header(problems: Sequence[Mapping[str, Any]]) -> None:
+    """How many rows are doubtful, and what share that is; the reasons unfold."""
+    if not problems:
+        st.caption(t("common.problems_none"), width="content")
+        return
+    found = _counted(problems)
+    share = f" ({_share(found.share)})" if found.share is not None else ""
+    with st.popover(t("common.problems", rows=formats.number(found.rows)) + share, type="tertiary", icon=":material/rule:"):
+        st.markdown(f"**{t('common.problems_title')}**")
+        st.markdown(in_words(found))
+        st.table([_row(problem) for problem in problems], border="horizontal", hide_index=True)
+        st.caption(t("common.problems_explained"))
+        links.to("definitions", t("common.problems_more"))
+
+
+def _row(problem: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        t("common.columns.rows"): formats.number(problem["rows_affected"]),
+        t("common.columns.table"): problem["source_table"],
+        t("common.columns.reason"): data_problems.in_words(problem["reason"], messages.language()),
+        t("common.columns.what_happened"): t(f"common.dispositions.{problem['disposition']}"),
+    }
+
+
+def banner() -> None:
+    """The same in one sentence, where the rows are more than one for a hundred transactions; else the header says enough."""
     with suppress(ConfinedError):  # counted for all countries together alone
-        rows = Counter[str]()
-        for problem in data.data_quality().to_pylist():
-            rows[problem["reason"]] += problem["rows_affected"]
-        if rows:
+        found = _counted(data.data_quality().to_pylist())
+        if found.share is not None and found.share > MANY:
             with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
-                st.markdown(f":material/rule: {in_words(rows)}", width="stretch")
+                st.markdown(f":material/rule: {in_words(found)}", width="stretch")
                 links.to("definitions", t("overview.problems.more"))
 
 
-def in_words(rows: Counter[str]) -> str:
-    """The commonest reasons with their rows."""
+def _counted(problems: Sequence[Mapping[str, Any]]) -> Doubtful:
+    rows = {"rejected": Counter[str](), "kept": Counter[str]()}
+    for problem in problems:
+        rows[problem["disposition"]][problem["reason"]] += problem["rows_affected"]
+    return Doubtful(**rows, transactions=data.published().transactions)
+
+
+def in_words(found: Doubtful) -> str:
+    """How many rows are rejected and how many used in part, each with the commonest reasons, and beside how many transactions."""
+    parts = [
+        t(f"overview.problems.{name}", rows=formats.number(rows.total()), reasons=_reasons(rows))
+        for name, rows in (("rejected", found.rejected), ("kept", found.kept))
+        if rows
+    ]
+    if found.share is not None:
+        of = formats.number(found.transactions + found.rejected.total())
+        parts.append(t("overview.problems.share", share=_share(found.share), transactions=of))
+    return " ".join(parts)
+
+
+def _reasons(rows: Counter[str]) -> str:
     named = [
         t("overview.problems.one", rows=formats.number(count), reason=data_problems.in_words(name, messages.language()))
         for name, count in rows.most_common(NAMED)
     ]
     if len(rows) > NAMED:
         named.append(t("overview.problems.others", kinds=len(rows) - NAMED))
-    return t("overview.problems.told", rows=formats.number(sum(rows.values())), reasons="; ".join(named))
+    return "; ".join(named)
+
+
+def _share(share: float) -> str:
+    return formats.share(share, 2) if share >= SMALLEST_SHARE else f"< {formats.share(SMALLEST_SHARE, 2)}"

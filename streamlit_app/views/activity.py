@@ -7,12 +7,23 @@ from dataclasses import replace
 import streamlit as st
 
 from streamlit_app import charts, data, figures
-from streamlit_app.components import chart, filters, final_points, headline, kpi_row, metric_help, states, window_choice
+from streamlit_app.components import (
+    chart,
+    filters,
+    final_points,
+    headline,
+    kpi_row,
+    metric_help,
+    states,
+    thin_days,
+    window_choice,
+)
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
 COUNTS = ("active_customers", "new_customers", "resurrected_customers", "churned_customers")
 ROLLING = ("mau", "wau", "dau")
+OF_THE_LAST_DAYS = ("rolling", "stickiness")  # cards that fall where loading is not finished
 
 
 @st.fragment
@@ -51,7 +62,9 @@ def _by_window(segment: Question) -> None:
 
 def card(key: str, spec: charts.Chart, answer: Answer) -> None:
     """One chart of this page, under the texts of its key."""
-    chart.show(spec, answer, key=key, title=t(f"activity.cards.{key}.title"), subtitle=t(f"activity.cards.{key}.explained"))
+    few = thin_days.on_a_card() if key in OF_THE_LAST_DAYS else ""
+    explained = f"{t(f'activity.cards.{key}.explained')} {few}".strip()
+    chart.show(spec, answer, key=key, title=t(f"activity.cards.{key}.title"), subtitle=explained)
 
 
 def _rolling(question: Question) -> Answer:

@@ -29,7 +29,7 @@ from streamlit_app.messages import t
 def show() -> None:
     """Draw the page; everything on it follows the filters."""
     final_points.title(t("overview.title"))
-    problems.show()
+    problems.banner()
     question = filters.overview()
     active = data.answer(question)
     if active.empty:

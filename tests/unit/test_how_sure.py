@@ -27,7 +27,7 @@ def in_english(monkeypatch: pytest.MonkeyPatch) -> None:
 def kpi(monkeypatch: pytest.MonkeyPatch, n: int, *, metric: Metric = CHURN) -> Any:
     day = date(2019, 4, 30)
     low, high = (0.1, 0.35) if metric.unit == "share" else (None, None)
-    figure = Headline(metric, "month", day, 0.2, 0.1, n, low, high, day, False)
+    figure = Headline(metric, "month", day, 0.2, 0.1, n, low, high, day, False, before_n=1000)
     monkeypatch.setattr(data, "headline", lambda **_: (figure,))
     monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=90))
     monkeypatch.setattr(headline.data_kept, "targets", lambda: ())
@@ -37,7 +37,8 @@ def kpi(monkeypatch: pytest.MonkeyPatch, n: int, *, metric: Metric = CHURN) -> A
 
 def test_a_headline_share_of_fewer_than_30_says_so_and_is_neither_good_nor_bad(monkeypatch: pytest.MonkeyPatch) -> None:
     thin, enough = kpi(monkeypatch, 29), kpi(monkeypatch, 30)
-    assert (thin.tone, enough.tone) == ("neutral", "bad")
+    assert (thin.tone, enough.tone) == ("neutral", "neutral")
+    assert kpi(monkeypatch, 60).tone == "bad"  # 12 of 60 against 100 of 1,000: +1.8 to +21.8 points
     assert "95%: 10.0–35.0%, n 29" in thin.note
     assert thin.note.endswith("fewer than 30")
     assert "fewer than 30" not in enough.note

@@ -184,10 +184,12 @@ def test_who_has_not_the_role_is_offered_no_page_for_it() -> None:
 
 
 def test_data_problems_are_told_in_the_header() -> None:
-    rows = sum(problem["rows_affected"] for problem in data.data_quality().to_pylist())
+    problems = data.data_quality().to_pylist()
+    rows = sum(problem["rows_affected"] for problem in problems)
     assert rows > 0
     labels = [popover.proto.popover.label for popover in whole_app().get("popover")]
-    assert f"{rows:,} rows set aside" in labels
+    of = data.published().transactions + sum(p["rows_affected"] for p in problems if p["disposition"] == "rejected")
+    assert f"{rows:,} doubtful rows ({rows / of:.2%})" in labels
 
 
 def test_old_data_is_told_in_the_header() -> None:

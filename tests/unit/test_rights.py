@@ -59,7 +59,7 @@ OF_DATA = {
         (
             *("answer", "bounds", "country_name", "current_version", "data_quality", "dimension_values", "external_facts"),
             *("growth", "course", "headline", "latest_run", "models", "pin_version", "published", "registry", "relation"),
-            *("retention_curve", "survival_compared", "test_results", "usage_intervals", "what_changed"),
+            *("retention_curve", "survival_compared", "test_results", "thin_tail", "usage_intervals", "what_changed"),
         ),
         Role.VIEWER,
     ),

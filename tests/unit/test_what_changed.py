@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pyarrow as pa
@@ -112,13 +113,27 @@ def test_the_page_follows_window_and_segment() -> None:
     assert shown["Active customers"] == f"{found['now']:,}"
 
 
-def test_what_is_wrong_with_the_data_is_said_before_any_figure() -> None:
-    rows = sum(problem["rows_affected"] for problem in data.data_quality().to_pylist())
-    texts = [element.value for element in whole("overview").markdown]
-    assert f"**{rows:,} rows of the bank's files could not be used as they came**" in texts[0]
+def with_problems(monkeypatch: pytest.MonkeyPatch, *rows: tuple[str, str, int], transactions: int) -> None:
+    columns = ("reason", "disposition", "rows_affected")
+    table = pa.Table.from_pylist([dict(zip(columns, row, strict=True)) | {"source_table": "transactions"} for row in rows])
+    version = replace(data.published(), transactions=transactions)
+    monkeypatch.setattr(data, "data_quality", lambda: table)
+    monkeypatch.setattr(data, "published", lambda: version)
+
+
+def test_many_doubtful_rows_are_told_above_the_figures_and_few_in_the_header_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_problems(monkeypatch, ("in_the_future", "rejected", 5), ("negative_amount", "kept", 5), transactions=994)
+    told = (
+        "**5 rows are rejected and in no figure**: 5 × rows dated after today. **5 rows are used**, without the part that is "
+        "doubtful: 5 × transactions with a negative amount. Together they are as many as 1.00% of the 999 transactions."
+    )
+    assert f":material/rule: {told}" in [element.value for element in whole("overview").markdown]
+    with_problems(monkeypatch, ("in_the_future", "rejected", 5), ("negative_amount", "kept", 5), transactions=995)
+    assert "are rejected" not in words(whole("overview"))  # 10 for 1,000 transactions are not more than one for a hundred
 
 
 def test_of_many_reasons_the_commonest_are_named_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "language", lambda: "en")
-    told = problems.in_words(Counter({"a_b": 9, "c": 5, "d": 4, "e": 2, "f": 1}))
-    assert told == "**21 rows of the bank's files could not be used as they came**: 9 × a b; 5 × c; 4 × d; 2 more kinds."
+    found = problems.Doubtful(Counter({"a_b": 9, "c": 5, "d": 4, "e": 2, "f": 1}), Counter(), transactions=0)
+    assert problems.in_words(found) == "**21 rows are rejected and in no figure**: 9 × a b; 5 × c; 4 × d; 2 more kinds."
+    assert problems.in_words(replace(found, transactions=1_000_000)).endswith("as many as < 0.01% of the 1,000,021 transactions.")

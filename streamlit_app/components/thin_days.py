@@ -1,0 +1,28 @@
+"""Last days that hold far fewer active customers than usual, in words: above every page, and on cards that show them."""
+
+from __future__ import annotations
+
+from pipeline.marts.thin_tail import SHARE
+from streamlit_app import data, formats
+from streamlit_app.data import ThinTail
+from streamlit_app.messages import t
+
+
+def in_words(tail: ThinTail) -> str:
+    """Which days, how much of the usual they hold, and what follows."""
+    values = {"days": formats.number(tail.days), "first": formats.day(tail.first), "last": formats.day(tail.last)}
+    told = t(f"common.thin_tail.{'one' if tail.days == 1 else 'many'}", share=_share(tail), **values)
+    return f"{told} {t('common.thin_tail.follows')}"
+
+
+def _share(tail: ThinTail) -> str:
+    if tail.low is None or tail.high is None:
+        return t("common.thin_tail.less_than", share=formats.share(SHARE, 0))
+    low, high = formats.share(tail.low, 0), formats.share(tail.high, 0)
+    return high if low == high else formats.interval(tail.low, tail.high, 0)
+
+
+def on_a_card() -> str:
+    """What a figure of the last days has to say beside it; nothing where they are as usual."""
+    tail = data.thin_tail()
+    return t("common.thin_tail.card", first=formats.day(tail.first)) if tail is not None else ""
