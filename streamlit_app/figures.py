@@ -16,6 +16,7 @@ from pipeline.statistics import wilson
 from streamlit_app.charts import tiles
 
 PART_OF = {"new_customers": "new", "resurrected_customers": "resurrected", "churned_customers": "churned"}
+METRIC_OF = {part: metric for metric, part in PART_OF.items()}
 COURSE_POINTS = 26
 COURSE_STEP_DAYS = 7
 MOST_SERIES = 6

@@ -13,10 +13,10 @@ import streamlit as st
 
 from pipeline.marts import Behind
 from pipeline.marts.behind import has_a_list
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, LONGEST_WINDOW_DAYS
-from streamlit_app import auth, data, formats
+from pipeline.marts.question import LONGEST_WINDOW_DAYS
+from streamlit_app import auth, data, figures, formats
 from streamlit_app.auth import Role
-from streamlit_app.components import links, url
+from streamlit_app.components import filters, links, url
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -45,62 +45,88 @@ def _day(written: str | None) -> date | None:
     return None if written is None else url.day(date(1900, 1, 1), data.published().as_of)(written)
 
 
-def address(question: Question, metric: str, **more: str) -> str:
-    """The address of the lists behind the metric's figures under a question, as far as all its points share it."""
-    asked = {METRIC: metric, "window": question.window or data.published().inactivity_days}
-    asked |= {name: value for name in ("grain", "kind", "cohort") if (value := getattr(question, name))}
-    asked |= {name: value for name, value in question.where if name in CUSTOMER_DIMENSIONS}
-    return urlencode(asked | more | {data.ASKED_VERSION: data.published().name})
+def _may_open() -> bool:
+    """Whether the reader may open lists."""
+    return links.is_open(PAGE) and auth.current_user().may(Role.MANAGER)
 
 
-def linked(answer: Answer, *, metric: Callable[[Mapping[str, Any]], str | None] | None = None) -> Answer:
+def link(question: Question, metric: str, *, on: date, until: date) -> str:
+    """A link in a text to the list behind one figure of the question's window and segment; nothing for who may open none."""
+    if not has_a_list(metric) or not _may_open():
+        return ""
+    asked: dict[str, Any] = {METRIC: metric, "window": question.window or data.published().inactivity_days}
+    asked |= dict(question.where) | {data.ASKED_VERSION: data.published().name, ON: on.isoformat(), UNTIL: until.isoformat()}
+    return f"[{t(f'{WORDS}.list')}]({PAGE}?{urlencode(asked)})"
+
+
+def linked(answer: Answer, of: Callable[[Mapping[str, Any]], Mapping[str, str] | None] | None = None) -> Answer:
     """The answer with the address of each row's list in the column COLUMN, where the reader may open lists; else as it is.
 
-    `metric` says of a row's texts (its group, its part) which metric it is of; None: the answer's own. Rows have few different
-    addresses: what tells points apart, the time key, is added where a list is opened.
+    `of` says of a row's texts (its group, part, series) what its address has beside the question, or None where it has no list;
+    left out: the answer's own metric and the row's group. Rows have few different addresses: what tells points apart, the
+    time key, is added where a list is opened.
     """
-    table, dimension = answer.table, answer.question.by
-    if not links.is_open(PAGE) or not auth.current_user().may(Role.MANAGER):
+    table, by = answer.table, answer.question.by
+    if not _may_open():
         return answer
-    names = [name for name in (dimension, "series", "part") if name and name in table.column_names]
-    rows = pa.StructArray.from_arrays([table[name].combine_chunks() for name in names], names) if names else None
-    if rows is None:
-        found = metric({}) if metric else answer.metric.name
-        column = pa.array([_of_a_row(answer, found, None)] * table.num_rows, pa.string()).dictionary_encode()
-        return replace(answer, table=table.append_column(COLUMN, column))
-    known: dict[tuple[Any, ...], str | None] = {}
-    column = []
-    for row in rows.to_pylist():
-        key = tuple(row.values())
-        if key not in known:
-            group = {dimension: row[dimension]} if dimension in row else None
-            known[key] = _of_a_row(answer, metric(row) if metric else answer.metric.name, group)
-        column.append(known[key])
-    return replace(answer, table=table.append_column(COLUMN, pa.array(column, pa.string()).dictionary_encode()))
+
+    def its_group(row: Mapping[str, Any]) -> Mapping[str, str] | None:
+        return {by: row[by]} if by in row else {}
+
+    texts = [name for name in (by, "series", "part") if name and name in table.column_names]
+    rows = table.select(texts).to_pylist() if texts else [{}] * table.num_rows
+    addresses = {tuple(row.values()): row for row in rows}
+    known = {key: _address(answer, (of or its_group)(row)) for key, row in addresses.items()}
+    column = pa.array([known[tuple(row.values())] for row in rows], pa.string()).dictionary_encode()
+    return replace(answer, table=table.append_column(COLUMN, column))
 
 
-def _of_a_row(answer: Answer, metric: str | None, group: Mapping[str, str] | None) -> str | None:
-    if metric is None or not has_a_list(metric) or (group and not set(group) <= set(CUSTOMER_DIMENSIONS)):
-        return None
-    return address(answer.question, metric, **(group or {}))
+def _address(answer: Answer, more: Mapping[str, str] | None) -> str | None:
+    """The address of a list, as far as the points of one line share it."""
+    question = answer.question
+    asked: dict[str, Any] = {METRIC: answer.metric.name, "window": answer.window}
+    asked |= {name: value for name in ("grain", "kind", "cohort") if (value := getattr(question, name))}
+    asked |= dict(question.where) | {data.ASKED_VERSION: answer.version} | (more or {})
+    is_of_customers = {name for name, _ in question.where} <= set(filters.SEGMENTS)
+    return urlencode(asked) if more is not None and is_of_customers and has_a_list(asked[METRIC]) else None
 
 
-def choose(table: pa.Table, *, key: str, named: Callable[[Mapping[str, Any]], str]) -> None:
-    """One of the rows that have a list, under the name that `named` gives it, and the way to that list: for lack of a pointer."""
+def of_a_part(row: Mapping[str, Any]) -> Mapping[str, str] | None:
+    """What tells the list of a part of growth accounting from the others; the net has none."""
+    return {METRIC: figures.METRIC_OF[row["part"]]} if row["part"] in figures.METRIC_OF else None
+
+
+def choose(table: pa.Table, *, key: str) -> None:
+    """One of the rows that have a list, under its name, and the way to that list: for lack of a pointer."""
     if COLUMN not in table.column_names:
         return
     rows = [row for row in table.to_pylist() if row[COLUMN] and row.get("value", row.get("customers"))]
     if not rows:
         return
     st.markdown(f"**{t(f'{WORDS}.open')}**")
-    places = range(len(rows))
-    place = st.selectbox(t(f"{WORDS}.choose"), places[::-1], format_func=lambda place: named(rows[place]), key=f"{key}_behind")
+    places = range(len(rows))[::-1]
+    place = st.selectbox(t(f"{WORDS}.choose"), places, format_func=lambda place: _name(rows[place]), key=f"{key}_behind")
     st.button(t(f"{WORDS}.go"), icon=":material/list:", key=f"{key}_behind_go", on_click=_go, args=(parameters(rows[place]),))
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """When, who and how many, as far as the row says it."""
+    when = f"{row['cohort_name']} · {row['period']}" if "cohort_name" in row else formats.day(row.get("date"))
+    part = t(f"charts.parts.{row['part']}") if "part" in row else None
+    value = formats.number(abs(row["customers"])) if "customers" in row else _value(row)
+    return " · ".join(text for text in (when, row.get("series"), part, value) if text and text != formats.NOTHING)
+
+
+def _value(row: Mapping[str, Any]) -> str:
+    if row["n"] is None:
+        return formats.number(row["value"])
+    return t(f"{WORDS}.of", part=formats.number(row["value"] * row["n"]), n=formats.number(row["n"]))
 
 
 def parameters(row: Mapping[str, Any]) -> dict[str, str]:
     """The parameters of the list behind a row."""
-    found = dict(parse_qsl(row[COLUMN])) | {ON: row["cohort" if "cohort" in row else "date"].isoformat()}
+    day = row.get("cohort", row.get("date"))
+    found = dict(parse_qsl(row[COLUMN])) | ({ON: day.isoformat()} if day else {})
     return found | ({PERIOD: str(row["period"])} if "period" in row else {})
 
 

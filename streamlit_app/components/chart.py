@@ -15,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 from pipeline.marts import Answer
 from streamlit_app import data, formats, messages, segments
 from streamlit_app.charts import Chart
-from streamlit_app.components import chart_files, final_points, on_the_chart, states, url
+from streamlit_app.components import behind_figure, chart_files, final_points, on_the_chart, states, url
 from streamlit_app.messages import t
 
 CARD_WIDTH = 250  # pixels, at least
@@ -82,7 +82,8 @@ def side_by_side(cards: int = 2) -> DeltaGenerator:
 
 def drawn(table: pa.Table, columns: Sequence[str]) -> pa.Table:
     """What the browser needs of a table: the columns that the spec names, and of these no wholly empty one."""
-    return table.select([name for name in columns if table[name].null_count < table.num_rows or not table.num_rows])
+    there = [name for name in columns if name != behind_figure.COLUMN or name in table.column_names]
+    return table.select([name for name in there if table[name].null_count < table.num_rows or not table.num_rows])
 
 
 def basis_of(answer: Answer | pa.Table) -> Basis:
@@ -177,5 +178,6 @@ def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]
     """The names of the columns and the drawn rows, each with what they rest on."""
     segment = segments.in_codes(basis.where, basis.countries)
     tail = [segment, basis.start, basis.end, basis.as_of, basis.window, basis.rule, basis.version, basis.source]
+    table = table.drop_columns([name for name in table.column_names if name == behind_figure.COLUMN])
     names = [*table.column_names, "segment", "range_start", "range_end", "as_of", "window", "activity_rule", "version", "source"]
     return names, [[*row.values(), *tail] for row in table.to_pylist()]

@@ -11,6 +11,7 @@ import streamlit as st
 
 from streamlit_app import auth, exports, pictures
 from streamlit_app.auth import Role
+from streamlit_app.components import behind_figure
 from streamlit_app.components.download import button
 from streamlit_app.messages import t
 
@@ -53,6 +54,8 @@ def menu(files: Files) -> None:
     if folded.open:
         with folded:
             buttons(files, auth.current_user())
+            if files.table is not None:
+                behind_figure.choose(files.table, key=files.key)
 
 
 def buttons(files: Files, drawn_for: auth.User) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Literal
 
 from streamlit_app import data, data_kept, figures, formats, messages, targets
-from streamlit_app.components import target_words, thin_days
+from streamlit_app.components import behind_figure, target_words, thin_days
 from streamlit_app.components.kpi_row import Kpi, tone
 from streamlit_app.data import Headline, Question
 from streamlit_app.messages import t
@@ -112,9 +112,17 @@ def _note(figure: Headline, question: Question) -> str:
         lines.append(t("churn.thin") if figure.low is not None else f"n {formats.number(figure.n)}, {t('churn.thin')}")
     if figure.withheld:
         lines.append(t("common.withheld"))
+    if figure.value and (listed := _list(figure, question)):
+        lines[0] = f"{lines[0]} · {listed}"
     if figure.metric.name in OF_THE_LAST_DAYS and (few := thin_days.on_a_card()):
         lines.append(few)
     return "  \n".join(lines)
+
+
+def _list(figure: Headline, question: Question) -> str:
+    """The way to the customers behind the figure, where they can be listed."""
+    first = {"28 days": figure.until - timedelta(days=FLOW_DAYS - 1), "month": figure.until.replace(day=1)}
+    return behind_figure.link(question, figure.metric.name, on=first.get(figure.period, figure.until), until=figure.until)
 
 
 def _earlier_day(figure: Headline) -> date | None:

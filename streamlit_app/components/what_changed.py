@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -10,8 +12,8 @@ import streamlit as st
 
 from pipeline.marts.changes import PARTS
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, filters, states, table
-from streamlit_app.data import Question
+from streamlit_app.components import behind_figure, chart, filters, states, table
+from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
 NAMES = "overview.changes.columns"
@@ -50,12 +52,27 @@ def _draw(question: Question, *, days: int, by: str) -> None:
     (whole,) = total.rows()
     rows = figures.changes(split, lambda value: formats.dimension_value(by, value), rest=t("overview.changes.rest"), most=MOST)
     st.markdown(in_words(whole, rows, days=days, until=formats.day(total.as_of)))
-    parts = replace(split, table=figures.change_parts(rows))
+    parts = _linked(replace(split, table=figures.change_parts(rows)), days=days, by=by)
     shown = t("common.shown_of", shown=MOST - 1, total=split.table.num_rows) if split.table.num_rows > MOST else ""
     subtitle = f"{t('overview.changes.explained')} {shown}".strip()
     title = t("overview.changes.by", dimension=_dimension(by))
     chart.show(charts.WHAT_CHANGED, parts, key="what_changed", title=title, subtitle=subtitle)
     table.show([_row(row) for row in rows.to_pylist()] + [_row({"series": t("overview.changes.total"), **whole})], names=NAMES)
+
+
+def _linked(parts: Answer, *, days: int, by: str) -> Answer:
+    """The parts with the lists of those who came, came back or left within the days; the rest of the groups has none."""
+    codes = {formats.dimension_value(by, value): value for value in filters.values(by)}
+    span = {
+        behind_figure.ON: (parts.as_of - timedelta(days=days - 1)).isoformat(),
+        behind_figure.UNTIL: parts.as_of.isoformat(),
+    }
+
+    def of(row: Mapping[str, Any]) -> Mapping[str, str] | None:
+        part, code = behind_figure.of_a_part(row), codes.get(row["series"])
+        return None if part is None or code is None else {**span, **part, by: code}
+
+    return behind_figure.linked(parts, of)
 
 
 def in_words(whole: dict[str, Any], rows: pa.Table, *, days: int, until: str) -> str:

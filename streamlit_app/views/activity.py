@@ -8,6 +8,7 @@ import streamlit as st
 
 from streamlit_app import charts, data, figures
 from streamlit_app.components import (
+    behind_figure,
     chart,
     filters,
     final_points,
@@ -55,8 +56,8 @@ def _by_window(segment: Question) -> None:
         return
     kpi_row.show(headline.kpis(question, only=COUNTS))
     with chart.side_by_side():
-        card("active", charts.COUNT_OVER_TIME, active)
-        card("growth", charts.GROWTH, data.growth(question))
+        card("active", charts.COUNT_OVER_TIME, behind_figure.linked(active))
+        card("growth", charts.GROWTH, behind_figure.linked(data.growth(question), behind_figure.of_a_part))
     window_choice.show(question)
 
 
@@ -68,7 +69,9 @@ def card(key: str, spec: charts.Chart, answer: Answer) -> None:
 
 
 def _rolling(question: Question) -> Answer:
-    return figures.together({t(f"activity.series.{metric}"): data.answer(_daily(question, metric)) for metric in ROLLING})
+    named = {t(f"activity.series.{metric}"): metric for metric in ROLLING}
+    drawn = figures.together({name: data.answer(_daily(question, metric)) for name, metric in named.items()})
+    return behind_figure.linked(drawn, lambda row: {behind_figure.METRIC: named[row["series"]]})
 
 
 def _daily(question: Question, metric: str) -> Question:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from streamlit_app import charts, data
 from streamlit_app.components import (
+    behind_figure,
     chart,
     filters,
     final_points,
@@ -48,11 +49,11 @@ def _growth(question: Question, active: Answer) -> None:
     by_month = replace(question, grain="month")
     left, middle, right = st.columns([3, 2, 2], gap="small")
     with left:
-        _card("growth", charts.GROWTH, data.growth(by_month))
+        _card("growth", charts.GROWTH, behind_figure.linked(data.growth(by_month), behind_figure.of_a_part))
     with middle:
         _card("quick_ratio", charts.RATIO_OVER_TIME, data.answer(replace(by_month, metric="quick_ratio")))
     with right:
-        _card("active", charts.COUNT_OVER_TIME, active, key="active_customers")
+        _card("active", charts.COUNT_OVER_TIME, behind_figure.linked(active), key="active_customers")
 
 
 def _card(name: str, spec: charts.Chart, answer: Answer, *, key: str | None = None) -> None:

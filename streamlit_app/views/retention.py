@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, filters, final_points, metric_help, segments_compared, states
+from streamlit_app.components import behind_figure, chart, filters, final_points, metric_help, segments_compared, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -43,7 +43,7 @@ def _cohorts(question: Question, cells: Answer) -> None:
     by_week = question.grain == "week"
     chart.show(
         charts.RETENTION_COHORTS_BY_WEEK if by_week else charts.RETENTION_COHORTS,
-        figures.with_cohort_names(cells, formats.day if by_week else formats.month),
+        figures.with_cohort_names(behind_figure.linked(cells), formats.day if by_week else formats.month),
         key="cohorts",
         title=t(f"retention.cohorts.{question.grain}"),
         subtitle=t(f"retention.explained.{question.kind}"),

@@ -1,0 +1,177 @@
+"""From a point of a chart to its customers: the list is as long as the point is high, whatever was asked and split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+from urllib.parse import parse_qsl
+
+import page_kit
+import pytest
+import streamlit as st
+
+from pipeline.marts.activity import FLOWS
+from streamlit_app import auth, data, figures, messages
+from streamlit_app.auth import Role, User
+from streamlit_app.components import behind_figure, headline, links, what_changed
+from streamlit_app.data import Answer, Question, Search
+
+pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
+
+FRANCE = (("country", "FR"),)
+ROWS_OF_A_CHART = 12
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The address of a page of a manager who may open the customers."""
+    parameters: dict[str, str] = {}
+    monkeypatch.setattr(links, "is_open", lambda name: name == "customers")
+    monkeypatch.setattr(auth, "current_user", lambda: User("max", Role.MANAGER))
+    monkeypatch.setattr(st, "query_params", parameters)
+    monkeypatch.setattr(messages, "language", lambda: "en")
+    return parameters
+
+
+def whole_churn(kind: str) -> Answer:
+    return data.answer(Question("monthly_churn_rate", kind=kind, by="plan_tier", window=30))
+
+
+def rolling() -> Answer:
+    drawn = figures.together({"MAU": data.answer(Question("mau")), "DAU": data.answer(Question("dau"))})
+    return behind_figure.linked(drawn, lambda row: {behind_figure.METRIC: row["series"].lower()})
+
+
+def changes() -> Answer:
+    split = data.what_changed(Question("active_customers", window=45, by="country"), days=28)
+    rows = figures.changes(split, lambda value: what_changed.formats.dimension_value("country", value), rest="others", most=5)
+    return what_changed._linked(what_changed.replace(split, table=figures.change_parts(rows)), days=28, by="country")
+
+
+def linked(**question: Any) -> Callable[[], Answer]:
+    return lambda: behind_figure.linked(data.answer(Question(**question)))
+
+
+CHARTS: dict[str, Callable[[], Answer]] = {
+    "active by week, of France": linked(metric="active_customers", window=20, grain="week", where=FRANCE),
+    "active by day": linked(metric="active_customers"),
+    "growth by month": lambda: behind_figure.linked(
+        data.growth(Question("active_customers", window=14, grain="month")), behind_figure.of_a_part
+    ),
+    "rolling": rolling,
+    "churn by plan, recognised": lambda: behind_figure.linked(whole_churn("recognised")),
+    "churn by plan, effective": lambda: behind_figure.linked(whole_churn("effective")),
+    "cohorts by month": linked(metric="retention_cohort", grain="month", kind="classic", cohort="signup", where=FRANCE),
+    "cohorts by week, or later": linked(metric="retention_cohort", grain="week", kind="unbounded", cohort="first_activity"),
+    "what changed": changes,
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_the_list_behind_a_point_is_as_long_as_the_point_is_high(name: str, address: dict[str, str]) -> None:
+    found = CHARTS[name]()
+    rows = [row for row in found.table.to_pylist() if row[behind_figure.COLUMN]]
+    assert rows
+    step = max(len(rows) // ROWS_OF_A_CHART, 1)
+    compared = 0
+    for row in rows[::step]:
+        height = row["customers"] if "customers" in row else row["value"] * (row["n"] or 1)
+        if height is None:
+            continue
+        assert total(address, behind_figure.parameters(row)) == abs(round(height)), row
+        if row.get("n"):
+            assert total(address, behind_figure.parameters(row) | {"part": "n"}) == row["n"], row
+        compared += abs(round(height))
+    assert compared > 0
+
+
+def total(address: dict[str, str], parameters: dict[str, str]) -> int:
+    """The length of the list that an address asks for, by what the page reads from it."""
+    address.clear()
+    address.update(parameters)
+    behind = behind_figure.asked()
+    assert behind is not None
+    assert behind_figure.in_words(behind)
+    where = tuple((name, address[name]) for name in ("country", "plan_tier") if name in address)
+    return data.customers(Search(where=where, behind=behind)).total
+
+
+@pytest.mark.usefixtures("address")
+def test_the_list_behind_each_headline_figure_is_as_long_as_the_figure_says(address: dict[str, str]) -> None:
+    question = Question("active_customers", window=30, where=FRANCE)
+    listed = {}
+    for figure in data.headline(window=30, where=FRANCE):
+        found = re.fullmatch(r"\[List\]\(customers\?(.*)\)", headline._list(figure, question))
+        if found:
+            counted = (figure.value or 0) * (figure.n if figure.metric.unit == "share" else 1)
+            assert total(address, dict(parse_qsl(found[1]))) == round(counted), figure.metric.name
+            listed[figure.metric.name] = counted
+    assert set(listed) == {"active_customers", *FLOWS, "monthly_churn_rate", "mau"}
+
+
+@pytest.mark.usefixtures("address")
+def test_what_has_no_list_has_no_address() -> None:
+    growth = behind_figure.linked(data.growth(Question("active_customers", grain="month")), behind_figure.of_a_part)
+    assert {row["part"] for row in growth.table.to_pylist() if row["list"] is None} == {"net"}
+    assert {row["series"] for row in rolling().table.to_pylist() if row["list"]} == {"MAU"}
+    by_state = behind_figure.linked(data.answer(Question("transactions", by="state")))
+    assert by_state.table["list"].null_count == by_state.table.num_rows
+
+
+@pytest.mark.usefixtures("address")
+def test_a_viewer_gets_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "current_user", lambda: User("vera", Role.VIEWER))
+    answer = data.answer(Question("active_customers"))
+    assert behind_figure.linked(answer) is answer
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"behind": "dau", "on": "2019-05-01"},
+        {"behind": "active_customers"},
+        {"behind": "active_customers", "on": "yesterday"},
+        {"behind": "active_customers", "on": "2999-01-01"},
+        {"behind": "", "on": "2019-05-01"},
+    ],
+)
+def test_an_address_that_names_no_list_asks_for_none(address: dict[str, str], written: dict[str, str]) -> None:
+    address.update(written)
+    assert behind_figure.asked() is None
+
+
+def test_the_page_lists_who_left_in_a_month_and_says_so() -> None:
+    page = page_kit.whole("customers", behind="churned_customers", on="2019-04-01", grain="month", window="30", country="GB")
+    rows = data.answer(
+        Question(
+            "churned_customers",
+            window=30,
+            grain="month",
+            where=(("country", "GB"),),
+            start=date(2019, 4, 1),
+            end=date(2019, 4, 1),
+        )
+    ).rows()
+    assert f"of {round(rows[0]['value'])} customers" in page_kit.words(page)
+    assert "Left: 30 days of silence were over on a day from 1 Apr 2019 to 30 Apr 2019" in page_kit.words(page)
+    everybody = next(button for button in page.button if button.label == "Every customer").click().run()
+    assert "Left:" not in page_kit.words(everybody)
+    assert page_kit.failed(everybody) == []
+
+
+def test_a_share_has_two_lists_and_the_page_goes_from_one_to_the_other() -> None:
+    asked = {"behind": "monthly_churn_rate", "on": "2019-03-01", "window": "30", "kind": "recognised"}
+    page = page_kit.whole("customers", **asked)
+    (row,) = data.answer(
+        Question("monthly_churn_rate", window=30, start=date(2019, 3, 1), end=date(2019, 3, 1), kind="recognised")
+    ).rows()
+    assert f"of {row['churned']} customers" in page_kit.words(page)
+    whole = next(button for button in page.button if button.label == "All that the share is taken of").click().run()
+    assert f"of {row['n']:,} customers" in page_kit.words(whole)
+
+
+def test_an_address_that_cannot_be_listed_says_so() -> None:
+    page = page_kit.whole("customers", behind="dau", on="2019-05-01")
+    assert "cannot be listed" in page_kit.words(page)
