@@ -24,6 +24,7 @@ from pipeline.notify.texts import TEXTS
 from pipeline.settings import DEMO_BANK
 
 LOCALES = {"en": "en_GB", "fr": "fr_FR"}
+DIGITS = {"share": 3, "ratio": 2, "usd": 2}  # behind the point of a figure as a mail writes it, by unit
 IN_SUBJECT = ("customers", "share")  # the first figure of each of these units goes into the subject
 
 _TEMPLATES = Environment(
@@ -220,6 +221,8 @@ class Words:
             notes.append(self.word("interval", low=low, high=high))
         if figure.n is not None:
             notes.append(self.word("n", n=self.number(figure.n)))
+            if figure.n < report_mail.ENOUGH and figure.value is not None:
+                notes.append(report_mail.word(self.language, "thin"))
         if figure.value is not None and figure.before is not None:
             notes.append(self.word("before", change=self._change(figure.value - figure.before, figure.unit)))
         return notes + ([self.word("provisional")] if figure.provisional else [])
@@ -238,10 +241,12 @@ class Words:
         return str(formats.get(unit, lambda: format_decimal(round(value), locale=self._locale))())
 
     def _change(self, change: float, unit: str) -> str:
-        sign = "+" if change > 0 else ""
+        """With its sign; what rounds to nothing has none."""
+        written = round(change, DIGITS.get(unit, 0)) + 0.0
+        sign = "+" if written > 0 else ""
         if unit == "share":
-            return f"{sign}{format_decimal(change * 100, '#,##0.0', locale=self._locale)} {self.word('points')}"
-        return sign + self.value(change, unit)
+            return f"{sign}{format_decimal(written * 100, '#,##0.0', locale=self._locale)} {self.word('points')}"
+        return sign + self.value(written, unit)
 
     @property
     def _percent_pattern(self) -> str:

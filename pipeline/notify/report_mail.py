@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Any, Protocol
 
 from babel import Locale
@@ -13,8 +14,11 @@ from pipeline.data_problems import in_words
 from pipeline.marts.thin_tail import SHARE
 from pipeline.notify.event import Figure
 from pipeline.notify.report_texts import REPORT_TEXTS
+from pipeline.powerbi.words import Words as Catalogues
+from pipeline.settings import PROJECT
 
 WIDEST = 100  # percent of a bar's cell
+ENOUGH = 30  # below this n a share is grey and said to be of too few
 
 
 class Wording(Protocol):
@@ -88,7 +92,8 @@ def _split(split: Mapping[str, Any], words: Wording) -> dict[str, Any]:
 def _bar(by: str, row: Mapping[str, Any], longest: float, words: Wording) -> dict[str, Any]:
     name = _name(by, row["name"], words.language)
     if row["value"] is None:
-        return {"name": name, "value": "", "width": 0, "note": word(words.language, "withheld")}
+        return {"name": name, "value": "", "width": 0, "note": word(words.language, "withheld"), "is_thin": True}
+    is_thin = row["n"] is not None and row["n"] < ENOUGH
     note = word(words.language, "n", n=words.number(row["n"]))
     if row["low"] is not None:
         note = f"{words.value(row['low'], 'share')} – {words.value(row['high'], 'share')}, {note}"
@@ -96,7 +101,8 @@ def _bar(by: str, row: Mapping[str, Any], longest: float, words: Wording) -> dic
         "name": name,
         "value": words.value(row["value"], "share"),
         "width": max(1, round(WIDEST * row["value"] / longest)) if row["value"] else 0,
-        "note": note,
+        "note": f"{note}, {word(words.language, 'thin')}" if is_thin else note,
+        "is_thin": is_thin,
     }
 
 
@@ -118,9 +124,18 @@ def _problems(problems: Mapping[str, Any] | None, words: Wording) -> dict[str, A
 
 
 def _name(dimension: str, value: str, language: str) -> str:
-    if dimension == "country":
-        return str(Locale.parse(language).territories.get(value, value))
-    return value
+    """A value as the app calls it; the value itself where its catalogues know none."""
+    if dimension == "country" and value in (territories := Locale.parse(language).territories):
+        return str(territories[value])
+    try:
+        return _app().of_the_app("common", "unknown" if value == "unknown" else f"values.{dimension}.{value}", language)
+    except (KeyError, TypeError):
+        return value
+
+
+@cache
+def _app() -> Catalogues:
+    return Catalogues(PROJECT / "dbt_project", PROJECT / "streamlit_app")
 
 
 def _month(day: date, language: str) -> str:

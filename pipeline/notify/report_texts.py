@@ -17,6 +17,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "by.country": "by country",
         "shown": "{shown} of {total}, the largest first",
         "n": "n = {n}",
+        "thin": "fewer than 30, too few to judge",
         "withheld": "not shown: fewer than 10 customers",
         "thin": "Each day from {first} to {last} holds less than {share} of its usual active customers: loading may not be "
         "finished, and figures of these days may still rise.",
@@ -41,6 +42,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "by.country": "par pays",
         "shown": "{shown} sur {total}, les plus grands d'abord",
         "n": "n = {n}",
+        "thin": "moins de 30, trop peu pour juger",
         "withheld": "non affiché : moins de 10 clients",
         "thin": "Chaque jour du {first} au {last} compte moins de {share} de ses clients actifs habituels : le chargement n'est "
         "peut-être pas terminé, et les chiffres de ces jours peuvent encore monter.",

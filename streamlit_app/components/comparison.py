@@ -74,10 +74,19 @@ def _figure(before: Headline, after: Headline) -> dict[str, str]:
     both = before.value is not None and after.value is not None
     return {
         "figure": before.metric.label[messages.language()],
-        "before": shown(before.value),
-        "after": shown(after.value),
+        "before": _with_n(before, shown),
+        "after": _with_n(after, shown),
         "change": signed((after.value or 0) - (before.value or 0)) if both else formats.NOTHING,
     }
+
+
+def _with_n(figure: Headline, shown: Callable[[float | None], str]) -> str:
+    """The figure and, of a share, its interval and n; of another rate its n."""
+    if figure.low is not None:
+        sure = t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n))
+    else:
+        sure = "" if figure.n is None else f"n {formats.number(figure.n)}"
+    return f"{shown(figure.value)} ({sure})" if sure else shown(figure.value)
 
 
 def _rows(found: Comparison) -> None:

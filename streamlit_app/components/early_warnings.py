@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
 from streamlit_app import actions, auth, charts, data, exports, figures, formats, segments
@@ -47,7 +48,7 @@ def show(question: Question) -> None:
         if everybody.empty or everybody.table["value"][0].as_py() is None:
             states.empty(t("churn.early.withheld" if everybody.withheld else "churn.early.too_young"))
             return
-        st.markdown(_expected(everybody))
+        st.markdown(_expected(everybody) + _for_which_window(question, window))
         _bands(data.answer(Question("silence_risk", where=question.where, by="silence_band")))
         _list(question.where)
     with states.guarded():
@@ -65,6 +66,13 @@ def _expected(answer: Answer) -> str:
         window=formats.days(answer.window),
         day=formats.day(row["date"]),
     )
+
+
+def _for_which_window(question: Question, published: int) -> str:
+    """Beside the number of active customers: which N makes them so, where the page is asked for another one."""
+    if question.window in (None, published):
+        return ""
+    return " " + t("churn.early.other_window", published=formats.days(published), window=formats.days(question.window))
 
 
 def _bands(answer: Answer) -> None:
@@ -169,12 +177,19 @@ def _file(where: tuple[tuple[str, str], ...], at_least: float, form: Form) -> by
 
 
 def _readable(rows: pa.Table) -> pa.Table:
-    """The list with words instead of codes, in the order of the columns."""
-    words = {
+    """The list with words instead of codes, in the order of the columns; who was seen alike by too few is marked.
+
+    The list cuts what it does not show, so that amounts are rounded; so are shares, which are estimates, to whole percents.
+    """
+    shown = {
         name: pa.array([formats.dimension_value(name, value) for value in rows[name].to_pylist()], pa.string())
         for name in ("country", "plan")
     }
-    return pa.table({name: words.get(name, rows[name]) for name in COLUMNS})
+    shown |= {name: pc.round(rows[name], 2) for name in SHARES} | {"amount_usd_in_90": pc.round(rows["amount_usd_in_90"])}
+    thin = [[t("churn.thin")] if seen < ENOUGH else [] for seen in rows["observations"].to_pylist()]
+    table = pa.table({name: shown.get(name, rows[name]) for name in COLUMNS})
+    place = COLUMNS.index("observations") + 1
+    return table.add_column(place, "note", pa.array(thin, pa.list_(pa.string())))
 
 
 def _column_config() -> dict[str, Any]:
@@ -185,6 +200,7 @@ def _column_config() -> dict[str, Any]:
         config[name] = st.column_config.NumberColumn(labels[name], format="percent")
     for name in COUNTS:
         config[name] = st.column_config.NumberColumn(labels[name], format="localized", step=1)
+    config["note"] = st.column_config.MultiselectColumn(t(f"{NAMES}.note"), options=[t("churn.thin")], color="gray")
     return config
 
 
@@ -212,10 +228,14 @@ def _score(days: Answer) -> str:
         f"churn.early.{better}",
         day=formats.day(last["date"]),
         n=formats.number(last["n"]),
-        error=formats.share(last["value"]),
-        chance=formats.share(last["by_chance"]),
+        error=_points(last["value"]),
+        chance=_points(last["by_chance"]),
         skill=formats.share(last["skill_over_base_rate"], 0),
     )
+
+
+def _points(distance: float) -> str:
+    return t("common.points", value=formats.decimal(distance * 100, 1))
 
 
 def _told_and_come(days: Answer) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Literal, TypeVar
@@ -100,7 +100,22 @@ def segment(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]
         )
         if value != EVERY:
             chosen.append((dimension, value))
+    _note_conflict(dict(chosen))
     return tuple(chosen)
+
+
+def _note_conflict(chosen: Mapping[str, str]) -> None:
+    """A plan belongs to one tier: whoever asks for a plan and another tier asks for nobody, and is told why."""
+    plan, tier = (chosen.get(dimension) for dimension in OF_A_PLAN)
+    if plan is None or tier is None or tier == _tier_of(plan):
+        return
+    told = {"plan": _value_name("plan", plan), "tier": _value_name("plan_tier", tier)}
+    st.session_state.setdefault(UNTOLD, {})["conflict"] = t("common.no_such_tier", **told)
+
+
+def _tier_of(plan: str) -> str:
+    """As dim_customers has it."""
+    return {"unknown": "unknown", "STANDARD": "standard"}.get(plan, "premium")
 
 
 def values(dimension: str) -> list[str]:

@@ -74,7 +74,7 @@ def _activity(question: Question) -> str:
     stickiness = figures_read["stickiness"]
     if stickiness.value is None:
         return ""
-    return t("overview.see_activity", days=formats.decimal(stickiness.value * 28, 1))
+    return t("overview.see_activity", days=formats.decimal(stickiness.value * 28, 1), n=formats.number(stickiness.n))
 
 
 def _payments(question: Question) -> str:

@@ -18,8 +18,7 @@ def show() -> None:
     found = data_definitions.reconciled()
     st.caption(t(f"{AREA}.explained", version=found.version))
     st.markdown(_in_all(found))
-    rows = [_row(line, found) for line in found.lines]
-    st.table(rows, border="horizontal", hide_index=True)
+    table.draw([_row(line, found) for line in found.lines])
     st.markdown(f"**{t(f'{AREA}.which')}**")
     table.show((_place(place) for place in found.places), names=f"{AREA}.columns")
 

@@ -151,7 +151,7 @@ def details(detail: Mapping[str, Any]) -> None:
     for key, value in detail.items():
         if isinstance(value, list) and value:
             st.caption(_label(key))
-            st.table([_cells(row) for row in value], border="horizontal", hide_index=True)
+            table.draw([_cells(row) for row in value])
 
 
 def _cells(row: Mapping[str, Any]) -> dict[str, str]:

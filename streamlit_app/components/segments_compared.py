@@ -94,6 +94,5 @@ def in_words(curves: dict[str, Answer], *, periods: tuple[int, ...]) -> str:
 
 
 def _share(name: str, row: dict[str, Any]) -> str:
-    return t(
-        "retention.compare.share", name=formats.in_words(name), share=formats.share(row["value"]), n=formats.number(row["n"])
-    )
+    sure = t("common.between", interval=formats.interval(row["low"], row["high"]), n=formats.number(row["n"]))
+    return t("retention.compare.share", name=formats.in_words(name), share=formats.share(row["value"]), sure=sure)

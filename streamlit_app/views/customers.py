@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
 from streamlit_app import auth, charts, data, exports, formats, segments
@@ -134,7 +135,10 @@ def _readable(table: pa.Table) -> pa.Table:
         "country": [formats.dimension_value("country", value) for value in table["country"].to_pylist()],
         "plan": [formats.dimension_value("plan", value) for value in table["plan"].to_pylist()],
     }
-    return pa.table({name: pa.array(words[name], pa.string()) if name in words else table[name] for name in _names(table)})
+    shown = {name: pa.array(column, pa.string()) for name, column in words.items()} | {
+        "amount_usd": pc.round(table["amount_usd"])
+    }
+    return pa.table({name: shown.get(name, table[name]) for name in _names(table)})  # the list cuts what it does not show
 
 
 def _column_config() -> dict[str, Any]:

@@ -16,6 +16,7 @@ from streamlit_app.components import chart, filters, frame, places_compared, res
 from streamlit_app.messages import t
 
 NAMES = "definitions.columns"
+WRITTEN_IN = "en"  # what the models say of themselves
 STATUS_COLOURS = {"pass": "green", "warn": "orange"}
 
 
@@ -77,7 +78,8 @@ def _one_metric(metric: Metric) -> None:
             )
         )
         if model:
-            st.caption(model["description"])
+            in_english = "" if here == WRITTEN_IN else f"{t(f'definitions.in_{WRITTEN_IN}')} "
+            st.caption(in_english + model["description"])
             st.caption(t("definitions.made_from", models=", ".join(f"`{name}`" for name in model["depends_on"])))
         _tests_of(metric.model)
         with st.expander(t("definitions.sql", model=metric.model), icon=":material/code:"):

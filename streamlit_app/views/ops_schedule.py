@@ -52,8 +52,7 @@ def _one(row: ScheduleRow, zone: str) -> None:
     coming = operations_schedule.next_slots(row)
     if coming:
         own, viewer = t("ops_schedule.by_row", zone=row.timezone), t("ops_schedule.by_viewer", zone=zone)
-        lines = [{own: formats.moment(moment, row.timezone), viewer: formats.moment(moment, zone)} for moment in coming]
-        st.table(lines, border="horizontal", hide_index=True)
+        table.draw([{own: formats.moment(moment, row.timezone), viewer: formats.moment(moment, zone)} for moment in coming])
     _buttons(row)
 
 

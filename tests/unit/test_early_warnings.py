@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
 from page_kit import cells, failed, whole, words
 
@@ -77,6 +78,34 @@ def test_the_file_of_a_segment_says_which_in_each_row_and_in_its_name(come_in: C
     assert (segments.in_codes(where), segments.in_a_name(where)) == ("country=FR; os=unknown", "-FR-os_unknown")
     assert segments.in_codes(where[1:], ("FR", "GB")) == "country=FR|GB; os=unknown"
     assert segments.in_a_name((("age_band", "under 18/=x"),)) == "-under_18_x"
+
+
+def test_the_list_rounds_amounts_and_shares_and_marks_who_was_seen_alike_by_too_few(come_in: Callable[[User], None]) -> None:
+    come_in(MANAGER)
+    row = dict.fromkeys(early_warnings.COLUMNS, 0) | {"user_id": "1", "would_lapse_on": None, "country": "FR", "plan": "METAL"}
+    rows = pa.Table.from_pylist(
+        [
+            row | {"amount_usd_in_90": 9.75, "silence_probability": 0.5449, "observations": 29},
+            row | {"amount_usd_in_90": 99.75, "silence_probability": 0.546, "observations": 30},
+        ]
+    )
+    shown = early_warnings._readable(rows)
+    assert shown["amount_usd_in_90"].to_pylist() == [10, 100]
+    assert shown["silence_probability"].to_pylist() == [0.54, 0.55]
+    assert shown["note"].to_pylist() == [["fewer than 30"], []]
+    assert shown.column_names.index("note") == shown.column_names.index("observations") + 1
+
+
+def test_at_another_n_the_number_of_active_customers_says_whose_it_is() -> None:
+    note = "They are active under the published N, 90 days"
+    assert f"{note}, for which these probabilities and the list are made; N = 30 days" in words(whole("churn", window="30"))
+    assert note not in words(whole("churn", window="90"))
+
+
+def test_how_far_what_came_lay_from_what_was_told_is_told_in_points() -> None:
+    days = data.answer(Question("silence_calibration", kind="error")).rows()
+    off = f"What came lay {days[-1]['value'] * 100:.1f} pp from what was told, on average; chance alone makes that "
+    assert f"{off}{days[-1]['by_chance'] * 100:.1f} pp" in words(whole("churn"))
 
 
 def test_the_section_says_where_the_probability_comes_from_and_that_the_slider_does_not_change_it() -> None:

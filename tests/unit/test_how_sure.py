@@ -6,14 +6,16 @@ from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
 import pytest
-from page_kit import whole
+from page_kit import whole, words
 from streamlit.testing.v1 import AppTest
 
 from pipeline.marts import Headline, Question
 from pipeline.metrics import Metric
-from streamlit_app import data, messages
-from streamlit_app.components import headline, next_steps
+from streamlit_app import data, formats, messages
+from streamlit_app.components import comparison, headline, next_steps
+from streamlit_app.views import customers
 
 BOTH = {"en": "Churn", "fr": "Attrition"}
 CHURN = Metric("monthly_churn_rate", BOTH, BOTH, "share", "m", "c")
@@ -89,3 +91,42 @@ def test_every_share_of_where_to_look_next_has_its_interval() -> None:
     assert with_shares
     for sentence in with_shares:
         assert sentence.count("%**") == sentence.count("95%: "), sentence
+
+
+@pytest.mark.usefixtures("bank_of_the_pages")
+@pytest.mark.xdist_group("the bank of the pages")
+def test_the_days_on_which_a_customer_came_have_their_n() -> None:
+    mau = data.answer(Question("mau")).rows()[-1]["value"]
+    assert f"of them, on average (n {mau:,.0f})." in words(whole("overview"))
+
+
+def test_two_versions_side_by_side_say_how_sure_each_share_is() -> None:
+    day = date(2019, 4, 30)
+    before, after = (
+        Headline(CHURN, "month", day, value, None, n, low, high, day, False)
+        for value, n, low, high in ((0.2, 29, 0.1, 0.35), (None, None, None, None))
+    )
+    row = comparison._figure(before, after)
+    assert (row["before"], row["after"]) == ("20.0% (95%: 10.0–35.0%, n 29)", "–")
+    ratio = Metric("quick_ratio", BOTH, BOTH, "ratio", "m", "c")
+    alone = Headline(ratio, "28 days", day, 1.5, None, 31, None, None, day, False)
+    assert comparison._figure(alone, alone)["after"] == "1.50 (n 31)"
+
+
+def test_an_amount_in_the_list_of_customers_is_rounded_as_on_the_customers_own_page() -> None:
+    row = dict.fromkeys(customers.COLUMNS, 0) | {"user_id": "119", "country": "FR", "plan": "METAL", "is_active": True}
+    listed = pa.Table.from_pylist([row | {"amount_usd": amount} for amount in (35_861.51, 9.75, None)])
+    assert customers._readable(listed)["amount_usd"].to_pylist() == [35_862, 10, None]
+    assert formats.money(35_861.51).endswith("35,862")
+
+
+@pytest.mark.usefixtures("bank_of_the_pages")
+@pytest.mark.xdist_group("the bank of the pages")
+@pytest.mark.parametrize(("language", "before"), [("en", ""), ("fr", "En anglais : ")])
+def test_what_a_model_says_of_itself_is_called_english_where_the_page_is_not(
+    language: str, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(messages, "language", lambda: language)
+    page = whole("definitions", metric="mau", lang=language)
+    description = data.models()[data.registry()["mau"].model]["description"]
+    assert before + description in [caption.value for caption in page.caption]

@@ -164,6 +164,23 @@ def test_the_warning_goes_once_the_reader_has_chosen() -> None:
     assert (page.warning.len, page.query_params["country"]) == (0, "FR")
 
 
+@pytest.mark.parametrize("name", ["overview", "activity", "retention", "churn", "payments", "customers"])
+def test_a_plan_and_a_tier_that_exclude_each_other_are_named(name: str) -> None:
+    page = whole(name, plan="METAL", plan_tier="standard")
+    assert [warning.value for warning in page.warning] == [
+        messages.text("common.no_such_tier", "en", plan="Metal", tier="Standard")
+    ]
+
+
+def test_the_tier_of_each_plan_is_the_one_that_its_customers_have() -> None:
+    of_plans = {
+        row["plan"]: row["plan_tier"] for row in data.relation("mart_customers").select(["plan", "plan_tier"]).to_pylist()
+    }
+    assert {"STANDARD", "PREMIUM", "METAL"} <= of_plans.keys()
+    assert {plan: filters._tier_of(plan) for plan in of_plans} == of_plans
+    assert whole("activity", plan="METAL", plan_tier="premium").warning.len == 0
+
+
 def test_who_sees_some_countries_is_told_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "current_user", lambda: User("finn", Role.VIEWER, frozenset({"FR"})))
     assert whole("activity", country="GB").warning.len == 0

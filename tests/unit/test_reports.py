@@ -17,7 +17,9 @@ from pipeline import data_problems, telling
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Question, Reader, reader
+from pipeline.notify import report_mail
 from pipeline.notify.letter import Letter
+from pipeline.notify.mail import Words
 from pipeline.reporting import last_period
 from pipeline.runs.reports import MONTHLY, WEEKLY, Subscription
 from pipeline.runs.store import RunStore
@@ -157,6 +159,32 @@ def test_what_is_wrong_with_the_banks_rows_is_told_in_words(house: House, langua
     text = message.get_body(("plain",)).get_content()
     commonest = max(house.reader.relation("mart_data_quality").to_pylist(), key=lambda row: row["rows_affected"])
     assert data_problems.WHAT[language][commonest["reason"]] in text
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "few"),
+    [("en", "Metal (free)", "fewer than 30, too few to judge"), ("fr", "Metal (gratuit)", "moins de 30, trop peu pour juger")],
+)
+def test_churn_by_plan_has_readable_names_and_marks_what_is_of_too_few(house: House, language: str, name: str, few: str) -> None:
+    row = {"name": "METAL_FREE", "value": 0.0, "low": 0.0, "high": 0.56, "n": 3}
+    rows = [row | {"name": "STANDARD", "n": 30}, row, row | {"name": "NEW_PLAN", "n": 29}]
+    split = report_mail._split({"by": "plan", "month": "2019-04-01", "rows": rows, "total": 3}, Words(language))
+    assert [line["name"] for line in split["rows"]] == ["Standard", name, "NEW_PLAN"]
+    assert [(line["is_thin"], few in line["note"]) for line in split["rows"]] == [(False, False), (True, True), (True, True)]
+    house.subscribe(ADA, language=language)
+    house.look()
+    message = email.message_from_bytes(house.letters()[ADA].message(), policy=policy.default)
+    html, text = (message.get_body((form,)).get_content() for form in ("html", "plain"))
+    assert "STANDARD" not in html + text
+    assert few in text
+    assert "background:#b8c0c8" in html
+
+
+def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
+    words = Words("en")
+    assert [words._change(change, "ratio") for change in (-0.004, 0.004, -0.006)] == ["0.00", "0.00", "-0.01"]
+    assert [words._change(change, "share") for change in (-0.0004, -0.0006)] == ["0.0 points", "-0.1 points"]
+    assert words._change(-0.4, "customers") == "0"
 
 
 def test_everybody_gets_what_they_may_see_and_who_would_see_nothing_gets_nothing(house: House) -> None:

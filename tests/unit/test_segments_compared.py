@@ -10,6 +10,7 @@ from page_kit import failed, whole, words
 from test_charts import answer
 
 from pipeline.marts import Answer, Question
+from pipeline.statistics import wilson
 from streamlit_app import charts, data, figures, formats, messages
 from streamlit_app.components import segments_compared
 
@@ -19,7 +20,9 @@ pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_gr
 def curve(*points: tuple[int, int, int]) -> Answer:
     """Periods with how many were retained of how many."""
     rows: list[dict[str, Any]] = [
-        {"period": period, "value": retained / n, "n": n, "retained": retained} for period, retained, n in points
+        {"period": period, "value": retained / n, "n": n, "retained": retained, "low": low, "high": high}
+        for period, retained, n in points
+        for low, high in [map(float, wilson(retained, n))]
     ]
     return answer(*rows, metric="retention_cohort")
 
@@ -33,7 +36,8 @@ def test_two_segments_are_compared_in_the_last_period_in_which_both_have_thirty_
 ) -> None:
     monkeypatch.setattr(messages, "language", lambda: "en")
     told = said(curve((1, 60, 70), (3, 56, 70), (6, 9, 10)), curve((1, 60, 80), (3, 48, 80), (6, 30, 60)))
-    assert told.startswith("In period 3: Premium **80.0%** (n 70), Standard **60.0%** (n 80). Difference +20.0 pp")
+    premium, standard = "**80.0%** (95%: 69.2–87.7%, n 70)", "**60.0%** (95%: 49.0–70.0%, n 80)"
+    assert told.startswith(f"In period 3: Premium {premium}, Standard {standard}. Difference +20.0 pp")
     assert "(95%: +5.2 pp to +33.4 pp): chance alone would hardly make it." in told  # Newcombe (1998), his first example
     assert "chance alone could make it" in said(curve((1, 50, 100)), curve((1, 49, 100)))
     assert "fewer than 30 customers" in said(curve((1, 20, 29)), curve((1, 49, 100)))
