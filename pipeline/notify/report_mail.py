@@ -110,7 +110,7 @@ def _thin(thin: Mapping[str, Any] | None, words: Wording) -> str:
     if thin is None:
         return ""
     first, last = (words.day(date.fromisoformat(thin[end])) for end in ("first", "last"))
-    return word(words.language, "thin", first=first, last=last, share=words.value(SHARE, "share"))
+    return word(words.language, "thin_tail", first=first, last=last, share=words.value(SHARE, "share"))
 
 
 def _problems(problems: Mapping[str, Any] | None, words: Wording) -> dict[str, Any]:

@@ -19,7 +19,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "n": "n = {n}",
         "thin": "fewer than 30, too few to judge",
         "withheld": "not shown: fewer than 10 customers",
-        "thin": "Each day from {first} to {last} holds less than {share} of its usual active customers: loading may not be "
+        "thin_tail": "Each day from {first} to {last} holds less than {share} of its usual active customers: loading may not be "
         "finished, and figures of these days may still rise.",
         "problems": "The bank's data",
         "problems.none": "Every row of the bank could be used as it came.",
@@ -44,8 +44,8 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "n": "n = {n}",
         "thin": "moins de 30, trop peu pour juger",
         "withheld": "non affiché : moins de 10 clients",
-        "thin": "Chaque jour du {first} au {last} compte moins de {share} de ses clients actifs habituels : le chargement n'est "
-        "peut-être pas terminé, et les chiffres de ces jours peuvent encore monter.",
+        "thin_tail": "Chaque jour du {first} au {last} compte moins de {share} de ses clients actifs habituels : le chargement "
+        "n'est peut-être pas terminé, et les chiffres de ces jours peuvent encore monter.",
         "problems": "Les données de la banque",
         "problems.none": "Toutes les lignes de la banque ont pu être utilisées telles quelles.",
         "problems.some": "{rows} lignes sont rejetées, ou utilisées sans leur partie douteuse ({kinds} sortes). Les plus "

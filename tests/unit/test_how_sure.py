@@ -114,7 +114,8 @@ def test_two_versions_side_by_side_say_how_sure_each_share_is() -> None:
 
 
 def test_an_amount_in_the_list_of_customers_is_rounded_as_on_the_customers_own_page() -> None:
-    row = dict.fromkeys(customers.COLUMNS, 0) | {"user_id": "119", "country": "FR", "plan": "METAL", "is_active": True}
+    known = {"user_id": "119", "country": "FR", "plan": "METAL", "is_active": True}
+    row = dict.fromkeys((*customers.COLUMNS, customers.HAPPENED_ON), 0) | known
     listed = pa.Table.from_pylist([row | {"amount_usd": amount} for amount in (35_861.51, 9.75, None)])
     assert customers._readable(listed)["amount_usd"].to_pylist() == [35_862, 10, None]
     assert formats.money(35_861.51).endswith("35,862")
