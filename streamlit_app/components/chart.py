@@ -15,10 +15,12 @@ from streamlit.delta_generator import DeltaGenerator
 from pipeline.marts import Answer
 from streamlit_app import data, formats, messages
 from streamlit_app.charts import Chart
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import chart_files, final_points, on_the_chart, states
 from streamlit_app.messages import t
 
 CARD_WIDTH = 250  # pixels, at least
+MONDAY, SUNDAY = 0, 6
 WITHOUT_WINDOW = {
     *("dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"),
     *("amount_concentration", "transaction_concentration"),
@@ -31,7 +33,8 @@ class Basis:
     """What a drawn figure rests on; every caption and every row of a CSV carries it.
 
     `window` is None where N does not enter, `rule` where every completed transaction counts. `withheld` counts what is not
-    shown to this reader, because it is of fewer than 10 customers.
+    shown to this reader, because it is of fewer than 10 customers. `cuts_weeks` where the chosen days begin or end within a
+    week, which is shown whole.
     """
 
     as_of: date
@@ -40,6 +43,7 @@ class Basis:
     window: int | None
     rule: str | None
     withheld: int = 0
+    cuts_weeks: bool = False
 
 
 def show(
@@ -58,14 +62,13 @@ def show(
     with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="top"):
             st.markdown(f"**{title}**" + (f"\n\n:gray[:small[{subtitle}]]" if subtitle else ""), width="stretch")
-            plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec)
-            download(table, basis, key=key, title=title, subtitle=subtitle, spec=plain, beside=beside)
+            download(table, basis, key=key, title=title, subtitle=subtitle, spec=spec, beside=beside)
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
         rows, built = kept.drawn(spec, drawn(table, spec.columns), beside) if isinstance(spec, Chart) else (table, dict(spec))
         st.vega_lite_chart(rows, built, key=key, alt=title)
-        st.caption(f":small[{footnote(table, basis, hidden=whole.num_rows - table.num_rows)}]")
+        st.caption(f":small[{footnote(table, basis, spec=spec, hidden=whole.num_rows - table.num_rows)}]")
         on_the_chart.beneath(kept)
 
 
@@ -85,25 +88,48 @@ def basis_of(answer: Answer | pa.Table) -> Basis:
         name, kind = answer.metric.name, answer.question.kind
         free = name in WITHOUT_WINDOW | WITHOUT_RULE or kind == "classic"
         window, rule = None if free else answer.window, None if name in WITHOUT_RULE else answer.rule
-        return Basis(answer.as_of, answer.version, answer.source, window, rule, answer.withheld)
+        return Basis(answer.as_of, answer.version, answer.source, window, rule, answer.withheld, _cuts_weeks(answer))
     version = data.published()
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
 
 
-def footnote(table: pa.Table, basis: Basis, *, hidden: int = 0) -> str:
-    """Window, rule and last day; what the marked points mean, where there are any; how many the reader has hidden."""
+def _cuts_weeks(answer: Answer) -> bool:
+    asked = answer.question
+    if asked.grain != "week" or answer.metric.name == "retention_cohort":
+        return False
+    begins_within = asked.start is not None and asked.start.weekday() != MONDAY
+    return begins_within or (asked.end is not None and asked.end < answer.as_of and asked.end.weekday() != SUNDAY)
+
+
+def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] | None = None, hidden: int = 0) -> str:
+    """Window, rule and last day; what a chart's marked points mean, where there are any; how many the reader has hidden."""
     lines = [
         t("common.any_window") if basis.window is None else t("common.window_of", window=basis.window),
         t("common.any_rule") if basis.rule is None else formats.rule(basis.rule),
         t("common.to_day", day=formats.day(basis.as_of)),
     ]
-    if "provisional" in table.column_names and pc.any(table["provisional"]).as_py():
-        lines.append(t("common.provisional_means"))
+    if basis.cuts_weeks:
+        lines.append(t("common.whole_weeks"))
+    if isinstance(spec, Chart):
+        lines += _marked(table, spec)
     if hidden:
         lines.append(t("common.hidden_means", count=formats.number(hidden)))
     if basis.withheld:
         lines.append(t("common.withheld_means", count=formats.number(basis.withheld)))
     return " · ".join(lines)
+
+
+def _marked(table: pa.Table, spec: Chart) -> list[str]:
+    """What the chart's marks mean, of those that are drawn."""
+    told = {*spec.columns} & {*table.column_names}
+    lines = []
+    if "provisional" in told and pc.any(table["provisional"]).as_py():
+        lines.append(t(f"common.provisional_means.{spec.provisional}"))
+        if spec.provisional == "dashed" and "low" in told and table["low"].null_count < table.num_rows:
+            lines.append(t("common.without_interval"))
+    if "n" in told and pc.any(pc.less(table["n"], ENOUGH)).as_py():
+        lines.append(t(f"common.thin_means.{spec.thin}", least=ENOUGH))
+    return lines
 
 
 def download(
@@ -113,12 +139,13 @@ def download(
     key: str,
     title: str = "",
     subtitle: str | None = None,
-    spec: Mapping[str, Any] | None = None,
+    spec: Chart | Mapping[str, Any] | None = None,
     beside: Mapping[str, pa.Table] | None = None,
 ) -> None:
     """The files of what is drawn; see chart_files.menu. A chart has a picture as well."""
+    plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else spec
     rests_on = {"version": basis.version, "as_of": basis.as_of.isoformat(), "window": basis.window, "activity_rule": basis.rule}
-    lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis)} · {basis.version}"]
+    lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis, spec=spec)} · {basis.version}"]
     asked = dict(st.query_params) | rests_on
     name = f"neopulse-{key}-{basis.version}-{basis.as_of}"
     chart_files.menu(
@@ -128,7 +155,7 @@ def download(
             lambda: csv_rows(table, basis),
             asked,
             title=title,
-            spec=spec,
+            spec=plain,
             table=table,
             beside=beside or {},
             lines=lines,
