@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,7 @@ METRIC_OF = {part: metric for metric, part in PART_OF.items()}
 COURSE_POINTS = 26
 COURSE_STEP_DAYS = 7
 MOST_SERIES = 6
+COHORT = "signup_cohort"
 MARKS = pa.schema([("window_days", pa.int64()), ("mark", pa.string()), ("side", pa.string())])
 ROOM_FOR_A_NAME, LAST_WITH_ROOM = 50, 130  # days on the axis of windows, left and right of which a name would be cut off
 
@@ -69,23 +70,31 @@ def together(answers: Mapping[str, Answer]) -> Answer:
     return replace(next(iter(answers.values())), table=pa.concat_tables(tables), withheld=withheld)
 
 
-def by_group(answer: Answer, name: Callable[[str], str], *, most: int = MOST_SERIES) -> tuple[Answer, int]:
-    """The `most` largest groups of a split answer under readable names in `series`, and how many groups there are."""
+def by_group(answer: Answer, name: Callable[[str], str], *, groups: Sequence[str]) -> Answer:
+    """These groups of a split answer, in this order, under readable names in `series`."""
     table, dimension = answer.table, str(answer.question.by)
-    largest = groups_of(answer)
-    kept = table.filter(pc.is_in(table[dimension], pa.array(largest[:most], pa.string())))
+    kept = table.filter(pc.is_in(table[dimension], pa.array(groups, pa.string())))
     codes = kept[dimension].to_pylist()
     drawn = (
         kept.drop_columns([dimension])
         .append_column("series", pa.array([name(code) for code in codes], pa.string()))
-        .append_column("rank", pa.array([largest.index(code) for code in codes], pa.int64()))
+        .append_column("rank", pa.array([groups.index(code) for code in codes], pa.int64()))
     )
-    return replace(answer, table=drawn.sort_by([("rank", "ascending")])), len(largest)
+    return replace(answer, table=drawn.sort_by([("rank", "ascending")]))
 
 
 def groups_of(answer: Answer) -> list[str]:
     """The groups of a split answer, the largest first."""
-    return _largest(answer.table, str(answer.question.by))
+    table, dimension = answer.table, str(answer.question.by)
+    size = "n" if table["n"].null_count < table.num_rows else "value"
+    sums = table.group_by([dimension]).aggregate([(size, "sum")]).sort_by([(f"{size}_sum", "descending")])
+    return [str(value) for value in sums[dimension].to_pylist()]
+
+
+def drawn_groups(answer: Answer, *, most: int = MOST_SERIES) -> list[str]:
+    """The groups of a split answer that a chart has room for, in the order of their colours: the largest, cohorts by age."""
+    largest = groups_of(answer)[:most]
+    return sorted(largest) if answer.question.by == COHORT else largest
 
 
 def as_one_group(answer: Answer, name: str) -> Answer:
@@ -95,11 +104,10 @@ def as_one_group(answer: Answer, name: str) -> Answer:
     return replace(answer, table=named.append_column("rank", pa.array([0] * rows, pa.int64())))
 
 
-def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, most: int = MOST_SERIES) -> Answer:
-    """Counts or amounts of the largest groups, and of all others as one group: the parts add up to the total."""
+def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, groups: Sequence[str], most: int = MOST_SERIES) -> Answer:
+    """Counts or amounts of the first of these groups, and of all others as one group: the parts add up to the total."""
     table, dimension = answer.table, str(answer.question.by)
-    largest = _largest(table, dimension)
-    kept = largest if len(largest) <= most else largest[: most - 1]
+    kept = groups if len(groups) <= most else groups[: most - 1]
     ranks = [kept.index(code) if code in kept else len(kept) for code in table[dimension].to_pylist()]
     names = [*(name(code) for code in kept), rest]
     keys = ["date", "series", "rank", "final_on", "provisional"]
@@ -111,12 +119,6 @@ def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, most: in
         .rename_columns([*keys, "value"])
     )
     return replace(answer, table=summed.sort_by([("rank", "ascending"), ("date", "ascending")]))
-
-
-def _largest(table: pa.Table, dimension: str) -> list[str]:
-    size = "n" if table["n"].null_count < table.num_rows else "value"
-    sums = table.group_by([dimension]).aggregate([(size, "sum")]).sort_by([(f"{size}_sum", "descending")])
-    return [str(value) for value in sums[dimension].to_pylist()]
 
 
 def share_over_months(answer: Answer, name: Callable[[str], str], *, most: int) -> tuple[Answer, int]:
@@ -180,7 +182,7 @@ def _side(days: int, others: Sequence[int]) -> str:
 
 
 def with_window(answer: Answer, window: int) -> Answer:
-    """Usage intervals beside the window that has to bridge them."""
+    """Figures beside the window in days that they are about."""
     return replace(
         answer, table=answer.table.append_column("window_days", pa.repeat(pa.scalar(window, pa.int64()), len(answer.table)))
     )
@@ -194,9 +196,48 @@ def bridged(answer: Answer, window: int) -> tuple[int, float] | None:
     return within[-1]["to_days"], within[-1]["reached"]
 
 
-def with_cohort_names(answer: Answer, name: Callable[[date], str]) -> Answer:
-    """The cohorts under readable names."""
-    names = pa.array([name(day) for day in answer.table["cohort"].to_pylist()], pa.string())
+def known(answer: Answer, *, window: int) -> Answer:
+    """Monthly churn by the effective clock without the months of which nothing can be known yet.
+
+    Nobody can be seen to have left within the last N days; a month that lies in them as a whole would stand there as zero.
+    """
+    table = answer.table
+    if answer.question.kind != "effective":
+        return answer
+    unknown = pc.greater(table["date"], pa.scalar(answer.as_of - timedelta(days=window - 1), pa.date32()))
+    for name in ("value", "low", "high", "churned"):
+        place = table.column_names.index(name)
+        table = table.set_column(place, name, pc.if_else(unknown, pa.scalar(None, table[name].type), table[name]))
+    return replace(answer, table=table)
+
+
+def median_time(table: pa.Table) -> tuple[int | None, int | None, int | None]:
+    """The day by which half are lost, of one survival curve, and its 95 % interval; None where a curve stays above a half.
+
+    Brookmeyer and Crowley (1982): the days on which the ends of the curve's own interval come down to a half.
+    """
+    half = [pc.less_equal(table[name], 0.5) for name in ("value", "low", "high")]
+    days = [table["tenure_days"].filter(reached) for reached in half]
+    median, low, high = (pc.min(reached).as_py() for reached in days)
+    return median, low, high
+
+
+def at_risk(table: pa.Table, days: Sequence[int]) -> dict[int, int | None]:
+    """How many customers of one survival curve were still followed, on its first point on or after each of these days.
+
+    A curve has points on days with a loss only, on which it is known; None where it is withheld.
+    """
+    points = dict(zip(table["tenure_days"].to_pylist(), table["n"].to_pylist(), strict=True))
+    firsts = (min((point for point in points if point >= day), default=None) for day in days)
+    return {day: points[day] for day in firsts if day is not None}
+
+
+def with_cohort_names(answer: Answer, name: Callable[[date, int | None], str]) -> Answer:
+    """The cohorts under readable names, made of their first day and size; the size is None where it is withheld."""
+    cohorts = answer.table["cohort"].to_pylist()
+    sizes = dict(zip(cohorts, answer.table["n"].to_pylist(), strict=True))
+    named = {day: name(day, size) for day, size in sizes.items()}
+    names = pa.array([named[day] for day in cohorts], pa.string())
     return replace(answer, table=answer.table.append_column("cohort_name", names))
 
 

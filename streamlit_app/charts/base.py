@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import altair as alt
 from altair.utils.schemapi import debug_mode
@@ -35,12 +35,15 @@ class Text(Protocol):
 class Chart:
     """One kind of drawing: `build` gets a function from key to text and gives the Altair chart.
 
-    `columns` are those that the table must have; the spec names no others.
+    `columns` are those that the table must have; the spec names no others. `provisional` and `thin` say how points that may
+    still change and points of fewer than 30 are drawn, where the columns tell of them: the caption names it.
     """
 
     name: str
     columns: tuple[str, ...]
     build: Callable[[Translate], alt.TopLevelMixin]
+    provisional: Literal["dashed", "faded", "hatched"] = "faded"
+    thin: Literal["grey", "grey_cells", "pale"] = "grey"
 
     def spec(self, language: str, text: Text) -> Mapping[str, Any]:
         """The constant spec in one language."""

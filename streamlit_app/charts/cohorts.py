@@ -1,4 +1,4 @@
-"""The cohort heat map: one colour scale for all cells, the number in each, incomplete cells faded and outlined."""
+"""The cohort heat map: one colour scale for all cells, the number in each; incomplete cells are hatched, thin ones grey."""
 
 from __future__ import annotations
 
@@ -11,9 +11,25 @@ from streamlit_app.charts.marks import Translate
 COLUMNS = ("cohort", "cohort_name", "period", "value", "n", "low", "high", "final_on", "provisional")
 MONTH_HEIGHT, WEEK_HEIGHT = 24, 13
 FITTING = "bandwidth('x') < 13 ? 0 : bandwidth('x') < 22 ? 8 : 11"  # no number where it would run into the next
-# Legible in either theme: on its own cell, and on a faded cell that lets the page shine through.
-INK = "luminance(scale('color', datum.value)) > 0.18 ? '#11181b' : '#f6fafb'"
-FADED_INK = "luminance(background) > 0.5 ? '#3d484d' : '#c9d2d6'"
+STROKES, STROKES_APART = 12, 6  # of the hatching of a cell: how many at most, and how many pixels apart at least
+HATCHING = "hatching"
+GREYED = "luminance(background) > 0.5 ? '#dfe2e3' : '#30373b'"  # what a grey cell looks like on the page
+
+
+def _hatching() -> alt.Parameter:
+    """A parameter: the strokes from corner to corner of a cell, as an SVG path in pixels about its middle.
+
+    A stroke joins the points of the cell whose distances from its left and upper edge add up to a multiple of the step.
+    """
+    across, down = "bandwidth('x')", "bandwidth('y')"
+    step = f"max({STROKES_APART}, ({across} + {down}) / {STROKES + 1})"
+    strokes = []
+    for place in range(1, STROKES + 1):
+        along = f"min({place} * {step}, {across} + {down})"
+        begin = f"(min({along}, {across}) - {across} / 2) + ',' + (max({along} - {across}, 0) - {down} / 2)"
+        end = f"(max({along} - {down}, 0) - {across} / 2) + ',' + (min({along}, {down}) - {down} / 2)"
+        strokes.append(f"'M' + {begin} + 'L' + {end}")
+    return alt.param(name=HATCHING, expr=" + ".join(strokes))
 
 
 def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
@@ -60,23 +76,33 @@ def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
             offset=6,
         ),
     )
-    return alt.layer(
-        cells.transform_filter(f"{marks.IS_FINAL} && {marks.IS_SOLID}").mark_rect().encode(color=colour, tooltip=tips),
-        cells.transform_filter(f"{marks.IS_PROVISIONAL} && {marks.IS_SOLID}")
-        .mark_rect(opacity=marks.FADED)
-        .encode(color=colour, tooltip=tips),
-        cells.transform_filter(f"{marks.IS_PROVISIONAL} && {marks.IS_SOLID}")
-        .mark_rect(fillOpacity=0, strokeWidth=1, strokeDash=[3, 2], filled=False, tooltip=None)
-        .encode(color=alt.value("gray")),
-        cells.transform_filter(marks.IS_THIN).mark_rect(opacity=0.18).encode(color=alt.value("gray"), tooltip=tips),
-        cells.transform_filter(f"{marks.IS_FINAL} && {marks.IS_SOLID}")
-        .mark_text(fontSize=alt.expr(FITTING), tooltip=None, color=alt.expr(INK))
-        .encode(text="label:N"),
-        cells.transform_filter(f"{marks.IS_PROVISIONAL} || ({marks.IS_THIN})")
-        .mark_text(fontSize=alt.expr(FITTING), tooltip=None, color=alt.expr(FADED_INK))
-        .encode(text="label:N"),
-    ).properties(height=alt.Step(row_height))
+    solid, thin = cells.transform_filter(marks.IS_SOLID), cells.transform_filter(marks.IS_THIN)
+    incomplete = cells.transform_filter(marks.IS_PROVISIONAL)
+    hatched = incomplete.mark_point(
+        shape=alt.expr(HATCHING), size=4, filled=False, strokeWidth=1, tooltip=None, opacity=0.55, strokeCap="butt"
+    )
+    number = {"fontSize": alt.expr(FITTING), "tooltip": None}
+    ink = f"{marks.IS_THIN} ? {marks.PAGE_INK} : {marks.CELL_INK}"
+    plate = f"{marks.IS_THIN} ? {GREYED} : scale('color', datum.value)"
+    return (
+        alt.layer(
+            solid.mark_rect().encode(color=colour, tooltip=tips),
+            thin.mark_rect(opacity=marks.GREYED).encode(color=alt.value("gray"), tooltip=tips),
+            hatched.encode(stroke=alt.StrokeValue(alt.expr(ink))),
+            # no stroke runs through the number of a hatched cell
+            incomplete.mark_text(**number, strokeWidth=4, filled=False).encode(
+                text="label:N", stroke=alt.StrokeValue(alt.expr(plate))
+            ),
+            cells.mark_text(**number, color=alt.expr(ink)).encode(text="label:N"),
+        )
+        .add_params(_hatching())
+        .properties(height=alt.Step(row_height))
+    )
 
 
-RETENTION_COHORTS = Chart("retention_cohorts", COLUMNS, lambda text: _build(text, row_height=MONTH_HEIGHT))
-RETENTION_COHORTS_BY_WEEK = Chart("retention_cohorts_by_week", COLUMNS, lambda text: _build(text, row_height=WEEK_HEIGHT))
+def _chart(name: str, row_height: int) -> Chart:
+    return Chart(name, COLUMNS, lambda text: _build(text, row_height=row_height), provisional="hatched", thin="grey_cells")
+
+
+RETENTION_COHORTS = _chart("retention_cohorts", MONTH_HEIGHT)
+RETENTION_COHORTS_BY_WEEK = _chart("retention_cohorts_by_week", WEEK_HEIGHT)

@@ -28,7 +28,8 @@ def _build(text: Translate) -> alt.LayerChart:
         )
         .transform_calculate(
             begin="toDate(datum.date)",
-            span="(datum.following ? datum.following - datum.date : datum.preceding ? datum.date - datum.preceding : 86400000)",
+            span="(datum.following ? datum.following - datum.date : datum.preceding ? datum.date - datum.preceding : "
+            f"{marks.DAY_MS})",
         )
         .transform_calculate(
             until=f"toDate(+datum.begin + datum.span * {BAR_SHARE})",
@@ -51,7 +52,7 @@ def _build(text: Translate) -> alt.LayerChart:
         )
         .mark_bar()
         .encode(
-            x=alt.X("begin:T", title=None, axis=alt.Axis(grid=False, tickCount=8)),
+            x=alt.X("begin:T", title=None, axis=marks.time_axis()),
             x2="until:T",
             y=alt.Y("foot:Q", title=None, axis=axis),
             y2="top:Q",

@@ -1,6 +1,8 @@
-"""Figures over time: solid where final, dashed and hollow where provisional, with the interval as a pale band."""
+"""Figures over time: solid where final, dashed and hollow where provisional, with the interval of final ones as a pale band."""
 
 from __future__ import annotations
+
+import json
 
 import altair as alt
 
@@ -10,25 +12,29 @@ from streamlit_app.charts.marks import Translate, Unit
 
 POINT_COLUMNS = ("date", "value", "n", "low", "high", "final_on", "provisional")
 CURVE_COLUMNS = ("period", "value", "n", "low", "high")
+SURVIVAL_COLUMNS = ("tenure_days", "series", "value", "n", "low", "high", "window_days")
 
 
 def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
     base = marks.explained(marks.drawn(), text, unit, columns=POINT_COLUMNS).encode(
         x=marks.over_time(), y=marks.value_axis("value", unit)
     )
+    groups = ["series"] if series else []
     if series:
         base = base.encode(color=marks.by_series())
     first = [marks.day_tip(text)] + ([alt.Tooltip("series:N", title=text("charts.series"))] if series else [])
     tips = marks.tooltip(text, first=first, interval=unit == "share")
-    layers = [marks.line(base, groups=["series"] if series else []), marks.provisional_points(base), marks.thin_points(base)]
-    if unit == "share":
-        layers.insert(0, marks.band(base))
-    layers.append(marks.hover(base, tips, along="date", groups=["series"] if series else []))
+    runs = marks.in_runs(base, along="date", groups=groups)
+    layers = [marks.line(runs, groups=groups), marks.provisional_points(base), marks.thin_points(base)]
+    if unit == "share":  # of what may still come, an interval of sampling knows nothing
+        layers.insert(0, marks.band(runs.transform_filter(marks.IS_FINAL), groups=groups))
+    layers.append(marks.hover(base, tips, along="date", groups=groups))
     return alt.layer(*layers).properties(height=marks.HEIGHT)
 
 
 def _survival(text: Translate) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, "share", columns=POINT_COLUMNS).encode(
+    """One curve a group. Nearly every point waits for the youngest customers, so that dashes would tell nothing apart."""
+    base = marks.explained(marks.drawn(), text, "share", columns=SURVIVAL_COLUMNS).encode(
         x=alt.X("tenure_days:Q", title=text("charts.tenure"), axis=alt.Axis(grid=False, domain=True, tickCount=10, format=",d")),
         y=marks.value_axis("value", "share"),
         color=marks.by_series(),
@@ -40,13 +46,30 @@ def _survival(text: Translate) -> alt.LayerChart:
             alt.Tooltip("series:N", title=text("charts.series")),
         ],
         interval=True,
+        state=False,
     )
+    enough = base.transform_filter(marks.IS_SOLID)
     return alt.layer(
-        marks.band(base, shape="step-after"),
-        marks.line(base, along="tenure_days", groups=["series"], shape="step-after"),
+        *_nobody_before(text),
+        enough.mark_area(opacity=marks.BAND, line=False, interpolate="step-after").encode(
+            y=marks.value_axis("low", "share"), y2="high:Q"
+        ),
+        enough.mark_line(strokeWidth=2, interpolate="step-after"),
         marks.thin_points(base),
         marks.hover(base, tips, along="tenure_days", groups=["series"]),
     ).properties(height=300)
+
+
+def _nobody_before(text: Translate) -> tuple[alt.Chart, alt.Chart]:
+    """An upright line on the first day on which anybody can be lost, and these words beside it."""
+    once = marks.drawn().transform_aggregate(groupby=["window_days"]).encode(x=alt.X("window_days:Q"))
+    words = f"{json.dumps(text('charts.nobody_before'))} + ' ' + datum.window_days"
+    return (
+        once.mark_rule(strokeWidth=1, strokeDash=[2, 3], tooltip=None).encode(color=alt.value("gray")),
+        once.transform_calculate(words=words)
+        .mark_text(align="left", baseline="bottom", dx=5, fontSize=11, tooltip=None, color=alt.expr(marks.PAGE_INK))
+        .encode(y=alt.YValue(alt.expr("height - 5")), text="words:N"),
+    )
 
 
 def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart:
@@ -59,20 +82,31 @@ def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart
         base = base.encode(color=marks.by_series())
         first.append(alt.Tooltip("series:N", title=text("charts.series")))
     tips = marks.tooltip(text, first=first, interval=True, state=False)
+    groups = ["series"] if series else []
+    runs = marks.in_runs(base, along="period", groups=groups)
     return alt.layer(
-        marks.band(base),
-        base.transform_filter(marks.IS_SOLID).mark_line(strokeWidth=2, point=alt.OverlayMarkDef(size=28)),
+        marks.band(runs, groups=groups),
+        marks.solid_line(runs, point=alt.OverlayMarkDef(size=28)),
         marks.thin_points(base),
-        marks.hover(base, tips, along="period", groups=["series"] if series else []),
+        marks.hover(base, tips, along="period", groups=groups),
     ).properties(height=marks.HEIGHT)
 
 
-COUNT_OVER_TIME = Chart("count_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="count", series=False))
-COUNT_BY_SERIES = Chart("count_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="count", series=True))
-RATIO_OVER_TIME = Chart("ratio_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="ratio", series=False))
-RATIO_BY_SERIES = Chart("ratio_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="ratio", series=True))
-SHARE_OVER_TIME = Chart("share_over_time", POINT_COLUMNS, lambda text: _over_time(text, unit="share", series=False))
-SHARE_BY_SERIES = Chart("share_by_series", (*POINT_COLUMNS, "series"), lambda text: _over_time(text, unit="share", series=True))
-RETENTION_CURVE = Chart("retention_curve", CURVE_COLUMNS, _retention_curve)
-RETENTION_CURVES = Chart("retention_curves", (*CURVE_COLUMNS, "series"), lambda text: _retention_curve(text, series=True))
-SURVIVAL = Chart("survival", ("tenure_days", "series", *POINT_COLUMNS[1:]), _survival)
+def _chart(name: str, unit: Unit, *, series: bool = False) -> Chart:
+    return Chart(
+        name,
+        (*POINT_COLUMNS, "series") if series else POINT_COLUMNS,
+        lambda text: _over_time(text, unit=unit, series=series),
+        provisional="dashed",
+        thin="pale",
+    )
+
+
+COUNT_OVER_TIME, COUNT_BY_SERIES = _chart("count_over_time", "count"), _chart("count_by_series", "count", series=True)
+RATIO_OVER_TIME, RATIO_BY_SERIES = _chart("ratio_over_time", "ratio"), _chart("ratio_by_series", "ratio", series=True)
+SHARE_OVER_TIME, SHARE_BY_SERIES = _chart("share_over_time", "share"), _chart("share_by_series", "share", series=True)
+RETENTION_CURVE = Chart("retention_curve", CURVE_COLUMNS, _retention_curve, thin="pale")
+RETENTION_CURVES = Chart(
+    "retention_curves", (*CURVE_COLUMNS, "series"), lambda text: _retention_curve(text, series=True), thin="pale"
+)
+SURVIVAL = Chart("survival", SURVIVAL_COLUMNS, _survival, thin="pale")

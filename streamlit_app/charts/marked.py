@@ -13,6 +13,7 @@ from typing import Any
 import altair as alt
 
 from streamlit_app.charts.base import Chart, Text
+from streamlit_app.charts.marks import PAGE_INK
 
 NOTES, TARGETS = "notes", "targets"
 NOTE_COLUMNS, TARGET_COLUMNS = ("day", "note"), ("value", "label")
@@ -60,10 +61,9 @@ def _notes(day: str, note: str) -> tuple[alt.Chart, ...]:
 
 def _target() -> tuple[alt.Chart, ...]:
     """A level line with its words at the left."""
-    base = alt.Chart(alt.NamedData(TARGETS)).encode(y=alt.Y("value:Q", title=None), color=alt.value("blue"))
+    base = alt.Chart(alt.NamedData(TARGETS)).encode(y=alt.Y("value:Q", title=None))
+    words = base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, fontSize=11, tooltip=None, color=alt.expr(PAGE_INK))
     return (
-        base.mark_rule(strokeWidth=1.5, strokeDash=[8, 4], tooltip=None),
-        base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, fontSize=11, tooltip=None).encode(
-            x=alt.value(0), text="label:N", color=alt.value("gray")
-        ),
+        base.mark_rule(strokeWidth=1.5, strokeDash=[8, 4], tooltip=None).encode(color=alt.value("blue")),
+        words.encode(x=alt.value(0), text="label:N"),
     )

@@ -13,7 +13,6 @@ import altair as alt
 
 Translate = Callable[[str], str]
 Unit = Literal["count", "share", "ratio", "usd"]
-Shape = Literal["linear", "step-after"]
 
 AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".1f", "usd": "~s"}
 VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".2f", "usd": ",.0f"}
@@ -22,11 +21,20 @@ HEIGHT = 250
 ENOUGH = 30  # below this n a proportion is greyed
 DASH = (4, 3)
 FADED = 0.4
+PALE = 0.35  # the inside of a thin point
+BAND = 0.16
+GREYED = 0.25  # a cell or tile of fewer than 30 customers
+DAY_MS = 86_400_000
 
 IS_PROVISIONAL = "datum.provisional"
 IS_FINAL = "!datum.provisional"
 IS_THIN = f"isValid(datum.n) && datum.n < {ENOUGH}"
 IS_SOLID = f"!({IS_THIN})"
+IS_ALONE = "datum.run_points === 1"
+# Black or white, whichever stands out more: 4.5 at least on any ground (luminance 0.179 is where they are equal).
+INK_ON = "luminance({ground}) > 0.179 ? 'black' : 'white'"
+PAGE_INK = INK_ON.format(ground="background")
+CELL_INK = INK_ON.format(ground="scale('color', datum.value)")
 
 
 def drawn() -> alt.Chart:
@@ -36,7 +44,12 @@ def drawn() -> alt.Chart:
 
 def over_time() -> alt.X:
     """The time axis; a year begins with its number, months have their short names."""
-    return alt.X("date:T", title=None, axis=alt.Axis(labelFlush=True, tickCount=8, grid=False, domain=True))
+    return alt.X("date:T", title=None, axis=time_axis(labelFlush=True, domain=True))
+
+
+def time_axis(**more: Any) -> alt.Axis:
+    """An axis of days, none of which is divided into hours."""
+    return alt.Axis(tickCount=8, tickMinStep=DAY_MS, grid=False, **more)
 
 
 def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None = None) -> alt.Y:
@@ -116,18 +129,47 @@ def day_tip(text: Translate) -> alt.Tooltip:
     return alt.Tooltip("date:T", title=text("charts.from_day"), format="%-d %b %Y")
 
 
-def line(base: alt.Chart, *, along: str = "date", groups: Sequence[str] = (), shape: Shape = "linear") -> alt.LayerChart:
-    """A line that is solid where final and dashed where provisional; thin points are left to `thin_points`."""
-    bridged = base.transform_filter(IS_SOLID).transform_window(
+def in_runs(base: alt.Chart, *, along: str, groups: Sequence[str] = ()) -> alt.Chart:
+    """The points of enough customers, in runs of neighbours: a line ends where a point is missing or thin.
+
+    Adds `run`, which tells the runs of a group apart, and `run_points`, how many each has. How far neighbours stand apart is
+    read off all points, the thin ones among them; months are 28 to 31 days.
+    """
+    by_place: dict[str, Any] = {"groupby": list(groups), "sort": [alt.SortField(along)]}
+    return (
+        base.transform_window([alt.WindowFieldDef(op="lag", field=along, **{"as": "before"})], **by_place)
+        .transform_calculate(apart=f"isValid(datum.before) ? datum.{along} - datum.before : null")
+        .transform_joinaggregate(nearest="min(apart)")
+        .transform_filter(f"isValid(datum.value) && {IS_SOLID}")
+        .transform_window([alt.WindowFieldDef(op="lag", field=along, **{"as": "before"})], **by_place)
+        .transform_calculate(begins=f"isValid(datum.before) && datum.{along} - datum.before < 1.7 * datum.nearest ? 0 : 1")
+        .transform_window([alt.WindowFieldDef(op="sum", field="begins", **{"as": "run"})], **by_place)
+        .transform_joinaggregate(run_points="count()", groupby=[*groups, "run"])
+    )
+
+
+def line(runs: alt.Chart, *, along: str = "date", groups: Sequence[str] = ()) -> alt.LayerChart:
+    """A line through each run that is solid where final and dashed where provisional; a final point alone is a point."""
+    bridged = runs.transform_window(
         [alt.WindowFieldDef(op="lead", field="provisional", **{"as": "next_provisional"})],
-        groupby=list(groups),
+        groupby=[*groups, "run"],
         sort=[alt.SortField(along)],
     )
-    solid = base.transform_filter(f"{IS_FINAL} && {IS_SOLID}").mark_line(strokeWidth=2, interpolate=shape)
     dashed = bridged.transform_filter(f"{IS_PROVISIONAL} || datum.next_provisional").mark_line(
-        strokeWidth=2, strokeDash=list(DASH), opacity=0.8, interpolate=shape
+        strokeWidth=2, strokeDash=list(DASH), opacity=0.8
     )
-    return alt.layer(solid, dashed)
+    final = runs.transform_filter(IS_FINAL)
+    return alt.layer(solid_line(final), dashed.encode(detail="run:N"), lone_points(final))
+
+
+def solid_line(runs: alt.Chart, **mark: Any) -> alt.Chart:
+    """A line through each run."""
+    return runs.mark_line(strokeWidth=2, **mark).encode(detail="run:N")
+
+
+def lone_points(runs: alt.Chart) -> alt.Chart:
+    """A point without neighbours, through which no line goes."""
+    return runs.transform_filter(IS_ALONE).mark_point(size=28, filled=True, opacity=1)
 
 
 def hover(base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: Sequence[str] = ()) -> alt.LayerChart:
@@ -143,7 +185,8 @@ def hover(base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: S
         )
     near = alt.selection_point(on="pointerover", fields=[along], empty=False, clear="pointerout")
     counted = base.transform_joinaggregate(points="count()")
-    strips = counted.mark_rule(opacity=0.001, strokeWidth=alt.expr("max(2, 1.1 * width / max(datum.points - 1, 1))"))
+    across = alt.expr("max(2, 1.1 * width / max(datum.points - 1, 1))")
+    strips = counted.mark_rule(opacity=0.001, strokeWidth=across, clip=True)  # no room is left for what they stand out
     return alt.layer(
         base.transform_filter(near).mark_point(size=60, filled=True, strokeWidth=0, opacity=1),
         strips.encode(y=alt.value(0), y2=alt.value("height"), tooltip=list(tips)).add_params(near),
@@ -156,14 +199,19 @@ def provisional_points(base: alt.Chart) -> alt.Chart:
 
 
 def thin_points(base: alt.Chart) -> alt.Chart:
-    """Grey points that rest on fewer than 30 customers."""
-    return base.transform_filter(IS_THIN).mark_point(size=28, filled=True, opacity=0.6).encode(color=alt.value("gray"))
-
-
-def band(base: alt.Chart, *, shape: Shape = "linear") -> alt.Chart:
-    """The 95 % interval as a pale band."""
+    """Points that rest on fewer than 30 customers: pale, in the colour of their series, with a grey edge."""
     return (
-        base.transform_filter(f"isValid(datum.low) && {IS_SOLID}")
-        .mark_area(opacity=0.16, line=False, interpolate=shape)
-        .encode(y=value_axis("low", "share"), y2="high:Q")
+        base.transform_filter(IS_THIN)
+        .mark_point(size=34, filled=True, opacity=1, fillOpacity=PALE, strokeWidth=1)
+        .encode(stroke=alt.value("gray"))
+    )
+
+
+def band(runs: alt.Chart, *, groups: Sequence[str] = ()) -> alt.LayerChart:
+    """The 95 % interval as a pale band along each run, and as an upright stroke where a point stands alone."""
+    known = runs.transform_filter("isValid(datum.low)").encode(y=value_axis("low", "share"), y2="high:Q")
+    alone = known.transform_filter(IS_ALONE).mark_rule(strokeWidth=3, opacity=0.35)
+    return alt.layer(
+        known.mark_area(opacity=BAND, line=False).encode(detail="run:N"),
+        alone if groups else alone.encode(color=alt.value("primary")),
     )

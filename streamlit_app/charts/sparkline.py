@@ -19,7 +19,10 @@ def html(values: Sequence[float]) -> str:
 
 
 def svg(values: Sequence[float]) -> str:
-    """Values from left to right, from their least at the bottom to their greatest on top; a level course stands in the middle."""
+    """Values from left to right, from their least at the bottom to their greatest on top; a level course stands in the middle.
+
+    No area is filled: its height would be measured from a floor that is not zero.
+    """
     least, span = min(values), max(values) - min(values)
     step = WIDTH / max(len(values) - 1, 1)
     heights = [(value - least) / span if span else 0.5 for value in values]
@@ -27,7 +30,6 @@ def svg(values: Sequence[float]) -> str:
     line = " ".join(f"{across:.1f},{down:.1f}" for across, down in corners)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none">'
-        f'<polygon points="0,{HEIGHT} {line} {WIDTH},{HEIGHT}" fill="{COLOUR}" opacity="0.1"/>'
         f'<polyline points="{line}" fill="none" stroke="{COLOUR}" stroke-width="1.5" stroke-linejoin="round"'
         ' vector-effect="non-scaling-stroke"/></svg>'
     )

@@ -15,13 +15,13 @@ def _build(text: Translate) -> alt.Chart:
     names = {"true": text("charts.active"), "false": text("charts.silent")}
     base = marks.drawn().transform_calculate(
         named=f"{json.dumps(names)}[datum.is_active]",
-        until="toDate(+toDate(datum.ending_date) + 86400000)",
+        until=f"toDate(+toDate(datum.ending_date) + {marks.DAY_MS})",
         state=marks.state(text, provisional="is_provisional"),
     )
     return (
         base.mark_bar(height=22)
         .encode(
-            x=alt.X("starting_date:T", title=None, axis=alt.Axis(grid=False, tickCount=8)),
+            x=alt.X("starting_date:T", title=None, axis=marks.time_axis()),
             x2="until:T",
             color=marks.coloured("named", {names["true"]: "primary", names["false"]: "gray"}, {v: v for v in names.values()}),
             opacity=alt.condition("datum.is_provisional", alt.value(marks.FADED), alt.value(1)),

@@ -11,7 +11,6 @@ import altair as alt
 
 from streamlit_app.charts import marks
 from streamlit_app.charts.base import Chart
-from streamlit_app.charts.cohorts import INK
 from streamlit_app.charts.marks import Translate
 
 COLUMNS = ("code", "series", "value", "n", "low", "high", "unknown", "column", "row")
@@ -60,9 +59,9 @@ def _build(text: Translate) -> alt.LayerChart:
     named = base.encode(text="code:N")
     return alt.layer(
         base.transform_filter(marks.IS_SOLID).mark_rect(cornerRadius=2).encode(color=colour),
-        base.transform_filter(marks.IS_THIN).mark_rect(cornerRadius=2, opacity=0.18).encode(color=alt.value("gray")),
-        named.transform_filter(marks.IS_SOLID).mark_text(fontSize=10, tooltip=None, color=alt.expr(INK)),
-        named.transform_filter(marks.IS_THIN).mark_text(fontSize=10, tooltip=None).encode(color=alt.value("gray")),
+        base.transform_filter(marks.IS_THIN).mark_rect(cornerRadius=2, opacity=marks.GREYED).encode(color=alt.value("gray")),
+        named.transform_filter(marks.IS_SOLID).mark_text(fontSize=10, tooltip=None, color=alt.expr(marks.CELL_INK)),
+        named.transform_filter(marks.IS_THIN).mark_text(fontSize=10, tooltip=None, color=alt.expr(marks.PAGE_INK)),
     ).properties(height=alt.Step(TILE_HEIGHT))
 
 

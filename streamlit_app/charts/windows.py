@@ -28,15 +28,17 @@ def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
     tips = marks.tooltip(
         text, first=[alt.Tooltip("window_days:Q", title=text("charts.window"))], interval=unit == "share", state=False
     )
+    runs = marks.in_runs(base, along="window_days")
     layers = [
-        base.transform_filter(marks.IS_SOLID).mark_line(strokeWidth=2),
+        marks.solid_line(runs),
+        marks.lone_points(runs),
         marks.thin_points(base),
         *_marked(text, IN_USE, top=0),
         *_marked(text, SUGGESTED, top=13),
         marks.hover(base, tips, along="window_days"),
     ]
     if unit == "share":
-        layers.insert(0, marks.band(base))
+        layers.insert(0, marks.band(runs))
     return alt.layer(*layers).properties(height=HEIGHT)
 
 
@@ -44,12 +46,15 @@ def _marked(text: Translate, mark: str, *, top: int) -> tuple[alt.Chart, alt.Cha
     """An upright line at one N, named on top; the name stands on the side where there is room."""
     colour = alt.value("gray" if mark == IN_USE else "orange")
     marked = alt.Chart(alt.NamedData(MARKS)).transform_filter(f"datum.mark == '{mark}' || datum.mark == 'both'")
-    base = marked.encode(x="window_days:Q", color=colour)
+    base = marked.encode(x="window_days:Q")
     named = base.transform_calculate(named=f"{_quoted(text(f'charts.marked.{mark}'))} + ' ' + datum.window_days")
     left = "datum.side == 'left'"
     return (
-        base.mark_rule(strokeWidth=1.5, strokeDash=list(marks.DASH) if mark == SUGGESTED else [1, 0], tooltip=None),
+        base.mark_rule(strokeWidth=1.5, strokeDash=list(marks.DASH) if mark == SUGGESTED else [1, 0], tooltip=None).encode(
+            color=colour
+        ),
         named.mark_text(
+            color=alt.expr(marks.PAGE_INK),
             align=alt.expr(f"{left} ? 'right' : 'left'"),
             dx=alt.expr(f"{left} ? -4 : 4"),
             baseline="top",
@@ -105,6 +110,6 @@ def _quoted(words: str) -> str:
     return json.dumps(words)
 
 
-COUNT_BY_WINDOW = Chart("count_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="count"))
-SHARE_BY_WINDOW = Chart("share_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="share"))
+COUNT_BY_WINDOW = Chart("count_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="count"), thin="pale")
+SHARE_BY_WINDOW = Chart("share_by_window", WINDOW_COLUMNS, lambda text: _against_window(text, unit="share"), thin="pale")
 USAGE_INTERVALS = Chart("usage_intervals", INTERVAL_COLUMNS, _intervals)

@@ -15,10 +15,12 @@ from streamlit.delta_generator import DeltaGenerator
 from pipeline.marts import Answer
 from streamlit_app import data, formats, messages, segments
 from streamlit_app.charts import Chart
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import behind_figure, chart_files, final_points, on_the_chart, states, url
 from streamlit_app.messages import t
 
 CARD_WIDTH = 250  # pixels, at least
+MONDAY, SUNDAY = 0, 6
 WITHOUT_WINDOW = {
     *("dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"),
     *("amount_concentration", "transaction_concentration"),
@@ -32,7 +34,8 @@ class Basis:
 
     `window` is None where N does not enter, `rule` where every completed transaction counts. `withheld` counts what is not
     shown to this reader, because it is of fewer than 10 customers. `where` is the segment, `countries` those of a reader who
-    sees some only; `start` and `end` are the days of a range that was chosen, `grain` a grain that was.
+    sees some only; `start` and `end` are the days of a range that was chosen, `grain` a grain that was. `cuts_weeks` where these
+    begin or end within a week, which is shown whole.
     """
 
     as_of: date
@@ -46,6 +49,7 @@ class Basis:
     start: date | None = None
     end: date | None = None
     grain: str | None = None
+    cuts_weeks: bool = False
 
 
 def show(
@@ -64,14 +68,13 @@ def show(
     with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="top"):
             st.markdown(f"**{title}**" + (f"\n\n:gray[:small[{subtitle}]]" if subtitle else ""), width="stretch")
-            plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else dict(spec)
-            download(table, basis, key=key, title=title, subtitle=subtitle, spec=plain, beside=beside)
+            download(table, basis, key=key, title=title, subtitle=subtitle, spec=spec, beside=beside)
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
         rows, built = kept.drawn(spec, drawn(table, spec.columns), beside) if isinstance(spec, Chart) else (table, dict(spec))
         st.vega_lite_chart(rows, built, key=key, alt=title)
-        st.caption(f":small[{footnote(table, basis, hidden=whole.num_rows - table.num_rows)}]")
+        st.caption(f":small[{footnote(table, basis, spec=spec, hidden=whole.num_rows - table.num_rows)}]")
         on_the_chart.beneath(kept)
 
 
@@ -92,7 +95,10 @@ def basis_of(answer: Answer | pa.Table) -> Basis:
         name, kind = answer.metric.name, answer.question.kind
         free = name in WITHOUT_WINDOW | WITHOUT_RULE or kind == "classic"
         window, rule = None if free else answer.window, None if name in WITHOUT_RULE else answer.rule
-        return Basis(answer.as_of, answer.version, answer.source, window, rule, answer.withheld, **_asked(answer))
+        asked = _asked(answer)
+        return Basis(
+            answer.as_of, answer.version, answer.source, window, rule, answer.withheld, cuts_weeks=_cuts_weeks(answer), **asked
+        )
     version = data.published()
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
 
@@ -106,8 +112,16 @@ def _asked(answer: Answer) -> dict[str, Any]:
     return {"where": question.where, "countries": question.countries, "start": start, "end": end, "grain": grain}
 
 
-def footnote(table: pa.Table, basis: Basis, *, hidden: int = 0) -> str:
-    """Segment, window, rule and days; what the marked points mean, where there are any; how many the reader has hidden."""
+def _cuts_weeks(answer: Answer) -> bool:
+    asked = answer.question
+    if asked.grain != "week" or answer.metric.name == "retention_cohort":
+        return False
+    begins_within = asked.start is not None and asked.start.weekday() != MONDAY
+    return begins_within or (asked.end is not None and asked.end < answer.as_of and asked.end.weekday() != SUNDAY)
+
+
+def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] | None = None, hidden: int = 0) -> str:
+    """Segment, window, rule and days; what a chart's marked points mean, where there are any; how many the reader has hidden."""
     segment = segments.in_words(basis.where, basis.countries)
     lines = [
         *([segment] if segment else []),
@@ -116,8 +130,10 @@ def footnote(table: pa.Table, basis: Basis, *, hidden: int = 0) -> str:
         _days(basis),
         *([f"{t('common.grain')}: {t(f'common.grains.{basis.grain}')}"] if basis.grain else []),
     ]
-    if "provisional" in table.column_names and pc.any(table["provisional"]).as_py():
-        lines.append(t("common.provisional_means"))
+    if basis.cuts_weeks:
+        lines.append(t("common.whole_weeks"))
+    if isinstance(spec, Chart):
+        lines += _marked(table, spec)
     if hidden:
         lines.append(t("common.hidden_means", count=formats.number(hidden)))
     if basis.withheld:
@@ -130,6 +146,19 @@ def _days(basis: Basis) -> str:
     return t("common.from_day_to_day", first=formats.day(basis.start), last=last) if basis.start else t("common.to_day", day=last)
 
 
+def _marked(table: pa.Table, spec: Chart) -> list[str]:
+    """What the chart's marks mean, of those that are drawn."""
+    told = {*spec.columns} & {*table.column_names}
+    lines = []
+    if "provisional" in told and pc.any(table["provisional"]).as_py():
+        lines.append(t(f"common.provisional_means.{spec.provisional}"))
+        if spec.provisional == "dashed" and "low" in told and table["low"].null_count < table.num_rows:
+            lines.append(t("common.without_interval"))
+    if "n" in told and pc.any(pc.less(table["n"], ENOUGH)).as_py():
+        lines.append(t(f"common.thin_means.{spec.thin}", least=ENOUGH))
+    return lines
+
+
 def download(
     table: pa.Table,
     basis: Basis,
@@ -137,11 +166,12 @@ def download(
     key: str,
     title: str = "",
     subtitle: str | None = None,
-    spec: Mapping[str, Any] | None = None,
+    spec: Chart | Mapping[str, Any] | None = None,
     beside: Mapping[str, pa.Table] | None = None,
 ) -> None:
     """The files of what is drawn; see chart_files.menu. A chart has a picture as well."""
-    lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis)} · {basis.version}"]
+    plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else spec
+    lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis, spec=spec)} · {basis.version}"]
     name = f"neopulse-{key}{segments.in_a_name(basis.where)}{_range_in_a_name(basis)}-{basis.version}-{basis.as_of}"
     chart_files.menu(
         chart_files.Files(
@@ -150,7 +180,7 @@ def download(
             lambda: csv_rows(table, basis),
             question_of(basis),
             title=title,
-            spec=spec,
+            spec=plain,
             table=table,
             beside=beside or {},
             lines=lines,

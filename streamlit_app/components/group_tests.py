@@ -61,12 +61,11 @@ def _rate(row: dict[str, Any]) -> str:
     )
 
 
-def survival(answer: Answer) -> None:
+def survival(answer: Answer, groups: Sequence[str]) -> None:
     """The log-rank test between the groups that are drawn, where the answer is split."""
     dimension = answer.question.by
     if dimension is not None:
-        drawn = tuple(figures.groups_of(answer)[: figures.MOST_SERIES])
-        st.caption(survival_in_words(data.survival_compared(answer.question, groups=drawn), dimension))
+        st.caption(survival_in_words(data.survival_compared(answer.question, groups=tuple(groups)), dimension))
 
 
 def survival_in_words(compared: Compared, dimension: str) -> str:

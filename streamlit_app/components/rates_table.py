@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import streamlit as st
 
 from streamlit_app import formats
@@ -11,6 +14,7 @@ from streamlit_app.messages import t
 
 HEIGHT = 300
 ENOUGH = 30
+NUMBERS = ("rate", "interval", "churned", "at_start")
 
 
 def show(answer: Answer, *, key: str, title: str) -> None:
@@ -19,27 +23,32 @@ def show(answer: Answer, *, key: str, title: str) -> None:
     rows = sorted(kept.to_pylist(), key=lambda row: (-row["date"].toordinal(), row["rank"]))
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
-        st.dataframe([_row(row) for row in rows], hide_index=True, height=HEIGHT, key=key, column_config=_widths())
+        st.dataframe(
+            [_row(row, answer.window) for row in rows], hide_index=True, height=HEIGHT, key=key, column_config=_columns()
+        )
         st.caption(chart.footnote(kept, chart.basis_of(answer), hidden=answer.table.num_rows - kept.num_rows))
 
 
-def _widths() -> dict[str, object]:
-    return {t("churn.columns.status"): st.column_config.TextColumn(width="medium")}
+def _columns() -> dict[str, object]:
+    numbers = {t(f"churn.columns.{name}"): st.column_config.TextColumn(alignment="right") for name in NUMBERS}
+    return numbers | {t("churn.columns.status"): st.column_config.TextColumn(width="medium")}
 
 
-def _row(row: dict[str, object]) -> dict[str, str]:
+def _row(row: dict[str, Any], window: int) -> dict[str, str]:
     return {
         t("churn.columns.month"): formats.month(row["date"]),
         t("churn.columns.group"): row["series"],
         t("churn.columns.rate"): formats.share(row["value"]),
-        t("churn.columns.interval"): formats.interval(row["low"], row["high"]),
+        t("churn.columns.interval"): formats.NOTHING if row["provisional"] else formats.interval(row["low"], row["high"]),
         t("churn.columns.churned"): formats.number(row["churned"]),
         t("churn.columns.at_start"): formats.number(row["n"]),
-        t("churn.columns.status"): _status(row),
+        t("churn.columns.status"): _status(row, window),
     }
 
 
-def _status(row: dict[str, object]) -> str:
+def _status(row: dict[str, Any], window: int) -> str:
+    if row["value"] is None and row["n"] is not None:
+        return t("churn.not_known_before", day=formats.day(row["date"] + timedelta(days=window - 1)))
     if row["provisional"]:
         return t("churn.final_on", day=formats.day(row["final_on"]))
     if row["n"] is None:

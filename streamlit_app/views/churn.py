@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import chart, early_warnings, filters, final_points, group_tests, metric_help, rates_table, states
+from streamlit_app.components import (
+    chart,
+    early_warnings,
+    filters,
+    final_points,
+    group_tests,
+    metric_help,
+    rates_table,
+    states,
+    survival_table,
+)
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -29,14 +40,17 @@ def show() -> None:
 
 
 def _rates(question: Question, answer: Answer) -> None:
-    rates, shown = _by_group(answer)
+    survival = data.answer(_survival(question))
+    groups = figures.drawn_groups(answer) if question.by else []  # of both charts, so that a group has one colour
+    shown = _shown_of(answer, groups)
+    rates, lives = _by_group(figures.known(answer, window=answer.window), groups), _by_group(survival, groups)
     group_tests.tiers(answer)
     explained = t(f"churn.rate_explained.{question.kind}")
     chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=explained + shown)
-    survival = data.answer(_survival(question))
-    lives, shown = _by_group(survival)
-    chart.show(charts.SURVIVAL, lives, key="survival", title=t("churn.survival"), subtitle=t("churn.survival_explained") + shown)
-    group_tests.survival(survival)
+    drawn, title, explained = figures.with_window(lives, survival.window), t("churn.survival"), t("churn.survival_explained")
+    chart.show(charts.SURVIVAL, drawn, key="survival", title=title, subtitle=explained + shown)
+    survival_table.show(lives)
+    group_tests.survival(survival, groups)
     rates_table.show(rates, key="rates", title=t("churn.table"))
 
 
@@ -44,11 +58,15 @@ def _survival(question: Question) -> Question:
     return replace(question, metric="survival", start=None, end=None, kind=None)
 
 
-def _by_group(answer: Answer) -> tuple[Answer, str]:
-    """The answer under readable group names, and a sentence where not every group is shown."""
+def _by_group(answer: Answer, groups: Sequence[str]) -> Answer:
+    """The answer under readable names: of these groups, or of everybody."""
     dimension = answer.question.by
     if dimension is None:
-        return figures.as_one_group(answer, t("common.dimensions.all")), ""
-    drawn, total = figures.by_group(answer, lambda value: formats.dimension_value(dimension, value))
-    many = total > figures.MOST_SERIES
-    return drawn, " " + t("common.shown_of", shown=figures.MOST_SERIES, total=total) if many else ""
+        return figures.as_one_group(answer, t("common.dimensions.all"))
+    return figures.by_group(answer, lambda value: formats.dimension_value(dimension, value), groups=groups)
+
+
+def _shown_of(answer: Answer, groups: Sequence[str]) -> str:
+    """A sentence where not every group is shown."""
+    total = len(figures.groups_of(answer)) if groups else 0
+    return " " + t("common.shown_of", shown=len(groups), total=total) if total > len(groups) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import streamlit as st
@@ -12,6 +13,7 @@ from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
 COUNTRIES, TILES = 15, 70
+BY_TYPE = ("transactions", "transaction_amount")
 
 
 @st.fragment
@@ -20,13 +22,14 @@ def show() -> None:
     """Draw the page; everything on it follows the filters."""
     final_points.title(t("payments.title"))
     question = filters.payments()
-    volumes, amounts = _by_type(question, "transactions"), _by_type(question, "transaction_amount")
+    volumes, amounts = (data.answer(replace(question, metric=metric, by="type")) for metric in BY_TYPE)
     if volumes.empty:
         states.empty(t("payments.nothing"), next=t("common.widen"))
         return
+    types = figures.groups_of(volumes)  # of both charts, so that a type has one colour
     with chart.side_by_side():
-        chart.show(charts.TRANSACTIONS_BY_TYPE, volumes, key="volumes", title=t("payments.volumes"))
-        chart.show(charts.AMOUNT_BY_TYPE, amounts, key="amounts", title=t("payments.amounts"))
+        chart.show(charts.TRANSACTIONS_BY_TYPE, _by_type(volumes, types), key="volumes", title=t("payments.volumes"))
+        chart.show(charts.AMOUNT_BY_TYPE, _by_type(amounts, types), key="amounts", title=t("payments.amounts"))
     _amount_retention(question)
     with states.guarded():
         concentration.show(question)
@@ -81,6 +84,5 @@ def _by_country(answer: Answer) -> None:
             chart.show(spec, drawn, key=key, title=title, subtitle=subtitle)
 
 
-def _by_type(question: Question, metric: str) -> Answer:
-    answer = data.answer(replace(question, metric=metric, by="type"))
-    return figures.with_rest(answer, lambda value: formats.dimension_value("type", value), rest=t("payments.rest"))
+def _by_type(answer: Answer, types: Sequence[str]) -> Answer:
+    return figures.with_rest(answer, lambda value: formats.dimension_value("type", value), rest=t("payments.rest"), groups=types)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date
 
 import streamlit as st
 
@@ -43,11 +44,16 @@ def _cohorts(question: Question, cells: Answer) -> None:
     by_week = question.grain == "week"
     chart.show(
         charts.RETENTION_COHORTS_BY_WEEK if by_week else charts.RETENTION_COHORTS,
-        figures.with_cohort_names(behind_figure.linked(cells), formats.day if by_week else formats.month),
+        figures.with_cohort_names(behind_figure.linked(cells), _named(formats.day if by_week else formats.month)),
         key="cohorts",
         title=t(f"retention.cohorts.{question.grain}"),
         subtitle=t(f"retention.explained.{question.kind}"),
     )
+
+
+def _named(begins: Callable[[date], str]) -> Callable[[date, int | None], str]:
+    """How a cohort is called: when it begins, and of how many customers it is."""
+    return lambda day, size: begins(day) if size is None else f"{begins(day)} · {formats.number(size)}"
 
 
 def _over_time(question: Question, cells: Answer) -> None:

@@ -6,18 +6,23 @@ import csv
 import dataclasses
 import io
 import re
+import tomllib
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from typing import Any
+from xml.etree import ElementTree
 
 import altair as alt
 import pyarrow as pa
 import pytest
+import vl_convert
 from altair.utils.schemapi import validate_jsonschema
 
 from pipeline.marts import Answer, Question
 from pipeline.metrics import Metric
-from streamlit_app import charts, data, exports, figures, formats, messages
+from streamlit_app import charts, data, exports, figures, formats, messages, pictures
+from streamlit_app.charts import marks
 from streamlit_app.charts.windows import MARKS
 from streamlit_app.components import chart, chart_files
 
@@ -94,7 +99,8 @@ def test_a_provisional_point_is_drawn_differently_and_says_when_it_is_final(draw
     built = texts(spec(drawing))
     dashed = "strokeDash" in built and "datum.provisional" in built
     faded = "'test': 'datum.provisional'" in built and "opacity" in built
-    assert dashed or faded
+    hatched = "'datum.provisional'" in built and "'shape': {'expr': 'hatching'}" in built
+    assert {"dashed": dashed, "faded": faded, "hatched": hatched}[drawing.provisional]
     assert "provisional, final on" in built
     assert "timeFormat(datum.final_on" in built
 
@@ -102,7 +108,9 @@ def test_a_provisional_point_is_drawn_differently_and_says_when_it_is_final(draw
 def test_a_share_shows_its_interval_and_n_and_greys_what_rests_on_fewer_than_30() -> None:
     for drawing in (charts.SHARE_OVER_TIME, charts.SHARE_BY_SERIES, charts.SURVIVAL, charts.CARD_SHARE_BY_COUNTRY):
         built = spec(drawing)
-        tips = {tip["field"] for node in nodes(built) for tip in node.get("tooltip", []) if isinstance(node.get("tooltip"), list)}
+        tips = {
+            tip["field"] for node in nodes(built) for tip in node.get("tooltip") or [] if isinstance(node.get("tooltip"), list)
+        }
         assert {"interval", "n"} <= tips, drawing.name
         assert "datum.n < 30" in texts(built)
 
@@ -206,7 +214,53 @@ def test_the_whole_range_is_no_chosen_one_and_a_confined_reader_reads_whose_figu
 
 def test_the_caption_explains_the_marks_only_where_a_point_is_provisional() -> None:
     given = answer(row(JANUARY, 0.05), row(FEBRUARY, 0.05))
-    assert chart.footnote(given.table, chart.basis_of(given)).endswith(messages.text("common.provisional_means", "en"))
+    told = {
+        drawing.provisional: chart.footnote(given.table, chart.basis_of(given), spec=drawing).split(" · ")[3:]
+        for drawing in (charts.COUNT_OVER_TIME, charts.GROWTH, charts.RETENTION_COHORTS)
+    }
+    assert told == {
+        "dashed": ["dashed, hollow: may still change"],
+        "faded": ["faded: may still change"],
+        "hatched": ["hatched: not final yet"],
+    }
+    final = answer(row(JANUARY, 0.05))
+    assert chart.footnote(final.table, chart.basis_of(final), spec=charts.COUNT_OVER_TIME).endswith("to 15 Feb 2019")
+
+
+def test_the_caption_says_what_grey_and_pale_mean_where_a_point_is_of_fewer_than_30() -> None:
+    def told(drawing: charts.Chart, *numbers: int) -> str:
+        given = answer(*(row(JANUARY, 0.05, n=n) for n in numbers))
+        return chart.footnote(given.table, chart.basis_of(given), spec=drawing).split(" · ")[-1]
+
+    assert told(charts.RETENTION_COHORTS, 29, 30) == "grey: fewer than 30 customers"
+    assert told(charts.SHARE_OVER_TIME, 29, 30) == "pale with a grey edge: n below 30"
+    assert told(charts.CARD_SHARE_ON_A_MAP, 29) == "grey: n below 30"
+    assert told(charts.SHARE_OVER_TIME, 30) == "to 15 Feb 2019"
+
+
+def test_the_caption_says_why_a_provisional_share_has_no_interval() -> None:
+    given = answer(row(FEBRUARY, 0.05, n=100, low=0.02, high=0.1))
+    assert "no interval there" in chart.footnote(given.table, chart.basis_of(given), spec=charts.SHARE_OVER_TIME)
+    without = answer(row(FEBRUARY, 0.05, n=100))
+    assert "no interval" not in chart.footnote(without.table, chart.basis_of(without), spec=charts.SHARE_OVER_TIME)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "cut"),
+    [
+        (date(2019, 1, 7), date(2019, 2, 3), False),  # Monday to Sunday
+        (date(2019, 1, 8), date(2019, 2, 3), True),
+        (date(2019, 1, 7), date(2019, 2, 2), True),
+        (date(2019, 1, 7), date(2019, 2, 15), False),  # to the last day that there is, a Friday
+        (None, None, False),
+    ],
+)
+def test_the_caption_says_that_weeks_are_whole_where_the_range_cuts_one(
+    start: date | None, end: date | None, cut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "bounds", lambda: (date(2018, 1, 1), date(2019, 2, 15)))
+    given = answer(row(JANUARY, 5.0), metric="active_customers", grain="week", start=start, end=end)
+    assert chart.footnote(given.table, chart.basis_of(given)).endswith("weeks are shown whole") == cut
 
 
 def test_the_caption_says_where_the_window_or_the_rule_does_not_enter() -> None:
@@ -238,18 +292,184 @@ def test_all_groups_but_the_largest_are_one_so_that_the_parts_add_up_to_the_tota
         metric="transactions",
         by="type",
     )
-    drawn = figures.with_rest(given, str.lower, rest="others", most=3)
+    drawn = figures.with_rest(given, str.lower, rest="others", groups=figures.groups_of(given), most=3)
     january = {line["series"]: line["value"] for line in drawn.rows() if line["date"] == JANUARY}
     assert january == {"card_payment": 100.0, "atm": 5.0, "others": 3.0}
     assert sum(line["value"] for line in drawn.rows()) == 2 * sum(sizes.values())
 
 
-def test_of_many_groups_the_largest_are_drawn_and_all_are_counted() -> None:
+def test_a_type_has_the_same_place_in_both_charts_by_type_though_it_is_large_in_one_only() -> None:
+    counts = answer(*(row(JANUARY, value, type=name) for name, value in (("CARD_PAYMENT", 90.0), ("TRANSFER", 9.0))), by="type")
+    amounts = answer(*(row(JANUARY, value, type=name) for name, value in (("CARD_PAYMENT", 5.0), ("TRANSFER", 800.0))), by="type")
+    ranks = [
+        {line["series"]: line["rank"] for line in drawn.rows()}
+        for drawn in (
+            figures.with_rest(given, str, rest="others", groups=figures.groups_of(counts)) for given in (counts, amounts)
+        )
+    ]
+    assert ranks == [{"CARD_PAYMENT": 0, "TRANSFER": 1}] * 2
+
+
+def test_of_many_groups_the_largest_are_drawn() -> None:
     customers = {"GB": 900, "FR": 300, "PL": 600, "MT": 12}
     given = answer(*(row(JANUARY, 0.05, n=n, country=code) for code, n in customers.items()), by="country")
-    drawn, total = figures.by_group(given, formats.country, most=2)
-    assert [line["series"] for line in drawn.rows()] == ["United Kingdom", "Poland"]
-    assert total == 4
+    groups = figures.drawn_groups(given, most=2)
+    assert groups == ["GB", "PL"]
+    assert [line["series"] for line in figures.by_group(given, formats.country, groups=groups).rows()] == [
+        "United Kingdom",
+        "Poland",
+    ]
+
+
+def test_of_many_cohorts_the_largest_are_drawn_the_oldest_first() -> None:
+    customers = {"2018-03": 50, "2018-01": 40, "2018-02": 10, "2018-12": 90}
+    given = answer(*(row(JANUARY, 0.05, n=n, signup_cohort=month) for month, n in customers.items()), by="signup_cohort")
+    assert figures.drawn_groups(given, most=3) == ["2018-01", "2018-03", "2018-12"]
+
+
+def test_a_month_within_the_last_n_days_has_no_effective_churn_yet() -> None:
+    """As of 15 February and N = 20, who was last seen on 25 January or before is known to have gone the day after it."""
+
+    def known(window: int) -> list[Any]:
+        months = [row(day, 0.0, n=50, low=0.0, high=0.07, churned=0) for day in (JANUARY, FEBRUARY)]
+        found = figures.known(answer(*months, kind="effective"), window=window).rows()
+        return [(line["value"], line["low"], line["high"], line["churned"], line["n"]) for line in found]
+
+    nothing, zero = (None, None, None, None, 50), (0.0, 0.0, 0.07, 0, 50)
+    assert known(20) == [zero, nothing]
+    assert known(15) == [zero, zero]  # who was last seen on 31 January and is silent since is gone, effective 1 February
+    assert known(16) == [zero, nothing]
+    assert known(46) == [zero, nothing]  # last seen on 31 December
+    assert known(47) == [nothing, nothing]
+    recognised = answer(row(FEBRUARY, 0.0, n=50, churned=0), kind="recognised")
+    assert figures.known(recognised, window=90) is recognised
+
+
+def test_the_size_of_a_cohort_stands_beside_its_name() -> None:
+    cells = [
+        row(JANUARY, 1.0, n=1203, cohort=JANUARY),
+        row(JANUARY, 0.5, n=1203, cohort=JANUARY),
+        row(FEBRUARY, 1.0, cohort=FEBRUARY),
+    ]
+    named = figures.with_cohort_names(answer(*cells, metric="retention_cohort"), lambda day, size: f"{day:%b} {size}")
+    assert [line["cohort_name"] for line in named.rows()] == ["Jan 1203", "Jan 1203", "Feb None"]
+
+
+def channels(colour: str) -> list[float]:
+    """Linear red, green and blue of #rrggbb, as WCAG 2.2 has it."""
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    return [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+
+
+def luminance(colour: str) -> float:
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), channels(colour), strict=True))
+
+
+def between(one: str, other: str, share: float) -> str:
+    ends = [[int(colour[place : place + 2], 16) for place in (1, 3, 5)] for colour in (one, other)]
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(*ends, strict=True))
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_ink_on_every_cell_has_a_contrast_of_at_least_four_and_a_half(theme: str) -> None:
+    scale = tomllib.loads(pictures.THEME.read_text(encoding="utf-8"))["theme"][theme]["chartSequentialColors"]
+    grounds = [between(one, other, step / 20) for one, other in pairwise(scale) for step in range(21)]
+    threshold = float(re.findall(r"> ([\d.]+)", marks.INK_ON)[0])
+    assert marks.INK_ON.endswith("? 'black' : 'white'")
+    for ground in grounds:
+        bright = luminance(ground)
+        contrast = (bright + 0.05) / 0.05 if bright > threshold else 1.05 / (bright + 0.05)
+        assert contrast >= 4.5, ground
+
+
+MONTHS = [date(2018 + month // 12, month % 12 + 1, 1) for month in range(14)]
+
+
+def picture(drawing: charts.Chart, table: pa.Table) -> ElementTree.Element:
+    whole = pictures.whole(
+        spec(drawing), table.select([name for name in drawing.columns if name in table.column_names]), title="", lines=[]
+    )
+    return ElementTree.fromstring(vl_convert.vegalite_to_svg(whole))
+
+
+def strokes(drawn: ElementTree.Element, kind: str) -> list[str]:
+    """The paths of all marks of a kind (line, area, symbol ...)."""
+    groups = [part for part in drawn.iter() if f"mark-{kind} " in part.get("class", "") and "role-mark" in part.get("class", "")]
+    return [part.get("d", "") for group in groups for part in group.iter() if part.tag.endswith("path")]
+
+
+def points(path: str) -> int:
+    return len(re.findall("[ML]", path))
+
+
+def months(*, thin: tuple[int, ...] = (), missing: tuple[int, ...] = (), provisional: int = 0) -> pa.Table:
+    """14 months of a share of one group; numbers of months from 0."""
+    return pa.Table.from_pylist(
+        [
+            {"date": day, "series": "all", "value": 0.1, "n": 5 if month in thin else 500, "low": 0.08, "high": 0.12}
+            | {"final_on": day, "provisional": month >= len(MONTHS) - provisional}
+            for month, day in enumerate(MONTHS)
+            if month not in missing
+        ]
+    )
+
+
+@pytest.mark.parametrize("drawing", [charts.SHARE_OVER_TIME, charts.SHARE_BY_SERIES], ids=lambda drawing: drawing.name)
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        (months(), [14]),
+        (months(thin=(4,)), [4, 9]),
+        (months(missing=(4,)), [4, 9]),
+        (months(thin=(3, 5), missing=(8,)), [3, 2, 5]),  # month 4 stands alone
+        (months(thin=tuple(range(1, 14, 2))), []),  # every second one: no two neighbours
+    ],
+    ids=["whole", "thin", "missing", "both", "every second"],
+)
+def test_a_line_and_its_band_end_where_a_point_is_thin_or_missing(
+    drawing: charts.Chart, given: pa.Table, lines: list[int]
+) -> None:
+    drawn = picture(drawing, given)
+    assert [points(path) for path in strokes(drawn, "line") if points(path) > 1] == lines
+    assert [points(path) // 2 for path in strokes(drawn, "area") if points(path) > 2] == lines
+
+
+def test_a_point_that_stands_alone_is_drawn() -> None:
+    """Beside the drawn points stands the one that follows the pointer, which is not drawn before."""
+    (alone,) = strokes(picture(charts.COUNT_OVER_TIME, months().slice(0, 1)), "symbol")
+    assert alone
+    assert len(strokes(picture(charts.COUNT_OVER_TIME, months(missing=(1, 4))), "symbol")) == 1
+    assert strokes(picture(charts.COUNT_OVER_TIME, months()), "symbol") == []
+
+
+def test_provisional_months_are_dashed_from_the_last_final_one_on_and_have_no_band() -> None:
+    drawn = picture(charts.SHARE_OVER_TIME, months(provisional=2))
+    assert sorted(points(path) for path in strokes(drawn, "line")) == [3, 12]
+    assert [points(path) // 2 for path in strokes(drawn, "area")] == [12]
+
+
+@pytest.mark.parametrize("days", [1, 2, 3])
+def test_few_days_on_an_axis_are_not_divided_into_hours(days: int) -> None:
+    given = months().slice(0, days)
+    shown = given.set_column(0, "date", pa.array([date(2019, 3, 4 + day) for day in range(days)]))
+    drawn = picture(charts.COUNT_OVER_TIME, shown)
+    words = [part.text for part in drawn.iter() if part.tag.endswith("text") and part.text]
+    assert not [word for word in words if re.search(r"AM|PM|:\d\d", word)]
+
+
+def test_incomplete_cells_are_hatched_whatever_their_n_and_stay_on_the_scale() -> None:
+    cells = [
+        {"cohort": MONTHS[cohort], "cohort_name": f"c{cohort}", "period": period, "value": 0.5, "n": n, "low": 0.4, "high": 0.6}
+        | {"final_on": MONTHS[cohort], "provisional": period == 1}
+        for cohort, n in enumerate((500, 5))
+        for period in (0, 1)
+    ]
+    drawn = picture(charts.RETENTION_COHORTS, pa.Table.from_pylist(cells))
+    hatching = strokes(drawn, "symbol")
+    assert len(hatching) == 2
+    assert all(path.count("M") == charts.cohorts.STROKES for path in hatching)
+    fills = [part.get("fill") for part in drawn.iter() if part.get("aria-roledescription") != "legend" and part.get("fill")]
+    assert len({fill for fill in fills if fill and fill.startswith("rgb")}) == 1  # both cells of 500 in one colour
 
 
 def test_shares_of_several_months_are_formed_from_their_counts_and_final_months_only() -> None:

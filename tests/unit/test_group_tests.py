@@ -13,9 +13,9 @@ from test_charts import FEBRUARY, JANUARY, answer, row
 
 from pipeline.marts import Question, survival
 from pipeline.marts.survival import Compared
-from pipeline.statistics import LogRank, chi_square_tail, difference_of_shares, log_rank
+from pipeline.statistics import LogRank, chi_square_tail, difference_of_shares, kaplan_meier, log_rank
 from streamlit_app import figures, messages
-from streamlit_app.components import group_tests
+from streamlit_app.components import group_tests, survival_table
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +68,48 @@ def test_the_log_rank_test_is_that_of_lifelines(groups: int) -> None:
     assert ours is not None
     assert ours.statistic == pytest.approx(theirs.test_statistic, rel=1e-9)
     assert ours.p_value == pytest.approx(theirs.p_value, rel=1e-9)
+
+
+@pytest.mark.parametrize(("customers", "within"), [(40, 60), (300, 90), (60, 400)])
+def test_the_median_and_its_interval_are_those_of_lifelines(customers: int, within: int) -> None:
+    lifelines = pytest.importorskip("lifelines", reason="the package lifelines is not installed")
+    from lifelines.utils import median_survival_times
+
+    random = np.random.default_rng(customers)
+    days, happened = random.integers(1, within, size=customers), random.random(customers) < 0.6
+    times = np.arange(1, within)
+    events, censored = (np.bincount(days[which], minlength=within)[1:] for which in (happened, ~happened))
+    ours = kaplan_meier(times, events, censored)
+    table = pa.table({"tenure_days": ours.times, "value": ours.survival, "low": ours.low, "high": ours.high, "n": ours.at_risk})
+    fitter = lifelines.KaplanMeierFitter().fit(days, happened)
+    (low, high), median = median_survival_times(fitter.confidence_interval_).to_numpy()[0], fitter.median_survival_time_
+    assert figures.median_time(table) == tuple(None if np.isinf(end) else end for end in (median, low, high))
+    followed = figures.at_risk(table, [0, within // 3, within // 2, within])
+    assert followed == {day: (days >= day).sum() for day in followed}
+    assert set(followed) <= set(days[happened])
+    assert len(followed) == 3
+
+
+def curve(*points: tuple[int, float | None, float | None, float | None, int | None]) -> pa.Table:
+    return pa.table(dict(zip(("tenure_days", "value", "low", "high", "n"), map(list, zip(*points, strict=True)), strict=True)))
+
+
+def test_the_median_in_words_is_open_where_the_curve_or_its_interval_stays_above_a_half() -> None:
+    begin = (0, 1.0, None, None, 1203)
+    within = curve(begin, (100, 0.6, 0.5, 0.7, 800), (200, 0.5, 0.4, 0.6, 400), (300, 0.4, 0.3, 0.5, 50))
+    assert survival_table.row("Standard", within) == {
+        "group": "Standard",
+        "customers": "1,203",
+        "median": "200 days",
+        "interval": "100–300 days",
+        "followed": "day 100: 800 · day 200: 400",
+    }
+    above = survival_table.row("Premium", curve(begin, (100, 0.6, 0.45, 0.7, 80)))
+    assert (above["median"], above["interval"], above["followed"]) == ("not reached", "100 days or more", "day 100: 80")
+    level = survival_table.row("Metal", curve(begin, (100, 0.9, 0.8, 0.95, 80)))
+    assert (level["median"], level["interval"]) == ("not reached", "–")
+    withheld = survival_table.row("Few", curve((0, None, None, None, None)))
+    assert (withheld["customers"], withheld["median"]) == ("–", "not reached")
 
 
 def rates(standard: tuple[int, int], premium: tuple[int, int], **more: Any) -> str:

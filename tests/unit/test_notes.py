@@ -76,7 +76,10 @@ def test_a_chart_with_notes_and_a_target_is_valid_and_all_of_the_chart_is_still_
     assert built["layer"][: len(inner)] == inner
     assert {name: built[name] for name in marked.OUTSIDE} == {name: plain[name] for name in marked.OUTSIDE}
     for layer in built["layer"][len(inner) :]:
-        assert layer["encoding"]["color"]["value"] in COLOUR_WORDS
+        if layer["mark"]["type"] == "text":
+            assert layer["mark"]["color"]["expr"] == marks.PAGE_INK
+        else:
+            assert layer["encoding"]["color"]["value"] in COLOUR_WORDS
     named = set(re.findall(r"'field': '(\w+)'", str(built["layer"][len(inner) :])))
     assert named == {*marked.NOTE_COLUMNS, *marked.TARGET_COLUMNS}
     assert spec(chart, notes=True) is spec(chart, notes=True)  # built once

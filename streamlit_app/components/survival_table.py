@@ -1,0 +1,40 @@
+"""What the survival chart cannot say: by which day half of a group are lost, and how many are still followed later on."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streamlit_app import figures, formats
+from streamlit_app.components import table
+from streamlit_app.data import Answer
+from streamlit_app.messages import t
+
+FOLLOWED = (90, 180, 365, 730, 1460)  # days since the first active one
+
+
+def show(answer: Answer) -> None:
+    """One row a drawn group."""
+    names = dict.fromkeys(answer.table["series"].to_pylist())
+    groups = {name: answer.table.filter(pc.equal(answer.table["series"], name)) for name in names}
+    table.show((row(name, curve) for name, curve in groups.items()), names="churn.half")
+
+
+def row(name: str, curve: pa.Table) -> dict[str, str]:
+    """Of one curve: the group, its customers, the median with its interval, and how many are still followed later on."""
+    median, low, high = figures.median_time(curve)
+    (everyone,) = figures.at_risk(curve, [0]).values()
+    followed = [t("churn.followed", day=day, n=formats.number(n)) for day, n in figures.at_risk(curve, FOLLOWED).items()]
+    return {
+        "group": name,
+        "customers": formats.number(everyone),
+        "median": t("churn.not_reached") if median is None else formats.days(median),
+        "interval": _interval(low, high),
+        "followed": " · ".join(followed) or formats.NOTHING,
+    }
+
+
+def _interval(low: int | None, high: int | None) -> str:
+    if low is None:
+        return formats.NOTHING
+    return t("churn.or_more", days=formats.days(low)) if high is None else f"{formats.number(low)}–{formats.days(high)}"
