@@ -48,8 +48,8 @@ def over_time() -> alt.X:
 
 
 def time_axis(**more: Any) -> alt.Axis:
-    """An axis of days, none of which is divided into hours."""
-    return alt.Axis(tickCount=8, tickMinStep=DAY_MS, grid=False, **more)
+    """An axis of days, none of which is divided: what stands at an hour of a day has no name."""
+    return alt.Axis(tickCount=8, tickMinStep=DAY_MS, format={"hours": " "}, grid=False, **more)
 
 
 def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None = None) -> alt.Y:
