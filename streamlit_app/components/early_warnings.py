@@ -85,8 +85,9 @@ def _bands(answer: Answer) -> None:
 
 
 def _band(row: dict[str, Any]) -> dict[str, str]:
-    note = t("common.withheld") if row["n"] is None else t("churn.thin") if row["n"] < ENOUGH else ""
-    return {
+    is_thin = row["n"] is not None and row["n"] < ENOUGH
+    note = t("common.withheld") if row["n"] is None else t("churn.thin") if is_thin else ""
+    cells = {
         "silence_band": row["silence_band"].replace("-", "–"),
         "customers": formats.number(row["n"]),
         "silence_probability": formats.share(row["value"]),
@@ -94,6 +95,7 @@ def _band(row: dict[str, Any]) -> dict[str, str]:
         "expected": _about(row["expected_customers"]),
         "note": note,
     }
+    return {name: f":gray[{cell}]" if is_thin and cell else cell for name, cell in cells.items()}
 
 
 def _about(customers: float | None) -> str:

@@ -135,3 +135,11 @@ def test_premium_against_standard_is_one_press_from_any_other_question() -> None
     assert compared.query_params == {}
     assert "of the premium customers left" in words(compared)
     assert [button.disabled for button in compared.button if button.label == "Premium against standard"] == [True]
+
+
+def test_a_band_of_fewer_than_thirty_is_grey_in_every_cell() -> None:
+    row = {"silence_band": "7-13", "value": 0.1, "low": 0.05, "high": 0.3, "expected_customers": 2.9}
+    thin, enough = (early_warnings._band(row | {"n": n}) for n in (29, 30))
+    assert {cell[:6] for cell in thin.values()} == {":gray["}
+    assert (enough["silence_probability"], enough["note"]) == ("10.0%", "")
+    assert early_warnings._band(row | dict.fromkeys(("n", "value", "low", "high", "expected_customers")))["customers"] == "–"
