@@ -1,4 +1,7 @@
-"""The guided first visit: whether a person has dismissed it. It is nobody's act on the figures and leaves no audit row."""
+"""The guided first visit: how far a person got, and whether they dismissed it.
+
+It is nobody's act on the figures and leaves no audit row.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,20 @@ from pipeline.runs.store import RunStore
 from streamlit_app import auth, data, stores
 from streamlit_app.auth import Role
 
-TOUR = "tour"
+TOUR, STEP = "tour", "tour step "
 
 
-def is_dismissed() -> bool:
-    """Whether this person has seen the tour and dismissed it, in whichever browser."""
+def so_far() -> tuple[bool, int]:
+    """Whether this person has dismissed the tour, and the furthest step that they reached (from 0), in whichever browser."""
     user = auth.require(Role.VIEWER)
-    return _store().has_seen(user.name, TOUR)
+    seen = _store().seen_by(user.name)
+    return TOUR in seen, max((int(what.removeprefix(STEP)) for what in seen if what.startswith(STEP)), default=0)
+
+
+def reached(place: int) -> None:
+    """Remember that this person has come to a step."""
+    user = auth.require(Role.VIEWER)
+    _store().note_seen(user.name, f"{STEP}{place}")
 
 
 def dismiss() -> None:

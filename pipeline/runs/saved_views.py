@@ -77,10 +77,10 @@ class SavedViewStore(Database):
         with self._write() as connection:
             connection.execute(delete(saved_views).where(saved_views.c.id == view_id))
 
-    def has_seen(self, who: str, what: str) -> bool:
-        """Whether a person has seen and dismissed something."""
+    def seen_by(self, who: str) -> frozenset[str]:
+        """What a person has been shown."""
         with self._read() as connection:
-            return connection.execute(select(seen.c.at).where(seen.c.who == who, seen.c.what == what)).first() is not None
+            return frozenset(connection.execute(select(seen.c.what).where(seen.c.who == who)).scalars())
 
     def note_seen(self, who: str, what: str) -> None:
         """Write down that a person has seen something."""

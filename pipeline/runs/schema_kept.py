@@ -42,7 +42,7 @@ saved_views = Table(
     UniqueConstraint("owner", "name", name="one_view_a_name"),
 )
 
-# What a person has been shown once and dismissed.
+# What a person has been shown once.
 seen = Table(
     "seen",
     METADATA,

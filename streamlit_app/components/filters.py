@@ -186,8 +186,15 @@ def grain(default: str = "week", grains: Sequence[str] = GRAINS) -> str:
 
 
 def overview() -> Question:
-    """Window and segment: what the page Overview asks."""
-    days, where = window(), _segment_row()
+    """Window and segment, in one row: what the page Overview asks."""
+    slider, more = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
+    with slider:
+        days = window()
+    with more, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        with st.popover(t("common.filters"), icon=":material/filter_alt:"):
+            where = _segment_row(2)
+        chosen = " · ".join(formats.in_words(_value_name(dimension, value)) for dimension, value in where)
+        st.caption(chosen or t("common.dimensions.all"), width="content")
     tell_unheeded()
     return Question("active_customers", window=days, where=where)
 
@@ -265,8 +272,8 @@ def payments() -> Question:
     return Question("transactions", start=start, end=end, where=where)
 
 
-def _segment_row() -> tuple[tuple[str, str], ...]:
-    with st.grid(len(SEGMENTS), min_column_width=FIELD_WIDTH, gap="xsmall"):
+def _segment_row(fields: int = len(SEGMENTS)) -> tuple[tuple[str, str], ...]:
+    with st.grid(fields, min_column_width=FIELD_WIDTH, gap="xsmall"):
         return segment()
 
 

@@ -40,12 +40,12 @@ def show(user: User) -> None:
     if not user.may(Role.ADMIN):
         answers.tell()  # a press that came after the role was gone: its page is gone too
     if version is not None:
-        tour.show(version)
         version_asked.show(version)
         _warnings(version)
         tail = _readable(data.thin_tail)
         if tail is not None:
             states.stale(thin_days.in_words(tail))
+        tour.show(version)
 
 
 def _readable(read: Callable[[], Read]) -> Read | None:

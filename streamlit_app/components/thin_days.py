@@ -22,6 +22,12 @@ def _share(tail: ThinTail) -> str:
     return high if low == high else formats.interval(tail.low, tail.high, 0)
 
 
+def in_short() -> str:
+    """The same in one sentence for a page's answer; nothing where the last days are as usual."""
+    tail = data.thin_tail()
+    return t("common.thin_tail.short", first=formats.day(tail.first)) if tail is not None else ""
+
+
 def on_a_card() -> str:
     """What a figure of the last days has to say beside it; nothing where they are as usual."""
     tail = data.thin_tail()

@@ -11,19 +11,39 @@ import pyarrow as pa
 import streamlit as st
 
 from pipeline.marts.changes import PARTS
+from pipeline.statistics import ratio_of_counts
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import behind_figure, chart, filters, states, table
+from streamlit_app.components import behind_figure, chart, filters, states, table, thin_days
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
 NAMES = "overview.changes.columns"
 SPANS = ("7", "28", "91")  # whole weeks, so that the same days of the week stand on either side
-USUAL_SPAN = "28"
+USUAL_SPAN, USUAL_SPLIT = "28", filters.SEGMENTS[0]
 MOST = 8
 
 
+def answer(question: Question) -> None:
+    """The page's answer in one sentence: what changed in 28 days, where most of it, and whether chance could make it."""
+    with states.guarded():
+        days, by = int(USUAL_SPAN), USUAL_SPLIT
+        total, split = _changes(_undated(question), days=days, by=by)
+        for whole in total.rows():  # none where nobody was ever active
+            told = in_words(whole, _groups(split, by), days=days, until=formats.day(total.as_of))
+            st.markdown(" ".join(filter(None, [told, _chance(whole), thin_days.in_short()])))
+
+
+def _chance(whole: dict[str, Any]) -> str:
+    """Whether as many came as left, but for chance; nothing where a part is withheld or nobody moved."""
+    came, left = (whole["new_customers"], whole["resurrected_customers"]), whole["churned_customers"]
+    if None in (*came, left) or not whole["value"]:
+        return ""
+    _, low, high = ratio_of_counts(round(sum(came)), round(left))
+    return t(f"overview.changes.{'could' if low <= 1 <= high else 'hardly'}")
+
+
 def show(question: Question) -> None:
-    """The section, for the question's window and segment."""
+    """The section, for the question's window and segment; its sentence only where it is not the page's answer again."""
     st.subheader(t("overview.changes.title"))
     since, split, _ = st.columns([2, 2, 3], gap="medium", vertical_alignment="bottom")
     with since:
@@ -32,7 +52,11 @@ def show(question: Question) -> None:
         by = filters.select("changed_by", filters.SEGMENTS, label=t("common.split"), name=_dimension)
     filters.tell_unheeded()
     with states.guarded():
-        _draw(replace(question, start=None, end=None, grain=None), days=int(span), by=by)
+        _draw(_undated(question), days=int(span), by=by)
+
+
+def _undated(question: Question) -> Question:
+    return replace(question, start=None, end=None, grain=None)
 
 
 def _days(span: str) -> str:
@@ -43,15 +67,23 @@ def _dimension(name: str) -> str:
     return t(f"common.dimensions.{name}")
 
 
+def _changes(question: Question, *, days: int, by: str) -> tuple[Answer, Answer]:
+    """What changed of everybody, and of each group."""
+    return data.what_changed(question, days=days), data.what_changed(replace(question, by=by), days=days)
+
+
+def _groups(split: Answer, by: str) -> pa.Table:
+    return figures.changes(split, lambda value: formats.dimension_value(by, value), rest=t("overview.changes.rest"), most=MOST)
+
+
 def _draw(question: Question, *, days: int, by: str) -> None:
-    total = data.what_changed(question, days=days)
-    split = data.what_changed(replace(question, by=by), days=days)
+    total, split = _changes(question, days=days, by=by)
     if total.empty:
         states.empty(t("overview.nobody"), next=t("common.widen"))
         return
-    (whole,) = total.rows()
-    rows = figures.changes(split, lambda value: formats.dimension_value(by, value), rest=t("overview.changes.rest"), most=MOST)
-    st.markdown(in_words(whole, rows, days=days, until=formats.day(total.as_of)))
+    (whole,), rows = total.rows(), _groups(split, by)
+    if (str(days), by) != (USUAL_SPAN, USUAL_SPLIT):
+        st.markdown(in_words(whole, rows, days=days, until=formats.day(total.as_of)))
     parts = _linked(replace(split, table=figures.change_parts(rows)), days=days, by=by)
     shown = t("common.shown_of", shown=MOST - 1, total=split.table.num_rows) if split.table.num_rows > MOST else ""
     subtitle = f"{t('overview.changes.explained')} {shown}".strip()
@@ -80,7 +112,7 @@ def in_words(whole: dict[str, Any], rows: pa.Table, *, days: int, until: str) ->
     values = {name: formats.number(whole[name]) for name in PARTS}
     told = t("overview.changes.told", days=formats.days(days), until=until, net=formats.signed_number(whole["value"]), **values)
     known = [row for row in rows.to_pylist() if row["value"] and row["series"] != t("overview.changes.rest")]
-    if not known or not whole["value"]:
+    if not known or rows.num_rows == 1 or not whole["value"]:  # one group alone is everybody again
         return told
     most = max(known, key=lambda row: abs(row["value"]))
     return (

@@ -63,7 +63,7 @@ def _by_window(segment: Question) -> None:
 
 def card(key: str, spec: charts.Chart, answer: Answer) -> None:
     """One chart of this page, under the texts of its key."""
-    few = thin_days.on_a_card() if key in OF_THE_LAST_DAYS else ""
+    few = thin_days.in_short() if key in OF_THE_LAST_DAYS else ""
     explained = f"{t(f'activity.cards.{key}.explained')} {few}".strip()
     chart.show(spec, answer, key=key, title=t(f"activity.cards.{key}.title"), subtitle=explained)
 

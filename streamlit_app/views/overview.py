@@ -31,11 +31,14 @@ def show() -> None:
     """Draw the page; everything on it follows the filters."""
     final_points.title(t("overview.title"))
     problems.banner()
+    answer = st.container()  # above the filters that it follows
     question = filters.overview()
     active = data.answer(question)
     if active.empty:
         states.empty(t("overview.nobody"), next=t("overview.nobody_next"))
         return
+    with answer:
+        what_changed.answer(question)
     kpi_row.show(headline.kpis(question))
     target_form.show(question)
     _growth(question, active)
@@ -47,12 +50,9 @@ def show() -> None:
 
 def _growth(question: Question, active: Answer) -> None:
     by_month = replace(question, grain="month")
-    left, middle, right = st.columns([3, 2, 2], gap="small")
-    with left:
-        _card("growth", charts.GROWTH, behind_figure.linked(data.growth(by_month), behind_figure.of_a_part))
-    with middle:
+    _card("growth", charts.GROWTH, behind_figure.linked(data.growth(by_month), behind_figure.of_a_part))
+    with chart.side_by_side():
         _card("quick_ratio", charts.RATIO_OVER_TIME, data.answer(replace(by_month, metric="quick_ratio")))
-    with right:
         _card("active", charts.COUNT_OVER_TIME, behind_figure.linked(active), key="active_customers")
 
 

@@ -83,9 +83,8 @@ def test_a_name_is_taken_once_a_person_and_the_view_that_has_it_stays_as_it_is(s
 
 
 def test_what_a_person_dismissed_is_remembered_for_that_person_alone(store: RunStore) -> None:
-    assert not store.has_seen("ada", "tour")
+    assert store.seen_by("ada") == frozenset()
     for _ in range(2):
         store.note_seen("ada", "tour")
-    assert store.has_seen("ada", "tour")
-    assert not store.has_seen("grace", "tour")
-    assert not store.has_seen("ada", "news")
+    assert store.seen_by("ada") == {"tour"}
+    assert store.seen_by("grace") == frozenset()

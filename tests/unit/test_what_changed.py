@@ -15,7 +15,8 @@ from pipeline.marts import CUSTOMER_DIMENSIONS, Question
 from pipeline.marts.changes import FLOWS, PARTS
 from streamlit_app import charts, data, figures, messages
 from streamlit_app.auth import Role, User
-from streamlit_app.components import problems
+from streamlit_app.components import problems, what_changed
+from streamlit_app.messages import text
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
 ACTIVE = Question("active_customers")
@@ -104,6 +105,35 @@ def test_the_page_says_the_change_in_words_and_shows_the_total_below_the_groups(
     assert page.selectbox(key="changed_by").value == "plan_tier"
     assert "Total" in cells(page)
     assert f"{found['now']:,}" in cells(page)
+
+
+def test_the_page_begins_with_its_answer_and_says_it_once() -> None:
+    found = total()
+    sentence = f"went from **{found['before']:,}** to **{found['now']:,}**"
+    assert words(whole("overview")).count(sentence) == 1
+    page = whole("overview", changed_by="plan_tier")
+    assert sentence in next(element.value for element in page.markdown if "active customers" in element.value)
+    assert words(page).count(sentence) == 2  # the section's own names another group
+
+
+def test_the_group_that_weighs_most_is_named_where_there_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "language", lambda: "en")
+    parts = dict.fromkeys(PARTS, 9) | {"value": -5}
+    groups = pa.table({"series": ["France", "Poland"], "value": [-4, -1]})
+    named = what_changed.in_words(parts, groups, days=28, until="16 May 2019")
+    assert named.endswith("The group that weighs most is France (−4).")
+    assert "weighs most" not in what_changed.in_words(parts, groups.slice(0, 1), days=28, until="16 May 2019")
+
+
+@pytest.mark.parametrize(("came", "left", "told"), [(37, 64, "hardly"), (50, 64, "could"), (37, None, ""), (0, 0, "")])
+def test_the_answer_says_whether_chance_could_make_it(
+    monkeypatch: pytest.MonkeyPatch, came: int, left: int | None, told: str
+) -> None:
+    """(64 - 37 - 1) / sqrt(101) is 2.6 and more than 1.96; (64 - 50 - 1) / sqrt(114) is 1.2."""
+    monkeypatch.setattr(messages, "language", lambda: "en")
+    parts = {"new_customers": 3 if came else 0, "resurrected_customers": came - 3 if came else 0, "churned_customers": left}
+    said = what_changed._chance(parts | {"value": None if left is None else came - left})
+    assert said == (text(f"overview.changes.{told}", "en") if told else "")
 
 
 def test_the_page_follows_window_and_segment() -> None:
