@@ -9,7 +9,7 @@ from streamlit_app.charts.base import Chart
 from streamlit_app.charts.growth import COLOURS, NET
 from streamlit_app.charts.marks import Translate
 
-CHANGE_COLUMNS = ("series", "rank", "part", "customers")
+CHANGE_COLUMNS = ("series", "rank", "part", "customers", marks.LIST)
 
 
 def _build(text: Translate) -> alt.LayerChart:
@@ -29,8 +29,10 @@ def _build(text: Translate) -> alt.LayerChart:
     axis = alt.Axis(format=",~r", tickCount=6, gridWidth=alt.condition("datum.value === 0", alt.value(2), alt.value(1)))
     bars = (
         base.transform_filter(f"datum.part != '{NET}' && isValid(datum.customers)")
-        .mark_bar()
+        .transform_calculate(address=f"datum.{marks.LIST} ? '{marks.LISTS_PAGE}?' + datum.{marks.LIST} : null")
+        .mark_bar(cursor=marks.CURSOR)
         .encode(
+            href=f"{marks.ADDRESS}:N",
             y=rows,
             x=alt.X("customers:Q", title=None, axis=axis, stack=True),
             color=marks.coloured("part", COLOURS, names),

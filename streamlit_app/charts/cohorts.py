@@ -8,7 +8,7 @@ from streamlit_app.charts import marks
 from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate
 
-COLUMNS = ("cohort", "cohort_name", "period", "value", "n", "low", "high", "final_on", "provisional")
+COLUMNS = ("cohort", "cohort_name", "period", "value", "n", "low", "high", "final_on", "provisional", marks.LIST)
 MONTH_HEIGHT, WEEK_HEIGHT = 24, 13
 FITTING = "bandwidth('x') < 13 ? 0 : bandwidth('x') < 22 ? 8 : 11"  # no number where it would run into the next
 STROKES, STROKES_APART = 12, 6  # of the hatching of a cell: how many at most, and how many pixels apart at least
@@ -36,8 +36,10 @@ def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
     base = marks.explained(marks.drawn(), text, "share", columns=COLUMNS).transform_calculate(
         customers="round(datum.value * datum.n)",
         label="format(datum.value * 100, '.0f')",
+        **marks.list_of("cohort", period="period"),
     )
     cells = base.encode(
+        href=f"{marks.ADDRESS}:N",
         x=alt.X(
             "period:O",
             title=text("charts.period"),
@@ -79,15 +81,22 @@ def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
     solid, thin = cells.transform_filter(marks.IS_SOLID), cells.transform_filter(marks.IS_THIN)
     incomplete = cells.transform_filter(marks.IS_PROVISIONAL)
     hatched = incomplete.mark_point(
-        shape=alt.expr(HATCHING), size=4, filled=False, strokeWidth=1, tooltip=None, opacity=0.55, strokeCap="butt"
+        shape=alt.expr(HATCHING),
+        size=4,
+        filled=False,
+        strokeWidth=1,
+        tooltip=None,
+        opacity=0.55,
+        strokeCap="butt",
+        cursor=marks.CURSOR,
     )
-    number = {"fontSize": alt.expr(FITTING), "tooltip": None}
+    number = {"fontSize": alt.expr(FITTING), "tooltip": None, "cursor": marks.CURSOR}
     ink = f"{marks.IS_THIN} ? {marks.PAGE_INK} : {marks.CELL_INK}"
     plate = f"{marks.IS_THIN} ? {GREYED} : scale('color', datum.value)"
     return (
         alt.layer(
-            solid.mark_rect().encode(color=colour, tooltip=tips),
-            thin.mark_rect(opacity=marks.GREYED).encode(color=alt.value("gray"), tooltip=tips),
+            solid.mark_rect(cursor=marks.CURSOR).encode(color=colour, tooltip=tips),
+            thin.mark_rect(opacity=marks.GREYED, cursor=marks.CURSOR).encode(color=alt.value("gray"), tooltip=tips),
             hatched.encode(stroke=alt.StrokeValue(alt.expr(ink))),
             # no stroke runs through the number of a hatched cell
             incomplete.mark_text(**number, strokeWidth=4, filled=False).encode(

@@ -50,8 +50,10 @@ def _build(text: Translate) -> alt.LayerChart:
         .transform_stack(
             stack="customers", groupby=["date"], sort=[alt.SortField("part", order="descending")], as_=["foot", "top"]
         )
-        .mark_bar()
+        .transform_calculate(**marks.list_of("date"))
+        .mark_bar(cursor=marks.CURSOR)
         .encode(
+            href=f"{marks.ADDRESS}:N",
             x=alt.X("begin:T", title=None, axis=marks.time_axis()),
             x2="until:T",
             y=alt.Y("foot:Q", title=None, axis=axis),
@@ -70,4 +72,4 @@ def _build(text: Translate) -> alt.LayerChart:
     ).properties(height=HEIGHT)
 
 
-GROWTH = Chart("growth", ("date", "part", "customers", "final_on", "provisional"), _build)
+GROWTH = Chart("growth", ("date", "part", "customers", "final_on", "provisional", marks.LIST), _build)

@@ -28,8 +28,13 @@ def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
     layers = [marks.line(runs, groups=groups), marks.provisional_points(base), marks.thin_points(base)]
     if unit == "share":  # of what may still come, an interval of sampling knows nothing
         layers.insert(0, marks.band(runs.transform_filter(marks.IS_FINAL), groups=groups))
-    layers.append(marks.hover(base, tips, along="date", groups=groups))
+    layers.append(marks.hover(base, tips, along="date", groups=groups, lists=_has_lists(unit, series)))
     return alt.layer(*layers).properties(height=marks.HEIGHT)
+
+
+def _has_lists(unit: Unit, series: bool) -> bool:
+    """Whether a click on a point opens its list: of several lines the nearest point is caught, which cannot be clicked."""
+    return unit == "count" and not series
 
 
 def _survival(text: Translate) -> alt.LayerChart:
@@ -95,7 +100,7 @@ def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart
 def _chart(name: str, unit: Unit, *, series: bool = False) -> Chart:
     return Chart(
         name,
-        (*POINT_COLUMNS, "series") if series else POINT_COLUMNS,
+        (*POINT_COLUMNS, *(["series"] if series else []), *([marks.LIST] if _has_lists(unit, series) else [])),
         lambda text: _over_time(text, unit=unit, series=series),
         provisional="dashed",
         thin="pale",

@@ -17,6 +17,9 @@ Unit = Literal["count", "share", "ratio", "usd"]
 AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".1f", "usd": "~s"}
 VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".2f", "usd": ",.0f"}
 DRAWN = "drawn"  # the name of the table that comes beside a spec
+LIST, LISTS_PAGE = "list", "customers"  # what the rows of a list's address share, and the page that it opens
+ADDRESS = "address"
+CURSOR = alt.expr(f"datum.{LIST} ? 'pointer' : 'default'")
 HEIGHT = 250
 ENOUGH = 30  # below this n a proportion is greyed
 DASH = (4, 3)
@@ -124,6 +127,16 @@ def tooltip(text: Translate, *, first: Sequence[alt.Tooltip], interval: bool, st
     return lines + ([alt.Tooltip("state:N", title=text("charts.state"))] if state else [])
 
 
+def list_of(day: str, *, period: str | None = None) -> dict[str, str]:
+    """A calculated column: the address of the customers behind a row, by the column of its day; null where the row has no list.
+
+    A mark that encodes it as `href` opens the list at a click.
+    """
+    more = f" + '&period=' + datum.{period}" if period else ""
+    written = f"'{LISTS_PAGE}?' + datum.{LIST} + '&on=' + timeFormat(datum.{day}, '%Y-%m-%d'){more}"
+    return {ADDRESS: f"datum.{LIST} ? {written} : null"}
+
+
 def day_tip(text: Translate) -> alt.Tooltip:
     """The period that a point stands for, by its first day."""
     return alt.Tooltip("date:T", title=text("charts.from_day"), format="%-d %b %Y")
@@ -172,10 +185,13 @@ def lone_points(runs: alt.Chart) -> alt.Chart:
     return runs.transform_filter(IS_ALONE).mark_point(size=28, filled=True, opacity=1)
 
 
-def hover(base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: Sequence[str] = ()) -> alt.LayerChart:
+def hover(
+    base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: Sequence[str] = (), lists: bool = False
+) -> alt.LayerChart:
     """A point that follows the pointer and carries the tooltip; `along` is the column of the horizontal axis.
 
-    A single line is caught by upright strips, which cost the browser less than the nearest point of any line.
+    A single line is caught by upright strips, which cost the browser less than the nearest point of any line; with `lists`
+    a click on one opens the customers behind its point.
     """
     if groups:
         near = alt.selection_point(nearest=True, on="pointerover", fields=[along, *groups], empty=False, clear="pointerout")
@@ -186,10 +202,12 @@ def hover(base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: S
     near = alt.selection_point(on="pointerover", fields=[along], empty=False, clear="pointerout")
     counted = base.transform_joinaggregate(points="count()")
     across = alt.expr("max(2, 1.1 * width / max(datum.points - 1, 1))")
-    strips = counted.mark_rule(opacity=0.001, strokeWidth=across, clip=True)  # no room is left for what they stand out
+    cursor = {"cursor": CURSOR} if lists else {}
+    strips = counted.mark_rule(opacity=0.001, strokeWidth=across, clip=True, **cursor)  # no room is left for what they stand out
+    caught = strips.encode(y=alt.value(0), y2=alt.value("height"), tooltip=list(tips)).add_params(near)
     return alt.layer(
         base.transform_filter(near).mark_point(size=60, filled=True, strokeWidth=0, opacity=1),
-        strips.encode(y=alt.value(0), y2=alt.value("height"), tooltip=list(tips)).add_params(near),
+        caught.transform_calculate(**list_of(along)).encode(href=f"{ADDRESS}:N") if lists else caught,
     )
 
 

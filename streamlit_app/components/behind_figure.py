@@ -16,14 +16,14 @@ from pipeline.marts.behind import has_a_list
 from pipeline.marts.question import LONGEST_WINDOW_DAYS
 from streamlit_app import auth, data, figures, formats
 from streamlit_app.auth import Role
+from streamlit_app.charts import marks
 from streamlit_app.components import filters, links, url
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
-PAGE = "customers"
 METRIC, ON, UNTIL, PERIOD, PART = "behind", "on", "until", "period", "part"
 OF_THE_FIGURE = (METRIC, ON, UNTIL, PERIOD, PART, "kind", "cohort", "grain")
-COLUMN = "list"
+COLUMN, PAGE = marks.LIST, marks.LISTS_PAGE
 MOST_PERIODS = 5_000
 WORDS = "customers.behind"
 
