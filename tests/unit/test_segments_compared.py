@@ -51,6 +51,13 @@ def test_the_page_draws_both_curves_as_each_segment_has_them_alone() -> None:
     assert "Choose two different groups." in [info.value for info in page.info]
 
 
+def test_the_caption_of_both_curves_names_the_segment_of_the_page_and_neither_of_the_two() -> None:
+    said = [caption.value for caption in whole("retention", between="plan_tier", os="iOS").caption]
+    of_the_page = [line for line in said if "Phone: iOS · " in line]
+    assert len(of_the_page) == 4
+    assert not [line for line in said if "Tier:" in line]
+
+
 def test_a_dimension_that_is_filtered_cannot_be_compared_too() -> None:
     page = whole("retention", plan_tier="premium", between="plan_tier")
     assert page.selectbox(key="between").value == "all"
