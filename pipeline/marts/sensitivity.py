@@ -233,6 +233,7 @@ class Suggestion:
     """The window that the share that came back speaks for, and that share under it with its interval and n.
 
     `is_settled` is false where no window keeps below the stated share: it is then the longest one that could be judged.
+    `is_sure` is false where the interval of no such window does: it is then the shortest one, and too little is known of it.
     """
 
     window_days: int
@@ -241,13 +242,14 @@ class Suggestion:
     high: float
     n: int
     is_settled: bool
+    is_sure: bool
 
 
 def suggested_window(came_back: pa.Table, *, below: float) -> Suggestion | None:
-    """The smallest window from which on, at each longer one too, less than `below` of the lapses came back.
+    """The smallest window under which, as under each longer one, less than `below` of the lapses came back, and surely so.
 
-    `came_back` is the answer of window_sensitivity of that kind. Windows with fewer than 30 lapses are not judged; None where
-    none can be. The rule stands in docs/definitions.md.
+    Surely: the upper end of its 95 % interval is below the share too. `came_back` is the answer of window_sensitivity of that
+    kind. Windows with fewer than 30 lapses are not judged; None where none can be. The rule stands in docs/definitions.md.
     """
     judged = came_back.filter(pc.greater_equal(came_back["n"], ENOUGH)).sort_by("window_days")
     if not judged.num_rows:
@@ -255,5 +257,15 @@ def suggested_window(came_back: pa.Table, *, below: float) -> Suggestion | None:
     too_many = np.flatnonzero(judged["value"].to_numpy() >= below)
     settled_at = int(too_many[-1]) + 1 if too_many.size else 0
     is_settled = settled_at < judged.num_rows
-    (chosen,) = judged.slice(settled_at if is_settled else judged.num_rows - 1, 1).to_pylist()
-    return Suggestion(chosen["window_days"], chosen["value"], chosen["low"], chosen["high"], chosen["n"], is_settled=is_settled)
+    sure = np.flatnonzero(judged["high"].to_numpy()[settled_at:] < below)
+    place = settled_at + int(sure[0]) if sure.size else min(settled_at, judged.num_rows - 1)
+    (chosen,) = judged.slice(place, 1).to_pylist()
+    return Suggestion(
+        chosen["window_days"],
+        chosen["value"],
+        chosen["low"],
+        chosen["high"],
+        chosen["n"],
+        is_settled=is_settled,
+        is_sure=bool(sure.size),
+    )

@@ -33,8 +33,8 @@ def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
         marks.solid_line(runs),
         marks.lone_points(runs),
         marks.thin_points(base),
-        *_marked(text, IN_USE, top=0),
-        *_marked(text, SUGGESTED, top=13),
+        *_marked(text, IN_USE, above=18),
+        *_marked(text, SUGGESTED, above=5),
         marks.hover(base, tips, along="window_days"),
     ]
     if unit == "share":
@@ -42,8 +42,8 @@ def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
     return alt.layer(*layers).properties(height=HEIGHT)
 
 
-def _marked(text: Translate, mark: str, *, top: int) -> tuple[alt.Chart, alt.Chart]:
-    """An upright line at one N, named on top; the name stands on the side where there is room."""
+def _marked(text: Translate, mark: str, *, above: int) -> tuple[alt.Chart, alt.Chart]:
+    """An upright line at one N, named so many pixels above the plot, where no curve is; on the side where there is room."""
     colour = alt.value("gray" if mark == IN_USE else "orange")
     marked = alt.Chart(alt.NamedData(MARKS)).transform_filter(f"datum.mark == '{mark}' || datum.mark == 'both'")
     base = marked.encode(x="window_days:Q")
@@ -57,10 +57,10 @@ def _marked(text: Translate, mark: str, *, top: int) -> tuple[alt.Chart, alt.Cha
             color=alt.expr(marks.PAGE_INK),
             align=alt.expr(f"{left} ? 'right' : 'left'"),
             dx=alt.expr(f"{left} ? -4 : 4"),
-            baseline="top",
+            baseline="bottom",
             fontSize=11,
             tooltip=None,
-        ).encode(y=alt.value(top), text="named:N"),
+        ).encode(y=alt.value(-above), text="named:N"),
     )
 
 

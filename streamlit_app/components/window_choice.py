@@ -42,7 +42,7 @@ def _sensitivity(question: Question, window: int) -> None:
     found = suggested_window(answers["came_back"].table, below=share)
     with words:
         st.markdown(in_words(found, below=share, window=window))
-    suggested = found.window_days if found is not None and found.is_settled else None
+    suggested = found.window_days if found is not None and found.is_sure else None
     if question.end is not None and question.end < answers["active"].as_of:
         st.caption(t("activity.choice.all_days", day=formats.day(answers["active"].as_of)))
     marked = {IN_USE: window, SUGGESTED: suggested}
@@ -88,8 +88,8 @@ def in_words(found: Suggestion | None, *, below: float, window: int) -> str:
         "window": formats.days(window),
         "longest": formats.days(WINDOWS[1]),
     }
-    if not found.is_settled:
-        return t("activity.choice.unsettled", **values)
+    if not found.is_sure:
+        return t(f"activity.choice.{'unsure' if found.is_settled else 'unsettled'}", **values)
     how = "same" if found.window_days == window else "shorter" if found.window_days < window else "longer"
     return t("activity.choice.suggested", **values) + " " + t(f"activity.choice.{how}", **values)
 

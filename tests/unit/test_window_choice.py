@@ -25,9 +25,9 @@ pytestmark = pytest.mark.xdist_group("the bank of the pages")
 AS_OF = date(2019, 12, 31)
 
 
-def came_back(shares: dict[int, float], *, n: dict[int, int] | None = None) -> pa.Table:
+def came_back(shares: dict[int, float], *, n: dict[int, int] | None = None, give: float = 0.01) -> pa.Table:
     rows = [
-        {"window_days": days, "value": share, "low": share - 0.05, "high": share + 0.05, "n": (n or {}).get(days, 100)}
+        {"window_days": days, "value": share, "low": share - give, "high": share + give, "n": (n or {}).get(days, 100)}
         for days, share in shares.items()
     ]
     return pa.Table.from_pylist(rows)
@@ -36,7 +36,26 @@ def came_back(shares: dict[int, float], *, n: dict[int, int] | None = None) -> p
 def test_the_suggested_window_is_the_first_from_which_on_fewer_than_the_share_came_back() -> None:
     """60 is below one fifth, but 61 is not: only from 62 on does it stay below."""
     shares = came_back({59: 0.22, 60: 0.19, 61: 0.20, 62: 0.18, 63: 0.15})
-    assert suggested_window(shares, below=0.2) == Suggestion(62, 0.18, 0.18 - 0.05, 0.18 + 0.05, 100, is_settled=True)
+    assert suggested_window(shares, below=0.2) == Suggestion(
+        62, 0.18, 0.18 - 0.01, 0.18 + 0.01, 100, is_settled=True, is_sure=True
+    )
+
+
+def test_a_window_is_suggested_only_where_its_interval_is_below_the_share_too() -> None:
+    """From 62 on the share stays below one fifth; its interval, 5 points to either side, does from 64 on."""
+    shares = came_back({61: 0.20, 62: 0.19, 63: 0.15, 64: 0.14, 65: 0.13}, give=0.05)
+    found = suggested_window(shares, below=0.2)
+    assert found is not None
+    assert (found.window_days, found.is_settled, found.is_sure) == (64, True, True)
+    found = suggested_window(shares.slice(0, 3), below=0.2)
+    assert found is not None
+    assert (found.window_days, found.is_settled, found.is_sure) == (62, True, False)
+
+
+def test_an_interval_below_the_share_is_no_suggestion_where_a_longer_window_is_above_it() -> None:
+    found = suggested_window(came_back({60: 0.10, 61: 0.30}), below=0.2)
+    assert found is not None
+    assert (found.window_days, found.is_settled, found.is_sure) == (61, False, False)
 
 
 def test_where_every_window_fits_the_shortest_is_suggested() -> None:
@@ -61,15 +80,19 @@ def test_windows_of_fewer_than_thirty_lapses_or_of_a_withheld_share_are_not_judg
 
 def test_the_words_say_how_the_suggestion_stands_to_the_window_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "language", lambda: "en")
-    found = Suggestion(60, 0.18, 0.12, 0.26, 120, is_settled=True)
+    found = Suggestion(60, 0.18, 0.12, 0.26, 120, is_settled=True, is_sure=True)
     told = {window: window_choice.in_words(found, below=0.2, window=window) for window in (30, 60, 90)}
     assert all("Suggested: 60 days" in text and "18.0% (95%: 12.0–26.0%, n 120)" in text for text in told.values())
     assert "30 days, is shorter" in told[30]
     assert "That is the window in use" in told[60]
     assert "90 days, is longer" in told[90]
     assert "No window up to 180 days fits" in window_choice.in_words(
-        Suggestion(82, 0.5, 0.33, 0.67, 30, is_settled=False), below=0.2, window=90
+        Suggestion(82, 0.5, 0.33, 0.67, 30, is_settled=False, is_sure=False), below=0.2, window=90
     )
+    unsure = Suggestion(163, 0.29, 0.161, 0.466, 31, is_settled=True, is_sure=False)
+    told_unsure = window_choice.in_words(unsure, below=0.3, window=90)
+    assert told_unsure.startswith("**There is not enough data to suggest one.** From 163 days on")
+    assert "29.0% were (95%: 16.1–46.6%, n 31), which may just as well be 30% or more" in told_unsure
 
 
 @pytest.fixture
