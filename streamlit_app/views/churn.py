@@ -9,6 +9,7 @@ import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
 from streamlit_app.components import (
+    behind_figure,
     chart,
     early_warnings,
     filters,
@@ -43,7 +44,8 @@ def _rates(question: Question, answer: Answer) -> None:
     survival = data.answer(_survival(question))
     groups = figures.drawn_groups(answer) if question.by else []  # of both charts, so that a group has one colour
     shown = _shown_of(answer, groups)
-    rates, lives = _by_group(figures.known(answer, window=answer.window), groups), _by_group(survival, groups)
+    known = behind_figure.linked(figures.known(answer, window=answer.window))
+    rates, lives = _by_group(known, groups), _by_group(survival, groups)
     group_tests.tiers(answer)
     explained = t(f"churn.rate_explained.{question.kind}")
     chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=explained + shown)
