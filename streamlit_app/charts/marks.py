@@ -14,7 +14,7 @@ import altair as alt
 Translate = Callable[[str], str]
 Unit = Literal["count", "share", "ratio", "usd"]
 
-AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".1f", "usd": "~s"}
+AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".2~f", "usd": "~s"}
 VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".2f", "usd": ",.0f"}
 DRAWN = "drawn"  # the name of the table that comes beside a spec
 LIST, LISTS_PAGE = "list", "customers"  # what the rows of a list's address share, and the page that it opens

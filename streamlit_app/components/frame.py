@@ -15,7 +15,18 @@ from pipeline.errors import NeopulseError
 from pipeline.runs.records import RunState
 from streamlit_app import data, formats, messages
 from streamlit_app.auth import AdmissionError, Role, User
-from streamlit_app.components import answers, filters, kept_menu, problems, sign_in, states, thin_days, tour, version_asked
+from streamlit_app.components import (
+    answers,
+    filters,
+    kept_menu,
+    problems,
+    sign_in,
+    states,
+    thin_days,
+    toolbar,
+    tour,
+    version_asked,
+)
 from streamlit_app.data import Run, Version
 from streamlit_app.messages import t
 
@@ -28,6 +39,7 @@ DAYS_BEHIND = 2  # as_of is yesterday on a good day; two days behind the run tha
 
 def show(user: User) -> None:
     """The header line, then whatever a reader must know before believing a figure."""
+    toolbar.without_files()
     version = _readable(data.pin_version)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _facts(version.name if version else None)

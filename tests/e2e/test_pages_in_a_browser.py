@@ -11,6 +11,7 @@ import pytest
 from conftest import Bank, charts, failures
 from playwright.sync_api import Page, expect
 
+from streamlit_app.components import toolbar
 from streamlit_app.messages import text
 
 WITH_CHARTS = ("overview", "activity", "retention", "churn", "payments")
@@ -48,6 +49,17 @@ def test_each_page_opens_in_english_and_french_without_a_failure(app: str, page:
             expect(charts(page).first).to_be_visible()
         expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
         assert failures(page) == []
+
+
+def test_the_toolbar_over_a_chart_offers_no_file_past_the_role_check_and_the_audit_log(app: str, page: Page) -> None:
+    page.goto(f"{app}/activity")
+    charts(page).first.hover()
+    tools = page.get_by_test_id("stElementToolbarButton")
+    expect(tools.get_by_label("Fullscreen").first).to_be_visible()
+    for name in toolbar.PAST_THE_RIGHTS:
+        there = tools.locator(f'button[aria-label^="{name}"]')
+        expect(there.first).to_be_attached()  # by this very name
+        assert not [button for button in there.all() if button.is_visible()]
 
 
 def test_the_window_slider_changes_the_figures_to_those_of_the_command_line(app: str, page: Page, published_bank: Bank) -> None:

@@ -122,7 +122,10 @@ def test_the_clock_stands_in_the_link_and_the_months_that_still_move_are_marked(
     assert failed(effective) == []
     assert effective.query_params["clock"] == "effective"
     status = dict(zip(effective.dataframe[0].value["Month"], effective.dataframe[0].value["Status"], strict=True))
-    assert status["Apr 2019"] == "provisional, final on 28 Jul 2019"  # 90 days after the last day but one of April
+    assert status["Feb 2019"] == "provisional, final on 28 May 2019"  # 90 days after the last day but one of February
+    assert status["Apr 2019"] == "not known before 29 Jun 2019"  # 90 days after the last day of March
+    rates = dict(zip(effective.dataframe[0].value["Month"], effective.dataframe[0].value["Churn"], strict=True))
+    assert rates["Apr 2019"] == "–"
 
 
 def test_premium_against_standard_is_one_press_from_any_other_question() -> None:
