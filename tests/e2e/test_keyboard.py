@@ -27,7 +27,7 @@ SURVEY = """() => {
   };
   const all = document.querySelectorAll('a[href], button:enabled, input:enabled, textarea:enabled, summary');
   const stops = [...all].filter((e) => e.tabIndex >= 0 && e.role !== 'radio' && e.getClientRects().length
-    && getComputedStyle(e).visibility === 'visible');
+    && e.checkVisibility({visibilityProperty: true}));
   window.walk = {looks, before: new Map([...all].map((e) => [e, looks(e)])), missed: new Set(stops), last: null};
 }"""
 # Where the focus is, and whether it went on: never up and to the left of where it was.
