@@ -91,14 +91,15 @@
 
 {% macro duckdb__in_changed_parts() %}source_part in (select source_part from {{ source('bank', 'changed_parts') }}){% endmacro %}
 
-{# BigQuery passes over the partitions of other days only where it is told the days: a part is a UTC day, so at most the day beside it. #}
+{# BigQuery passes over the partitions of other days only where it is told the days: a part is the UTC day of the row's moment, from the first
+   (-719162: 0001-01-01) to the last of its calendar (2932896), so the bank's day is at most the day beside it; rows without a day are in none. #}
 {% macro default__in_changed_parts() -%}
     {%- set parts = source('bank', 'changed_parts') -%}
     source_part in (select source_part from {{ parts }})
     {%- if execute and neopulse.builds_on_the_last_run() %}
         {%- set days = run_query(
-            'select string_agg(distinct format("date \'%t\'", date_add(date_from_unix_date(source_part), interval beside day)), ", ") as days from '
-            ~ parts ~ ' cross join unnest([-1, 0, 1]) as beside where source_part > -700000'
+            'select string_agg(distinct format("date \'%t\'", date_from_unix_date(greatest(-719162, least(2932896, source_part + beside)))), ", ") '
+            ~ 'as days from ' ~ parts ~ ' cross join unnest([-1, 0, 1]) as beside where source_part >= -719162'
         ).columns[0].values()[0] %}
         and (transaction_date is null{% if days %} or transaction_date in ({{ days }}){% endif %})
     {%- endif -%}

@@ -36,7 +36,7 @@ final as (
         *,
         case
             when user_id is null then 'missing_user_id'
-            when created_at is null then 'unreadable_created_date'
+            when opening_date is null then 'unreadable_created_date'
             when opening_date > cast('{{ var("current_bank_day") }}' as date) then 'in_the_future'
             when opening_date < cast('{{ var("earliest_bank_day") }}' as date) then 'too_long_ago'
         end as rejection_reason,
