@@ -53,6 +53,9 @@ def awkward_bank() -> History:
     """Customers at the edges of the windows, dirty rows, odd identifiers, amounts that nobody can read, repeated ids."""
     history = random_bank(7, customers=16, first_day=date(2018, 12, 28), last_day=date(2019, 3, 24))
     history.customer(9001, opened=date(2019, 1, 1), plan="METAL")
+    for number, (country, plan) in enumerate((("FR|X", "Y"), ("FR", "X|Y"), ("Unknown", "unknown"), ("ÎLE", "É"))):
+        history.customer(9002 + number, opened=date(2019, 1, 5), country=country, plan=plan)
+        history.active(9002 + number, date(2019, 1, 7))
     for day, amount in ((3, ""), (9, "n/a"), (29, "1e3"), (30, "-4.25"), (31, "0.00005")):
         history.transaction(9001, date(2019, 1, day), amount=amount, presence="TRUE")
     history.transaction(9001, date(2019, 2, 1), state="LOST")
