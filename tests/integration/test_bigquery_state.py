@@ -163,6 +163,26 @@ def test_old_days_of_a_table_by_day_are_not_scanned_to_know_that_they_are_the_sa
     assert 0 < one_row_of_may < 150
 
 
+def test_rows_that_waited_for_their_day_are_looked_for_after_as_of_alone(bank: Bank) -> None:
+    bank.make("partition by date(created_date)")
+    bank.begin()
+    client = stand_ins.client(bank.stand_in, bigquery_bank.PROJECT)
+    client.query("drop table neopulse_warehouse.typed_transactions").result()
+    client.query(
+        f"""
+        create table neopulse_warehouse.typed_transactions partition by transaction_date as
+        select {january(3)} as source_part, 4 as rejection_code, date '2019-05-17' as transaction_date
+        union all select {january(4)}, 4, date '2019-05-18'
+        union all select {january(5)}, null, day from unnest(generate_date_array('2019-01-01', '2019-05-16')) as day
+        """
+    ).result()
+    before = len(bank.stand_in.calls)
+    assert not bank.begin().full_refresh
+    assert bank.read() == [january(3)]
+    asked = [call for call in bank.stand_in.calls[before:] if "rejection_code = 4" in (call.statement or "")]
+    assert [call.bytes_processed for call in asked] == [3 * 8]
+
+
 def test_most_of_the_bank_changed_is_a_full_build(bank: Bank) -> None:
     bank.make("partition by date(created_date)")
     bank.begin()
