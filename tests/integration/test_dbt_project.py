@@ -126,6 +126,21 @@ LOSSES = {
         "delete from marts.mart_monthly_churn_rate where segment = 'plan' and month = '2019-01-01'",
         {"segments_add_up_mart_monthly_churn_rate"},
     ),
+    "a segment that cubes count": (
+        "delete from warehouse.dim_segments where country = 'FR'",
+        {"every_segment_of_a_cube_is_known"},
+    ),
+    "devices": ("delete from warehouse.customer_devices where os = 'iOS'", {"no_row_of_the_bank_is_dropped_silently"}),
+    **{
+        f"nothing, but {table} holds a row twice": (
+            f"insert into warehouse.{table} select * from warehouse.{table} limit 1",
+            {f"unique_key_{table}"},
+        )
+        for table in (
+            *("fct_customer_activity", "fct_customer_months", "fct_customer_volumes", "fct_card_payments", "fct_breaks"),
+            "cohort_cells_by_dimension",
+        )
+    },
     "everybody of a month": (
         "delete from marts.mart_monthly_churn_rate where segment = 'all' and month = '2019-01-01'",
         {"segments_add_up_mart_monthly_churn_rate"},
