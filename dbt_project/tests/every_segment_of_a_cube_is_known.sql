@@ -4,7 +4,7 @@ with used as (
         ref('mart_activity_gaps'), ref('mart_daily_counts'), ref('mart_record_gaps'), ref('mart_month_lapses'), ref('mart_cohort_cells'),
         ref('mart_cohort_members'), ref('mart_l28'), ref('mart_amount_retention'), ref('mart_transactions_monthly'),
     ] %}
-    {{ 'union all ' if not loop.first }}select distinct '{{ cube.identifier }}' as cube, segment_id from {{ cube }}
+    {{ 'union all ' if not loop.first }}select distinct '{{ cube.identifier }}' as mart, segment_id from {{ cube }}
     {%- endfor %}
 )
 
