@@ -47,6 +47,9 @@ ROWS = {
     "customer_accounts": 0.0069,
 }
 
+# What a model asks of a whole table in a night before its own statement: the days on which repeated identifiers stand.
+LOOKS = {"repeated_transactions": ("typed_transactions", ("transaction_key", "rejection_code", "transaction_date"))}
+
 # Bytes by type: https://cloud.google.com/bigquery/pricing#data; a text has 2 more than its letters, NULL has none.
 NUMBER, MONEY, FLAG = 8.0, 16.0, 1.0
 BYTES = {
@@ -99,11 +102,13 @@ def table_bytes(table: str, read: Mapping[str, object], bank: Bank, *, whole: bo
 
 
 def model_bytes(reads: Mapping[str, Mapping[str, Mapping[str, object]]], bank: Bank, *, whole: bool) -> dict[str, float]:
-    """Bytes by model, the largest first."""
+    """Bytes by model, the largest first; of a night with what the models ask beforehand."""
     found = {
         model: sum(table_bytes(table, read, bank, whole=whole) for table, read in tables.items())
         for model, tables in reads.items()
     }
+    for model, (table, columns) in ({} if whole else LOOKS).items():
+        found[model] += ROWS[table] * bank.transactions * sum(width(table, column) for column in columns)
     return dict(sorted(found.items(), key=lambda pair: -pair[1]))
 
 
@@ -122,6 +127,12 @@ def looking_back(bank: Bank) -> float:
     return bank.transactions * sum(width("transactions", column) for column in columns) * min(LOOK_BACK_DAYS / bank.days, 1.0)
 
 
+def waiting(bank: Bank) -> float:
+    """Bytes of the rows that may have waited for their day: those dated after as_of was, which is two days."""
+    columns = ("source_part", "rejection_code", "transaction_date")
+    return bank.transactions * sum(width("typed_transactions", column) for column in columns) * 2 / bank.days
+
+
 def size_table(reads: Mapping[str, dict[str, dict[str, dict[str, object]]]], prices: Prices) -> list[str]:
     """Full refresh and one night of banks of 1, 10 and 100 billion transactions."""
     lines = [
@@ -131,7 +142,7 @@ def size_table(reads: Mapping[str, dict[str, dict[str, dict[str, object]]]], pri
     for billions in (1, 10, 100):
         bank = Bank(billions * 1e9)
         full = sum(model_bytes(reads["full"], bank, whole=True).values())
-        night = sum(model_bytes(reads["night"], bank, whole=False).values()) + looking_back(bank)
+        night = sum(model_bytes(reads["night"], bank, whole=False).values()) + looking_back(bank) + waiting(bank)
         slots = full / prices.slot_bytes_per_second / 3600
         cells = [f"{billions} billion", _size(full), _usd(full, prices), f"{slots:,.0f}"]
         cells += [_size(night), _usd(night, prices), _usd(night * 30, prices)]
@@ -145,8 +156,9 @@ def model_table(reads: Mapping[str, dict[str, dict[str, dict[str, object]]]], pr
     night = model_bytes(reads["night"], bank, whole=False)
     lines = ["| model | one night, 10 billion | USD | reads whole |", "|---|---|---|---|"]
     for model, size in list(night.items())[:10]:
-        whole = [table for table, read in reads["night"][model].items() if not read["some_days"]]
-        lines.append(f"| `{model}` | {_size(size)} | {_usd(size, prices)} | {', '.join(f'`{table}`' for table in whole)} |")
+        whole = {table for table, read in reads["night"][model].items() if not read["some_days"]} | {*LOOKS.get(model, ())[:1]}
+        tables = ", ".join(f"`{table}`" for table in sorted(whole))
+        lines.append(f"| `{model}` | {_size(size)} | {_usd(size, prices)} | {tables} |")
     return lines
 
 

@@ -50,6 +50,8 @@ OF_A_COUNTRY = (
     "ever_active_customers",
     "active_customers",
     "active_share",
+    "active_share_low",
+    "active_share_high",
     "customers_per_million_inhabitants",
     "amount_usd",
 )

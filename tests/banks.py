@@ -39,8 +39,8 @@ AWKWARD_DAYS = (
     date(2020, 10, 31),
     date(2020, 11, 9),  # the last day that is over
 )
-COUNTRIES = ("GB", "GB", "FR", "PL", " ie ", "")
-PLANS = ("STANDARD", "STANDARD", "STANDARD", "PREMIUM", "METAL", "metal_free", "")
+COUNTRIES = ("GB", "Unknown", "FR", "PL", " ie ", "")
+PLANS = ("STANDARD", "STANDARD", "unknown", "PREMIUM", "METAL", "metal_free", "")
 BRANDS = ("Apple", "Android", "Android", "Unknown", None)
 KNOWN_TYPES = ("CARD_PAYMENT", "CARD_PAYMENT", "CARD_PAYMENT", "TRANSFER", "TOPUP", "EXCHANGE", "ATM", " card_payment ")
 NO_ACTIVITY = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")

@@ -24,6 +24,27 @@ from pipeline.warehouse.publication import Version
 NIGHTS = {"all of the first bank": 25, "new days and late rows": 28, "an old day corrected, a customer moved": 30}  # of March
 # What may differ: a row quoted as text, the number that stands for an identifier which is none, and the source's own name.
 OF_THE_ENGINE = ("source_row", "customer_key", "source_name")
+# What a text column may say: blanks around a moment, digits after the microseconds, days at the ends of the calendar and behind
+# them, no seconds, other zones. The text decides the night a row comes; of the first day and of unreadable ones some come later.
+ODD_MOMENTS = (
+    *(" 2019-03-01 10:00:00", "2019-03-01 10:00:00.123456789 UTC", "2019-03-01 10:00:00 "),
+    *("0001-01-01 00:30:00-02:00", "0001-01-01 12:00:00 UTC", "0001-01-01 13:00:00 UTC"),
+    *(
+        "9999-12-31 12:00:00 UTC",
+        "9999-12-31 23:30:00",
+        "9999-12-31 23:30:00-05:00",
+        "10000-01-01 00:00:00",
+        "0000-12-31 12:00:00",
+    ),
+    *(
+        "infinity",
+        "2019-02-27 00:30+02:00",
+        "2019-2-26 0:30:00+02:00",
+        "2019-02-25T00:30+02:00",
+        "2019-02-24 23:30",
+        "2019-02-23 23:30 UTC",
+    ),
+)
 Tables = Mapping[str, list[Row]]
 Content = dict[str, tuple[dict[str, str], list[tuple[Any, ...]]]]
 
@@ -32,6 +53,9 @@ def awkward_bank() -> History:
     """Customers at the edges of the windows, dirty rows, odd identifiers, amounts that nobody can read, repeated ids."""
     history = random_bank(7, customers=16, first_day=date(2018, 12, 28), last_day=date(2019, 3, 24))
     history.customer(9001, opened=date(2019, 1, 1), plan="METAL")
+    for number, (country, plan) in enumerate((("FR|X", "Y"), ("FR", "X|Y"), ("Unknown", "unknown"), ("ÎLE", "É"))):
+        history.customer(9002 + number, opened=date(2019, 1, 5), country=country, plan=plan)
+        history.active(9002 + number, date(2019, 1, 7))
     for day, amount in ((3, ""), (9, "n/a"), (29, "1e3"), (30, "-4.25"), (31, "0.00005")):
         history.transaction(9001, date(2019, 1, day), amount=amount, presence="TRUE")
     history.transaction(9001, date(2019, 2, 1), state="LOST")
@@ -40,6 +64,8 @@ def awkward_bank() -> History:
     first = history.transaction(9001, date(2019, 2, 2), state="PENDING")
     history.transaction(9001, date(2019, 3, 2))["transaction_id"] = first["transaction_id"]
     history.transaction(9001, datetime(2019, 4, 3, tzinfo=UTC))  # still to come
+    for moment in ODD_MOMENTS:
+        history.transaction(9001, moment)
     return history
 
 
@@ -47,6 +73,7 @@ def nights() -> Iterator[tuple[str, Tables]]:
     """The bank's tables as three runs find them."""
     whole = awkward_bank().tables()
     late = [row for row in whole["transactions"] if row["created_date"].startswith("2019-02-0")][::3]
+    late += [row for row in whole["transactions"] if row["created_date"].startswith("0001-01-01 13")]
     early = [row for row in whole["transactions"] if row["created_date"][:10] < "2019-03-12" and row not in late]
     names = iter(NIGHTS)
     yield next(names), {**whole, "transactions": early}

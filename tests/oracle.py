@@ -266,13 +266,13 @@ class _Reader:
         user_id, at = identifier(row["user_id"]), moment(row["created_date"])
         if user_id is None or at is None or self.day(at) > self.current_day:
             return None
-        plan = row["plan"].strip().upper()
+        country, plan = (_attribute(row[name]) for name in ("country", "plan"))
         return Customer(
             user_id=user_id,
             opening=self.day(at),
-            country=row["country"].strip().upper() or UNKNOWN,
-            plan=plan or UNKNOWN,
-            plan_tier=UNKNOWN if not plan else "standard" if plan == "STANDARD" else "premium",
+            country=country,
+            plan=plan,
+            plan_tier=UNKNOWN if plan == UNKNOWN else "standard" if plan == "STANDARD" else "premium",
             os=systems.get(user_id, UNKNOWN),
             age_band=age_band(row["birth_year"], self.day(at)),
         )
@@ -284,6 +284,11 @@ class _Reader:
 
     def day(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()
+
+
+def _attribute(text: str) -> str:
+    word = text.strip().upper()
+    return UNKNOWN if word in ("", "UNKNOWN") else word
 
 
 def identifier(text: str) -> str | None:

@@ -40,9 +40,12 @@ def remembered(tables: Mapping[str, Columns]) -> dict[str, Columns]:
         return tuple(column for column in tables[table] if column.name in names)
 
     return {
-        "repeated_transactions_before": some("repeated_transactions", "transaction_key", "transaction_date", "copy_number"),
-        "customers_before": some("dim_customers", "customer_key", "segment_id", "opening_date"),
+        "repeated_transactions_before": some(
+            "repeated_transactions", "transaction_key", "transaction_date", "copy_number", "source_part"
+        ),
+        "customers_before": some("dim_customers", "customer_key", "segment_id", "opening_date", "last_active_day"),
         "volumes_before": tables["fct_customer_volumes"],
+        "breaks_before": tables["fct_breaks"],
         "days_before": (Column("transaction_date", "DATE"), Column("transactions", "INT64"), Column("fingerprint", "INT64")),
     }
 

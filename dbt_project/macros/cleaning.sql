@@ -3,6 +3,9 @@
     case when not {{ neopulse.has_digits(text) }} then nullif(trim({{ text }}), '') end
 {%- endmacro %}
 
+{# A country or plan of a customer in capitals; the word `unknown` says as little as nothing. #}
+{% macro clean_attribute(text) %}nullif({{ neopulse.clean_word(text) }}, 'UNKNOWN'){% endmacro %}
+
 {# ISO 3166 alpha-3; Romania's code before 2002 (ROM) becomes ROU. #}
 {% macro clean_country_alpha_3(text) %}
     case when upper(trim({{ text }})) = 'ROM' then 'ROU' else nullif(upper(trim({{ text }})), '') end

@@ -23,13 +23,14 @@
    column that holds the text's read_plain_moment, where it was read before. #}
 {% macro read_moment(text, plain=none) %}{{ return(adapter.dispatch('read_moment', 'neopulse')(text, plain or neopulse.read_plain_moment(text))) }}{% endmacro %}
 {% macro default__read_moment(text, plain) %}{{ plain }}{% endmacro %}
-{# A plain cast reads a UTC spelling four times as fast, but would take any other zone for UTC. #}
+{# A plain cast reads a UTC spelling four times as fast, but would take any other zone for UTC. A sign before the ninth letter is one of the
+   date (`2018-3-9`), one behind may be that of a zone. #}
 {% macro duckdb__read_moment(text, plain) %}
     case
         when suffix({{ text }}, ' UTC') or suffix({{ text }}, '+00:00') then {{ plain }}
         when ascii(right({{ text }}, 1)) between 48 and 57
-            and not contains(substr({{ text }}, 20), '+')
-            and not contains(substr({{ text }}, 20), '-')
+            and not contains(substr({{ text }}, 9), '+')
+            and not contains(substr({{ text }}, 9), '-')
             then {{ plain }}
         else timezone('UTC', try_cast({{ text }} as timestamp with time zone))
     end
@@ -37,23 +38,36 @@
 
 {# The moment that a text says if it is of UTC. #}
 {% macro read_plain_moment(text) %}{{ return(adapter.dispatch('read_plain_moment', 'neopulse')(text)) }}{% endmacro %}
-{# BigQuery reads the zone as well; no blanks around a moment, and no digits after the microseconds. #}
+{# BigQuery reads the zone as well, and asks for seconds; no blanks around a moment, and no digits after the microseconds. The part of a row is
+   the day of this (pipeline/sources/bigquery.py). #}
 {% macro default__read_plain_moment(text) -%}
-    datetime(safe_cast(regexp_replace(trim({{ text }}), r'([.][0-9]{6})[0-9]+', r'\1') as timestamp))
+    datetime(safe_cast(regexp_replace(
+        regexp_replace(trim({{ text }}), r'([.][0-9]{6})[0-9]+', r'\1'), r'^([0-9-]+[ Tt][0-9]+:[0-9]+)([^0-9:.]|$)', r'\1:00\2'
+    ) as timestamp))
 {%- endmacro %}
 {% macro duckdb__read_plain_moment(text) %}try_cast({{ text }} as timestamp){% endmacro %}
 
-{# The bank's local date of such a moment. #}
+{# The bank's local date of such a moment, on both engines from 0001-01-01 to 9999-12-31: the first and the last day do not depend on the zone. #}
 {% macro bank_day(moment) %}{{ return(adapter.dispatch('bank_day', 'neopulse')(moment)) }}{% endmacro %}
-{% macro default__bank_day(moment) %}date(timestamp({{ moment }}), '{{ var("bank_timezone") }}'){% endmacro %}
+{% macro default__bank_day(moment) -%}
+    case
+        when {{ moment }} < datetime '0001-01-02 00:00:00' then date '0001-01-01'
+        when {{ moment }} >= datetime '9999-12-31 00:00:00' then date '9999-12-31'
+        else date(timestamp({{ moment }}), '{{ var("bank_timezone") }}')
+    end
+{%- endmacro %}
 {# The time zone is looked up only where the day depends on it; that is an hour a day for a zone with summer time. The day itself, the one after and
-   the one before are told by the time of day. #}
+   the one before are told by the time of day. DuckDB knows days outside of the calendar of BigQuery, and infinity: nobody's days. #}
 {% macro duckdb__bank_day(moment) %}
     {%- set least, most = var('bank_offset_minutes') -%}
     {%- set minute = '(epoch_us(' ~ moment ~ ') % 86400000000 // 60000000)' -%}
+    {%- set looked_up = "cast(timezone('" ~ var("bank_timezone") ~ "', timezone('UTC', " ~ moment ~ ")) as date)" -%}
     case
-        when {{ moment }} < timestamp '1970-01-01' or {{ moment }} is null
-            then cast(timezone('{{ var("bank_timezone") }}', timezone('UTC', {{ moment }})) as date)
+        when {{ moment }} >= timestamp '9999-12-31'
+            then case when {{ moment }} < timestamp '10000-01-01' then date '9999-12-31' end
+        when {{ moment }} < timestamp '0001-01-02'
+            then case when {{ moment }} >= timestamp '0001-01-01' then date '0001-01-01' end
+        when {{ moment }} < timestamp '1970-01-01' or {{ moment }} is null then {{ looked_up }}
         when {{ minute }} >= {{ -least }} and {{ minute }} < {{ 1440 - most }} then cast({{ moment }} as date)
         {%- if least > 0 %}
         when {{ minute }} >= {{ 1440 - least }} then cast({{ moment }} as date) + 1
@@ -61,7 +75,7 @@
         {%- if most < 0 %}
         when {{ minute }} < {{ -most }} then cast({{ moment }} as date) - 1
         {%- endif %}
-        else cast(timezone('{{ var("bank_timezone") }}', timezone('UTC', {{ moment }})) as date)
+        else {{ looked_up }}
     end
 {% endmacro %}
 

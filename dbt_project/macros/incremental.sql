@@ -22,6 +22,9 @@
 {# The same for what is counted by segment: the beginning, where a customer has moved to another segment. #}
 {% macro cubes_changed_from() %}{{ return(neopulse.window_start(ref('cube_window'), 'changed_from')) }}{% endmacro %}
 
+{# as_of, where the run builds on the last one; depends on the model dim_publication. #}
+{% macro as_of_of_this_run() %}{{ return(neopulse.window_start(ref('dim_publication'), 'as_of')) }}{% endmacro %}
+
 {# Whether all that is new is dated after everything that was there: sums may then be carried on. #}
 {% macro only_appends() -%}
     {%- set window = ref('change_window') -%}
@@ -91,31 +94,45 @@
 
 {% macro duckdb__in_changed_parts() %}source_part in (select source_part from {{ source('bank', 'changed_parts') }}){% endmacro %}
 
-{# BigQuery passes over the partitions of other days only where it is told the days: a part is a UTC day, so at most the day beside it. #}
+{# BigQuery passes over the partitions of other days only where it is told the days: a part is the UTC day of the row's moment, from the first
+   (-719162: 0001-01-01) to the last of its calendar (2932896), so the bank's day is at most the day beside it; rows without a day are in none. #}
 {% macro default__in_changed_parts() -%}
     {%- set parts = source('bank', 'changed_parts') -%}
     source_part in (select source_part from {{ parts }})
     {%- if execute and neopulse.builds_on_the_last_run() %}
         {%- set days = run_query(
-            'select string_agg(distinct format("date \'%t\'", date_add(date_from_unix_date(source_part), interval beside day)), ", ") as days from '
-            ~ parts ~ ' cross join unnest([-1, 0, 1]) as beside where source_part > -700000'
+            'select string_agg(distinct format("date \'%t\'", date_from_unix_date(greatest(-719162, least(2932896, source_part + beside)))), ", ") '
+            ~ 'as days from ' ~ parts ~ ' cross join unnest([-1, 0, 1]) as beside where source_part >= -719162'
         ).columns[0].values()[0] %}
         and (transaction_date is null{% if days %} or transaction_date in ({{ days }}){% endif %})
     {%- endif -%}
 {%- endmacro %}
 
-{# The numbers of transactions that have a row in a changed part, or were repeated and had one there in the last run. #}
-{% macro transaction_keys_of_changed_parts() %}
-    {%- set parts = source('bank', 'changed_parts') %}
-    select typed.transaction_key
-    from {{ ref('typed_transactions') }} as typed
-    inner join {{ parts }} as changed_parts on typed.source_part = changed_parts.source_part
-    where typed.rejection_code is null
+{# The numbers of transactions that have a row in a changed part, or were repeated and had one there in the last run: `before` has those. #}
+{% macro transaction_keys_of_changed_parts(before) %}
+    select transaction_key
+    from {{ ref('typed_transactions') }}
+    where rejection_code is null and {{ neopulse.in_changed_parts() }}
     union all
-    select before.transaction_key
-    from {{ neopulse.before('repeated_transactions') }} as before
-    inner join {{ parts }} as changed_parts on before.source_part = changed_parts.source_part
+    select transaction_key
+    from {{ before }}
+    where source_part in (select source_part from {{ source('bank', 'changed_parts') }})
 {% endmacro %}
+
+{# The days on which those of them stand that are repeated now, as a condition; on DuckDB it is not worth a look. #}
+{% macro on_days_of_repeated_keys() %}{{ return(adapter.dispatch('on_days_of_repeated_keys', 'neopulse')()) }}{% endmacro %}
+
+{% macro duckdb__on_days_of_repeated_keys() %}true{% endmacro %}
+
+{% macro default__on_days_of_repeated_keys() -%}
+    {%- set typed = ref('typed_transactions') -%}
+    {%- set days = run_query(
+        'select string_agg(distinct format("date \'%t\'", transaction_date), ", ") as days from (select transaction_date, count(*) over '
+        ~ '(partition by transaction_key) as copies from ' ~ typed ~ ' where rejection_code is null and transaction_key in ('
+        ~ neopulse.transaction_keys_of_changed_parts(this) ~ ')) where copies > 1'
+    ).columns[0].values()[0] if execute -%}
+    {{ 'transaction_date in (' ~ days ~ ')' if days else 'false' }}
+{%- endmacro %}
 
 {% macro remember_days_of_changed_parts() %}
     {%- if is_incremental() -%}

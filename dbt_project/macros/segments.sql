@@ -26,13 +26,14 @@
     )
 {%- endmacro %}
 
-{# One number for a combination of dimensions, the same in every build and on both engines. #}
-{% macro segment_id(relation_alias='') -%}
-    {%- set columns = [] -%}
+{# One number for a combination of dimensions, the same in every build and on both engines. Each value has its length before it: whatever the
+   bank writes into a country or a plan, no two combinations are one text. #}
+{% macro segment_id() -%}
+    {%- set parts = [] -%}
     {%- for dimension in neopulse.dimensions() -%}
-        {%- do columns.append((relation_alias ~ '.' if relation_alias else '') ~ dimension) -%}
+        {%- do parts.append('cast(length(' ~ dimension ~ ') as ' ~ dbt.type_string() ~ "), '|', " ~ dimension) -%}
     {%- endfor -%}
-    {{ neopulse.text_number('concat(' ~ columns | join(", '|', ") ~ ')') }}
+    {{ neopulse.text_number('concat(' ~ parts | join(', ') ~ ')') }}
 {%- endmacro %}
 
 {# Age at account opening, so that no birthday moves a past figure. #}

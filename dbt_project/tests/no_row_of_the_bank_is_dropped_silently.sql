@@ -1,4 +1,5 @@
--- rows that came in = rows that count + rows that were rejected with a reason, for each raw table that has rejects
+-- rows that came in = rows that count + rows that were rejected with a reason: transactions, users and devices.
+-- Of notifications no figure is made and only those are kept that cannot be used: there is nothing to add up.
 with rejected as (
     select source_table, count(*) as rows_rejected
     from {{ ref('rejected_rows') }}
@@ -16,6 +17,11 @@ counted as (
         'users',
         (select count(*) from {{ source('bank', 'users') }}),
         (select count(*) from {{ ref('dim_customers') }} where has_user_row)
+    union all
+    select
+        'devices',
+        (select count(*) from {{ source('bank', 'devices') }}),
+        (select count(*) from {{ ref('customer_devices') }} where rejection_reason is null)
 )
 
 select counted.*, rejected.rows_rejected

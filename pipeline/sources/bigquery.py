@@ -21,6 +21,7 @@ from pipeline.sources.schema import RAW_TABLES, RawTable
 
 UNDATED = -1_000_000  # the part of the rows whose created_date nobody can read: before any day that BigQuery knows
 EPOCH = date(1970, 1, 1)
+_LAST_PART = (date.max - EPOCH).days
 MOMENT = "created_date"
 _CAST = "cast({column} as string)"
 _PLAIN = (
@@ -28,8 +29,13 @@ _PLAIN = (
     *("TIMESTAMP", "DATETIME", "DATE", "TIME"),
 )
 _AS_TEXT = {"STRING": "{column}", "BYTES": "safe_convert_bytes_to_string({column})", **dict.fromkeys(_PLAIN, _CAST)}
+# As the models read it (dbt_project/macros/engines.sql): read otherwise, a row would have a day that its part does not name.
+MOMENT_OF_TEXT = (
+    rf"datetime(safe_cast(regexp_replace(regexp_replace(trim({MOMENT}), r'([.][0-9]{{6}})[0-9]+', r'\1'), "
+    r"r'^([0-9-]+[ Tt][0-9]+:[0-9]+)([^0-9:.]|$)', r'\1:00\2') as timestamp))"
+)
 _UTC_DAY = {
-    "STRING": f"date(safe_cast({MOMENT} as timestamp))",
+    "STRING": f"date({MOMENT_OF_TEXT})",
     "TIMESTAMP": f"date({MOMENT})",
     "DATETIME": f"date({MOMENT})",
     "DATE": MOMENT,
@@ -83,8 +89,8 @@ class BankTable:
     def _spans(self, parts: list[int]) -> Iterator[str]:
         literal = _LITERAL[self.types[MOMENT]]
         for first, last in spans([part for part in parts if part != UNDATED]):
-            begin, end = literal.format(day=day(first)), literal.format(day=day(last + 1))
-            yield f"({MOMENT} >= {begin} and {MOMENT} < {end})"
+            end = f" and {MOMENT} < {literal.format(day=day(last + 1))}" if last < _LAST_PART else ""
+            yield f"({MOMENT} >= {literal.format(day=day(first))}{end})"
         if UNDATED in parts:
             yield f"{MOMENT} is null"
 

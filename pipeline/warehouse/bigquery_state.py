@@ -76,10 +76,10 @@ class State:
         """
         self._connection.make_dataset(self._dataset("raw"), description="What neopulse reads of the bank, and what it has read.")
         why_full = "asked for" if full_refresh else self._why_full(signature)
-        change = self._everything() if why_full else self._change()
-        if not why_full and _share(change) > LARGEST_SHARE:
-            why_full, change = "most of the bank's rows have changed", self._everything()
         previous_as_of = "" if why_full else self._previous_as_of()
+        change = self._everything() if why_full else self._change(previous_as_of)
+        if not why_full and _share(change) > LARGEST_SHARE:
+            why_full, change, previous_as_of = "most of the bank's rows have changed", self._everything(), ""
         self._connection.execute(
             f"create or replace table {self._raw('state')} as select false as is_sealed, '{signature}' as signature"
         )
@@ -117,10 +117,10 @@ class State:
         parts = tuple(_with_rows(known.get(number), number, count) for number, count in sorted(rows.items()))
         return Change(parts, None, frozenset(), OTHER_TABLES)
 
-    def _change(self) -> Change:
+    def _change(self, previous_as_of: str) -> Change:
         before, now = self._known_parts(), self._listed()
         differing = {number for number, part in now.items() if not self._is_as_before(part, before.get(number))}
-        read = differing | (self._parts_with_rows_that_waited() & now.keys())
+        read = differing | (self._parts_with_rows_that_waited(previous_as_of) & now.keys())
         rows = self._counted(read)
         parts = [
             _with_rows(part, number, rows.get(number, 0) if number in read else before[number].rows)
@@ -206,12 +206,13 @@ class State:
         )
         return {row["source_part"]: row["rows_landed"] for row in found}
 
-    def _parts_with_rows_that_waited(self) -> set[int]:
-        """Parts with rows that were in the future when they were read and are not any more."""
+    def _parts_with_rows_that_waited(self, previous_as_of: str) -> set[int]:
+        """Parts with rows that were in the future when they were read and are not any more; such are later than as_of was."""
         found = self._connection.rows(
             f"""
             select distinct source_part from {self._name("warehouse", "typed_transactions")}
-            where rejection_code = {IN_THE_FUTURE} and transaction_date <= date '{self._today}'
+            where rejection_code = {IN_THE_FUTURE}
+                and transaction_date > date '{previous_as_of}' and transaction_date <= date '{self._today}'
             """
         )
         return {row["source_part"] for row in found}

@@ -217,3 +217,26 @@ def test_the_files_of_a_card_stand_beside_its_title_on_a_desk_and_on_a_telephone
         for place in range(3):
             # both places at one moment: charts that are still drawn move what is beneath them
             assert titles.nth(place).evaluate(BESIDE, menus.nth(place).element_handle()), (width, place)
+
+
+@pytest.mark.parametrize(
+    ("name", "chart", "across", "down"), [("activity", 0, 0.6, 0.5), ("retention", 0, 0.3, 0.3)], ids=["a point", "a cohort cell"]
+)
+def test_a_click_on_a_figure_opens_the_list_of_its_customers(
+    app: str, page: Page, name: str, chart: int, across: float, down: float
+) -> None:
+    page.goto(f"{app}/{name}?country=GB")
+    drawn = charts(page).nth(chart)
+    drawn.scroll_into_view_if_needed()
+    box = drawn.bounding_box()
+    assert box is not None
+    place = (box["x"] + box["width"] * across, box["y"] + box["height"] * down)
+    page.mouse.move(*place)
+    said = page.locator("#vg-tooltip-element.visible")
+    expect(said).to_be_visible()
+    told = dict(re.findall(r"(\w[\w ]*)\t\s*([^\n]+)", said.inner_text()))
+    counted = told.get("Customers", told["Value"])
+    page.mouse.click(*place)
+    expect(page).to_have_url(re.compile(r"/customers\?.*behind=\w+.*country=GB"))
+    expect(page.get_by_text(re.compile(rf"of {counted} customers"))).to_be_visible()
+    assert failures(page) == []

@@ -140,6 +140,16 @@ def test_the_formula_of_the_scale_gives_the_bytes_that_are_counted(built: list[N
     assert checked > 20
 
 
+def test_what_a_model_asks_before_its_own_statement_is_in_the_scale(built: list[Night]) -> None:
+    night = built[1]
+    for model, (table, columns) in scale.LOOKS.items():
+        asked = [call for call in night.calls if call.labels.get("model") == model and "string_agg" in (call.statement or "")]
+        found = [call.bytes_processed for call in asked if table in (call.statement or "")]
+        predicted, whole = sum(night.sizes[table][column] for column in columns), sum(night.sizes[table].values())
+        assert len(found) > 0, model
+        assert all(predicted <= size < whole / 2 for size in found), (model, found, predicted, whole)
+
+
 def test_the_page_of_the_scale_says_what_the_formula_gives() -> None:
     text = scale.PAGE.read_text(encoding="utf-8")
     assert text == scale.page(text, json.loads(scale.READS.read_text(encoding="utf-8")))

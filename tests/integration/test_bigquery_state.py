@@ -19,7 +19,8 @@ from histories import History  # noqa: E402
 from stand_ins.bigquery.server import StandIn, running  # noqa: E402
 
 from pipeline.bigquery import connect  # noqa: E402
-from pipeline.sources.bigquery import UNDATED, find, part_of, spans  # noqa: E402
+from pipeline.sources.bigquery import MOMENT, MOMENT_OF_TEXT, UNDATED, find, part_of, spans  # noqa: E402
+from pipeline.transform import DBT_PROJECT  # noqa: E402
 from pipeline.warehouse.base import Increment  # noqa: E402
 from pipeline.warehouse.bigquery_state import State  # noqa: E402
 
@@ -49,9 +50,11 @@ class Bank:
 
     stand_in: StandIn
     home: Path
+    moment: str = "timestamp"
 
     def make(self, layout: str, moment: str = "timestamp") -> None:
         """Keep the transactions in a table of that layout, typed as a bank would type them."""
+        self.moment = moment
         self.run(f"drop table {SOURCE}")
         self.run(
             f"""
@@ -66,7 +69,7 @@ class Bank:
                 with offset as transaction_id
             """
         )
-        self.run(f"insert into {SOURCE} {self.rows('2019-05-10 23:30:00.5', 21)}")
+        self.run(f"insert into {SOURCE} {self.rows('2019-05-10' if moment == 'date' else '2019-05-10 23:30:00.5', 21)}")
         self.run(f"insert into {SOURCE} {self.rows(None, 22)}")
 
     def rows(self, moment: str | None, number: int) -> str:
@@ -74,7 +77,7 @@ class Bank:
         written = "null" if moment is None else f"'{moment}'"
         return (
             f"select '{number}', 'ATM', 'GBP', 1.0, 'COMPLETED', false, 1, '', '', '', 'user_2', "
-            f"safe_cast({written} as timestamp)"
+            f"safe_cast({written} as {self.moment})"
         )
 
     def run(self, sql: str) -> None:
@@ -160,6 +163,26 @@ def test_old_days_of_a_table_by_day_are_not_scanned_to_know_that_they_are_the_sa
     assert 0 < one_row_of_may < 150
 
 
+def test_rows_that_waited_for_their_day_are_looked_for_after_as_of_alone(bank: Bank) -> None:
+    bank.make("partition by date(created_date)")
+    bank.begin()
+    client = stand_ins.client(bank.stand_in, bigquery_bank.PROJECT)
+    client.query("drop table neopulse_warehouse.typed_transactions").result()
+    client.query(
+        f"""
+        create table neopulse_warehouse.typed_transactions partition by transaction_date as
+        select {january(3)} as source_part, 4 as rejection_code, date '2019-05-17' as transaction_date
+        union all select {january(4)}, 4, date '2019-05-18'
+        union all select {january(5)}, null, day from unnest(generate_date_array('2019-01-01', '2019-05-16')) as day
+        """
+    ).result()
+    before = len(bank.stand_in.calls)
+    assert not bank.begin().full_refresh
+    assert bank.read() == [january(3)]
+    asked = [call for call in bank.stand_in.calls[before:] if "rejection_code = 4" in (call.statement or "")]
+    assert [call.bytes_processed for call in asked] == [3 * 8]
+
+
 def test_most_of_the_bank_changed_is_a_full_build(bank: Bank) -> None:
     bank.make("partition by date(created_date)")
     bank.begin()
@@ -192,6 +215,22 @@ def test_a_moment_may_be_kept_as_another_type(bank: Bank, moment: str) -> None:
     )
     bank.begin()
     assert bank.read() == [january(2)]
+
+
+@pytest.mark.parametrize("moment", ["timestamp", "datetime", "date"])
+def test_the_last_day_of_the_calendar_is_a_part_like_any_other(bank: Bank, moment: str) -> None:
+    bank.make("", moment)
+    bank.begin()
+    for day in ("9999-12-30", "9999-12-31"):
+        bank.run(f"insert into {SOURCE} {bank.rows(day, 30)}")
+    assert not bank.begin().full_refresh
+    assert bank.read() == [part_of(date(9999, 12, 30)), part_of(date.max)]
+
+
+def test_the_part_of_a_text_is_the_day_of_the_moment_that_the_models_read() -> None:
+    macros = (DBT_PROJECT / "macros" / "engines.sql").read_text(encoding="utf-8")
+    body = macros.split("{% macro default__read_plain_moment(text) -%}")[1].split("{%- endmacro %}")[0]
+    assert "".join(body.replace("{{ text }}", MOMENT).split()) == "".join(MOMENT_OF_TEXT.split())
 
 
 def test_runs_of_days_are_told_as_first_and_last() -> None:

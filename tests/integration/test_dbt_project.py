@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import builds
+import duckdb
 import histories
 import pytest
 
@@ -19,7 +20,7 @@ from pipeline.marts import METRICS
 from pipeline.settings import Settings
 from pipeline.sources.files import land
 from pipeline.transform import DBT_PROJECT, EXTERNAL_TABLES
-from pipeline.warehouse.duckdb import DuckDBWarehouse
+from pipeline.warehouse.duckdb import STATE, DuckDBWarehouse
 
 HARD_LOGIC = {
     "a_gap_of_n_days_is_bridged_and_one_of_n_plus_1_is_a_lapse",
@@ -101,6 +102,63 @@ def test_every_mart_proves_its_key(manifest: dict[str, Any]) -> None:
     for identifier, node in manifest["nodes"].items():
         if node["resource_type"] == "model" and node["schema"] == "marts":
             assert ",".join(node["config"]["meta"]["grain"]) in proven.get(identifier, set()), node["name"]
+
+
+# What a build could lose, by the test that would see it: each of these leaves the tests of single rows content.
+LOSSES = {
+    "half of the pauses that ended, in every dimension": (
+        "delete from marts.mart_activity_gaps_by_dimension where returned_on is not null and hash(returned_on, gap_days) % 2 = 0",
+        {"the_accounting_identity_holds", "every_pause_is_in_the_gaps"},
+    ),
+    "half of the pauses that ended, in the cube": (
+        "delete from marts.mart_activity_gaps where returned_on is not null and hash(returned_on, gap_days) % 2 = 0",
+        {"every_pause_is_in_the_gaps"},
+    ),
+    "pauses that are longer than they were": (
+        "update marts.mart_activity_gaps_by_dimension set gap_days = gap_days + 1 where segment = 'os'",
+        {"every_pause_is_in_the_gaps"},
+    ),
+    "open pauses of one country": (
+        "delete from marts.mart_activity_gaps_by_dimension where returned_on is null and segment_value = 'FR'",
+        {"segments_add_up_mart_activity_gaps_by_dimension", "the_accounting_identity_holds"},
+    ),
+    "a dimension of a month": (
+        "delete from marts.mart_monthly_churn_rate where segment = 'plan' and month = '2019-01-01'",
+        {"segments_add_up_mart_monthly_churn_rate"},
+    ),
+    "a segment that cubes count": (
+        "delete from warehouse.dim_segments where country = 'FR'",
+        {"every_segment_of_a_cube_is_known"},
+    ),
+    "devices": ("delete from warehouse.customer_devices where os = 'iOS'", {"no_row_of_the_bank_is_dropped_silently"}),
+    **{
+        f"nothing, but {table} holds a row twice": (
+            f"insert into warehouse.{table} select * from warehouse.{table} limit 1",
+            {f"unique_key_{table}"},
+        )
+        for table in (
+            *("fct_customer_activity", "fct_customer_months", "fct_customer_volumes", "fct_card_payments", "fct_breaks"),
+            "cohort_cells_by_dimension",
+        )
+    },
+    "everybody of a month": (
+        "delete from marts.mart_monthly_churn_rate where segment = 'all' and month = '2019-01-01'",
+        {"segments_add_up_mart_monthly_churn_rate"},
+    ),
+}
+
+
+@pytest.mark.parametrize("lost", LOSSES)
+def test_what_a_build_loses_is_seen(target: Path, manifest: dict[str, Any], lost: str) -> None:
+    loss, expected = LOSSES[lost]
+    models, tests = ([node for node in manifest["nodes"].values() if node["resource_type"] == kind] for kind in ("model", "test"))
+    with duckdb.connect(target.parent / STATE) as connection:
+        connection.execute(f"set TimeZone = 'UTC'; begin; {loss}")
+        growth = next(model for model in models if model["name"] == "mart_growth_accounting")
+        connection.execute(f"create or replace table marts.mart_growth_accounting as {growth['compiled_code']}")
+        failed = [test["name"] for test in tests if connection.execute(f"select * from ({test['compiled_code']})").fetchone()]
+        connection.execute("rollback")
+    assert {name for name in expected if any(test.startswith(name) for test in failed)} == expected, failed
 
 
 def test_the_registry_and_the_read_side_know_the_same_metrics(manifest: dict[str, Any]) -> None:

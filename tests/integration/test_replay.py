@@ -483,8 +483,11 @@ def test_the_country_table_and_the_synced_tables_say_the_same(twice: Twice) -> N
     walks = {customer: oracle.walk(customer, twice.window, twice.bank.as_of) for customer in twice.bank.customers}
     for row in twice.published.rows("mart_customers_by_country"):
         here = [customer for customer in walks if customer.country == row["country"]]
-        assert row["customers"] == len(here)
-        assert row["active_customers"] == sum(walks[customer][-1].is_active for customer in here)
+        active = sum(walks[customer][-1].is_active for customer in here)
+        assert (row["customers"], row["active_customers"]) == (len(here), active)
+        ever = sum(customer.first is not None for customer in here)
+        interval = (row["active_share_low"], row["active_share_high"])
+        assert interval == (pytest.approx(oracle.wilson(active, ever), abs=1e-9) if ever else (None, None))
     statuses = by_key(twice.published.rows("sync_customer_status"), "user_id")
     assert {key[0]: row["is_active"] for key, row in statuses.items()} == {
         customer.user_id: days[-1].is_active for customer, days in walks.items()

@@ -241,6 +241,16 @@ def test_bytes_are_those_of_the_columns_and_partitions_read(client: bigquery.Cli
     assert real.total_bytes_billed == (MEBIBYTES_10 if bytes_processed else 0)
 
 
+@pytest.mark.parametrize("grain", ["day", "month", "year"])
+def test_partitions_reach_from_the_first_to_the_last_day_of_the_calendar(client: bigquery.Client, grain: str) -> None:
+    query = "select day, 1 as one from unnest([date '0001-01-01', date '2024-02-29', date '9999-12-31']) as day"
+    by = "day" if grain == "day" else f"date_trunc(day, {grain})"
+    client.query(f"create table bank.ends partition by {by} as {query}").result()
+    for day in (dt.date(1, 1, 1), dt.date(2024, 2, 29), dt.date(9999, 12, 31)):
+        job = client.query(f"select one from bank.ends where day = date '{day}'")
+        assert ([row.one for row in job.result()], job.total_bytes_processed) == ([1], 16)
+
+
 def test_a_filter_on_a_view_reaches_the_partitions_below(client: bigquery.Client) -> None:
     payments(client)
     run(client, "create view bank.named as select id, customer, paid_on as day from bank.payments where customer is not null")

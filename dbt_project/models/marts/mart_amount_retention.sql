@@ -1,7 +1,10 @@
 -- grain: one row per month and segment: what the customers of the month before moved then and now
 {{ config(materialized='incremental', pre_hook="{{ neopulse.forget_cube_months('month') }}") }}
 
-with customer_months as (select * from {{ ref('fct_customer_months') }}),
+with customer_months as (
+    select * from {{ ref('fct_customer_months') }}
+    where month >= {{ add_months(month_start(cubes_changed_from()), -1) }}
+),
 
 people as (select * from {{ ref('dim_customers') }}),
 
@@ -32,9 +35,6 @@ final as (
     from compared
     inner join people on compared.customer_key = people.customer_key
     inner join publication on compared.month <= publication.as_of
-    {% if builds_on_the_last_run() -%}
-    where compared.month >= {{ month_start(cubes_changed_from()) }}
-    {% endif -%}
     group by compared.month, people.segment_id
 )
 

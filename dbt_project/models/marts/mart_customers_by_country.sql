@@ -33,6 +33,8 @@ final as (
         counted.ever_active_customers,
         counted.active_customers,
         {{ share('counted.active_customers', 'counted.ever_active_customers') }} as active_share,
+        {{ wilson_low('counted.active_customers', 'counted.ever_active_customers') }} as active_share_low,
+        {{ wilson_high('counted.active_customers', 'counted.ever_active_customers') }} as active_share_high,
         {{ share('counted.customers', 'countries.population') }} * 1000000 as customers_per_million_inhabitants,
         counted.amount_usd,
     from counted

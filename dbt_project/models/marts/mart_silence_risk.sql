@@ -9,6 +9,7 @@ recent as (
     select days.customer_key, count(*) as active_days, sum(days.amount_usd) as amount_usd
     from {{ ref('fct_customer_days') }} as days
     inner join publication on days.activity_date > {{ add_days('publication.as_of', -90) }}
+    where days.activity_date > {{ add_days(as_of_of_this_run(), -90) }}
     group by days.customer_key
 ),
 

@@ -28,7 +28,7 @@ final as (
         *,
         case
             when user_id is null then 'missing_user_id'
-            when created_at is null then 'unreadable_created_date'
+            when notification_date is null then 'unreadable_created_date'
         end as rejection_reason,
     from renamed
 )

@@ -15,10 +15,10 @@ renamed as (
         bare_id as user_id,
         {{ customer_key('bare_id') }} as customer_key,
         {{ clean_integer('birth_year') }} as birth_year,
-        nullif(upper(trim(country)), '') as country,
+        {{ clean_attribute('country') }} as country,
         {{ clean_city('city') }} as city,
         city as city_text,
-        nullif(upper(trim(plan)), '') as plan,
+        {{ clean_attribute('plan') }} as plan,
         {{ clean_flag('user_settings_crypto_unlocked') }} as crypto_unlocked,
         {{ clean_flag('attributes_notifications_marketing_push') }} as notifications_push,
         {{ clean_flag('attributes_notifications_marketing_email') }} as notifications_email,
@@ -36,7 +36,7 @@ final as (
         *,
         case
             when user_id is null then 'missing_user_id'
-            when created_at is null then 'unreadable_created_date'
+            when opening_date is null then 'unreadable_created_date'
             when opening_date > cast('{{ var("current_bank_day") }}' as date) then 'in_the_future'
             when opening_date < cast('{{ var("earliest_bank_day") }}' as date) then 'too_long_ago'
         end as rejection_reason,

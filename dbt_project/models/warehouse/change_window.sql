@@ -42,6 +42,7 @@ final as (
         min(changed_day) as changed_from,
         min(changed_day) > cast('{{ var("previous_as_of") }}' as date) as only_appends,
     from candidates
+    where changed_day >= cast('{{ var("earliest_bank_day") }}' as date)   -- what is dated before it is in no figure
 )
 {%- else -%}
 with final as (select {{ neopulse.beginning() }} as changed_from, false as only_appends)

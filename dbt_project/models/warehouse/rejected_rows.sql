@@ -33,7 +33,6 @@ doubtful as (
         end,
     from {{ ref('fct_transactions') }} as usable
     inner join customers_in_doubt on usable.customer_key = customers_in_doubt.customer_key
-    where usable.doubt is null
 ),
 
 final as (

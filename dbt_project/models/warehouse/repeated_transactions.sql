@@ -3,9 +3,11 @@
     materialized='incremental',
     pre_hook=[
         "{{ neopulse.remember('repeated_transactions', 'transaction_key, transaction_date, copy_number, source_part') }}",
-        "{{ neopulse.forget('transaction_key in (' ~ neopulse.transaction_keys_of_changed_parts() ~ ')') }}",
+        "{{ neopulse.forget('transaction_key in (' ~ neopulse.transaction_keys_of_changed_parts(neopulse.before('repeated_transactions')) ~ ')') }}",
     ],
 ) }}
+
+{%- set on_days = on_days_of_repeated_keys() if is_incremental() else 'true' %}
 
 -- the large table is named wherever it is read: DuckDB would keep all of a CTE that is read twice
 -- few of 32 neighbouring numbers are looked at one by one: those of which fewer are different than there are
@@ -23,7 +25,8 @@ repeated_keys as (
     where rejection_code is null
     {%- if is_incremental() %}
     -- of all others no row has come or gone, and what was found about them stays
-        and transaction_key in ({{ transaction_keys_of_changed_parts() }})
+        and {{ on_days }}
+        and transaction_key in ({{ transaction_keys_of_changed_parts(before('repeated_transactions')) }})
     {%- else %}
         and {{ bucket('transaction_key') }} in (select bucket from crowded)
     {%- endif %}
@@ -40,7 +43,7 @@ described as (
         {{ word_at(doubts(), 'doubt_code') }} as doubt,
     from {{ ref('typed_transactions') }} as typed
     inner join repeated_keys on typed.transaction_key = repeated_keys.transaction_key
-    where typed.rejection_code is null
+    where typed.rejection_code is null and {{ on_days }}
 ),
 
 -- copies that agree in all that a figure is made of are exact

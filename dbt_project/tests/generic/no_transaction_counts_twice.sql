@@ -7,7 +7,7 @@ from {{ model }}
 where transaction_key in (
     select transaction_key
     from {{ ref('typed_transactions') }}
-    where source_part in (select source_part from {{ source('bank', 'changed_parts') }})
+    where {{ neopulse.in_changed_parts() }}
 )
 {%- else %}
 where {{ neopulse.bucket('transaction_key') }} in (

@@ -6,6 +6,7 @@ often a query names it. Billed: whole MiB, at least 10 MiB for each table read, 
 
 from __future__ import annotations
 
+import calendar
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -89,17 +90,17 @@ def bounds(relation: Relation, partition: str) -> tuple[Any, Any]:
     if relation.partitioning.kind == "RANGE":
         return int(partition), int(partition) + relation.partitioning.interval - 1
     start = dt.datetime.strptime(partition, PARTITION_FORMATS[relation.partitioning.kind]).replace(tzinfo=UTC)
-    end = _next(start, relation.partitioning.kind) - dt.timedelta(microseconds=1)
+    end = _end(start, relation.partitioning.kind)
     if relation.column(relation.partitioning.column).type == "DATE":
         return start.date(), end.date()
     return start, end
 
 
-def _next(start: dt.datetime, kind: str) -> dt.datetime:
+def _end(start: dt.datetime, kind: str) -> dt.datetime:
+    """The last microsecond of a partition; there is no next one after the last of the calendar."""
     if kind == "HOUR":
-        return start + dt.timedelta(hours=1)
+        return start.replace(minute=59, second=59, microsecond=999999)
     if kind == "DAY":
-        return start + dt.timedelta(days=1)
-    if kind == "MONTH":
-        return (start.replace(day=1) + dt.timedelta(days=32)).replace(day=1)
-    return start.replace(year=start.year + 1)
+        return dt.datetime.combine(start, dt.time.max, UTC)
+    month = start.month if kind == "MONTH" else 12
+    return dt.datetime.combine(start.replace(month=month, day=calendar.monthrange(start.year, month)[1]), dt.time.max, UTC)

@@ -64,7 +64,9 @@ class Partitioning:
         if self.kind == "RANGE":
             inside = self.start <= value < self.end
             return str(value - (value - self.start) % self.interval) if inside else UNPARTITIONED
-        return str(value.strftime(PARTITION_FORMATS[self.kind]))
+        return str(
+            value.strftime(PARTITION_FORMATS[self.kind].replace("%Y", f"{value.year:04}"))
+        )  # the C library writes year 1 as 1
 
     def as_rest(self) -> dict[str, Any]:
         """The `timePartitioning` or `rangePartitioning` entry of a table."""
