@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import duckdb
 import page_kit
 import pytest
 import streamlit as st
 
+from pipeline.errors import ConfigurationError
+from pipeline.marts import Behind, OlderVersionError, Reader
 from pipeline.marts.activity import FLOWS
+from pipeline.warehouse.publication import Publications
 from streamlit_app import auth, data, figures, messages
 from streamlit_app.auth import Role, User
 from streamlit_app.components import behind_figure, headline, links, what_changed
@@ -140,6 +147,31 @@ def test_a_viewer_gets_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_that_names_no_list_asks_for_none(address: dict[str, str], written: dict[str, str]) -> None:
     address.update(written)
     assert behind_figure.asked() is None
+
+
+def without_lists(home: Path, folder: Path, *, but: str = "") -> Reader:
+    """The version of the pages as it would be without the table that lists are made from."""
+    version = Publications(home, keep=5).current()
+    assert version is not None
+    shutil.copytree(version.folder, folder / version.name)
+    with duckdb.connect(folder / version.name / "published.duckdb") as file:
+        file.execute("drop table marts.mart_customer_breaks")
+        if but:
+            file.execute(but)
+    return Reader(replace(version, folder=folder / version.name))
+
+
+def test_a_version_of_before_lists_says_so(pages_bank: Path, tmp_path: Path) -> None:
+    asked = Search(behind=Behind(Question("active_customers"), date(2019, 4, 1)))
+    with pytest.raises(OlderVersionError):
+        without_lists(pages_bank, tmp_path).customers(asked)
+
+
+def test_a_copy_that_left_the_long_table_in_bigquery_says_where_it_is(pages_bank: Path, tmp_path: Path) -> None:
+    asked = Search(behind=Behind(Question("active_customers"), date(2019, 4, 1)))
+    left_there = "create table main.not_copied as select 'mart_customer_breaks' relation, 9 rows_there, 'bank.marts' place"
+    with pytest.raises(ConfigurationError, match="mart_customer_breaks has 9 rows and stays in BigQuery"):
+        without_lists(pages_bank, tmp_path, but=left_there).customers(asked)
 
 
 def test_the_page_lists_who_left_in_a_month_and_says_so() -> None:
