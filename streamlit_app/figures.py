@@ -105,7 +105,10 @@ def as_one_group(answer: Answer, name: str) -> Answer:
 
 
 def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, groups: Sequence[str], most: int = MOST_SERIES) -> Answer:
-    """Counts or amounts of the first of these groups, and of all others as one group: the parts add up to the total."""
+    """Counts or amounts of the first of these groups, and of all others as one group: the parts add up to the total.
+
+    What is withheld of one of the others is withheld of their sum.
+    """
     table, dimension = answer.table, str(answer.question.by)
     kept = groups if len(groups) <= most else groups[: most - 1]
     ranks = [kept.index(code) if code in kept else len(kept) for code in table[dimension].to_pylist()]
@@ -115,7 +118,7 @@ def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, groups: 
         table.append_column("series", pa.array([names[rank] for rank in ranks], pa.string()))
         .append_column("rank", pa.array(ranks, pa.int64()))
         .group_by(keys)
-        .aggregate([("value", "sum")])
+        .aggregate([("value", "sum", pc.ScalarAggregateOptions(skip_nulls=False))])
         .rename_columns([*keys, "value"])
     )
     return replace(answer, table=summed.sort_by([("rank", "ascending"), ("date", "ascending")]))

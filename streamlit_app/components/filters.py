@@ -206,14 +206,22 @@ def activity() -> Question:
 
 
 def window_and_grain(question: Question) -> Question:
-    """The same question with window and grain, which some of the cards follow."""
-    slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
+    """The same question with window, grain and split, which some of the cards follow."""
+    slider, choices, groups = st.columns([4, 2, 2], gap="medium", vertical_alignment="bottom")
     with slider:
         days = window()
     with choices:
         step = grain()
+    with groups:
+        by = _split((EVERY, *SEGMENTS))
     tell_unheeded()
-    return replace(question, window=days, grain=step)
+    return replace(question, window=days, grain=step, by=by)
+
+
+def _split(options: Sequence[str]) -> str | None:
+    """The dimension by which a chart is split; None where it is not."""
+    by = select(SPLIT, options, label=t("common.split"), name=_dimension_name)
+    return None if by == EVERY else by
 
 
 def retention() -> Question:
@@ -233,12 +241,7 @@ def churn() -> Question:
     with slider:
         days = window()
     with choices:
-        by = select(
-            SPLIT,
-            ("plan_tier", EVERY, *(name for name in SEGMENTS if name != "plan_tier")),
-            label=t("common.split"),
-            name=_dimension_name,
-        )
+        by = _split(("plan_tier", EVERY, *(name for name in SEGMENTS if name != "plan_tier")))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         clock = named_choice("clock", CLOCKS)
         st.button(
@@ -249,11 +252,10 @@ def churn() -> Question:
             help=t("churn.compare_help"),
         )
     where, (start, end) = _segment_and_dates()
-    split = None if by == EVERY else by
-    return Question("monthly_churn_rate", window=days, start=start, end=end, where=where, by=split, kind=clock)
+    return Question("monthly_churn_rate", window=days, start=start, end=end, where=where, by=by, kind=clock)
 
 
-def _differs_from_tiers(by: str) -> bool:
+def _differs_from_tiers(by: str | None) -> bool:
     """Whether something else than all of premium against all of standard is asked."""
     return by != "plan_tier" or any(name in st.query_params for name in OF_A_PLAN)
 

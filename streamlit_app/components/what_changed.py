@@ -73,7 +73,7 @@ def _changes(question: Question, *, days: int, by: str) -> tuple[Answer, Answer]
 
 
 def _groups(split: Answer, by: str) -> pa.Table:
-    return figures.changes(split, lambda value: formats.dimension_value(by, value), rest=t("overview.changes.rest"), most=MOST)
+    return figures.changes(split, lambda value: formats.dimension_value(by, value), rest=t("common.rest"), most=MOST)
 
 
 def _draw(question: Question, *, days: int, by: str) -> None:
@@ -111,7 +111,7 @@ def in_words(whole: dict[str, Any], rows: pa.Table, *, days: int, until: str) ->
     """The change in one sentence, and the group that weighs most in it."""
     values = {name: formats.number(whole[name]) for name in PARTS}
     told = t("overview.changes.told", days=formats.days(days), until=until, net=formats.signed_number(whole["value"]), **values)
-    known = [row for row in rows.to_pylist() if row["value"] and row["series"] != t("overview.changes.rest")]
+    known = [row for row in rows.to_pylist() if row["value"] and row["series"] != t("common.rest")]
     if not known or rows.num_rows == 1 or not whole["value"]:  # one group alone is everybody again
         return told
     most = max(known, key=lambda row: abs(row["value"]))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from streamlit_app import charts, data, figures
+from streamlit_app import charts, data, figures, formats
 from streamlit_app.components import (
     behind_figure,
     chart,
@@ -49,16 +49,31 @@ def show() -> None:
 @states.guard
 def _by_window(segment: Question) -> None:
     """What follows N and the grain: a fragment of its own, so that moving the slider draws nothing that stays as it is."""
-    question = filters.window_and_grain(segment)
+    asked = filters.window_and_grain(segment)
+    question = replace(asked, by=None)
     active = data.answer(question)
     if active.empty:
         states.empty(t("activity.nobody"), next=t("common.widen"))
         return
     kpi_row.show(headline.kpis(question, only=COUNTS))
     with chart.side_by_side():
-        card("active", charts.COUNT_OVER_TIME, behind_figure.linked(active))
+        if asked.by is None:
+            card("active", charts.COUNT_OVER_TIME, behind_figure.linked(active))
+        else:
+            card("active", charts.COUNT_BY_SERIES, _by_group(data.answer(asked), asked.by))
         card("growth", charts.GROWTH, behind_figure.linked(data.growth(question), behind_figure.of_a_part))
     window_choice.show(question)
+
+
+def _by_group(answer: Answer, dimension: str) -> Answer:
+    """Active customers of the largest groups and of all others: together they are all."""
+    are_few = len(figures.groups_of(answer)) <= figures.MOST_SERIES
+    groups = figures.drawn_groups(answer, most=figures.MOST_SERIES if are_few else figures.MOST_SERIES - 1)
+    names = {formats.dimension_value(dimension, code): code for code in groups}
+    by_name = {code: name for name, code in names.items()}
+    drawn = figures.with_rest(answer, by_name.__getitem__, rest=t("common.rest"), groups=groups)
+    codes = {name: {dimension: code} for name, code in names.items()}
+    return behind_figure.linked(drawn, lambda row: codes.get(row["series"]))
 
 
 def card(key: str, spec: charts.Chart, answer: Answer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,10 +20,11 @@ from pipeline.marts import OlderVersionError, Question, Reader
 from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
 from pipeline.warehouse.publication import Publications, TestSummary, Version
-from streamlit_app import auth, data, formats, navigation
+from streamlit_app import auth, data, figures, formats, navigation
 from streamlit_app.auth import Role, User
 from streamlit_app.components import frame
 from streamlit_app.messages import text
+from streamlit_app.views import activity
 
 APP = Path(data.__file__).parent / "app.py"
 VIEWS = ("overview", "activity", "retention", "churn", "payments")
@@ -413,3 +415,28 @@ def test_a_reader_of_an_older_version_says_which_metric_it_has_not() -> None:
     reader.registry.pop("amount_concentration")
     with pytest.raises(OlderVersionError, match="was published before amount_concentration was there"):
         reader.answer(Question("amount_concentration"))
+
+
+@pytest.mark.parametrize("dimension", ["country", "signup_cohort", "os"])
+def test_active_customers_split_by_a_dimension_add_up_to_all_of_them(dimension: str) -> None:
+    asked = Question("active_customers", window=30, grain="month")
+    whole = {row["date"]: row["value"] for row in data.answer(asked).rows()}
+    drawn = activity._by_group(data.answer(replace(asked, by=dimension)), dimension)
+    sums: dict[date, float] = {}
+    for row in drawn.rows():
+        sums[row["date"]] = sums.get(row["date"], 0) + row["value"]
+    assert sums == whole
+    names = list(dict.fromkeys(drawn.table["series"].to_pylist()))
+    assert len(names) <= figures.MOST_SERIES
+    assert ("All others" in names) == (dimension != "os")
+
+
+def test_a_viewer_is_not_told_the_sum_of_others_of_whom_some_are_withheld(come_in: Callable[[User], None]) -> None:
+    asked = Question("active_customers", window=30, grain="month", by="country")
+    come_in(User("vera", Role.VIEWER))
+    answer = data.answer(asked)
+    drawn = activity._by_group(answer, "country").rows()
+    named = {row["series"] for row in drawn} - {"All others"}
+    hidden = {row["date"] for row in answer.rows() if row["value"] is None and formats.country(row["country"]) not in named}
+    assert hidden
+    assert {row["date"] for row in drawn if row["series"] == "All others" and row["value"] is None} == hidden
