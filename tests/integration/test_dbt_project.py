@@ -20,6 +20,7 @@ from pipeline.marts import METRICS
 from pipeline.settings import Settings
 from pipeline.sources.files import land
 from pipeline.transform import DBT_PROJECT, EXTERNAL_TABLES
+from pipeline.warehouse.bigquery_versions import DIMENSIONS
 from pipeline.warehouse.duckdb import STATE, DuckDBWarehouse
 
 HARD_LOGIC = {
@@ -90,6 +91,15 @@ def test_every_mart_has_a_contract_a_grain_and_its_meaning_in_two_languages(mani
         for text in ("label", "definition"):
             assert all(meta[text][language] for language in metrics.LANGUAGES), mart["name"]
         assert all(column["description"] and column["data_type"] for column in mart["columns"].values()), mart["name"]
+
+
+def test_what_readers_see_beside_the_marts_has_a_contract_and_says_what_its_columns_mean(manifest: dict[str, Any]) -> None:
+    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model" and node["schema"] != "marts"]
+    read = [model for model in models if DIMENSIONS.fullmatch(model["name"])]
+    assert len(read) == 6
+    for model in read:
+        assert model["config"]["contract"]["enforced"], model["name"]
+        assert all(column["description"] and column["data_type"] for column in model["columns"].values()), model["name"]
 
 
 def test_every_mart_proves_its_key(manifest: dict[str, Any]) -> None:
