@@ -39,6 +39,11 @@ class User:
         """Whether this person has the role or a higher one."""
         return self.role >= role
 
+    @property
+    def confined_to(self) -> tuple[str, ...] | None:
+        """The same countries, in order."""
+        return None if self.countries is None else tuple(sorted(self.countries))
+
 
 class AdmissionError(ConfigurationError):
     """Nobody may come in the way this request came; `reason` and `place` let a page say it in the reader's language."""

@@ -189,6 +189,11 @@ def customers(search: Search, *, limit: int = 200) -> Page:
     return _read("customers", search=search, limit=limit)
 
 
+def has_lists() -> bool:
+    """Whether the customers behind a figure of the version can be listed."""
+    return bool(_read("has_lists"))
+
+
 def customer(user_id: str) -> Customer | None:
     """One customer's facts and stretches, None where there is no such customer; for managers and admins."""
     auth.require(Role.MANAGER)
@@ -306,7 +311,7 @@ class _Asked:
 
     @property
     def countries(self) -> Countries:
-        return None if self.user.countries is None else tuple(sorted(self.user.countries))
+        return self.user.confined_to
 
     def read(self, what: str, arguments: Mapping[str, Any]) -> Any:
         """One read; viewers get what is left of it for them."""
@@ -377,6 +382,7 @@ READS: Mapping[str, Callable[..., Any]] = {
     "what_changed": _read_changes,
     "early_warnings": lambda reader, countries, **asked: reader.early_warnings(countries=countries, **asked),
     "customers": _read_customers,
+    "has_lists": lambda reader, _: reader.has_lists(),
     "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
     "samples": lambda reader, countries: reader.samples(countries=countries),
     "thin_tail": lambda reader, countries: reader.thin_tail(countries=countries),

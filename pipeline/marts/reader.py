@@ -39,6 +39,7 @@ from pipeline.warehouse.publication import Version
 
 Answering = Callable[..., pa.Table]
 Countries = tuple[str, ...] | None
+LISTS = "mart_customer_breaks"
 OF_NO_CUSTOMER = ("dim_publication", "dim_countries", "dim_dates")
 GRAINS = ("day", "week", "month")
 
@@ -180,12 +181,22 @@ class Reader:
         Raises OlderVersionError for the customers behind a figure of a version that was published before lists were.
         """
         if search.behind is not None:
-            if not self._database.query(_HAS_LISTS).num_rows:
+            if not self.has_lists() and not self._is_elsewhere(LISTS):
                 raise OlderVersionError("the list behind a figure", self.version.name)
             asked = self._checked(search.behind.question, search.behind.question.metric)
             search = dataclasses.replace(search, behind=dataclasses.replace(search.behind, question=asked))
         window, as_of = self.version.inactivity_days, self.version.as_of
         return lists.customers(self._database, search, window=window, as_of=as_of, limit=limit)
+
+    def has_lists(self) -> bool:
+        """Whether the customers behind a figure can be listed: not in older versions, nor where that table was not copied."""
+        return bool(self._database.query(_IS_THERE, {"name": LISTS}).num_rows)
+
+    def _is_elsewhere(self, name: str) -> bool:
+        """Whether a copy of BigQuery left the table there; it says where, when it is asked."""
+        if not self._database.query(_IS_THERE, {"name": "not_copied"}).num_rows:
+            return False
+        return bool(self._database.query("select 1 from main.not_copied where relation = $name", {"name": name}).num_rows)
 
     def survival_compared(self, question: Question, *, groups: Sequence[str]) -> Compared:
         """Whether the survival curves of these values of the question's `by` differ; see survival.compared."""
@@ -299,8 +310,7 @@ _VALUES = {
         group by all order by sum(payments_known + payments_unknown) desc, value
     """,
 }
-# a copy of BigQuery that left the long table there says where it is, when it is asked
-_HAS_LISTS = "select 1 as found from information_schema.tables where table_name in ('mart_customer_breaks', 'not_copied')"
+_IS_THERE = "select 1 as found from information_schema.tables where table_name = $name"
 _COLUMNS = "select column_name as name from information_schema.columns where table_name = $name"
 _RELATIONS = """
     select table_name as name, table_schema as schema from information_schema.tables

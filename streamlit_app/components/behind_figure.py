@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl, urlencode
 
 import pyarrow as pa
 import streamlit as st
 
-from pipeline.marts import Behind
-from pipeline.marts.behind import has_a_list
-from pipeline.marts.question import LONGEST_WINDOW_DAYS
+from pipeline.marts import Behind, family
+from pipeline.marts.behind import Part, has_a_list
+from pipeline.marts.question import LONGEST_WINDOW_DAYS, SHORTEST_WINDOW_DAYS
 from streamlit_app import auth, data, figures, formats
 from streamlit_app.auth import Role
 from streamlit_app.charts import marks
@@ -30,24 +30,31 @@ WORDS = "customers.behind"
 
 def asked() -> Behind | None:
     """The figure whose customers the address asks for; None where it names none, or none that can be."""
-    written = st.query_params
-    metric, on = written.get(METRIC, ""), _day(written.get(ON))
-    if not has_a_list(metric) or on is None:
+    metric = st.query_params.get(METRIC, "")
+    if not has_a_list(metric):
         return None
-    window = url.whole_number(1, LONGEST_WINDOW_DAYS)(written.get("window", ""))
-    named = {name: written.get(name) for name in ("kind", "cohort", "grain")}
-    period = url.whole_number(0, MOST_PERIODS)(written.get(PERIOD, "")) or 0
-    question = Question(metric, window=window, **named)
-    return Behind(question, on, until=_day(written.get(UNTIL)), period=period, part="n" if written.get(PART) == "n" else "value")
-
-
-def _day(written: str | None) -> date | None:
-    return None if written is None else url.day(date(1900, 1, 1), data.published().as_of)(written)
+    allowed, published = family(metric), data.published()
+    day = url.day(date(1900, 1, 1), published.as_of)
+    shortest = min(SHORTEST_WINDOW_DAYS, published.inactivity_days)
+    reads: dict[str, Callable[[str], Any]] = {
+        **{
+            "kind": url.one_of([*allowed.kinds]),
+            "cohort": url.one_of([*allowed.cohorts]),
+            "grain": url.one_of([*allowed.grains]),
+        },
+        **{ON: day, UNTIL: day, PERIOD: url.whole_number(0, MOST_PERIODS), PART: url.one_of([*get_args(Part)])},
+        "window": url.whole_number(shortest, LONGEST_WINDOW_DAYS),
+    }
+    found = {name: read(st.query_params[name]) for name, read in reads.items() if name in st.query_params}
+    if ON not in found or None in found.values():
+        return None
+    question = Question(metric, **{name: found.pop(name) for name in ("window", "kind", "cohort", "grain") if name in found})
+    return Behind(question, **found)
 
 
 def _may_open() -> bool:
-    """Whether the reader may open lists."""
-    return links.is_open(PAGE) and auth.current_user().may(Role.MANAGER)
+    """Whether the reader may open lists, and the version has them."""
+    return links.is_open(PAGE) and auth.current_user().may(Role.MANAGER) and data.has_lists()
 
 
 def link(question: Question, metric: str, *, on: date, until: date) -> str:
@@ -56,6 +63,7 @@ def link(question: Question, metric: str, *, on: date, until: date) -> str:
         return ""
     asked: dict[str, Any] = {METRIC: metric, "window": question.window or data.published().inactivity_days}
     asked |= dict(question.where) | {data.ASKED_VERSION: data.published().name, ON: on.isoformat(), UNTIL: until.isoformat()}
+    asked |= url.language()
     return f"[{t(f'{WORDS}.list')}]({PAGE}?{urlencode(asked)})"
 
 
@@ -86,7 +94,7 @@ def _address(answer: Answer, more: Mapping[str, str] | None) -> str | None:
     question = answer.question
     asked: dict[str, Any] = {METRIC: answer.metric.name, "window": answer.window}
     asked |= {name: value for name in ("grain", "kind", "cohort") if (value := getattr(question, name))}
-    asked |= dict(question.where) | {data.ASKED_VERSION: answer.version} | (more or {})
+    asked |= dict(question.where) | {data.ASKED_VERSION: answer.version} | url.language() | (more or {})
     is_of_customers = {name for name, _ in question.where} <= set(filters.SEGMENTS)
     return urlencode(asked) if more is not None and is_of_customers and has_a_list(asked[METRIC]) else None
 
@@ -164,6 +172,11 @@ def is_a_share(behind: Behind) -> bool:
     return behind.question.metric in ("monthly_churn_rate", "came_back_share", "retention_cohort")
 
 
+def counts_times(behind: Behind) -> bool:
+    """Whether somebody may stand in the list twice: whoever left or came back twice in the period."""
+    return behind.question.metric in ("resurrected_customers", "churned_customers", "came_back_share")
+
+
 def show(behind: Behind) -> None:
     """What the list is of, the other list of a share, and the way back to every customer."""
     st.markdown(f"**{in_words(behind)}**")
@@ -180,5 +193,7 @@ def _ask(name: str, value: str) -> None:
 
 def forget() -> None:
     """Let the address ask for every customer again."""
-    for name in OF_THE_FIGURE:
+    current = data.current_version()
+    is_latest = current is not None and st.query_params.get(data.ASKED_VERSION) == current.name
+    for name in (*OF_THE_FIGURE, "window", *([data.ASKED_VERSION] if is_latest else [])):
         st.query_params.pop(name, None)

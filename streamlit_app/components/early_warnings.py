@@ -173,7 +173,7 @@ def _downloads(where: tuple[tuple[str, str], ...], at_least: float) -> None:
 def _file(where: tuple[tuple[str, str], ...], at_least: float, form: Form) -> bytes:
     found = data.early_warnings(where=where, at_least=at_least, limit=ROWS_IN_A_FILE).table
     columns = [found[name].to_pylist() for name in COLUMNS]
-    rows = [[*row, segments.in_codes(where)] for row in zip(*columns, strict=True)]
+    rows = [[*row, segments.in_codes(where, auth.current_user().confined_to)] for row in zip(*columns, strict=True)]
     asked = {"at_least": at_least, **dict(where), "version": data.published().name}
     return exports.table("early_warnings", [*COLUMNS, "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
 

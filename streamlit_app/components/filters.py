@@ -38,7 +38,7 @@ def _bound(
     value = url.bind(key, default, read=read, draw=draw)
     asked = url.unheeded(key)
     if asked is not None and not (key == "country" and auth.current_user().countries is not None):
-        told = {"filter": label, "asked": formats.literal(asked[:LONGEST_TOLD]), "shown": name(value)}
+        told = {"filter": label, "asked": formats.literal(asked[:LONGEST_TOLD]), "shown": formats.in_words(name(value))}
         st.session_state.setdefault(UNTOLD, {})[key] = t("common.unheeded", **told)
     return value
 
@@ -109,7 +109,7 @@ def _note_conflict(chosen: Mapping[str, str]) -> None:
     plan, tier = (chosen.get(dimension) for dimension in OF_A_PLAN)
     if plan is None or tier is None or tier == _tier_of(plan):
         return
-    told = {"plan": _value_name("plan", plan), "tier": _value_name("plan_tier", tier)}
+    told = {"plan": formats.in_words(_value_name("plan", plan)), "tier": formats.in_words(_value_name("plan_tier", tier))}
     st.session_state.setdefault(UNTOLD, {})["conflict"] = t("common.no_such_tier", **told)
 
 

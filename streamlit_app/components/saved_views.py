@@ -51,18 +51,12 @@ def _open(view: SavedView, user: User) -> None:
     if user.countries is not None and country is not None and country not in user.countries:
         st.session_state[ANSWER] = Outcome(False, "view_of_another_country", {"name": view.name})
     url.begin_afresh()
-    links.go(view.page, **address(view.query), **language())
+    links.go(view.page, **address(view.query), **url.language())
 
 
 def address(query: Mapping[str, str]) -> dict[str, str]:
     """The part of a query that says what is seen: all but the language, which is the reader's."""
     return {name: value for name, value in query.items() if name != messages.LANGUAGE_PARAMETER}
-
-
-def language() -> dict[str, str]:
-    """The language that the reader chose, where the address says one."""
-    chosen = st.query_params.get(messages.LANGUAGE_PARAMETER)
-    return {} if chosen is None else {messages.LANGUAGE_PARAMETER: chosen}
 
 
 def _save(user: User, version: Version) -> None:

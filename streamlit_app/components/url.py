@@ -76,6 +76,12 @@ def heeded() -> dict[str, str]:
     return {key: value for key, value in st.query_params.items() if not unread.get(key)}
 
 
+def language() -> dict[str, str]:
+    """The language that the reader chose, where the address says one."""
+    chosen = st.query_params.get(messages.LANGUAGE_PARAMETER)
+    return {} if chosen is None else {messages.LANGUAGE_PARAMETER: chosen}
+
+
 def follow_history() -> None:
     """After Back or Forward the address counts, not what the widgets still show; called first in each drawing of the app."""
     drawing = get_script_run_ctx(suppress_warning=True)
@@ -110,6 +116,9 @@ def enter(page: str) -> None:
         return
     st.session_state[PAGE] = page
     kept: dict[str, str] = st.session_state.setdefault(KEPT, {})
+    unread: dict[str, bool] = st.session_state.get(UNREAD, {})
+    for key in [key for key in kept if unread.get(key) and key not in st.session_state.get(CARRIED, ())]:
+        del kept[key]  # the page before said that its link asked for what is not there
     kept.update({key: st.query_params[key] for key in SHARED if key in st.query_params})
     carried = {key: value for key, value in kept.items() if key not in st.query_params and value != EVERY}
     st.session_state[CARRIED], st.session_state[UNREAD] = set(carried), {}

@@ -13,7 +13,10 @@ from streamlit_app.messages import t
 def show(version: Version) -> None:
     """Say it above the page; nothing where the address asks for no version, or for the one that everybody sees."""
     asked, current = st.query_params.get(data.ASKED_VERSION), data.current_version()
-    if asked is None or current is None or asked == current.name:
+    if asked is None or current is None:
+        return
+    if asked == current.name:
+        url.keep(data.ASKED_VERSION, url.EVERY)  # this page says whose figures it has; the next ones have the latest
         return
     if version.name == asked:
         states.stale(t("views.older_version", version=version.name, day=formats.day(version.as_of), latest=current.name))

@@ -68,7 +68,8 @@ def _list() -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         shown = {"shown": formats.number(page.table.num_rows), "total": formats.number(page.total)}
-        st.caption(t("customers.count", **shown), width="content")
+        is_of_times = behind is not None and behind_figure.counts_times(behind)
+        st.caption(t("customers.times", **shown) if is_of_times else t("customers.count", **shown), width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _downloads(search)
     st.dataframe(
@@ -88,18 +89,22 @@ def _downloads(search: Search) -> None:
         download.button(
             t(f"customers.as_{form}"),
             lambda form=form: _file(search, form),
-            file_name=f"neopulse-customers{segments.in_a_name(search.where)}-{data.published().name}.{form}",
+            file_name=f"neopulse-customers{_figure_in_a_name(search)}{segments.in_a_name(search.where)}-{data.published().name}.{form}",
             key=f"customers_{form}",
             help=t("customers.file_explained", most=formats.number(ROWS_IN_A_FILE)),
             tertiary=True,
         )
 
 
+def _figure_in_a_name(search: Search) -> str:
+    return f"-{search.behind.question.metric}-{search.behind.on}" if search.behind else ""
+
+
 def _file(search: Search, form: Form) -> bytes:
     found = data.customers(search, limit=ROWS_IN_A_FILE).table
     names = _names(found)
     columns = [found[name].to_pylist() for name in names]
-    rows = [[*row, segments.in_codes(search.where)] for row in zip(*columns, strict=True)]
+    rows = [[*row, segments.in_codes(search.where, auth.current_user().confined_to)] for row in zip(*columns, strict=True)]
     asked = {"search": search.text, "active": search.is_active, **dict(search.where), "version": data.published().name}
     asked |= {
         name: st.query_params[name]

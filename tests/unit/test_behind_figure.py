@@ -127,6 +127,20 @@ def test_what_has_no_list_has_no_address() -> None:
     assert by_state.table["list"].null_count == by_state.table.num_rows
 
 
+def test_a_list_opens_in_the_language_that_was_chosen(address: dict[str, str]) -> None:
+    address["lang"] = "fr"
+    answer = behind_figure.linked(data.answer(Question("active_customers")))
+    assert "lang=fr" in answer.table["list"][0].as_py()
+    assert "lang=fr" in behind_figure.link(Question("active_customers"), "mau", on=date(2019, 5, 1), until=date(2019, 5, 1))
+
+
+@pytest.mark.usefixtures("address")
+def test_a_version_without_lists_offers_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "has_lists", lambda: False)
+    answer = data.answer(Question("active_customers"))
+    assert behind_figure.linked(answer) is answer
+
+
 @pytest.mark.usefixtures("address")
 def test_a_viewer_gets_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "current_user", lambda: User("vera", Role.VIEWER))
@@ -142,6 +156,14 @@ def test_a_viewer_gets_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
         {"behind": "active_customers", "on": "yesterday"},
         {"behind": "active_customers", "on": "2999-01-01"},
         {"behind": "", "on": "2019-05-01"},
+        {"behind": "active_customers", "on": "2019-05-01", "window": "5000"},
+        {"behind": "active_customers", "on": "2019-05-01", "window": "3"},
+        {"behind": "mau", "on": "2019-05-01", "grain": "week"},
+        {"behind": "monthly_churn_rate", "on": "2019-05-01", "kind": "foo"},
+        {"behind": "retention_cohort", "on": "2019-05-01", "cohort": "foo"},
+        {"behind": "retention_cohort", "on": "2019-05-01", "period": "-1"},
+        {"behind": "monthly_churn_rate", "on": "2019-05-01", "part": "half"},
+        {"behind": "active_customers", "on": "2019-05-01", "until": "tomorrow"},
     ],
 )
 def test_an_address_that_names_no_list_asks_for_none(address: dict[str, str], written: dict[str, str]) -> None:
@@ -171,7 +193,10 @@ def test_a_copy_that_left_the_long_table_in_bigquery_says_where_it_is(pages_bank
     asked = Search(behind=Behind(Question("active_customers"), date(2019, 4, 1)))
     left_there = "create table main.not_copied as select 'mart_customer_breaks' relation, 9 rows_there, 'bank.marts' place"
     with pytest.raises(ConfigurationError, match="mart_customer_breaks has 9 rows and stays in BigQuery"):
-        without_lists(pages_bank, tmp_path, but=left_there).customers(asked)
+        without_lists(pages_bank, tmp_path / "left", but=left_there).customers(asked)
+    another = left_there.replace("mart_customer_breaks", "mart_l28")
+    with pytest.raises(OlderVersionError):
+        without_lists(pages_bank, tmp_path / "another", but=another).customers(asked)
 
 
 def test_the_page_lists_who_left_in_a_month_and_says_so() -> None:
@@ -186,7 +211,7 @@ def test_the_page_lists_who_left_in_a_month_and_says_so() -> None:
             end=date(2019, 4, 1),
         )
     ).rows()
-    assert f"of {round(rows[0]['value'])} customers" in page_kit.words(page)
+    assert f"of {round(rows[0]['value'])}, a customer once each time" in page_kit.words(page)
     assert "Left: 30 days of silence were over on a day from 1 Apr 2019 to 30 Apr 2019" in page_kit.words(page)
     everybody = next(button for button in page.button if button.label == "Every customer").click().run()
     assert "Left:" not in page_kit.words(everybody)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from page_kit import SECONDS, failed, whole
+from page_kit import HARMLESS, HOSTILE, SECONDS, failed, whole
 from streamlit.testing.v1 import AppTest
 
 from streamlit_app import auth, data, formats, messages
@@ -41,6 +41,7 @@ def choose(key: str, value: str, *, default: str, options: list[str]) -> str:
 
 
 COUNTRIES = ["all", "FR", "GB"]
+APP = Path(data.__file__).parent / "app.py"
 
 
 def test_a_filter_that_was_chosen_is_there_on_the_next_page(browser: Browser) -> None:
@@ -126,6 +127,28 @@ def test_what_a_link_asks_for_and_is_not_there_stays_in_it_until_the_reader_choo
     assert (url.unheeded("country"), url.heeded(), browser.query_params) == (None, {"country": "FR"}, {"country": "FR"})
 
 
+def test_what_a_link_asked_for_in_vain_does_not_go_along_to_the_next_page(browser: Browser) -> None:
+    browser.open("overview", country="XX", plan="METAL")
+    url.bind("country", "all", read=url.one_of(COUNTRIES), draw=lambda start: start)
+    url.bind("plan", "all", read=url.one_of(["all", "METAL"]), draw=lambda start: start)
+    assert browser.open("churn") == {"plan": "METAL"}
+
+
+def test_a_link_with_the_version_that_everybody_sees_does_not_pin_the_next_page() -> None:
+    linked = AppTest.from_file(str(APP), default_timeout=SECONDS)
+    linked.query_params["version"] = "v0001"
+    linked.run()
+    assert failed(linked) == []
+    assert linked.session_state[url.KEPT]["version"] == url.EVERY
+
+
+def test_a_plan_from_the_banks_files_is_text_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, str] = {}
+    monkeypatch.setattr(filters.st, "session_state", {filters.UNTOLD: told})
+    filters._note_conflict({"plan": HOSTILE, "plan_tier": "standard"})
+    assert HARMLESS in told["conflict"]
+
+
 def test_a_grain_of_the_page_before_is_nothing_that_a_link_asked_for(browser: Browser) -> None:
     browser.open("activity", grain="day")
     browser.open("retention")
@@ -196,7 +219,7 @@ def test_every_page_with_a_segment_offers_every_dimension_of_customers() -> None
 
 
 def test_the_whole_app_begins_a_page_with_its_links_filters_and_keeps_them() -> None:
-    app = AppTest.from_file(str(Path(data.__file__).parent / "app.py"), default_timeout=SECONDS)
+    app = AppTest.from_file(str(APP), default_timeout=SECONDS)
     app.query_params.update({"country": "FR", "window": "60", "age_band": "25-34"})
     assert failed(app.run()) == []
     assert app.session_state[url.KEPT] == {"country": "FR", "window": "60", "age_band": "25-34"}

@@ -57,7 +57,16 @@ OF_DATA = {
     "run_store": Role.ADMIN,
     **dict.fromkeys(
         (
-            *("answer", "bounds", "country_name", "current_version", "data_quality", "dimension_values", "external_facts"),
+            *(
+                "answer",
+                "bounds",
+                "has_lists",
+                "country_name",
+                "current_version",
+                "data_quality",
+                "dimension_values",
+                "external_facts",
+            ),
             *("growth", "course", "headline", "latest_run", "models", "pin_version", "published", "registry", "relation"),
             *("retention_curve", "survival_compared", "test_results", "thin_tail", "usage_intervals", "what_changed"),
         ),
