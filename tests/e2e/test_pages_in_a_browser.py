@@ -227,12 +227,23 @@ def test_a_click_on_a_figure_opens_the_list_of_its_customers(
 ) -> None:
     page.goto(f"{app}/{name}?country=GB")
     drawn = charts(page).nth(chart)
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
     drawn.scroll_into_view_if_needed()
-    box = drawn.bounding_box()
-    assert box is not None
-    place = (box["x"] + box["width"] * across, box["y"] + box["height"] * down)
-    page.mouse.move(*place)
     said = page.locator("#vg-tooltip-element.visible")
+
+    def pointed_at() -> tuple[float, float]:
+        box = drawn.bounding_box()
+        assert box is not None
+        place = (box["x"] + box["width"] * across, box["y"] + box["height"] * down)
+        page.mouse.move(0, 0)
+        page.mouse.move(*place)
+        page.wait_for_timeout(400)
+        return place
+
+    for _ in range(20):  # what stands above may still be drawn, and moves it
+        place = pointed_at()
+        if said.is_visible():
+            break
     expect(said).to_be_visible()
     told = dict(re.findall(r"(\w[\w ]*)\t\s*([^\n]+)", said.inner_text()))
     counted = told.get("Customers", told["Value"])
