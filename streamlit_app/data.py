@@ -125,7 +125,8 @@ def dimension_values(dimension: str) -> list[str]:
 
 def bounds() -> tuple[date, date]:
     """The first and the last bank day of the current version."""
-    return relation("dim_publication")["first_day"][0].as_py(), published().as_of
+    (told,) = relation("dim_publication").select(["first_day", "as_of"]).to_pylist()
+    return told["first_day"], told["as_of"]
 
 
 def headline(

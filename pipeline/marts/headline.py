@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class Headline:
         """The difference to the period before, in the unit of the metric."""
         return None if self.value is None or self.before is None else self.value - self.before
 
-    @property
+    @cached_property
     def change_interval(self) -> tuple[float, float] | None:
         """The 95 % interval of the change: of a rate in its own unit, of a flow and of the quick ratio as a share of `before`.
 

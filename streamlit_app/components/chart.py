@@ -171,19 +171,18 @@ def download(
 ) -> None:
     """The files of what is drawn; see chart_files.menu. A chart has a picture as well."""
     plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else spec
-    lines = [*([subtitle] if subtitle else []), f"{footnote(table, basis, spec=spec)} · {basis.version}"]
     name = f"neopulse-{key}{segments.in_a_name(basis.where)}{_range_in_a_name(basis)}-{basis.version}-{basis.as_of}"
     chart_files.menu(
         chart_files.Files(
             key,
             name,
             lambda: csv_rows(table, basis),
-            question_of(basis),
+            lambda: question_of(basis),
             title=title,
             spec=plain,
             table=table,
             beside=beside or {},
-            lines=lines,
+            lines=lambda: [*([subtitle] if subtitle else []), f"{footnote(table, basis, spec=spec)} · {basis.version}"],
         )
     )
 

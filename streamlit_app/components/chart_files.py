@@ -20,21 +20,21 @@ from streamlit_app.messages import t
 class Files:
     """What can be taken along: rows under a header, and for a chart its spec, its table, its title and the lines below it.
 
-    `content` makes header and rows, when a file is asked for and not each time the chart is drawn. `asked` is the question:
-    filters, version, window, rule and last day, as they stand in the audit log and in the workbook. `needs` is the role of
-    whoever takes it along.
+    `content` makes header and rows, when a file is asked for and not each time the chart is drawn. `asked` tells the question
+    (filters, version, window, rule and last day, as they stand in the audit log and in the workbook) and `lines` what stands
+    below a picture's title, both when the menu is unfolded. `needs` is the role of whoever takes it along.
     """
 
     key: str
     name: str
     content: Callable[[], tuple[list[str], list[list[Any]]]]
-    asked: Mapping[str, Any]
+    asked: Callable[[], Mapping[str, Any]]
     _: KW_ONLY
     title: str = ""
     spec: Mapping[str, Any] | None = None
     table: pa.Table | None = None
     beside: Mapping[str, pa.Table] = field(default_factory=dict)
-    lines: list[str] = field(default_factory=list)
+    lines: Callable[[], list[str]] = list
     needs: Role = Role.VIEWER
 
 
@@ -60,16 +60,17 @@ def menu(files: Files) -> None:
 
 def buttons(files: Files, drawn_for: auth.User) -> None:
     """One button a form of file."""
+    asked, lines = files.asked(), files.lines()  # as this page has them, not the moment of the press
 
     def table(form: exports.Form) -> Callable[[], bytes]:
         return lambda: exports.table(
-            files.key, *files.content(), form=form, needs=files.needs, drawn_for=drawn_for, filters=files.asked
+            files.key, *files.content(), form=form, needs=files.needs, drawn_for=drawn_for, filters=asked
         )
 
     makes: dict[str, Callable[[], bytes]] = {"csv": table("csv"), "xlsx": table("xlsx")}
     if files.spec is not None and files.table is not None:
         makes["png"] = lambda: exports.picture(
-            files.key, lambda: _drawn(files), needs=files.needs, drawn_for=drawn_for, filters=files.asked
+            files.key, lambda: _drawn(files, lines), needs=files.needs, drawn_for=drawn_for, filters=asked
         )
     for form, make in makes.items():
         name = t(f"common.files.{form}")
@@ -77,6 +78,6 @@ def buttons(files: Files, drawn_for: auth.User) -> None:
         button(name, make, file_name=f"{files.name}.{form}", key=f"{form}_{files.key}", help=about, tertiary=True)
 
 
-def _drawn(files: Files) -> bytes:
-    drawing = pictures.whole(files.spec or {}, files.table, beside=files.beside, title=files.title, lines=files.lines)
+def _drawn(files: Files, lines: list[str]) -> bytes:
+    drawing = pictures.whole(files.spec or {}, files.table, beside=files.beside, title=files.title, lines=lines)
     return pictures.png(drawing)

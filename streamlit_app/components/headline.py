@@ -9,7 +9,7 @@ from typing import Literal
 from streamlit_app import data, data_kept, figures, formats, messages, targets
 from streamlit_app.components import behind_figure, target_words, thin_days
 from streamlit_app.components.kpi_row import Kpi, tone
-from streamlit_app.data import Headline, Question
+from streamlit_app.data import Headline, Question, Version
 from streamlit_app.messages import t
 
 GOOD: Mapping[str, Literal["up", "down", "neither"]] = dict.fromkeys(targets.LESS_IS_GOOD, "down")
@@ -21,11 +21,11 @@ OF_THE_LAST_DAYS = ("mau", "stickiness")
 
 def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
     """One KPI a figure, for the question's window, segment and last day; of all figures, or of those named."""
-    read = data.headline(window=question.window, where=question.where, until=question.end)
-    return [_kpi(figure, question) for figure in read if not only or figure.metric.name in only]
+    read, shown = data.headline(window=question.window, where=question.where, until=question.end), data.published()
+    return [_kpi(figure, question, shown) for figure in read if not only or figure.metric.name in only]
 
 
-def _kpi(figure: Headline, question: Question) -> Kpi:
+def _kpi(figure: Headline, question: Question, shown: Version) -> Kpi:
     change = _change(figure)
     is_written = change is not None and change.startswith(("+", formats.MINUS))
     return Kpi(
@@ -33,18 +33,17 @@ def _kpi(figure: Headline, question: Question) -> Kpi:
         value=value_text(figure.metric.unit, figure.value),
         change=change,
         tone=tone(figure.change if is_written and _is_judged(figure) else None, good=GOOD.get(figure.metric.name, "up")),
-        note=_note(figure, question),
-        course=_course(figure, question),
+        note=_note(figure, question, shown),
+        course=_course(figure, question, shown),
         help=figure.metric.definition[messages.language()],
-        target=_target(figure, question),
+        target=_target(figure, question, shown),
         is_thin=_is_thin(figure),
     )
 
 
-def _target(figure: Headline, question: Question) -> str | None:
+def _target(figure: Headline, question: Question, shown: Version) -> str | None:
     """How the figure stands to the target of this segment and window, where there is one."""
-    window = data.published().inactivity_days
-    found = targets.of(data_kept.targets(), figure.metric.name, question, published_window=window)
+    found = targets.of(data_kept.targets(), figure.metric.name, question, published_window=shown.inactivity_days)
     return None if found is None else target_words.against(found, figure.metric.unit, figure.value)
 
 
@@ -99,10 +98,10 @@ def _chance(figure: Headline) -> str:
     return f"{told} ({t('common.chance.interval', low=low, high=high)})"
 
 
-def _note(figure: Headline, question: Question) -> str:
+def _note(figure: Headline, question: Question, shown: Version) -> str:
     period, before = figure.period.replace(" ", "_"), value_text(figure.metric.unit, figure.before)
     lines = [t(f"common.periods.{period}", month=formats.month(figure.until), before=before)]
-    if question.end is not None and question.end < data.published().as_of and figure.period != "month":
+    if question.end is not None and question.end < shown.as_of and figure.period != "month":
         lines.insert(0, t("common.on_day", day=formats.day(figure.until)))
     if figure.low is not None:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
@@ -125,15 +124,15 @@ def _list(figure: Headline, question: Question) -> str:
     return behind_figure.link(question, figure.metric.name, on=first.get(figure.period, figure.until), until=figure.until)
 
 
-def _earlier_day(figure: Headline) -> date | None:
+def _earlier_day(figure: Headline, shown: Version) -> date | None:
     """The day of a figure that is of an earlier one than the last loaded day."""
-    return figure.until if figure.period != "month" and figure.until < data.published().as_of else None
+    return figure.until if figure.period != "month" and figure.until < shown.as_of else None
 
 
-def _course(figure: Headline, question: Question) -> tuple[float, ...]:
+def _course(figure: Headline, question: Question, shown: Version) -> tuple[float, ...]:
     """The sparkline: weekly points of a daily figure; the final months of a monthly one and of the quick ratio."""
     name = figure.metric.name
-    asked = Question(name, window=question.window, where=question.where, end=_earlier_day(figure))
+    asked = Question(name, window=question.window, where=question.where, end=_earlier_day(figure, shown))
     if figure.period == "month" or name == "quick_ratio":
         values = figures.final(data.answer(asked).table)["value"].drop_null().to_pylist()
         return tuple(values[-COURSE_MONTHS:])

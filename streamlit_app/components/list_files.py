@@ -78,8 +78,11 @@ def _menu(
     asked: Mapping[str, Any] | None = None,
 ) -> None:
     name = "-".join(["neopulse", key, *([asked["sync"]] if asked else [])])
-    files = Files(key, name, lambda: (list(header), [list(row) for row in rows()]), asked or {}, title=title, needs=Role.ADMIN)
-    chart_files.menu(files)
+
+    def content() -> tuple[list[str], list[list[Any]]]:
+        return list(header), [list(row) for row in rows()]
+
+    chart_files.menu(Files(key, name, content, lambda: asked or {}, title=title, needs=Role.ADMIN))
 
 
 def _run(run: Run) -> Sequence[Any]:

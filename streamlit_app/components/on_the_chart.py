@@ -75,10 +75,10 @@ def within(notes: Sequence[Annotation], days: pa.ChunkedArray) -> tuple[Annotati
 
 
 def _reached_for(answer: Answer | pa.Table, metrics: Sequence[str]) -> dict[str, Any]:
-    if not isinstance(answer, Answer):
+    if not isinstance(answer, Answer) or not (kept := data_kept.targets()):
         return {}
     published = data.published().inactivity_days
-    found = targets.on_a_chart(data_kept.targets(), metrics, answer.question, published_window=published)
+    found = targets.on_a_chart(kept, metrics, answer.question, published_window=published)
     return {"targets": found, "units": {target.metric: data.registry()[target.metric].unit for target in found}}
 
 

@@ -26,11 +26,11 @@ def show() -> None:
                 "run_durations",
                 "neopulse-run_durations",
                 lambda: (table.column_names, [list(row.values()) for row in table.to_pylist()]),
-                {},
+                dict,
                 title=t("ops_runs.trend"),
                 spec=spec,
                 table=table,
-                lines=[explained],
+                lines=lambda: [explained],
                 needs=Role.ADMIN,
             )
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.marts import Headline, Question
+from pipeline.marts.headline import _TESTS
 from pipeline.marts.withholding import withheld_headline
 from pipeline.metrics import Metric
 from pipeline.statistics import Z_95, ratio_of_counts, ratio_of_ratios
@@ -69,6 +71,19 @@ def test_a_change_of_the_churn_rate_has_newcombes_interval() -> None:
     found = figure("monthly_churn_rate", 56 / 70, 48 / 80, n=70, before_n=80)
     assert found.change_interval == pytest.approx((0.0524, 0.3339), abs=5e-5)
     assert found.is_beyond_chance
+
+
+def test_chance_is_asked_once_a_figure_which_stays_the_same_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Headline] = []
+    told, silent = (figure("monthly_churn_rate", 56 / 70, 48 / 80, n=70, before_n=80) for _ in range(2))
+    test = _TESTS[told.metric.name]
+    monkeypatch.setitem(_TESTS, told.metric.name, lambda of: (asked.append(of), test(of))[1])  # type: ignore[index]
+    assert told.change_interval == told.change_interval
+    assert told.is_beyond_chance
+    assert asked == [told]
+    assert told == silent
+    assert pickle.loads(pickle.dumps(told)) == silent
+    assert replace(told, before=56 / 70, before_n=70).is_beyond_chance is False
 
 
 def test_of_stocks_and_of_what_has_nothing_before_it_nothing_is_said_of_chance() -> None:

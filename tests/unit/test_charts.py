@@ -197,9 +197,9 @@ def test_caption_file_and_its_name_say_segment_and_chosen_days(monkeypatch: pyte
         "neopulse-churn-FR-METAL-2019-01-01_2019-01-31-v0007-2019-02-15",
         "neopulse-churn-FR-v0007-2019-02-15",
     ]
-    assert told[0].lines[0].startswith("Country: France, Plan: Metal · ")
-    assert told[0].asked["segment"] == "country=FR; plan=METAL"
-    assert (told[0].asked["country"], told[0].asked["to"], told[1].asked.get("to")) == ("FR", "2019-01-31", None)
+    assert told[0].lines()[0].startswith("Country: France, Plan: Metal · ")
+    assert told[0].asked()["segment"] == "country=FR; plan=METAL"
+    assert (told[0].asked()["country"], told[0].asked()["to"], told[1].asked().get("to")) == ("FR", "2019-01-31", None)
 
 
 def test_the_whole_range_is_no_chosen_one_and_a_confined_reader_reads_whose_figures_they_are(

@@ -22,7 +22,7 @@ from pipeline.runs.records import RunState
 from pipeline.warehouse.publication import Publications, TestSummary, Version
 from streamlit_app import auth, data, figures, formats, navigation
 from streamlit_app.auth import Role, User
-from streamlit_app.components import frame
+from streamlit_app.components import chart, frame
 from streamlit_app.messages import text
 from streamlit_app.views import activity
 
@@ -83,6 +83,17 @@ def test_every_chart_has_a_caption_that_says_what_it_rests_on(name: str) -> None
     page = opened(name)
     last_day = "to 10 May 2019"
     assert sum(last_day in caption.value for caption in page.caption) >= charts(page)
+
+
+def test_a_chart_is_told_in_words_once_and_its_question_where_its_files_are_unfolded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told, asked = [], []
+    footnote, question_of = chart.footnote, chart.question_of
+    monkeypatch.setattr(chart, "footnote", lambda *given, **more: (told.append(given), footnote(*given, **more))[1])
+    monkeypatch.setattr(chart, "question_of", lambda basis: (asked.append(basis), question_of(basis))[1])
+    page = opened("activity")
+    assert (len(told), len(asked)) == (charts(page), 0)
 
 
 def test_the_headline_figures_are_those_of_the_published_version(home: Path) -> None:
