@@ -5,7 +5,10 @@ Why it matters and how to mend it is told on the page Definitions, by its catalo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+DAYS = "day_without_activity"  # the one that is about days instead of rows
 
 WHAT: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -54,3 +57,15 @@ WHAT: Mapping[str, Mapping[str, str]] = {
 def in_words(reason: str, language: str) -> str:
     """A reason of `mart_data_quality` in a language; its code where it has no words yet."""
     return WHAT[language].get(reason, reason.replace("_", " "))
+
+
+def rows(problems: Iterable[Mapping[str, Any]]) -> int:
+    """How many rows these problems of mart_data_quality are about: one with several things wrong is one row, a missing day none.
+
+    Versions that were published before rows were counted once have the rows of each problem alone; these are added up.
+    """
+
+    def once(problem: Mapping[str, Any]) -> int:
+        return int(problem.get("rows_counted_once", 0 if problem["reason"] == DAYS else problem["rows_affected"]))
+
+    return sum(map(once, problems))

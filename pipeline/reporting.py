@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+from pipeline import data_problems
 from pipeline.access import Role, named
 from pipeline.marts import Answer, ConfinedError, Question, Reader
 from pipeline.marts.headline import headline
@@ -151,7 +152,7 @@ def _problems(reader: Reader, person: Recipient) -> dict[str, Any] | None:
         return None
     found = sorted(table.to_pylist(), key=lambda row: -row["rows_affected"])
     reasons = [{"reason": row["reason"], "rows": int(row["rows_affected"])} for row in found[:MOST_REASONS]]
-    return {"rows": int(sum(row["rows_affected"] for row in found)), "kinds": len(found), "reasons": reasons}
+    return {"rows": data_problems.rows(found), "kinds": len(found), "reasons": reasons}
 
 
 def link(app: str, language: str, window: int, countries: tuple[str, ...] | None) -> str:

@@ -21,6 +21,7 @@ COURSE_POINTS = 26
 COURSE_STEP_DAYS = 7
 MOST_SERIES = 6
 COHORT = "signup_cohort"
+WITHHELD = "withheld"
 MARKS = pa.schema([("window_days", pa.int64()), ("mark", pa.string()), ("side", pa.string())])
 ROOM_FOR_A_NAME, LAST_WITH_ROOM = 50, 130  # days on the axis of windows, left and right of which a name would be cut off
 
@@ -214,15 +215,21 @@ def known(answer: Answer, *, window: int) -> Answer:
     return replace(answer, table=table)
 
 
-def median_time(table: pa.Table) -> tuple[int | None, int | None, int | None]:
+def median_time(table: pa.Table) -> tuple[int | str | None, int | str | None, int | str | None]:
     """The day by which half are lost, of one survival curve, and its 95 % interval; None where a curve stays above a half.
 
-    Brookmeyer and Crowley (1982): the days on which the ends of the curve's own interval come down to a half.
+    Brookmeyer and Crowley (1982): the days on which the ends of the curve's own interval come down to a half. WITHHELD where a
+    point before that day is withheld, for the curve may have come down to a half on it.
     """
-    half = [pc.less_equal(table[name], 0.5) for name in ("value", "low", "high")]
-    days = [table["tenure_days"].filter(reached) for reached in half]
-    median, low, high = (pc.min(reached).as_py() for reached in days)
+    hidden = table["tenure_days"].filter(table["value"].is_null())
+    first_hidden = pc.min(hidden).as_py()
+    median, low, high = (_first_at_a_half(table, name, first_hidden) for name in ("value", "low", "high"))
     return median, low, high
+
+
+def _first_at_a_half(table: pa.Table, name: str, first_hidden: int | None) -> int | str | None:
+    day = pc.min(table["tenure_days"].filter(pc.less_equal(table[name], 0.5))).as_py()
+    return WITHHELD if first_hidden is not None and (day is None or first_hidden < day) else day
 
 
 def at_risk(table: pa.Table, days: Sequence[int]) -> dict[int, int | None]:

@@ -116,7 +116,7 @@ def _thin(thin: Mapping[str, Any] | None, words: Wording) -> str:
 def _problems(problems: Mapping[str, Any] | None, words: Wording) -> dict[str, Any]:
     if problems is None:
         return {"text": word(words.language, "problems.confined"), "reasons": []}
-    if not problems["rows"]:
+    if not problems["kinds"]:
         return {"text": word(words.language, "problems.none"), "reasons": []}
     text = word(words.language, "problems.some", rows=words.number(problems["rows"]), kinds=words.number(problems["kinds"]))
     reasons = [f"{words.number(each['rows'])} · {in_words(each['reason'], words.language)}" for each in problems["reasons"]]

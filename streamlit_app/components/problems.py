@@ -23,21 +23,29 @@ SMALLEST_SHARE = 0.0001
 
 @dataclass(frozen=True)
 class Doubtful:
-    """Rows by reason: those that no figure uses, and those used without a part; and how many usable transactions there are."""
+    """Rows that no figure uses, and rows used without a part; each counted once, whatever is wrong with it.
 
+    `rejected` and `kept` are the same by reason, where a row stands once for each thing wrong with it. `missing_days` are days
+    on which nobody was active. Of the `transactions` that the bank sent, so many are `doubtful_transactions`.
+    """
+
+    rejected_rows: int
+    kept_rows: int
     rejected: Counter[str]
     kept: Counter[str]
+    missing_days: int
+    doubtful_transactions: int
     transactions: int
 
     @property
     def rows(self) -> int:
         """All of them."""
-        return self.rejected.total() + self.kept.total()
+        return self.rejected_rows + self.kept_rows
 
     @property
     def share(self) -> float | None:
-        """How many they are for each transaction that the bank sent; None where its version does not tell how many it used."""
-        return self.rows / (self.transactions + self.rejected.total()) if self.transactions else None
+        """The doubtful ones among the transactions that the bank sent; None where its version does not tell how many it used."""
+        return self.doubtful_transactions / self.transactions if self.transactions else None
 
 
 def header(problems: Sequence[Mapping[str, Any]]) -> None:
@@ -46,7 +54,7 @@ def header(problems: Sequence[Mapping[str, Any]]) -> None:
         st.caption(t("common.problems_none"), width="content")
         return
     found = _counted(problems)
-    share = f" ({_share(found.share)})" if found.share is not None else ""
+    share = f" ({t('common.problems_share', share=_share(found.share))})" if found.share is not None else ""
     with st.popover(t("common.problems", rows=formats.number(found.rows)) + share, type="tertiary", icon=":material/rule:"):
         st.markdown(f"**{t('common.problems_title')}**")
         st.markdown(in_words(found))
@@ -65,7 +73,7 @@ def _row(problem: Mapping[str, Any]) -> dict[str, str]:
 
 
 def banner() -> None:
-    """The same in one sentence, where the rows are more than one for a hundred transactions; else the header says enough."""
+    """The same in one sentence, where more than one of a hundred transactions is doubtful; else the header says enough."""
     with suppress(ConfinedError):  # counted for all countries together alone
         found = _counted(data.data_quality().to_pylist())
         if found.share is not None and found.share > MANY:
@@ -74,22 +82,45 @@ def banner() -> None:
                 links.to("definitions", t("overview.problems.more"))
 
 
-def _counted(problems: Sequence[Mapping[str, Any]]) -> Doubtful:
-    rows = {"rejected": Counter[str](), "kept": Counter[str]()}
+def counted(problems: Sequence[Mapping[str, Any]], *, usable_transactions: int) -> Doubtful:
+    """The rows of mart_data_quality together; no transactions where the version does not tell how many it used."""
+    reasons = {"rejected": Counter[str](), "kept": Counter[str]()}
+    days = Counter[str]()
     for problem in problems:
-        rows[problem["disposition"]][problem["reason"]] += problem["rows_affected"]
-    return Doubtful(**rows, transactions=data.published().transactions)
+        of = days if problem["reason"] == data_problems.DAYS else reasons[problem["disposition"]]
+        of[problem["reason"]] += problem["rows_affected"]
+    of_transactions = [problem for problem in problems if problem["source_table"] == "transactions"]
+    unused = _rows(of_transactions, "rejected")
+    return Doubtful(
+        rejected_rows=_rows(problems, "rejected"),
+        kept_rows=_rows(problems, "kept"),
+        **reasons,
+        missing_days=days.total(),
+        doubtful_transactions=data_problems.rows(of_transactions),
+        transactions=usable_transactions + unused if usable_transactions else 0,
+    )
+
+
+def _rows(problems: Sequence[Mapping[str, Any]], disposition: str) -> int:
+    return data_problems.rows(problem for problem in problems if problem["disposition"] == disposition)
+
+
+def _counted(problems: Sequence[Mapping[str, Any]]) -> Doubtful:
+    return counted(problems, usable_transactions=data.published().transactions)
 
 
 def in_words(found: Doubtful) -> str:
-    """How many rows are rejected and how many used in part, each with the commonest reasons, and beside how many transactions."""
+    """How many rows are rejected and how many used in part, each with the commonest reasons, and of how many transactions."""
+    told = (("rejected", found.rejected_rows, found.rejected), ("kept", found.kept_rows, found.kept))
     parts = [
-        t(f"overview.problems.{name}", rows=formats.number(rows.total()), reasons=_reasons(rows))
-        for name, rows in (("rejected", found.rejected), ("kept", found.kept))
+        t(f"overview.problems.{name}", rows=formats.number(rows), reasons=_reasons(reasons))
+        for name, rows, reasons in told
         if rows
     ]
+    if found.missing_days:
+        parts.append(t("overview.problems.days", days=formats.days(found.missing_days)))
     if found.share is not None:
-        of = formats.number(found.transactions + found.rejected.total())
+        of = formats.number(found.transactions)
         parts.append(t("overview.problems.share", share=_share(found.share), transactions=of))
     return " ".join(parts)
 
@@ -105,4 +136,4 @@ def _reasons(rows: Counter[str]) -> str:
 
 
 def _share(share: float) -> str:
-    return formats.share(share, 2) if share >= SMALLEST_SHARE else f"< {formats.share(SMALLEST_SHARE, 2)}"
+    return formats.share(share, 2) if share >= SMALLEST_SHARE or not share else f"< {formats.share(SMALLEST_SHARE, 2)}"

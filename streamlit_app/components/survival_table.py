@@ -26,15 +26,23 @@ def row(name: str, curve: pa.Table) -> dict[str, str]:
     (everyone,) = figures.at_risk(curve, [0]).values()
     followed = [t("churn.followed", day=day, n=formats.number(n)) for day, n in figures.at_risk(curve, FOLLOWED).items()]
     return {
-        "group": name,
+        "group": formats.in_words(name),
         "customers": formats.number(everyone),
-        "median": t("churn.not_reached") if median is None else formats.days(median),
+        "median": t("churn.not_reached") if median is None else _days(median),
         "interval": _interval(low, high),
         "followed": " · ".join(followed) or formats.NOTHING,
     }
 
 
-def _interval(low: int | None, high: int | None) -> str:
+def _days(found: int | str) -> str:
+    return t("common.withheld") if isinstance(found, str) else formats.days(found)
+
+
+def _interval(low: int | str | None, high: int | str | None) -> str:
     if low is None:
         return formats.NOTHING
-    return t("churn.or_more", days=formats.days(low)) if high is None else f"{formats.number(low)}–{formats.days(high)}"
+    if high is None:
+        return t("churn.or_more", days=_days(low))
+    if isinstance(low, str) or isinstance(high, str):
+        return t("common.withheld")
+    return f"{formats.number(low)}–{formats.days(high)}"

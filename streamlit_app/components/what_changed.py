@@ -121,5 +121,5 @@ def in_words(whole: dict[str, Any], rows: pa.Table, *, days: int, until: str) ->
 
 
 def _row(row: dict[str, Any]) -> dict[str, str]:
-    cells = {"group": row["series"], **{name: formats.number(row[name]) for name in PARTS[:-1]}}
+    cells = {"group": formats.in_words(row["series"]), **{name: formats.number(row[name]) for name in PARTS[:-1]}}
     return cells | {"net": formats.signed_number(row["value"]), "now": formats.number(row["now"])}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
@@ -130,11 +129,9 @@ def _quality() -> None:
     if not problems:
         states.empty(t("common.problems_none"))
         return
-    totals = Counter(dict.fromkeys(("rejected", "kept"), 0))
-    for problem in problems:
-        totals[problem["disposition"]] += problem["rows_affected"]
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        for disposition, rows in totals.items():
+        for disposition in ("rejected", "kept"):
+            rows = data_problems.rows(problem for problem in problems if problem["disposition"] == disposition)
             st.metric(t(f"definitions.dispositions.{disposition}"), formats.number(rows), width="content")
         chart.download(found, chart.basis_of(found), key="data_problems", title=t("common.problems_title"))
     for problem in sorted(problems, key=lambda problem: -problem["rows_affected"]):

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from page_kit import HARMLESS, HOSTILE
 from test_charts import FEBRUARY, JANUARY, answer, row
 
 from pipeline.marts import Question, survival
+from pipeline.marts.changes import PARTS
 from pipeline.marts.survival import Compared
 from pipeline.statistics import LogRank, chi_square_tail, difference_of_shares, kaplan_meier, log_rank
 from streamlit_app import figures, messages
-from streamlit_app.components import group_tests, survival_table
+from streamlit_app.components import group_tests, survival_table, what_changed
 
 
 @pytest.fixture(autouse=True)
@@ -108,8 +110,25 @@ def test_the_median_in_words_is_open_where_the_curve_or_its_interval_stays_above
     assert (above["median"], above["interval"], above["followed"]) == ("not reached", "100 days or more", "day 100: 80")
     level = survival_table.row("Metal", curve(begin, (100, 0.9, 0.8, 0.95, 80)))
     assert (level["median"], level["interval"]) == ("not reached", "–")
-    withheld = survival_table.row("Few", curve((0, None, None, None, None)))
-    assert (withheld["customers"], withheld["median"]) == ("–", "not reached")
+
+
+def test_a_median_that_may_lie_on_a_withheld_day_is_withheld() -> None:
+    """A viewer's curve has no point of fewer than 10 customers; that it stays above a half cannot be told without these."""
+    told, begin = messages.t("common.withheld"), (0, 1.0, None, None, 40)
+    few = survival_table.row("Few", curve((0, None, None, None, None)))
+    assert (few["customers"], few["median"], few["interval"]) == ("–", told, told)
+    hidden_after = survival_table.row("A", curve(begin, (100, 0.5, 0.4, 0.6, 12), (200, None, None, None, None)))
+    assert (hidden_after["median"], hidden_after["interval"]) == ("100 days", told)
+    hidden_before = curve(begin, (100, None, None, None, None), (200, 0.5, 0.4, 0.6, 12))
+    assert figures.median_time(hidden_before) == (figures.WITHHELD,) * 3
+    crossed_unseen = survival_table.row("B", curve(begin, (100, 0.6, 0.45, 0.7, 12), (200, None, None, None, None)))
+    assert (crossed_unseen["median"], crossed_unseen["interval"]) == (told, told)
+
+
+def test_a_group_that_the_bank_named_is_a_text_in_every_table() -> None:
+    begin = (0, 1.0, None, None, 1203)
+    assert survival_table.row(HOSTILE, curve(begin))["group"] == HARMLESS
+    assert what_changed._row({"series": HOSTILE, "value": 0} | dict.fromkeys(PARTS, 0))["group"] == HARMLESS
 
 
 def rates(standard: tuple[int, int], premium: tuple[int, int], **more: Any) -> str:

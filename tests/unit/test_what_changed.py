@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -156,7 +155,7 @@ def test_many_doubtful_rows_are_told_above_the_figures_and_few_in_the_header_alo
     with_problems(monkeypatch, ("in_the_future", "rejected", 5), ("negative_amount", "kept", 5), transactions=994)
     told = (
         "**5 rows are rejected and in no figure**: 5 × rows dated after today. **5 rows are used**, without the part that is "
-        "doubtful: 5 × transactions with a negative amount. Together they are as many as 1.00% of the 999 transactions."
+        "doubtful: 5 × transactions with a negative amount. Of the 999 transactions that the bank sent, 1.00% are doubtful."
     )
     assert f":material/rule: {told}" in [element.value for element in whole("overview").markdown]
     with_problems(monkeypatch, ("in_the_future", "rejected", 5), ("negative_amount", "kept", 5), transactions=995)
@@ -165,6 +164,41 @@ def test_many_doubtful_rows_are_told_above_the_figures_and_few_in_the_header_alo
 
 def test_of_many_reasons_the_commonest_are_named_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "language", lambda: "en")
-    found = problems.Doubtful(Counter({"a_b": 9, "c": 5, "d": 4, "e": 2, "f": 1}), Counter(), transactions=0)
+    reasons = {"a_b": 9, "c": 5, "d": 4, "e": 2, "f": 1}
+    wrong = [
+        {
+            "source_table": "transactions",
+            "reason": reason,
+            "disposition": "rejected",
+            "rows_affected": rows,
+            "rows_counted_once": rows,
+        }
+        for reason, rows in reasons.items()
+    ]
+    found = problems.counted(wrong, usable_transactions=0)
     assert problems.in_words(found) == "**21 rows are rejected and in no figure**: 9 × a b; 5 × c; 4 × d; 2 more kinds."
-    assert problems.in_words(replace(found, transactions=1_000_000)).endswith("as many as < 0.01% of the 1,000,021 transactions.")
+    assert problems.in_words(problems.counted(wrong, usable_transactions=1_000_000)).endswith(
+        "Of the 1,000,021 transactions that the bank sent, < 0.01% are doubtful."
+    )
+
+
+def test_a_row_with_several_things_wrong_is_one_row_and_a_missing_day_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """20 rows of transactions, of which 8 have a second thing wrong; 3 of them are rejected. Of 200 sent, 20 are a tenth."""
+    monkeypatch.setattr(messages, "language", lambda: "en")
+    columns = ("source_table", "reason", "disposition", "rows_affected", "rows_counted_once")
+    rows = [
+        ("transactions", "in_the_future", "rejected", 3, 3),
+        ("transactions", "negative_amount", "kept", 10, 10),
+        ("transactions", "before_account_opening", "kept", 15, 7),
+        ("transactions", "day_without_activity", "kept", 2, 0),
+        ("users", "exact_duplicate", "rejected", 4, 4),
+        ("users", "city_with_digits", "kept", 6, 5),
+    ]
+    wrong = [dict(zip(columns, row, strict=True)) for row in rows]
+    found = problems.counted(wrong, usable_transactions=197)
+    assert (found.rejected_rows, found.kept_rows, found.rows, found.missing_days) == (7, 22, 29, 2)
+    assert (found.doubtful_transactions, found.transactions, found.share) == (20, 200, 0.1)
+    assert "**22 rows are used**" in problems.in_words(found)
+    assert "On **2 days** nobody was active" in problems.in_words(found)
+    of_an_older_version = [{name: row[name] for name in columns[:4]} for row in wrong]
+    assert problems.counted(of_an_older_version, usable_transactions=0).rows == 3 + 10 + 15 + 4 + 6

@@ -23,11 +23,16 @@ missing_days as (
 ),
 
 final as (
-    select source_table, reason, disposition, count(*) as rows_affected
+    select
+        source_table,
+        reason,
+        disposition,
+        count(*) as rows_affected,
+        cast(sum(case when counts_row then 1 else 0 end) as {{ dbt.type_bigint() }}) as rows_counted_once,
     from rejected_rows
     group by source_table, reason, disposition
     union all
-    select 'transactions', 'day_without_activity', 'kept', days
+    select 'transactions', 'day_without_activity', 'kept', days, cast(0 as {{ dbt.type_bigint() }})
     from missing_days
     where days > 0
 )

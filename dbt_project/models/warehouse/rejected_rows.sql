@@ -21,7 +21,7 @@ customers_in_doubt as (
 ),
 
 doubtful as (
-    select {{ transaction_id('usable') }} as transaction_id, doubt as reason
+    select {{ transaction_id('usable') }} as transaction_id, doubt as reason, true as counts_row
     from {{ ref('fct_transactions') }} as usable
     where doubt is not null
     union all
@@ -31,6 +31,7 @@ doubtful as (
             when not customers_in_doubt.has_user_row then 'customer_without_user_row'
             when usable.transaction_date < customers_in_doubt.declared_opening_date then 'before_account_opening'
         end,
+        usable.doubt is null,
     from {{ ref('fct_transactions') }} as usable
     inner join customers_in_doubt on usable.customer_key = customers_in_doubt.customer_key
 ),
@@ -42,19 +43,22 @@ final as (
         {{ word_at(rejection_reasons(), 'rejection_code') }} as reason,
         'rejected' as disposition,
         source_row,
+        true as counts_row,
     from transactions
     union all
-    select 'transactions', transaction_id, rejection_reason, 'rejected', row_text from repeated
+    select 'transactions', transaction_id, rejection_reason, 'rejected', row_text, true from repeated
     union all
-    select 'transactions', transaction_id, reason, 'kept', null from doubtful where reason is not null
+    select 'transactions', transaction_id, reason, 'kept', null, counts_row from doubtful where reason is not null
     union all
-    select 'users', user_id, rejection_reason, 'rejected', source_row from accounts where rejection_reason is not null
+    select 'users', user_id, rejection_reason, 'rejected', source_row, true from accounts where rejection_reason is not null
     union all
-    select 'users', user_id, 'city_with_digits', 'kept', source_row from accounts where has_city_with_digits
+    select 'users', user_id, 'city_with_digits', 'kept', source_row, rejection_reason is null
+    from accounts
+    where has_city_with_digits
     union all
-    select 'devices', user_id, rejection_reason, 'rejected', source_row from devices
+    select 'devices', user_id, rejection_reason, 'rejected', source_row, true from devices
     union all
-    select 'notifications', user_id, rejection_reason, 'rejected', source_row from notifications
+    select 'notifications', user_id, rejection_reason, 'rejected', source_row, true from notifications
 )
 
 select * from final
