@@ -123,26 +123,26 @@ def told(card: Kpi) -> tuple[str | None, str, str]:
 def test_a_card_is_coloured_only_where_chance_would_hardly_make_the_change(kpi: object) -> None:
     assert callable(kpi)
     churn = kpi(figure("monthly_churn_rate", 61 / 1011, 73 / 1000, n=1011, before_n=1000))
-    assert told(churn) == ("−1.3 pp", "neutral", "chance alone could make the change (95%: −3.5 pp to +0.9 pp)")
+    assert told(churn) == ("−1.3 pp", "neutral", "within chance (95%: −3.5 pp to +0.9 pp)")
     better = kpi(figure("monthly_churn_rate", 30 / 1000, 73 / 1000, n=1000, before_n=1000))
     assert told(better)[:2] == ("−4.3 pp", "good")
     lost = kpi(figure("churned_customers", 90, 45))
     assert told(lost)[:2] == ("+100.0%", "bad")
-    assert told(lost)[2].startswith("chance alone would hardly make the change (95%: +")
+    assert told(lost)[2].startswith("beyond chance (95%: +")
     assert told(kpi(figure("churned_customers", 64, 68)))[1] == "neutral"
     assert told(kpi(figure("quick_ratio", 0.58, 0.56, n=64, before_n=68)))[1:] == (
         "neutral",
-        "chance alone could make the change",
+        "within chance",
     )
     assert told(kpi(figure("quick_ratio", 2.0, 0.5, n=60, before_n=60)))[1] == "good"
 
 
 def test_a_change_of_few_is_a_count_and_no_percentage(kpi: object) -> None:
     assert callable(kpi)
-    assert told(kpi(figure("new_customers", 3, 9))) == ("−6", "neutral", "chance alone could make the change")
+    assert told(kpi(figure("new_customers", 3, 9))) == ("−6", "neutral", "within chance")
     assert told(kpi(figure("new_customers", 29, 90)))[:2] == ("−61", "bad")
     assert told(kpi(figure("new_customers", 30, 30)))[:2] == ("0.0%", "neutral")
-    assert told(kpi(figure("new_customers", 6, 0))) == ("+6", "good", "chance alone would hardly make the change")
+    assert told(kpi(figure("new_customers", 6, 0))) == ("+6", "good", "beyond chance")
 
 
 def test_a_stock_is_neither_good_nor_bad(kpi: object) -> None:
