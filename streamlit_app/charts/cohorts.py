@@ -33,27 +33,7 @@ def _hatching() -> alt.Parameter:
 
 
 def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, "share", columns=COLUMNS).transform_calculate(
-        customers="round(datum.value * datum.n)",
-        label="format(datum.value * 100, '.0f')",
-        **marks.list_of("cohort", period="period"),
-    )
-    cells = base.encode(
-        href=f"{marks.ADDRESS}:N",
-        x=alt.X(
-            "period:O",
-            title=text("charts.period"),
-            axis=alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, labelOverlap=True),
-            scale=alt.Scale(paddingInner=0.06),
-        ),
-        y=alt.Y(
-            "cohort_name:O",
-            title=None,
-            sort=alt.EncodingSortField("cohort", order="ascending"),
-            axis=alt.Axis(domain=False, ticks=False, labelLimit=140),
-            scale=alt.Scale(paddingInner=0.06),
-        ),
-    )
+    cells = marks.drawn()
     tips = [
         alt.Tooltip("cohort_name:N", title=text("charts.cohort")),
         alt.Tooltip("period:O", title=text("charts.period")),
@@ -93,16 +73,37 @@ def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
     number = {"fontSize": alt.expr(FITTING), "tooltip": None, "cursor": marks.CURSOR}
     ink = f"{marks.IS_THIN} ? {marks.PAGE_INK} : {marks.CELL_INK}"
     plate = f"{marks.IS_THIN} ? {GREYED} : scale('color', datum.value)"
+    layers = alt.layer(
+        solid.mark_rect(cursor=marks.CURSOR).encode(color=colour, tooltip=tips),
+        thin.mark_rect(opacity=marks.GREYED, cursor=marks.CURSOR).encode(color=alt.value("gray"), tooltip=tips),
+        hatched.encode(stroke=alt.StrokeValue(alt.expr(ink))),
+        # no stroke runs through the number of a hatched cell
+        incomplete.mark_text(**number, strokeWidth=4, filled=False).encode(
+            text="label:N", stroke=alt.StrokeValue(alt.expr(plate))
+        ),
+        cells.mark_text(**number, color=alt.expr(ink)).encode(text="label:N"),
+    ).encode(
+        href=f"{marks.ADDRESS}:N",
+        x=alt.X(
+            "period:O",
+            title=text("charts.period"),
+            axis=alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, labelOverlap=True),
+            scale=alt.Scale(paddingInner=0.06),
+        ),
+        y=alt.Y(
+            "cohort_name:O",
+            title=None,
+            sort=alt.EncodingSortField("cohort", order="ascending"),
+            axis=alt.Axis(domain=False, ticks=False, labelLimit=140),
+            scale=alt.Scale(paddingInner=0.06),
+        ),
+    )
     return (
-        alt.layer(
-            solid.mark_rect(cursor=marks.CURSOR).encode(color=colour, tooltip=tips),
-            thin.mark_rect(opacity=marks.GREYED, cursor=marks.CURSOR).encode(color=alt.value("gray"), tooltip=tips),
-            hatched.encode(stroke=alt.StrokeValue(alt.expr(ink))),
-            # no stroke runs through the number of a hatched cell
-            incomplete.mark_text(**number, strokeWidth=4, filled=False).encode(
-                text="label:N", stroke=alt.StrokeValue(alt.expr(plate))
-            ),
-            cells.mark_text(**number, color=alt.expr(ink)).encode(text="label:N"),
+        marks.explained(layers, text, "share", columns=COLUMNS)
+        .transform_calculate(
+            customers="round(datum.value * datum.n)",
+            label="format(datum.value * 100, '.0f')",
+            **marks.list_of("cohort", period="period"),
         )
         .add_params(_hatching())
         .properties(height=alt.Step(row_height))

@@ -16,20 +16,19 @@ SURVIVAL_COLUMNS = ("tenure_days", "series", "value", "n", "low", "high", "windo
 
 
 def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, unit, columns=POINT_COLUMNS).encode(
-        x=marks.over_time(), y=marks.value_axis("value", unit)
-    )
-    groups = ["series"] if series else []
-    if series:
-        base = base.encode(color=marks.by_series())
+    points, groups = marks.drawn(), ["series"] if series else []
     first = [marks.day_tip(text)] + ([alt.Tooltip("series:N", title=text("charts.series"))] if series else [])
     tips = marks.tooltip(text, first=first, interval=unit == "share")
-    runs = marks.in_runs(base, along="date", groups=groups)
-    layers = [marks.line(runs, groups=groups), marks.provisional_points(base), marks.thin_points(base)]
+    course = [marks.line(points, groups=groups)]
     if unit == "share":  # of what may still come, an interval of sampling knows nothing
-        layers.insert(0, marks.band(runs.transform_filter(marks.IS_FINAL), groups=groups))
-    layers.append(marks.hover(base, tips, along="date", groups=groups, lists=_has_lists(unit, series)))
-    return alt.layer(*layers).properties(height=marks.HEIGHT)
+        course.insert(0, marks.band(points.transform_filter(marks.IS_FINAL), groups=groups))
+    layers = alt.layer(
+        marks.in_runs(alt.layer(*course), along="date", groups=groups),
+        marks.provisional_points(points),
+        marks.thin_points(points),
+        marks.hover(points, tips, along="date", groups=groups, lists=_has_lists(unit, series)),
+    ).encode(x=marks.over_time(), y=marks.value_axis("value", unit), **({"color": marks.by_series()} if series else {}))
+    return marks.explained(layers, text, unit, columns=POINT_COLUMNS).properties(height=marks.HEIGHT)
 
 
 def _has_lists(unit: Unit, series: bool) -> bool:
@@ -39,11 +38,7 @@ def _has_lists(unit: Unit, series: bool) -> bool:
 
 def _survival(text: Translate) -> alt.LayerChart:
     """One curve a group. Nearly every point waits for the youngest customers, so that dashes would tell nothing apart."""
-    base = marks.explained(marks.drawn(), text, "share", columns=SURVIVAL_COLUMNS).encode(
-        x=alt.X("tenure_days:Q", title=text("charts.tenure"), axis=alt.Axis(grid=False, domain=True, tickCount=10, format=",d")),
-        y=marks.value_axis("value", "share"),
-        color=marks.by_series(),
-    )
+    points = marks.drawn()
     tips = marks.tooltip(
         text,
         first=[
@@ -53,16 +48,21 @@ def _survival(text: Translate) -> alt.LayerChart:
         interval=True,
         state=False,
     )
-    enough = base.transform_filter(marks.IS_SOLID)
-    return alt.layer(
-        *_nobody_before(text),
+    enough = points.transform_filter(marks.IS_SOLID)
+    curves = alt.layer(
         enough.mark_area(opacity=marks.BAND, line=False, interpolate="step-after").encode(
             y=marks.value_axis("low", "share"), y2="high:Q"
         ),
         enough.mark_line(strokeWidth=2, interpolate="step-after"),
-        marks.thin_points(base),
-        marks.hover(base, tips, along="tenure_days", groups=["series"]),
-    ).properties(height=300)
+        marks.thin_points(points),
+        marks.hover(points, tips, along="tenure_days", groups=["series"]),
+    ).encode(
+        x=alt.X("tenure_days:Q", title=text("charts.tenure"), axis=alt.Axis(grid=False, domain=True, tickCount=10, format=",d")),
+        y=marks.value_axis("value", "share"),
+        color=marks.by_series(),
+    )
+    curves = marks.explained(curves, text, "share", columns=SURVIVAL_COLUMNS)
+    return alt.layer(*_nobody_before(text), curves).properties(height=300)
 
 
 def _nobody_before(text: Translate) -> tuple[alt.Chart, alt.Chart]:
@@ -78,23 +78,22 @@ def _nobody_before(text: Translate) -> tuple[alt.Chart, alt.Chart]:
 
 
 def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, "share", columns=CURVE_COLUMNS).encode(
-        x=alt.X("period:Q", title=text("charts.period"), axis=alt.Axis(grid=False, domain=True, tickMinStep=1)),
-        y=marks.value_axis("value", "share"),
-    )
+    points, groups = marks.drawn(), ["series"] if series else []
     first = [alt.Tooltip("period:Q", title=text("charts.period"))]
     if series:
-        base = base.encode(color=marks.by_series())
         first.append(alt.Tooltip("series:N", title=text("charts.series")))
     tips = marks.tooltip(text, first=first, interval=True, state=False)
-    groups = ["series"] if series else []
-    runs = marks.in_runs(base, along="period", groups=groups)
-    return alt.layer(
-        marks.band(runs, groups=groups),
-        marks.solid_line(runs, point=alt.OverlayMarkDef(size=28)),
-        marks.thin_points(base),
-        marks.hover(base, tips, along="period", groups=groups),
-    ).properties(height=marks.HEIGHT)
+    course = alt.layer(marks.band(points, groups=groups), marks.solid_line(points, point=alt.OverlayMarkDef(size=28)))
+    layers = alt.layer(
+        marks.in_runs(course, along="period", groups=groups),
+        marks.thin_points(points),
+        marks.hover(points, tips, along="period", groups=groups),
+    ).encode(
+        x=alt.X("period:Q", title=text("charts.period"), axis=alt.Axis(grid=False, domain=True, tickMinStep=1)),
+        y=marks.value_axis("value", "share"),
+        **({"color": marks.by_series()} if series else {}),
+    )
+    return marks.explained(layers, text, "share", columns=CURVE_COLUMNS).properties(height=marks.HEIGHT)
 
 
 def _chart(name: str, unit: Unit, *, series: bool = False) -> Chart:

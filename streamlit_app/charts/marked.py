@@ -23,7 +23,7 @@ OVER_TIME: Mapping[str, str] = {
     **dict.fromkeys(("share_over_time", "share_by_series", "transactions_by_type", "amount_by_type"), "date"),
     "stretches": "starting_date",
 }
-OUTSIDE = ("padding", "config", "height", "usermeta")  # what belongs to the whole drawing, not to a layer of it
+OUTSIDE = ("padding", "config", "height", "params", "usermeta")  # what belongs to the whole drawing, not to a layer of it
 
 
 @cache
@@ -40,8 +40,6 @@ def spec(chart: Chart, language: str, text: Text, *, notes: bool, target: bool) 
     for layer in layers:
         for name in ("$schema", "config", "datasets"):
             layer.pop(name, None)
-    if "layer" in whole:
-        return {**whole, "layer": [*whole["layer"], *layers]}
     own = {name: part for name, part in whole.items() if name not in OUTSIDE}
     return {**{name: whole[name] for name in OUTSIDE if name in whole}, "layer": [own, *layers]}
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import altair as alt
 
 Translate = Callable[[str], str]
 Unit = Literal["count", "share", "ratio", "usd"]
+Drawing = TypeVar("Drawing", alt.Chart, alt.LayerChart)  # what is said of layers as a whole is sent once, and they inherit it
 
 AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".2~f", "usd": "~s"}
 VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": ".2f", "usd": ",.0f"}
@@ -98,7 +99,7 @@ def name_of(field: str, names: Mapping[str, str]) -> str:
     return f"{json.dumps(dict(names))}[datum.{field}]"
 
 
-def explained(chart: alt.Chart, text: Translate, unit: Unit, *, columns: Sequence[str]) -> alt.Chart:
+def explained(chart: Drawing, text: Translate, unit: Unit, *, columns: Sequence[str]) -> Drawing:
     """The texts that a tooltip shows, as far as the table has the columns: value, interval, from which day it is final."""
     texts = {"shown": f"isValid(datum.value) ? format(datum.value, '{VALUE_FORMATS[unit]}') : '–'"}
     if "low" in columns:
@@ -142,7 +143,7 @@ def day_tip(text: Translate) -> alt.Tooltip:
     return alt.Tooltip("date:T", title=text("charts.from_day"), format="%-d %b %Y")
 
 
-def in_runs(base: alt.Chart, *, along: str, groups: Sequence[str] = ()) -> alt.Chart:
+def in_runs(base: Drawing, *, along: str, groups: Sequence[str] = ()) -> Drawing:
     """The points of enough customers, in runs of neighbours: a line ends where a point is missing or thin.
 
     Adds `run`, which tells the runs of a group apart, and `run_points`, how many each has. How far neighbours stand apart is

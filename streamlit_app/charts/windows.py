@@ -21,25 +21,24 @@ PASSED = "datum.from_days > datum.window_days"
 
 
 def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
-    base = marks.explained(marks.drawn(), text, unit, columns=WINDOW_COLUMNS).encode(
-        x=alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6)),
-        y=marks.value_axis("value", unit),
-    )
+    points = marks.drawn()
+    encoded = {
+        "x": alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6)),
+        "y": marks.value_axis("value", unit),
+    }
     tips = marks.tooltip(
         text, first=[alt.Tooltip("window_days:Q", title=text("charts.window"))], interval=unit == "share", state=False
     )
-    runs = marks.in_runs(base, along="window_days")
-    layers = [
-        marks.solid_line(runs),
-        marks.lone_points(runs),
-        marks.thin_points(base),
+    course = [marks.solid_line(points), marks.lone_points(points)]
+    if unit == "share":
+        course.insert(0, marks.band(points))
+    hover = marks.hover(points, tips, along="window_days").encode(**encoded)
+    return alt.layer(
+        alt.layer(marks.in_runs(alt.layer(*course), along="window_days"), marks.thin_points(points)).encode(**encoded),
         *_marked(text, IN_USE, above=18),
         *_marked(text, SUGGESTED, above=5),
-        marks.hover(base, tips, along="window_days"),
-    ]
-    if unit == "share":
-        layers.insert(0, marks.band(runs))
-    return alt.layer(*layers).properties(height=HEIGHT)
+        marks.explained(hover, text, unit, columns=WINDOW_COLUMNS),
+    ).properties(height=HEIGHT)
 
 
 def _marked(text: Translate, mark: str, *, above: int) -> tuple[alt.Chart, alt.Chart]:

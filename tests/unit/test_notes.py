@@ -72,15 +72,16 @@ def test_a_chart_with_notes_and_a_target_is_valid_and_all_of_the_chart_is_still_
     built, plain = spec(chart, notes=True, target=True), spec(chart)
     validate_jsonschema(dict(built) | {"data": {"name": "drawn"}}, alt.load_schema())
     assert {node["data"]["name"] for node in nodes(built) if "data" in node} == {marked.NOTES, marked.TARGETS}
-    inner = plain["layer"] if "layer" in plain else [{name: part for name, part in plain.items() if name in built["layer"][0]}]
-    assert built["layer"][: len(inner)] == inner
-    assert {name: built[name] for name in marked.OUTSIDE} == {name: plain[name] for name in marked.OUTSIDE}
-    for layer in built["layer"][len(inner) :]:
+    inner, *added = built["layer"]
+    outside = {name: part for name, part in built.items() if name != "layer"}
+    assert inner | outside == plain  # what its layers share is shared with no other one
+    assert set(outside) <= set(marked.OUTSIDE)
+    for layer in added:
         if layer["mark"]["type"] == "text":
             assert layer["mark"]["color"]["expr"] == marks.PAGE_INK
         else:
             assert layer["encoding"]["color"]["value"] in COLOUR_WORDS
-    named = set(re.findall(r"'field': '(\w+)'", str(built["layer"][len(inner) :])))
+    named = set(re.findall(r"'field': '(\w+)'", str(added)))
     assert named == {*marked.NOTE_COLUMNS, *marked.TARGET_COLUMNS}
     assert spec(chart, notes=True) is spec(chart, notes=True)  # built once
 
