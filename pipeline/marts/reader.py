@@ -150,8 +150,14 @@ class Reader:
         return headline(self.answer, window=window, where=where, as_of=day, countries=countries)
 
     def thin_tail(self, *, countries: Countries = None) -> ThinTail | None:
-        """The last days, where they hold far fewer active customers than usual; see thin_tail.thin_tail."""
-        return thin_tail.read(self._database, as_of=self.version.as_of, countries=countries)
+        """The last days, where they hold far fewer active customers than usual; see thin_tail.thin_tail.
+
+        None too where the counts of these countries are so many that they stay in BigQuery: it is a word beside other figures.
+        """
+        try:
+            return thin_tail.read(self._database, as_of=self.version.as_of, countries=countries)
+        except ConfigurationError:
+            return None
 
     def dimension_values(self, dimension: str, *, countries: Countries = None) -> list[str]:
         """The values of a dimension that customers of these countries have, the most frequent first."""

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.marts import changes
+from pipeline.marts.activity import STICKINESS_DAYS
 from pipeline.marts.headline import Headline
 from pipeline.marts.intervals import REACHED
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer
@@ -26,6 +27,7 @@ PARTS = {"l28": "active_days"}  # metrics whose rows are parts of one whole, and
 OF_PAYMENTS = ("transactions", "transaction_amount")
 OF_THE_LARGEST = ("amount_concentration", "transaction_concentration")
 CHANGES = changes.PARTS
+FAR_IN_DAYS = 10_000_000  # farther than any two days are from each other
 KEPT = ("final_on", "provisional")
 BESIDE = ("younger",)  # counts of customers whom neither value nor n counts
 
@@ -55,6 +57,8 @@ def for_viewers(reader: Reader, found: Answer) -> Answer:
     """
     if found.question.metric in OF_THE_LARGEST:  # the share of a few customers tells what they moved
         return withheld(found, found.table["top_customers"].to_pylist())
+    if found.question.metric == "stickiness":
+        return _withheld_stickiness(reader, found)
     if found.question.metric not in OF_PAYMENTS:
         return withheld(found)
     question = found.question
@@ -63,6 +67,25 @@ def for_viewers(reader: Reader, found: Answer) -> Answer:
     by_customers = question.by in CUSTOMER_DIMENSIONS
     groups = found.table[question.by].to_pylist() if by_customers else [None] * len(payments)
     return withheld(found, [min(count, behind.get(group, 0)) for count, group in zip(payments, groups, strict=True)])
+
+
+def _withheld_stickiness(reader: Reader, found: Answer) -> Answer:
+    """Stickiness, also without what is a mean of a day that DAU withholds: times MAU it is the sum of its 28 days."""
+    daily = withheld(reader.answer(replace(found.question, metric="dau", start=None))).table
+    by, codes = found.question.by, dict[Any, int]()
+    hidden = np.sort(_group_days(daily.filter(daily["value"].is_null()), by, codes))
+    days = _group_days(found.table, by, codes)
+    holds_one = np.searchsorted(hidden, days, side="right") > np.searchsorted(hidden, days - STICKINESS_DAYS, side="right")
+    return withheld(found, np.where(holds_one, 1.0, _numbers(found.table["n"])).tolist())
+
+
+def _group_days(table: pa.Table, by: str | None, codes: dict[Any, int]) -> Any:
+    """A number for the day of each row, far from those of another group; `codes` has the groups so far and takes new ones."""
+    days = table["date"].cast(pa.int32()).to_numpy().astype(np.int64)
+    if by is None:
+        return days
+    groups = [codes.setdefault(group, len(codes)) for group in table[by].to_pylist()]
+    return days + FAR_IN_DAYS * np.asarray(groups, dtype=np.int64)
 
 
 def withheld_intervals(reader: Reader, found: Answer) -> Answer:

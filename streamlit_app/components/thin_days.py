@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from pipeline.marts.thin_tail import SHARE
 from streamlit_app import data, formats
 from streamlit_app.data import ThinTail
@@ -22,10 +24,12 @@ def _share(tail: ThinTail) -> str:
     return high if low == high else formats.interval(tail.low, tail.high, 0)
 
 
-def in_short() -> str:
-    """The same in one sentence for a page's answer; nothing where the last days are as usual."""
+def in_short(*, until: date | None = None) -> str:
+    """The same in one sentence for figures up to a day; nothing where no thin day is among them."""
     tail = data.thin_tail()
-    return t("common.thin_tail.short", first=formats.day(tail.first)) if tail is not None else ""
+    if tail is None or (until is not None and until < tail.first):
+        return ""
+    return t("common.thin_tail.short", first=formats.day(tail.first))
 
 
 def on_a_card() -> str:

@@ -24,7 +24,7 @@ from streamlit_app.messages import t
 
 COUNTS = ("active_customers", "new_customers", "resurrected_customers", "churned_customers")
 ROLLING = ("mau", "wau", "dau")
-OF_THE_LAST_DAYS = ("rolling", "stickiness")  # cards that fall where loading is not finished
+CARDS_OF_THE_LAST_DAYS = ("rolling", "stickiness")  # they fall where loading is not finished
 
 
 @st.fragment
@@ -78,7 +78,7 @@ def _by_group(answer: Answer, dimension: str) -> Answer:
 
 def card(key: str, spec: charts.Chart, answer: Answer) -> None:
     """One chart of this page, under the texts of its key."""
-    few = thin_days.in_short() if key in OF_THE_LAST_DAYS else ""
+    few = thin_days.in_short(until=answer.question.end) if key in CARDS_OF_THE_LAST_DAYS else ""
     explained = f"{t(f'activity.cards.{key}.explained')} {few}".strip()
     chart.show(spec, answer, key=key, title=t(f"activity.cards.{key}.title"), subtitle=explained)
 

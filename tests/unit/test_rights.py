@@ -6,7 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -200,6 +200,27 @@ def test_one_hidden_part_of_a_breakdown_hides_a_second_one(come_in: Callable[[Us
         for day, values in parts.items():
             others = [value for value in values if value]
             assert values.count(None) != 1 or not others, (question.metric, day)
+
+
+def test_no_sum_of_a_viewer_tells_of_a_day_that_is_withheld(come_in: Callable[[User], None]) -> None:
+    """Stickiness times MAU times 28 is the sum of 28 days of DAU: where one of these is withheld, so is it."""
+    for by in (None, "plan", "country"):
+        questions = [Question(metric, by=by) for metric in ("dau", "stickiness", "mau")]
+        come_in(MANAGER)
+        whole = {(row["date"], row.get(by)): row for row in data.answer(questions[1]).rows()}
+        come_in(VIEWER)
+        days, sums, _ = ({(row["date"], row.get(by)): row["value"] for row in data.answer(each).rows()} for each in questions)
+        shown = withheld_here = 0
+        for (day, group), value in sums.items():
+            within = [days.get((day - timedelta(days=back), group), 0) for back in range(28)]
+            if value is not None:
+                shown += 1
+                assert None not in within, (day, group)
+                assert value * 28 * whole[day, group]["n"] == pytest.approx(sum(within))
+            elif whole[day, group]["n"] >= FEWEST:
+                withheld_here += 1
+        assert withheld_here, by
+        assert shown or by is not None
 
 
 def test_the_headline_of_a_viewer_sums_days_that_are_withheld_one_by_one(come_in: Callable[[User], None]) -> None:

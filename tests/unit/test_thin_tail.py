@@ -13,6 +13,7 @@ from test_pages import whole_app
 from test_reports import ADA, House, house
 
 from pipeline import listings
+from pipeline.errors import ConfigurationError
 from pipeline.marts import Reader, ThinTail
 from pipeline.marts.thin_tail import read, thin_tail
 from pipeline.marts.withholding import withheld_tail
@@ -131,6 +132,7 @@ def test_everybody_reads_of_it_above_the_page_and_on_the_cards_of_the_last_days(
     assert len(notes) == len(headline.OF_THE_LAST_DAYS)
     short = "It may still change: few were active since 5 May 2019."
     assert words(opened("activity")).count(short) == 2  # DAU, WAU and MAU are one card
+    assert [words(opened("activity", to=day)).count(short) for day in ("2019-05-05", "2019-05-04", "2019-01-31")] == [2, 0, 0]
     assert words(opened("overview")).count(short) == 1
 
 
@@ -140,6 +142,19 @@ def test_a_confined_reader_is_told_of_their_customers() -> None:
     found = data.marts.reader(data.published())
     days = found.answer(data.Question("dau", countries=("FR",))).table["value"].to_numpy().astype(np.int64)
     assert found.thin_tail(countries=("FR",)) == thin_tail(days, as_of=data.published().as_of)
+
+
+@pytest.mark.usefixtures("bank_of_the_pages")
+@pytest.mark.xdist_group("the bank of the pages")
+def test_where_the_counts_of_some_countries_stay_in_bigquery_nothing_is_said_and_all_else_is_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stays(*_: object, **__: object) -> None:
+        raise ConfigurationError("mart_daily_counts has 9 rows and stays in BigQuery", where="published tables", next="raise it")
+
+    monkeypatch.setattr("pipeline.marts.thin_tail.read", stays)
+    found = data.marts.reader(data.published())
+    assert found.thin_tail(countries=("FR",)) is None
 
 
 def test_a_letter_says_it_where_its_period_has_such_days(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
