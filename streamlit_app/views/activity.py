@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow as pa
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
@@ -22,6 +23,7 @@ from streamlit_app.components import (
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
+COLUMNS_OF_COUNTS = pa.schema([("n", pa.int64()), ("low", pa.float64()), ("high", pa.float64())])  # a count has none of them
 COUNTS = ("active_customers", "new_customers", "resurrected_customers", "churned_customers")
 ROLLING = ("mau", "wau", "dau")
 CARDS_OF_THE_LAST_DAYS = ("rolling", "stickiness")  # they fall where loading is not finished
@@ -71,7 +73,8 @@ def _by_group(answer: Answer, dimension: str) -> Answer:
     groups = figures.drawn_groups(answer, most=figures.MOST_SERIES if are_few else figures.MOST_SERIES - 1)
     names = {formats.dimension_value(dimension, code): code for code in groups}
     by_name = {code: name for name, code in names.items()}
-    drawn = figures.with_rest(answer, by_name.__getitem__, rest=t("common.rest"), groups=groups)
+    summed = figures.with_rest(answer, by_name.__getitem__, rest=t("common.rest"), groups=groups)
+    drawn = replace(summed, table=pa.concat_tables([COLUMNS_OF_COUNTS.empty_table(), summed.table], promote_options="default"))
     codes = {name: {dimension: code} for name, code in names.items()}
     return behind_figure.linked(drawn, lambda row: codes.get(row["series"]))
 

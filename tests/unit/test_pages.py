@@ -444,6 +444,12 @@ def test_active_customers_split_by_a_dimension_add_up_to_all_of_them(dimension: 
     assert ("All others" in names) == (dimension != "os")
 
 
+@pytest.mark.parametrize("dimension", ["country", "plan_tier", "signup_cohort"])
+def test_the_page_activity_draws_each_split(dimension: str) -> None:
+    page = whole("activity", by=dimension, window="30")
+    assert active_customers(page) == active_customers(whole("activity", window="30"))
+
+
 def test_a_viewer_is_not_told_the_sum_of_others_of_whom_some_are_withheld(come_in: Callable[[User], None]) -> None:
     asked = Question("active_customers", window=30, grain="month", by="country")
     come_in(User("vera", Role.VIEWER))
