@@ -16,9 +16,41 @@ BAR_SHARE = 0.82  # of the period's width
 
 def _build(text: Translate) -> alt.LayerChart:
     names = {part: text(f"charts.parts.{part}") for part in (*COLOURS, NET)}
-    base = (
-        marks.drawn()
-        .transform_window(
+    rows = marks.drawn()
+    tips = [
+        marks.day_tip(text),
+        alt.Tooltip("named:N", title=text("charts.part")),
+        alt.Tooltip("customers:Q", title=text("charts.customers"), format=",.0f"),
+        alt.Tooltip("state:N", title=text("charts.state")),
+    ]
+    axis = alt.Axis(format=",~r", tickCount=5, gridWidth=alt.condition("datum.value === 0", alt.value(2), alt.value(1)))
+    bars = (
+        rows.transform_filter(f"datum.part != '{NET}'")
+        .transform_stack(
+            stack="customers", groupby=["date"], sort=[alt.SortField("part", order="descending")], as_=["foot", "top"]
+        )
+        .transform_calculate(**marks.list_of("date"))
+        .mark_bar(cursor=marks.CURSOR)
+        .encode(
+            href=f"{marks.ADDRESS}:N",
+            x=alt.X("begin:T", title=None, axis=marks.time_axis()),
+            x2="until:T",
+            y=alt.Y("foot:Q", title=None, axis=axis),
+            y2="top:Q",
+            color=marks.coloured("part", COLOURS, names),
+            opacity=alt.condition("datum.provisional", alt.value(marks.FADED), alt.value(1)),
+            tooltip=tips,
+        )
+    )
+    net = rows.transform_filter(f"datum.part == '{NET}'").encode(x="middle:T", y=alt.Y("customers:Q"), tooltip=tips)
+    layers = alt.layer(
+        bars,
+        net.mark_line(strokeWidth=3.5, color=alt.expr("background")),  # so that the line stands off the bars
+        net.mark_line(strokeWidth=1.5).encode(color=alt.value("gray")),
+        net.mark_point(size=80, filled=True, opacity=0).encode(color=alt.value("gray")),
+    )
+    return (
+        layers.transform_window(
             [
                 alt.WindowFieldDef(op="lead", field="date", **{"as": "following"}),
                 alt.WindowFieldDef(op="lag", field="date", **{"as": "preceding"}),
@@ -37,39 +69,8 @@ def _build(text: Translate) -> alt.LayerChart:
             named=marks.name_of("part", names),
             state=marks.state(text),
         )
+        .properties(height=HEIGHT)
     )
-    tips = [
-        marks.day_tip(text),
-        alt.Tooltip("named:N", title=text("charts.part")),
-        alt.Tooltip("customers:Q", title=text("charts.customers"), format=",.0f"),
-        alt.Tooltip("state:N", title=text("charts.state")),
-    ]
-    axis = alt.Axis(format=",~r", tickCount=5, gridWidth=alt.condition("datum.value === 0", alt.value(2), alt.value(1)))
-    bars = (
-        base.transform_filter(f"datum.part != '{NET}'")
-        .transform_stack(
-            stack="customers", groupby=["date"], sort=[alt.SortField("part", order="descending")], as_=["foot", "top"]
-        )
-        .transform_calculate(**marks.list_of("date"))
-        .mark_bar(cursor=marks.CURSOR)
-        .encode(
-            href=f"{marks.ADDRESS}:N",
-            x=alt.X("begin:T", title=None, axis=marks.time_axis()),
-            x2="until:T",
-            y=alt.Y("foot:Q", title=None, axis=axis),
-            y2="top:Q",
-            color=marks.coloured("part", COLOURS, names),
-            opacity=alt.condition("datum.provisional", alt.value(marks.FADED), alt.value(1)),
-            tooltip=tips,
-        )
-    )
-    net = base.transform_filter(f"datum.part == '{NET}'").encode(x="middle:T", y=alt.Y("customers:Q"), tooltip=tips)
-    return alt.layer(
-        bars,
-        net.mark_line(strokeWidth=3.5, color=alt.expr("background")),  # so that the line stands off the bars
-        net.mark_line(strokeWidth=1.5).encode(color=alt.value("gray")),
-        net.mark_point(size=80, filled=True, opacity=0).encode(color=alt.value("gray")),
-    ).properties(height=HEIGHT)
 
 
 GROWTH = Chart("growth", ("date", "part", "customers", "final_on", "provisional", marks.LIST), _build)
