@@ -51,7 +51,7 @@ def show(kpis: Sequence[Kpi]) -> None:
             if kpi.course:
                 st.html(sparkline.html(kpi.course))
             if kpi.note:
-                st.caption(kpi.note)
+                st.markdown(f":gray[:small[{kpi.note}]]")  # a caption fades the link in it
             if kpi.target:
                 st.caption(kpi.target)
 

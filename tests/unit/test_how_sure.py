@@ -61,7 +61,7 @@ def test_the_number_on_the_card_is_grey_where_its_note_says_fewer_than_30_and_no
     page = whole("overview", country="MT")
     grey = {metric.label for metric in page.metric if metric.value.startswith(":gray[")}
     assert grey == {"Monthly churn rate", "Stickiness"}  # of the quick ratio there is none: nobody left
-    assert sum(caption.value.endswith("fewer than 30") for caption in page.caption) == len(grey)
+    assert sum(note.value.endswith("fewer than 30]]") for note in page.markdown) == len(grey)
 
 
 def test_a_share_in_a_sentence_has_its_interval_and_n_and_says_where_n_is_small() -> None:
