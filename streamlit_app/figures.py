@@ -94,8 +94,11 @@ def groups_of(answer: Answer) -> list[str]:
 
 def drawn_groups(answer: Answer, *, most: int = MOST_SERIES) -> list[str]:
     """The groups of a split answer that a chart has room for, in the order of their colours: the largest, cohorts by age."""
-    largest = groups_of(answer)[:most]
-    return sorted(largest) if answer.question.by == COHORT else largest
+    return _in_order(groups_of(answer)[:most], str(answer.question.by))
+
+
+def _in_order(groups: Sequence[str], dimension: str) -> list[str]:
+    return sorted(groups) if dimension == COHORT else list(groups)
 
 
 def as_one_group(answer: Answer, name: str) -> Answer:
@@ -108,10 +111,10 @@ def as_one_group(answer: Answer, name: str) -> Answer:
 def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, groups: Sequence[str], most: int = MOST_SERIES) -> Answer:
     """Counts or amounts of the first of these groups, and of all others as one group: the parts add up to the total.
 
-    What is withheld of one of the others is withheld of their sum.
+    What is withheld of one of the others is withheld of their sum. Cohorts come by age. Such sums have no `n`, `low` and `high`.
     """
     table, dimension = answer.table, str(answer.question.by)
-    kept = groups if len(groups) <= most else groups[: most - 1]
+    kept = _in_order(groups if len(groups) <= most else groups[: most - 1], dimension)
     ranks = [kept.index(code) if code in kept else len(kept) for code in table[dimension].to_pylist()]
     names = [*(name(code) for code in kept), rest]
     keys = ["date", "series", "rank", "final_on", "provisional"]
@@ -122,6 +125,8 @@ def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, groups: 
         .aggregate([("value", "sum", pc.ScalarAggregateOptions(skip_nulls=False))])
         .rename_columns([*keys, "value"])
     )
+    for name in ("n", "low", "high"):
+        summed = summed.append_column(name, pa.nulls(summed.num_rows, table[name].type))
     return replace(answer, table=summed.sort_by([("rank", "ascending"), ("date", "ascending")]))
 
 

@@ -13,25 +13,26 @@ from datetime import date, timedelta
 from functools import partial
 from typing import Any, Literal
 
+import numpy as np
+
 from pipeline.errors import ConfigurationError
 from pipeline.marts.activity import ROLLING_DAYS
 from pipeline.marts.churn import CAME_BACK_DAYS
-from pipeline.marts.grid import DAYS_A_WEEK
+from pipeline.marts.grid import DAYS_A_WEEK, period_ends, period_starts
 from pipeline.marts.question import Question
 
 Part = Literal["value", "n"]
 Statement = tuple[str, dict[str, Any]]  # and its parameters
-MONTHS_A_YEAR = 12
-BY_MONTH = {"monthly_churn_rate", "came_back_share", "retention_cohort"}
 
 
 @dataclass(frozen=True)
 class Behind:
     """One figure whose customers are asked for.
 
-    `question` says metric, window, grain, kind and cohort; its filters are those of the list. `on` is the figure's time key, a
-    day of its period, or of its cohort, whose `period` (0, 1, 2 ...) is meant; with `until` the days from `on` to it, both
-    included, are the period. Of a share, `part` is `value` for those it counts and `n` for those it is taken of.
+    `question` says metric, window, grain, kind and cohort, all defaults filled in (question.checked); its filters are those of
+    the list. `on` is the figure's time key, a day of its period, or of its cohort, whose `period` (0, 1, 2 ...) is meant; with
+    `until` the days from `on` to it, both included, are the period. Of a share, `part` is `value` for those it counts and
+    `n` for those it is taken of.
     """
 
     question: Question
@@ -42,17 +43,19 @@ class Behind:
 
     def days(self) -> tuple[date, date]:
         """The first and the last day of the figure's period, or of its cohort's."""
-        if self.until is not None:
-            return self.on, self.until
-        return _days_of(self.on, self._grain)
+        return (self.on, self.until) if self.until is not None else self._period_of(np.datetime64(self.on, "D"))
 
     def days_of_the_period(self) -> tuple[date, date]:
         """The first and the last day of the period of a cohort cell."""
-        return _days_of(_moved(self.days()[0], self.period, self._grain), self._grain)
+        cohort = np.datetime64(self.days()[0], "D")
+        if self.question.grain == "week":
+            return self._period_of(cohort + DAYS_A_WEEK * self.period)
+        return self._period_of((cohort.astype("datetime64[M]") + self.period).astype("datetime64[D]"))
 
-    @property
-    def _grain(self) -> str:
-        return self.question.grain or ("month" if self.question.metric in BY_MONTH else "day")
+    def _period_of(self, day: np.datetime64) -> tuple[date, date]:
+        grain = str(self.question.grain)
+        first = period_starts(np.array([day]), grain)
+        return first[0].item(), (period_ends(first, grain) if grain != "day" else first)[0].item()
 
 
 # Each gives `user_id` and the day of what happened (null for a state). `there` is who is in a stretch that has not been left by
@@ -162,27 +165,11 @@ def _came_back(behind: Behind, window: int, as_of: date) -> Statement:
 
 def _cohort(behind: Behind, window: int, as_of: date) -> Statement:
     del window, as_of
-    members = _COHORT.format(day=_COHORT_DAYS[behind.question.cohort or "first_activity"])
+    members = _COHORT.format(day=_COHORT_DAYS[str(behind.question.cohort)])
     retained = _FROM_THE_PERIOD_ON if behind.question.kind == "unbounded" else _IN_THE_PERIOD
     (first, last), (start, end) = behind.days(), behind.days_of_the_period()
     parameters = {"first": first, "last": last, "period_start": start, "period_end": end}
     return members + ("" if behind.part == "n" else retained), parameters
-
-
-def _days_of(day: date, grain: str) -> tuple[date, date]:
-    """The first and the last day of the period that a day is in."""
-    if grain == "day":
-        return day, day
-    first = day.replace(day=1) if grain == "month" else day - timedelta(days=day.weekday())
-    return first, _moved(first, 1, grain) - timedelta(days=1)
-
-
-def _moved(first: date, periods: int, grain: str) -> date:
-    """The first day of the period so many weeks or months on."""
-    if grain == "week":
-        return first + timedelta(days=DAYS_A_WEEK * periods)
-    months = first.year * MONTHS_A_YEAR + first.month - 1 + periods
-    return first.replace(year=months // MONTHS_A_YEAR, month=months % MONTHS_A_YEAR + 1)
 
 
 _OF_A_METRIC: Mapping[str, Callable[[Behind, int, date], Statement]] = {

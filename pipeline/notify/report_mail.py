@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from functools import cache
 from typing import Any, Protocol
 
 from babel import Locale
 from babel.dates import format_date
 
+from pipeline import app_texts
 from pipeline.data_problems import in_words
 from pipeline.marts.thin_tail import SHARE
 from pipeline.notify.event import Figure
 from pipeline.notify.report_texts import REPORT_TEXTS
-from pipeline.powerbi.words import Words as Catalogues
 from pipeline.settings import PROJECT
 
 WIDEST = 100  # percent of a bar's cell
@@ -127,15 +126,8 @@ def _name(dimension: str, value: str, language: str) -> str:
     """A value as the app calls it; the value itself where its catalogues know none."""
     if dimension == "country" and value in (territories := Locale.parse(language).territories):
         return str(territories[value])
-    try:
-        return _app().of_the_app("common", "unknown" if value == "unknown" else f"values.{dimension}.{value}", language)
-    except (KeyError, TypeError):
-        return value
-
-
-@cache
-def _app() -> Catalogues:
-    return Catalogues(PROJECT / "dbt_project", PROJECT / "streamlit_app")
+    key = "unknown" if value == "unknown" else f"values.{dimension}.{value}"
+    return app_texts.text(PROJECT / "streamlit_app", "common", key, language) or value
 
 
 def _month(day: date, language: str) -> str:

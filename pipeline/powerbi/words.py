@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from pipeline import metrics
-from pipeline.metrics import LANGUAGES, Metric
+from pipeline import app_texts, metrics
+from pipeline.metrics import Metric
 from pipeline.powerbi.shapes import Column, Table
 from pipeline.powerbi.star import SEGMENTS
 
@@ -31,7 +28,7 @@ class Words:
         """The models of the dbt project as its yml files declare them, by name."""
         found: dict[str, dict[str, Any]] = {}
         for path in sorted((self.dbt_project / "models").rglob("*__models.yml")):
-            for model in _yaml(path)["models"]:
+            for model in app_texts.read_yaml(path)["models"]:
                 found[model["name"]] = model
         return found
 
@@ -51,23 +48,15 @@ class Words:
     @cached_property
     def texts(self) -> dict[str, dict[str, Any]]:
         """The content of texts.yml."""
-        content: dict[str, dict[str, Any]] = _yaml(_TEXTS)
+        content: dict[str, dict[str, Any]] = app_texts.read_yaml(_TEXTS)
         return content
 
     def of_the_app(self, area: str, name: str, language: str) -> str:
         """A text of the app's catalogues; raises KeyError where there is none of that name."""
-        found: Any = self._catalogues[language, area]
-        for part in name.split("."):
-            found = found[part]
-        return str(found)
-
-    @cached_property
-    def _catalogues(self) -> Mapping[tuple[str, str], Any]:
-        return {
-            (language, path.stem): _yaml(path)
-            for language in LANGUAGES
-            for path in sorted((self.app / "locales" / language).glob("*.yml"))
-        }
+        found = app_texts.text(self.app, area, name, language)
+        if found is None:
+            raise KeyError(f"{area}.{name}")
+        return found
 
     def report(self, name: str, language: str) -> str:
         """A title of the report that the app does not have."""
@@ -119,9 +108,3 @@ class Words:
             return self.registry[metric].definition[language]
         own = self.texts["measures"][name][language]
         return str(own if language == "en" else own[1])
-
-
-def _yaml(path: Path) -> Any:
-    """The content of a file; libyaml, where it is there, reads ten times as fast."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)

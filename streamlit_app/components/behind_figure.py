@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from typing import Any, get_args
@@ -11,9 +12,10 @@ from urllib.parse import parse_qsl, urlencode
 import pyarrow as pa
 import streamlit as st
 
+from pipeline.errors import ConfigurationError
 from pipeline.marts import Behind, family
 from pipeline.marts.behind import Part, has_a_list
-from pipeline.marts.question import LONGEST_WINDOW_DAYS, SHORTEST_WINDOW_DAYS
+from pipeline.marts.question import LONGEST_WINDOW_DAYS, checked
 from streamlit_app import auth, data, figures, formats
 from streamlit_app.auth import Role
 from streamlit_app.charts import marks
@@ -33,23 +35,20 @@ def asked() -> Behind | None:
     metric = st.query_params.get(METRIC, "")
     if not has_a_list(metric):
         return None
-    allowed, published = family(metric), data.published()
+    published = data.published()
     day = url.day(date(1900, 1, 1), published.as_of)
-    shortest = min(SHORTEST_WINDOW_DAYS, published.inactivity_days)
     reads: dict[str, Callable[[str], Any]] = {
-        **{
-            "kind": url.one_of([*allowed.kinds]),
-            "cohort": url.one_of([*allowed.cohorts]),
-            "grain": url.one_of([*allowed.grains]),
-        },
         **{ON: day, UNTIL: day, PERIOD: url.whole_number(0, MOST_PERIODS), PART: url.one_of([*get_args(Part)])},
-        "window": url.whole_number(shortest, LONGEST_WINDOW_DAYS),
+        "window": url.whole_number(1, LONGEST_WINDOW_DAYS),
+        **dict.fromkeys(("kind", "cohort", "grain"), str),
     }
     found = {name: read(st.query_params[name]) for name, read in reads.items() if name in st.query_params}
     if ON not in found or None in found.values():
         return None
     question = Question(metric, **{name: found.pop(name) for name in ("window", "kind", "cohort", "grain") if name in found})
-    return Behind(question, **found)
+    with suppress(ConfigurationError):
+        return Behind(checked(question, family(metric), published_window=published.inactivity_days), **found)
+    return None
 
 
 def _may_open() -> bool:
@@ -158,18 +157,18 @@ def _kind(behind: Behind) -> str:
     """What follows the metric in the catalogue's key: the part of a share, and the kind where it changes the words."""
     question = behind.question
     if question.metric == "monthly_churn_rate":
-        return f".{question.kind or 'recognised'}.{behind.part}"
+        return f".{question.kind}.{behind.part}"
     if question.metric == "came_back_share":
         return f".{behind.part}"
     if question.metric == "retention_cohort":
-        kept = "n" if behind.part == "n" else question.kind or "classic"
-        return f".{question.cohort or 'first_activity'}.{kept}"
+        kept = "n" if behind.part == "n" else question.kind
+        return f".{question.cohort}.{kept}"
     return ""
 
 
 def is_a_share(behind: Behind) -> bool:
     """Whether the figure has those it is taken of beside those it counts."""
-    return behind.question.metric in ("monthly_churn_rate", "came_back_share", "retention_cohort")
+    return data.registry()[behind.question.metric].unit == "share"
 
 
 def counts_times(behind: Behind) -> bool:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from streamlit_app import actions, auth, charts, data, exports, figures, formats, segments
 from streamlit_app.auth import Role
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import answers, chart, download, filters, links, states, table
 from streamlit_app.data import Answer, Question
 from streamlit_app.exports import Form
@@ -18,7 +19,6 @@ from streamlit_app.messages import t
 
 NAMES = "churn.early.columns"
 ROWS_SHOWN, ROWS_IN_A_FILE = 200, 50_000
-ENOUGH = 30
 LIKELY = ("30", "50", "70", "90")  # percent; a customer is likelier to fall silent than not from 50 on
 USUAL = "50"
 COLUMNS = (

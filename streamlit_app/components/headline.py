@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from streamlit_app import data, data_kept, figures, formats, messages, targets
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import behind_figure, target_words, thin_days
 from streamlit_app.components.kpi_row import Kpi, tone
 from streamlit_app.data import Headline, Question, Version
@@ -14,7 +15,6 @@ from streamlit_app.messages import t
 
 GOOD: Mapping[str, Literal["up", "down", "neither"]] = dict.fromkeys(targets.LESS_IS_GOOD, "down")
 FLOW_DAYS = 28
-ENOUGH = 30
 COURSE_MONTHS = 12
 OF_THE_LAST_DAYS = ("mau", "stickiness")
 

@@ -12,12 +12,12 @@ import streamlit as st
 
 from pipeline.marts import ConfinedError
 from streamlit_app import data, figures, formats
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import links
 from streamlit_app.data import Question
 from streamlit_app.messages import t
 
 MONTHS_LATER = 3
-ENOUGH = 30  # below this n a share is thin, and a cohort too small for a sentence
 
 
 def show(question: Question) -> None:

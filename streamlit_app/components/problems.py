@@ -13,7 +13,7 @@ import streamlit as st
 from pipeline import data_problems
 from pipeline.marts import ConfinedError
 from streamlit_app import data, formats, messages
-from streamlit_app.components import links
+from streamlit_app.components import links, table
 from streamlit_app.messages import t
 
 NAMED = 3
@@ -58,7 +58,7 @@ def header(problems: Sequence[Mapping[str, Any]]) -> None:
     with st.popover(t("common.problems", rows=formats.number(found.rows)) + share, type="tertiary", icon=":material/rule:"):
         st.markdown(f"**{t('common.problems_title')}**")
         st.markdown(in_words(found))
-        st.table([_row(problem) for problem in problems], border="horizontal", hide_index=True)
+        table.draw([_row(problem) for problem in problems])
         st.caption(t("common.problems_explained"))
         links.to("definitions", t("common.problems_more"))
 

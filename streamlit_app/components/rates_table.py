@@ -8,12 +8,12 @@ from typing import Any
 import streamlit as st
 
 from streamlit_app import formats
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import chart, final_points
 from streamlit_app.data import Answer
 from streamlit_app.messages import t
 
 HEIGHT = 300
-ENOUGH = 30
 NUMBERS = ("rate", "interval", "churned", "at_start")
 
 

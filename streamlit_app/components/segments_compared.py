@@ -9,11 +9,10 @@ import streamlit as st
 
 from pipeline.statistics import difference_of_shares
 from streamlit_app import charts, data, figures, formats
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import chart, filters, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
-
-ENOUGH = 30
 
 
 def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:

@@ -67,4 +67,4 @@ def again_button() -> None:
     """The way back to the tour: its beginning, on its first page."""
     if st.button(t("tour.again"), key="tour_again", icon=":material/explore:", type="tertiary"):
         st.session_state[DISMISSED], st.session_state[STEP], st.session_state[FOLLOWED] = False, 0, True
-        links.go(FIRST_PAGE, **dict(st.query_params))
+        links.go(FIRST_PAGE, **url.heeded())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pyarrow as pa
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
@@ -23,7 +22,6 @@ from streamlit_app.components import (
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
-COLUMNS_OF_COUNTS = pa.schema([("n", pa.int64()), ("low", pa.float64()), ("high", pa.float64())])  # a count has none of them
 COUNTS = ("active_customers", "new_customers", "resurrected_customers", "churned_customers")
 ROLLING = ("mau", "wau", "dau")
 CARDS_OF_THE_LAST_DAYS = ("rolling", "stickiness")  # they fall where loading is not finished
@@ -69,13 +67,9 @@ def _by_window(segment: Question) -> None:
 
 def _by_group(answer: Answer, dimension: str) -> Answer:
     """Active customers of the largest groups and of all others: together they are all."""
-    are_few = len(figures.groups_of(answer)) <= figures.MOST_SERIES
-    groups = figures.drawn_groups(answer, most=figures.MOST_SERIES if are_few else figures.MOST_SERIES - 1)
-    names = {formats.dimension_value(dimension, code): code for code in groups}
-    by_name = {code: name for name, code in names.items()}
-    summed = figures.with_rest(answer, by_name.__getitem__, rest=t("common.rest"), groups=groups)
-    drawn = replace(summed, table=pa.concat_tables([COLUMNS_OF_COUNTS.empty_table(), summed.table], promote_options="default"))
-    codes = {name: {dimension: code} for name, code in names.items()}
+    names = {code: formats.dimension_value(dimension, code) for code in figures.groups_of(answer)}
+    drawn = figures.with_rest(answer, names.__getitem__, rest=t("common.rest"), groups=list(names))
+    codes = {name: {dimension: code} for code, name in names.items()}
     return behind_figure.linked(drawn, lambda row: codes.get(row["series"]))
 
 
