@@ -128,7 +128,7 @@ def test_everybody_reads_of_it_above_the_page_and_on_the_cards_of_the_last_days(
     come_in(User("vera", Role.VIEWER))
     assert [warning.value for warning in whole_app().warning if "The last 6 days" in warning.value] != []
     card = "few active since 5 May 2019: may still rise"
-    notes = [caption.value for caption in opened("overview").caption if card in caption.value]
+    notes = [note.value for note in opened("overview").markdown if card in note.value]
     assert len(notes) == len(headline.OF_THE_LAST_DAYS)
     short = "It may still change: few were active since 5 May 2019."
     assert words(opened("activity")).count(short) == 2  # DAU, WAU and MAU are one card
