@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from pipeline.marts import Question, Search
 from pipeline.marts.activity import rolling
+from pipeline.marts.changes import PARTS
 from pipeline.marts.payments import card_not_present_share
 from pipeline.marts.question import by_dimension, each_alone, scope
 from pipeline.marts.withholding import FEWEST
@@ -175,3 +177,66 @@ def test_a_curve_of_two_countries_ends_where_that_of_one_does(
     both = read(Question(metric, where=(("country", large), ("country", small))))
     assert max(key for key, row in both.items() if row["n"] is not None) <= min(ends)
     assert all(row["value"] is None for key, row in both.items() if key > min(ends))
+
+
+# --- what is read beside answers --------------------------------------------------------------------------------------
+
+TOGETHER = (("country", "FR"), ("country", "GB"), ("country", "PL"))
+Counts = Callable[[tuple[tuple[str, str], ...]], dict[Any, int | None]]
+
+
+def counted(table: pa.Table, key: str, size: str) -> dict[Any, int | None]:
+    return dict(zip(table[key].to_pylist(), table[size].to_pylist(), strict=True))
+
+
+BESIDE: dict[str, Counts] = {
+    "usage intervals": lambda where: counted(
+        data.usage_intervals(Question("window_sensitivity", where=where)).table, "from_days", "value"
+    ),
+    "retention curve": lambda where: counted(
+        data.retention_curve(Question("retention_cohort", where=where)).table, "period", "n"
+    ),
+    "what changed": lambda where: {
+        name: row[name] for row in data.what_changed(Question("dau", where=where), days=300).rows() for name in PARTS
+    },
+    "what changed by phone": lambda where: {
+        (row["os"], name): row[name]
+        for row in data.what_changed(Question("dau", by="os", where=where), days=300).rows()
+        for name in PARTS
+    },
+}
+FOR_MANAGERS: dict[str, Counts] = {
+    "customers": lambda where: {"total": data.customers(Search(where=where)).total},
+    "early warnings": lambda where: {"total": data.early_warnings(where=where).total},
+    "silence risk": lambda where: counted(data.answer(Question("silence_risk", where=where)).table, "date", "n"),
+}
+
+
+@pytest.mark.parametrize("name", [*BESIDE, *FOR_MANAGERS])
+def test_what_is_counted_of_three_countries_is_the_sum_of_each(name: str, come_in: Callable[[User], None]) -> None:
+    come_in(MANAGER)
+    read = (BESIDE | FOR_MANAGERS)[name]
+    sums: Counter[Any] = Counter()
+    for pair in TOGETHER:
+        sums.update(read((pair,)))
+    together = read(TOGETHER)
+    assert sum(sums.values()) > 0
+    assert {key: count for key, count in together.items() if count} == {key: count for key, count in sums.items() if count}
+
+
+@pytest.mark.parametrize("name", sorted(set(BESIDE) - {"what changed by phone"}))  # of which so small a bank shows nothing
+def test_nor_does_a_viewer_learn_of_few_from_what_is_read_beside(
+    name: str, countries: Counter[str], come_in: Callable[[User], None]
+) -> None:
+    (large, _), *_ = countries.most_common(1)
+    read, subtracted = BESIDE[name], 0
+    come_in(VIEWER)
+    alone = read((("country", large),))
+    for small in countries.keys() - {large}:
+        together = read((("country", large), ("country", small)))
+        for key in alone.keys() & together.keys():
+            one, both = alone[key], together[key]
+            if one is not None and both is not None:
+                assert not 0 < both - one < FEWEST, (small, key)
+                subtracted += 1
+    assert subtracted > 0
