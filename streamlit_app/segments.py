@@ -28,9 +28,9 @@ def values_in_words(dimension: str, values: Sequence[str]) -> str:
     return formats.either([formats.in_words(formats.dimension_value(dimension, value)) for value in values])
 
 
-def in_an_address(where: Where) -> dict[str, list[str]]:
-    """For an address, the audit log and a workbook's list of filters: the values by dimension."""
-    return {name: list(values) for name, values in by_dimension(where).items()}
+def in_an_address(where: Where) -> dict[str, str | list[str]]:
+    """For an address, the audit log and a workbook's list of filters: the value of each dimension, or the list of several."""
+    return {name: values[0] if len(values) == 1 else list(values) for name, values in by_dimension(where).items()}
 
 
 def in_codes(where: Where, countries: Countries = None) -> str:
