@@ -113,7 +113,13 @@ def run(first_step: str | None, only_step: str | None, full_refresh: bool, asked
 @click.option("--from", "start", type=click.DateTime(["%Y-%m-%d"]), help="First day, week or month.")
 @click.option("--to", "end", type=click.DateTime(["%Y-%m-%d"]), help="Last day, week or month.")
 @click.option("--by", help="Split by a dimension: country, plan, plan_tier, os, age_band ...")
-@click.option("--where", "conditions", multiple=True, metavar="DIM=VALUE", help="Only these customers; may be given again.")
+@click.option(
+    "--where",
+    "conditions",
+    multiple=True,
+    metavar="DIM=VALUE",
+    help="Only these customers. Again with another dimension: and; with the same: or.",
+)
 @click.option("--grain", type=click.Choice(("day", "week", "month")), help="Length of one point.")
 @click.option("--kind", help="Variant of the metric: classic or unbounded, net or gross, recognised or effective ...")
 @click.option("--cohort", help="What a cohort shares: first_activity or signup.")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from pipeline.errors import ConfigurationError
-from pipeline.runs.saved_views import SavedView
+from pipeline.runs.saved_views import Query, SavedView
 from pipeline.runs.store import RunStore
 from streamlit_app import auth, data, stores
 from streamlit_app.actions import Outcome
@@ -16,13 +16,13 @@ LONGEST_NAME, LONGEST_QUERY = 80, 2000  # characters
 PAGE = re.compile("[a-z_]{1,40}")
 
 
-def save_view(name: str, *, page: str, query: Mapping[str, str], shared: bool = False) -> Outcome:
+def save_view(name: str, *, page: str, query: Query, shared: bool = False) -> Outcome:
     """Save a page and its query under a name; what everybody reads is written by managers and admins."""
     user = auth.require(Role.MANAGER if shared else Role.VIEWER)
     called = _checked(name)
     if not called:
         return Outcome(False, "view_nameless")
-    if not PAGE.fullmatch(page) or sum(map(len, (*query, *query.values()))) > LONGEST_QUERY:
+    if not PAGE.fullmatch(page) or len(urlencode(query, doseq=True)) > LONGEST_QUERY:
         raise ConfigurationError("This page cannot be saved", safe="Nothing was written", next="open it again from the menu")
     view_id = _store().save_view(user.name, called, page=page, query=query, shared=shared)
     if view_id is None:

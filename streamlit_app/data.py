@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pyarrow as pa
@@ -20,17 +20,19 @@ import streamlit as st
 from pipeline import marts, metrics, settings
 from pipeline.kept import Kept
 from pipeline.marts import Answer, Behind, Customer, Headline, Page, Question, Reader, Search, ThinTail
+from pipeline.marts.question import Where
 from pipeline.marts.reader import Countries
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
 from pipeline.marts.withholding import (
-    for_viewers,
+    of_several,
     withheld,
     withheld_changes,
     withheld_counts,
     withheld_headline,
     withheld_intervals,
     withheld_tail,
+    without_few,
 )
 from pipeline.metrics import Metric
 from pipeline.runs.records import Run
@@ -129,9 +131,7 @@ def bounds() -> tuple[date, date]:
     return told["first_day"], told["as_of"]
 
 
-def headline(
-    *, window: int | None = None, where: tuple[tuple[str, str], ...] = (), until: date | None = None
-) -> tuple[Headline, ...]:
+def headline(*, window: int | None = None, where: Where = (), until: date | None = None) -> tuple[Headline, ...]:
     """The figures that a manager reads first, each with the same figure one period before; `until` a day as on that day.
 
     Viewers get those of the last day whatever they ask: sums to one day and to the next tell what is withheld of a single day.
@@ -173,7 +173,7 @@ def survival_compared(question: Question, *, groups: tuple[str, ...]) -> Compare
     return _read("survival_compared", question=question, groups=groups)
 
 
-def early_warnings(*, where: tuple[tuple[str, str], ...] = (), at_least: float = 0.0, limit: int = 200) -> Page:
+def early_warnings(*, where: Where = (), at_least: float = 0.0, limit: int = 200) -> Page:
     """The active customers likeliest to fall silent, with how many there are in all; for managers and admins."""
     auth.require(Role.MANAGER)
     return _read("early_warnings", where=where, at_least=at_least, limit=limit)
@@ -319,10 +319,26 @@ class _Asked:
         if what in FILES:
             return FILES[what](self.version)
         reader = marts.reader(self.version)
-        found = READS[what](reader, self.countries, **arguments)
+
+        def ask(where: Where | None = None) -> Any:
+            return READS[what](reader, self.countries, **(arguments if where is None else _about(where, arguments)))
+
+        found = ask()
         if self.user.role == Role.VIEWER and what in FOR_VIEWERS_WITHHELD:
-            found = FOR_VIEWERS_WITHHELD[what](reader, found)
+            found = of_several(found, _filters(arguments), ask=ask, hide=partial(FOR_VIEWERS_WITHHELD[what], reader))
         return _on_one_time_key(found) if what == "answer" else found
+
+
+def _filters(arguments: Mapping[str, Any]) -> Where:
+    """The filters of what is asked, wherever they stand."""
+    return arguments["question"].where if "question" in arguments else arguments.get("where", ())
+
+
+def _about(where: Where, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, asked with other filters."""
+    if "question" in arguments:
+        return {**arguments, "question": replace(arguments["question"], where=where)}
+    return {**arguments, "where": where}
 
 
 def _on_one_time_key(found: Answer) -> Answer:
@@ -393,7 +409,7 @@ READS: Mapping[str, Callable[..., Any]] = {
     "relation": lambda reader, countries, name: reader.relation(name, countries=countries),
 }
 FOR_VIEWERS_WITHHELD: Mapping[str, Callable[..., Any]] = {
-    "answer": for_viewers,
+    "answer": without_few,
     "retention_curve": lambda _, found: withheld(found),
     "usage_intervals": withheld_intervals,
     "what_changed": lambda _, found: withheld_changes(found),

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.runs.annotations import Annotation
-from pipeline.runs.saved_views import SavedView
+from pipeline.runs.saved_views import Query, SavedView
 from pipeline.runs.store import RunStore
 from pipeline.runs.targets import Target
 from streamlit_app import auth, data, stores
 from streamlit_app.auth import Role
 
-__all__ = ["Annotation", "SavedView", "Target"]
+__all__ = ["Annotation", "Query", "SavedView", "Target"]
 
 SECONDS_KEPT = 2.0  # how long another server process may not have heard of a change; this one has at once
 _known: dict[tuple[str, str], tuple[float, Any]] = {}
@@ -23,11 +23,16 @@ def targets() -> tuple[Target, ...]:
     """The targets of the figures that this person sees as everybody does.
 
     Who sees some countries sees other figures of everybody, to which a target of everybody does not apply: only targets of
-    one of those countries are theirs.
+    some of those countries alone are theirs.
     """
     countries = auth.require(Role.VIEWER).countries
     found = _lately("targets", RunStore.targets)
-    return tuple(target for target in found if countries is None or dict(target.where).get("country") in countries)
+    return tuple(target for target in found if countries is None or _is_of(target, countries))
+
+
+def _is_of(target: Target, countries: frozenset[str]) -> bool:
+    named = {value for dimension, value in target.where if dimension == "country"}
+    return bool(named) and named <= countries
 
 
 def annotations() -> tuple[Annotation, ...]:

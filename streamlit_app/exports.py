@@ -39,14 +39,15 @@ def table(
 ) -> bytes:
     """A table as a file for whoever asks at this moment and has the role; raises RoleError else.
 
-    `what` names it in the audit log, `filters` say which rows it holds. Rows that were read when the page was drawn come with
-    the person `drawn_for`, whose rights the one who asks must still have; raises StaleError else.
+    `what` names it in the audit log, `filters` say which rows it holds: a value each, or a list of alternatives. Rows that were
+    read when the page was drawn come with the person `drawn_for`, whose rights the one who asks must still have; raises
+    StaleError else.
     """
     user = auth.require(needs)
     if drawn_for is not None:
         auth.require_rights_of(drawn_for)
     kept = [tuple(row) for row in rows]
-    asked = dict(filters or {})
+    asked = _codes(filters or {})
     written = csv_text(header, kept) if form == "csv" else workbook(header, kept, {"file": what, **asked})
     _note(user.name, what, {"form": form, "rows": len(kept), "filters": asked})
     return written
@@ -59,7 +60,7 @@ def picture(
     user = auth.require(needs)
     auth.require_rights_of(drawn_for)
     drawn = draw()
-    _note(user.name, what, {"form": "png", "filters": dict(filters)})
+    _note(user.name, what, {"form": "png", "filters": _codes(filters)})
     return drawn
 
 
@@ -69,6 +70,10 @@ def text(what: str, read: Callable[[], str], *, needs: Role) -> bytes:
     written = read()
     _note(user.name, what, {"form": "text", "rows": written.count("\n")})
     return written.encode("utf-8")
+
+
+def _codes(filters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: "|".join(value) if isinstance(value, list) else value for name, value in filters.items()}
 
 
 def _note(who: str, what: str, after: Mapping[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -142,11 +143,17 @@ def rule(text: str) -> str:
     found = RULE.fullmatch(text)
     if found is None:
         return text
-    words = [messages.t("common.rule.states", states=found["states"].replace(" or ", messages.t("common.rule.or")))]
+    words = [messages.t("common.rule.states", states=found["states"].replace(" or ", messages.t("common.or")))]
     words.append(
         messages.t("common.rule.without", types=found["types"]) if found["types"] else messages.t("common.rule.every_type")
     )
     return ", ".join(words + ([messages.t("common.rule.least", amount=found["least"])] if found["least"] else []))
+
+
+def either(names: Sequence[str]) -> str:
+    """Names as alternatives: France, Germany or Spain."""
+    *others, last = names or [""]
+    return f"{', '.join(others)}{messages.t('common.or')}{last}" if others else last
 
 
 def _sign(value: float, digits: int) -> str:

@@ -56,7 +56,7 @@ class Asking:
         by: str | None = None,
         start: date | None = None,
         end: date | None = None,
-        **where: str,
+        **where: oracle.Values,
     ) -> dict[Any, Figure]:
         """The figures by time key; by value and time key where a dimension splits them."""
         raise NotImplementedError
@@ -106,7 +106,7 @@ class Replayed(Asking):
         by: str | None = None,
         start: date | None = None,
         end: date | None = None,
-        **where: str,
+        **where: oracle.Values,
     ) -> dict[Any, Figure]:
         asked = oracle.Asked(window or self.window, grain, kind, cohort)
         points = oracle.answer(self.bank, metric, asked, by=by, where=where)
@@ -142,7 +142,7 @@ class Published(Asking):
         by: str | None = None,
         start: date | None = None,
         end: date | None = None,
-        **where: str,
+        **where: oracle.Values,
     ) -> dict[Any, Figure]:
         question = Question(
             metric,
@@ -150,7 +150,7 @@ class Published(Asking):
             start=start,
             end=end,
             by=by,
-            where=tuple(sorted(where.items())),
+            where=pairs(where),
             grain=grain,
             kind=kind,
             cohort=cohort,
@@ -169,6 +169,12 @@ class Published(Asking):
         """A whole published relation."""
         rows: list[dict[str, Any]] = self.reader.relation(relation).to_pylist()
         return rows
+
+
+def pairs(where: Mapping[str, oracle.Values]) -> tuple[tuple[str, str], ...]:
+    """Filters by dimension as a question has them."""
+    values = {name: (given,) if isinstance(given, str) else given for name, given in where.items()}
+    return tuple((name, value) for name in sorted(values) for value in values[name])
 
 
 def _overlaps(metric: str, time: Any, grain: str | None, *, start: date | None, end: date | None) -> bool:

@@ -98,6 +98,13 @@ class Customer:
         return f"{self.known_from:%Y-%m}"
 
 
+Values = str | tuple[str, ...]
+
+
+def _has(one: Customer | Transaction, name: str, wanted: Values) -> bool:
+    return getattr(one, name) in ((wanted,) if isinstance(wanted, str) else wanted)
+
+
 @dataclass(frozen=True, eq=False)
 class Bank:
     """The customers and transactions known at the end of `as_of`; `everybody` are also those who open later."""
@@ -110,12 +117,12 @@ class Bank:
     first_day: date
 
     @cache  # noqa: B019 - a bank lives as long as the tests of it
-    def where(self, **dimensions: str) -> Bank:
-        """The same bank reduced to the customers with these values."""
+    def where(self, **dimensions: Values) -> Bank:
+        """The same bank reduced to the customers with these values, or with any of several values of a dimension."""
         if not dimensions:
             return self
         customers, everybody = (
-            tuple(one for one in some if all(getattr(one, name) == value for name, value in dimensions.items()))
+            tuple(one for one in some if all(_has(one, name, value) for name, value in dimensions.items()))
             for some in (self.customers, self.everybody)
         )
         ids = {customer.user_id for customer in everybody}
@@ -867,7 +874,7 @@ def forget() -> None:
 
 
 def answer(
-    bank: Bank, metric: str, asked: Asked, *, by: str | None = None, where: Mapping[str, str] | None = None
+    bank: Bank, metric: str, asked: Asked, *, by: str | None = None, where: Mapping[str, Values] | None = None
 ) -> dict[Any, Point]:
     """The figures of a metric by time key, or by value of a dimension and time key.
 
@@ -883,22 +890,22 @@ def answer(
     return {(value, key): point for value, points in parts.items() for key, point in points.items()}
 
 
-_OF_TRANSACTIONS = {"type": "type", "state": "state", "merchant_country": "merchant_country"}
+OF_TRANSACTIONS = {"type": "type", "state": "state", "merchant_country": "merchant_country"}
 
 
-def _narrowed(bank: Bank, where: Mapping[str, str]) -> Bank:
+def _narrowed(bank: Bank, where: Mapping[str, Values]) -> Bank:
     bank = bank.where(**{name: where[name] for name in sorted(where) if name in DIMENSIONS})
-    wanted = {_OF_TRANSACTIONS[name]: value for name, value in where.items() if name in _OF_TRANSACTIONS}
+    wanted = {OF_TRANSACTIONS[name]: value for name, value in where.items() if name in OF_TRANSACTIONS}
     if not wanted:
         return bank
-    kept = (one for one in bank.transactions if all(getattr(one, name) == value for name, value in wanted.items()))
+    kept = (one for one in bank.transactions if all(_has(one, name, value) for name, value in wanted.items()))
     return replace(bank, transactions=tuple(kept))
 
 
 def _values(bank: Bank, by: str) -> list[str]:
     if by in DIMENSIONS:
         return bank.values(by)
-    return sorted({getattr(one, _OF_TRANSACTIONS[by]) for one in bank.transactions})
+    return sorted({getattr(one, OF_TRANSACTIONS[by]) for one in bank.transactions})
 
 
 def _counts(name: str) -> Callable[[Bank, Asked], dict[date, Point]]:

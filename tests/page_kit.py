@@ -28,14 +28,14 @@ def draw(name: str) -> None:
     importlib.import_module(f"streamlit_app.views.{name}").show()
 
 
-def opened(name: str, **parameters: str) -> AppTest:
+def opened(name: str, **parameters: str | list[str]) -> AppTest:
     """A page by itself, opened by a link with these parameters."""
     page = AppTest.from_function(draw, args=(name,), default_timeout=SECONDS)
     page.query_params.update(parameters)
     return page.run()
 
 
-def whole(name: str, **parameters: str) -> AppTest:
+def whole(name: str, **parameters: str | list[str]) -> AppTest:
     """The same, of a page on which nothing is broken."""
     page = opened(name, **parameters)
     assert failed(page) == []

@@ -3,7 +3,7 @@
 from pipeline.marts.behind import Behind
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, OlderVersionError, Question
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, OlderVersionError, Question, TogetherError
 from pipeline.marts.reader import METRICS, Reader, family, reader
 from pipeline.marts.thin_tail import ThinTail
 
@@ -21,6 +21,7 @@ __all__ = [
     "Reader",
     "Search",
     "ThinTail",
+    "TogetherError",
     "family",
     "reader",
 ]

@@ -155,7 +155,7 @@ _FIXED = """
 
 def _cells(database: ReadOnly, question: Question) -> str:
     asked, grain, kind = scope(question), question.grain or "month", question.kind or "classic"
-    if asked.is_added_up and database.query(_ARE_PUBLISHED).num_rows:
+    if asked.is_added_up and not asked.unites and database.query(_ARE_PUBLISHED).num_rows:
         return _PUBLISHED_CELLS.format(
             by=asked.columns,
             cells=asked.added_up("mart_retention_cohorts"),

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.errors import ConfigurationError
 from pipeline.marts import behind as figures
 from pipeline.marts.behind import Behind
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, confined
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Where, any_of, canonical, confined
 from pipeline.warehouse.base import ReadOnly
 
 _LIST = """
@@ -29,16 +29,20 @@ _BEHIND = "marts.mart_customers inner join ({behind}) as behind using (user_id)"
 
 @dataclass(frozen=True)
 class Search:
-    """Which customers: a part of the user id, a state, values of dimensions; of these countries alone (None: of all).
+    """Which customers: a part of the user id, a state, any of the values of a dimension; of these countries alone (None: of all).
 
     With `behind` those whom that figure counts; who left or came back twice in its period is in the list twice.
     """
 
     text: str = ""
     is_active: bool | None = None
-    where: tuple[tuple[str, str], ...] = ()
+    where: Where = ()
     countries: tuple[str, ...] | None = None
     behind: Behind | None = None
+
+    def __post_init__(self) -> None:
+        """The same filters in another order are the same search."""
+        object.__setattr__(self, "where", canonical(self.where))
 
 
 @dataclass(frozen=True)
@@ -95,11 +99,10 @@ def _condition(search: Search) -> tuple[str, dict[str, Any]]:
     if search.is_active is not None:
         conditions.append("is_active = $is_active")
         parameters["is_active"] = search.is_active
-    for place, (dimension, value) in enumerate(search.where):
+    for dimension, _ in search.where:
         if dimension not in CUSTOMER_DIMENSIONS:
             raise ConfigurationError(
                 f"{dimension} is not a dimension of customers", next=f"one of {', '.join(CUSTOMER_DIMENSIONS)}"
             )
-        conditions.append(f"{dimension} = $where_{place}")
-        parameters[f"where_{place}"] = value
-    return " and ".join(conditions), parameters
+    chosen, values = any_of(search.where)
+    return " and ".join([*conditions, *chosen]), parameters | values

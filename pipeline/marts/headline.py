@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from pipeline.marts.activity import FLOWS
 from pipeline.marts.grid import Days
-from pipeline.marts.question import Answer, Question
+from pipeline.marts.question import Answer, Question, Where
 from pipeline.metrics import Metric
 from pipeline.statistics import Floats, difference_of_shares, ratio_of_counts, ratio_of_ratios
 
@@ -24,7 +24,6 @@ SHOWN = ("active_customers", *FLOWS, "quick_ratio", "monthly_churn_rate", "mau",
 """The metrics of the headline, in its order."""
 
 Ask = Callable[[Question], Answer]
-Where = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipeline.marts import tables
-from pipeline.marts.question import ConfinedError, Question, Scope, scope
+from pipeline.marts.question import ConfinedError, Question, Scope, TogetherError, scope
 from pipeline.warehouse.base import ReadOnly
 
 TRANSACTION_DIMENSIONS = {"type": "transaction_type", "state": "transaction_state"}
@@ -46,15 +46,14 @@ order by {by} month
 _CARD_NOT_PRESENT = """
 select
     month, {by}
-    {value} as value,
-    payments_known as n,
-    payments_not_present as not_present,
-    payments_unknown as unknown,
-    {low} as low,
-    {high} as high,
+    sum({absent})::double / nullif(sum({known}), 0) as value,
+    sum(payments_known)::bigint as n,
+    sum(payments_not_present)::bigint as not_present,
+    sum(payments_unknown)::bigint as unknown,
     final_on,
 from marts.{mart}
 where {condition} and month >= date_trunc('month', $start) and month <= $end
+group by all
 order by {by} month
 """
 
@@ -71,6 +70,10 @@ from (select * exclude (segment_value), segment_value as country from marts.mart
 where measure = $measure and {condition} and month >= date_trunc('month', $start) and month <= $end
 order by {by} month
 """
+_PRESENCE = {
+    "count": ("payments_not_present", "payments_known"),
+    "amount": ("amount_not_present_usd", "amount_known_usd"),
+}
 _SHARES = {"top_10": ("share_of_top_10_percent", 10), "top_1": ("share_of_top_1_percent", 1), "gini": ("gini", 100)}
 
 
@@ -117,16 +120,17 @@ def card_not_present_share(database: ReadOnly, question: Question, *, window: in
     del window
     asked = scope(question)
     by_count = question.kind == "count"
+    absent, known = _PRESENCE[question.kind or "count"]
     by_country = bool(question.by or question.where)
     statement = _CARD_NOT_PRESENT.format(
         by=asked.columns,
         condition=asked.condition,
-        value="share_by_count" if by_count else "share_by_amount",
-        low="share_low" if by_count else "null::double",
-        high="share_high" if by_count else "null::double",
+        absent=absent,
+        known=known,
         mart="mart_card_not_present_by_country" if by_country else "mart_card_not_present_global",
     )
     table = database.query(statement, _parameters(question, as_of))
+    table = tables.with_wilson(table, "not_present") if by_count else table
     return tables.finished(table, ["month", *asked.by], as_of=as_of, extra=["not_present", "unknown"])
 
 
@@ -134,10 +138,13 @@ def concentration(database: ReadOnly, question: Question, *, window: int, as_of:
     """Which share of a month's amount, or transactions, the largest 10 or 1 percent of customers have; or the Gini coefficient.
 
     n counts the customers, `top_customers` those whose share it is (rounded up), `total` is what they share. It is known of
-    everybody and of each country: raises ConfinedError where it is asked of several countries together.
+    everybody and of each country: raises TogetherError where it is asked of several countries together, and ConfinedError
+    where somebody who sees several asks for all of them.
     """
     del window
     asked = scope(question)
+    if asked.unites:
+        raise TogetherError(question.metric, "country")
     if question.countries is not None and len(question.countries) > 1 and not (question.by or question.where):
         raise ConfinedError(question.metric, question.countries)
     column, percent = _SHARES[question.kind or "top_10"]

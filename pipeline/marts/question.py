@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -15,6 +15,7 @@ from pipeline.metrics import Metric
 
 CUSTOMER_DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
 SHORTEST_WINDOW_DAYS, LONGEST_WINDOW_DAYS = 7, 730
+Where = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -22,9 +23,10 @@ class Question:
     """One figure, or one series of figures.
 
     `window` is N in days (None: the published one); `start` and `end` bound the time key, both included; `by` splits by
-    a dimension; `where` keeps the customers or payments with these values; `grain` is day, week or month; `kind` chooses
-    between the variants of a metric; `cohort` is first_activity or signup. `countries` confines every figure to the
-    customers of these countries (None: of all), whatever else is asked.
+    a dimension; `where` keeps the customers or payments with these values: with any of several of one dimension, in every
+    dimension named, whatever their order; `grain` is day, week or month; `kind` chooses between the variants of a metric;
+    `cohort` is first_activity or signup. `countries` confines every figure to the customers of these countries (None: of
+    all), whatever else is asked.
     """
 
     metric: str
@@ -32,11 +34,15 @@ class Question:
     start: date | None = None
     end: date | None = None
     by: str | None = None
-    where: tuple[tuple[str, str], ...] = ()
+    where: Where = ()
     grain: str | None = None
     kind: str | None = None
     cohort: str | None = None
     countries: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """The same filters in another order are the same question."""
+        object.__setattr__(self, "where", canonical(self.where))
 
 
 class ConfinedError(PermanentError):
@@ -47,6 +53,18 @@ class ConfinedError(PermanentError):
             f"{what} is known for all countries together alone, and you see {', '.join(countries) or 'none'}",
             safe="Nothing was read",
             next="ask somebody who sees every country",
+        )
+
+
+class TogetherError(PermanentError):
+    """A figure of several values of a dimension together, which is known of each of them alone."""
+
+    def __init__(self, metric: str, dimension: str) -> None:
+        super().__init__(
+            f"{metric} is known of everybody and of each {dimension}, and not of several together",
+            where="the question",
+            safe="Nothing was read",
+            next=f"ask for one {dimension}, or split by {dimension}",
         )
 
 
@@ -110,6 +128,8 @@ class Scope:
     """Every dimension that the question names, each once."""
     confined: bool = False
     """Whether the condition holds countries that the asker is confined to."""
+    unites: bool = False
+    """Whether several values of a dimension that does not split are one group: a mart has several rows of it."""
 
     @property
     def is_added_up(self) -> bool:
@@ -156,8 +176,8 @@ class Scope:
     def _slice(self) -> str:
         if not self.dimensions:
             return "segment = 'all'"
-        chosen = "".join(f" and segment_value = ${name}" for name in self.parameters)
-        return f"segment = '{self.dimensions[0]}'{chosen}"
+        conditions, _ = any_of([("segment_value", value) for value in self.parameters.values()])
+        return " and ".join([f"segment = '{self.dimensions[0]}'", *conditions])
 
     @property
     def columns(self) -> str:
@@ -190,18 +210,51 @@ def checked(question: Question, family: Family, *, published_window: int) -> Que
 
 def scope(question: Question) -> Scope:
     """The filter of a checked question; its values travel as parameters, its columns are known names."""
-    conditions: list[str] = ["true"]
-    parameters: dict[str, Any] = {}
-    for place, (dimension, value) in enumerate(question.where):
-        conditions.append(f"{dimension} = $where_{place}")
-        parameters[f"where_{place}"] = value
+    chosen, parameters = any_of(question.where)
+    conditions = ["true", *chosen]
     by = (question.by,) if question.by else ()
     dimensions = [*by, *(dimension for dimension, _ in question.where)]
     if question.countries is not None:
         condition, countries = confined(question.countries)
         conditions, parameters, dimensions = [*conditions, condition], parameters | countries, [*dimensions, "country"]
     is_confined = question.countries is not None
-    return Scope(" and ".join(conditions), parameters, by, tuple(dict.fromkeys(dimensions)), is_confined)
+    unites = any(len(values) > 1 and name != question.by for name, values in by_dimension(question.where).items())
+    return Scope(" and ".join(conditions), parameters, by, tuple(dict.fromkeys(dimensions)), is_confined, unites)
+
+
+def canonical(where: Iterable[tuple[str, str]]) -> Where:
+    """The filters each once and in the one order in which they are asked: customers' dimensions first, values by name."""
+    return tuple(sorted(set(where), key=lambda pair: (_PLACES.get(pair[0], len(_PLACES)), pair)))
+
+
+_PLACES = {name: place for place, name in enumerate(CUSTOMER_DIMENSIONS)}
+
+
+def by_dimension(where: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
+    """The values that filters name of each dimension, in their order."""
+    found: dict[str, tuple[str, ...]] = {}
+    for dimension, value in where:
+        found[dimension] = (*found.get(dimension, ()), value)
+    return found
+
+
+def each_alone(where: Where) -> Iterator[Where]:
+    """The filters with one value alone in the place of several of a dimension, each in turn; nothing where all are of one."""
+    for dimension, values in by_dimension(where).items():
+        others = tuple(pair for pair in where if pair[0] != dimension)
+        yield from (canonical((*others, (dimension, value))) for value in values if len(values) > 1)
+
+
+def any_of(where: Iterable[tuple[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+    """A condition a column, met by any of its values, and the parameters `where_0`, `where_1` ... in the order of the pairs."""
+    named: dict[str, list[str]] = {}
+    parameters = {}
+    for place, (column, value) in enumerate(where):
+        parameters[f"where_{place}"] = value
+        named.setdefault(column, []).append(f"$where_{place}")
+    return [
+        f"{column} = {names[0]}" if len(names) == 1 else f"{column} in ({', '.join(names)})" for column, names in named.items()
+    ], parameters
 
 
 def confined(countries: Sequence[str] | None) -> tuple[str, dict[str, str]]:

@@ -16,7 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, samples, sensitivity, survival, thin_tail
 from pipeline.marts import customers as lists
 from pipeline.marts.customers import Customer, Page, Search
-from pipeline.marts.headline import Headline, Where, headline
+from pipeline.marts.headline import Headline, headline
 from pipeline.marts.question import (
     CUSTOMER_DIMENSIONS,
     Answer,
@@ -24,6 +24,8 @@ from pipeline.marts.question import (
     Family,
     OlderVersionError,
     Question,
+    Where,
+    any_of,
     checked,
     confined,
     one_of,
@@ -223,7 +225,7 @@ class Reader:
         return samples.samples(self._database, countries=countries)
 
     def relation(self, name: str, *, where: Sequence[tuple[str, Any]] = (), countries: Countries = None) -> pa.Table:
-        """A whole published mart (or what equals the given values), in the order of its first columns.
+        """A whole published mart (or what has any of the values given of a column), in the order of its first columns.
 
         Of some countries: their rows of a mart that has customers' countries, and whole what is about no customer; raises
         ConfinedError for any other one.
@@ -231,8 +233,8 @@ class Reader:
         known = {row["name"]: row for row in self._database.query(_RELATIONS).to_pylist()}
         if name not in known:
             raise ConfigurationError(f"{name} is not a relation of {self.version.name}", next="neopulse run")
-        conditions = " and ".join(f'"{column}" = $value_{place}' for place, (column, _) in enumerate(where)) or "true"
-        parameters = {f"value_{place}": value for place, (_, value) in enumerate(where)}
+        chosen, parameters = any_of([(f'"{column}"', value) for column, value in where])
+        conditions = " and ".join(chosen) or "true"
         if countries is not None and name not in OF_NO_CUSTOMER:
             condition, kept = self._rows_of(name, countries)
             conditions, parameters = f"{conditions} and {condition}", parameters | kept

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pipeline.errors import ConfigurationError
 from pipeline.marts import tables
 from pipeline.marts.customers import Page
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, Question, one_of, scope
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Question, Where, one_of, scope
 from pipeline.warehouse.base import ReadOnly
 
 BANDS = ("silence_band", "frequency_band", "tenure_band")
@@ -111,7 +111,7 @@ def silence_calibration(database: ReadOnly, question: Question, *, window: int, 
 def early_warnings(
     database: ReadOnly,
     *,
-    where: tuple[tuple[str, str], ...],
+    where: Where,
     at_least: float,
     limit: int,
     countries: tuple[str, ...] | None = None,

@@ -1,14 +1,16 @@
 """Figures of few customers, withheld: for readers who see aggregates of at least 10 customers.
 
 A figure's size is its n; a count of customers is its own size. Where a breakdown hides exactly one of its parts, its total
-would give it away: the smallest of the other parts is hidden as well. Zero is no customer's figure and stays.
+would give it away: the smallest of the other parts is hidden as well. Zero is no customer's figure and stays. A figure of
+several values of a dimension is hidden where that of one of them alone is: less the others it would tell it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,7 +20,7 @@ from pipeline.marts import changes
 from pipeline.marts.activity import STICKINESS_DAYS
 from pipeline.marts.headline import Headline
 from pipeline.marts.intervals import REACHED
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, Where, each_alone
 from pipeline.marts.reader import Reader
 from pipeline.marts.thin_tail import ThinTail
 
@@ -30,6 +32,8 @@ CHANGES = changes.PARTS
 FAR_IN_DAYS = 10_000_000  # farther than any two days are from each other
 KEPT = ("final_on", "provisional")
 BESIDE = ("younger",)  # counts of customers whom neither value nor n counts
+CURVES = ("survival", "time_to_first_transaction")  # a point on each day with a loss, known on the days between them too
+Found = TypeVar("Found")  # an answer, or the figures of the headline
 
 
 def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
@@ -50,7 +54,87 @@ def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
 
 
 def for_viewers(reader: Reader, found: Answer) -> Answer:
-    """Any answer of a reader, without the figures of fewer than 10 customers.
+    """Any answer of a reader, without the figures of fewer than 10 customers, nor of several values that would tell one's."""
+
+    def ask(where: Where) -> Answer:
+        return reader.answer(replace(found.question, where=where))
+
+    return of_several(found, found.question.where, ask=ask, hide=partial(without_few, reader))
+
+
+def of_several(found: Found, where: Where, *, ask: Callable[[Where], Found], hide: Callable[[Found], Found]) -> Found:
+    """What is left of figures about several values of a dimension: `hide` takes out the few, here and of each value alone.
+
+    `ask` reads the same figures for another filter.
+    """
+    shown = hide(found)
+    for alone in map(ask, each_alone(where)):
+        its = hide(alone)
+        shown = _without_its(shown, alone, its)
+    return shown
+
+
+def _without_its(shown: Any, alone: Any, its: Any) -> Any:
+    if isinstance(shown, Answer):
+        return _without_hidden(shown, alone, its)
+    return tuple(_headline_without(figure, of_a_value) for figure, of_a_value in zip(shown, its, strict=True))
+
+
+def _headline_without(figure: Headline, alone: Headline) -> Headline:
+    if not alone.withheld:
+        return figure
+    if alone.value is None:
+        return _emptied(figure)
+    return replace(figure, before=None, before_n=None, withheld=True)
+
+
+def _without_hidden(shown: Answer, alone: Answer, its: Answer) -> Answer:
+    """Without every cell that is withheld in the same row of the answer about one value alone."""
+    table, keys = shown.table, shown.table.column_names[: shown.table.column_names.index("value")]
+    if shown.question.metric in CURVES:
+        return _cut(shown, _ends(its.table, keys))
+    hides = {
+        name: pc.and_(alone.table[name].is_valid(), its.table[name].is_null()).to_numpy()
+        for name in table.column_names[len(keys) :]
+        if name not in KEPT
+    }
+    rows = np.flatnonzero(np.any(list(hides.values()), axis=0))
+    if not rows.size:
+        return shown
+    known = {key: place for place, key in enumerate(_rows(table, keys))}
+    places = [(row, known[key]) for row, key in zip(rows, _rows(its.table.take(rows), keys), strict=True) if key in known]
+    is_new = np.zeros(table.num_rows, dtype=bool)
+    for name, hidden in hides.items():
+        mask = np.zeros(table.num_rows, dtype=bool)
+        mask[[place for row, place in places if hidden[row]]] = True
+        is_new |= mask & table[name].is_valid().to_numpy()
+        table = table.set_column(table.column_names.index(name), name, _nulled(table[name], mask))
+    return replace(shown, table=table, withheld=shown.withheld + int(is_new.sum()))
+
+
+def _ends(table: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
+    """The last day on which each curve of a table is shown; -1 where no day of it is."""
+    ends: dict[tuple[Any, ...], int] = {}
+    for (day, *group), is_shown in zip(_rows(table, keys), table["value"].is_valid().to_pylist(), strict=True):
+        ends[tuple(group)] = max(ends.get(tuple(group), -1), day if is_shown else -1)
+    return ends
+
+
+def _cut(shown: Answer, ends: dict[tuple[Any, ...], int]) -> Answer:
+    """Curves up to these days: beyond one, too few of a value are followed, whatever the others are."""
+    keys = shown.table.column_names[: shown.table.column_names.index("value")]
+    after = np.array([day > ends.get(tuple(group), day) for day, *group in _rows(shown.table, keys)], dtype=bool)
+    is_new = after & shown.table["value"].is_valid().to_numpy()
+    return replace(shown, table=_without(shown.table, after), withheld=shown.withheld + int(is_new.sum()))
+
+
+def _rows(table: pa.Table, keys: Sequence[str]) -> list[tuple[Any, ...]]:
+    columns = [table[name].to_pylist() for name in keys]
+    return list(zip(*columns, strict=True)) if columns else [()] * table.num_rows
+
+
+def without_few(reader: Reader, found: Answer) -> Answer:
+    """An answer of a reader without the figures of fewer than 10 customers, whatever is told of the values of its filters.
 
     Payments do not say of how many customers they are: one counts as being of no more than there are payments, and than
     there are customers in its segment.
@@ -138,6 +222,10 @@ def withheld_headline(figure: Headline) -> Headline:
     before = None if is_few or before_is_few else figure.before
     if not is_few:
         return replace(figure, before=before, withheld=before is None and figure.before is not None)
+    return _emptied(figure)
+
+
+def _emptied(figure: Headline) -> Headline:
     return replace(figure, value=None, before=None, before_n=None, n=None, low=None, high=None, withheld=True)
 
 

@@ -14,17 +14,19 @@ from pipeline.errors import PermanentError
 from pipeline.runs.database import Database, insert_once
 from pipeline.runs.schema_kept import saved_views, seen
 
+Query = Mapping[str, str | list[str]]
+
 
 @dataclass(frozen=True)
 class SavedView:
-    """A page and the query of its URL, under a name that is one of its owner's."""
+    """A page and the query of its URL, under a name that is one of its owner's; a filter of several values has a list of them."""
 
     id: int
     owner: str
     name: str
     shared: bool
     page: str
-    query: Mapping[str, str]
+    query: Query
     saved_at: datetime
 
     @property
@@ -53,7 +55,7 @@ class SavedViewStore(Database):
             )
         return SavedView(**row._mapping)
 
-    def save_view(self, owner: str, name: str, *, page: str, query: Mapping[str, str], shared: bool) -> int | None:
+    def save_view(self, owner: str, name: str, *, page: str, query: Query, shared: bool) -> int | None:
         """Save a view; returns its number, None where its owner has one of that name, which stays as it is."""
         values = {"page": page, "query": dict(query), "shared": shared, "saved_at": self._clock.now()}
         with self._write() as connection:

@@ -19,7 +19,8 @@ Where = tuple[tuple[str, str], ...]
 class Target:
     """What one metric is to reach in one segment, in the unit of the metric (a share as a fraction).
 
-    `where` is the segment, in any order (none: everybody); `window` is N in days, None where N does not enter.
+    `where` is the segment, in any order (none: everybody; several values of a dimension: any of them); `window` is N in days,
+    None where N does not enter.
     """
 
     metric: str
@@ -32,7 +33,8 @@ class Target:
     @property
     def content(self) -> dict[str, Any]:
         """What an admin wrote."""
-        return {"value": self.value, "segment": dict(self.where), "window": self.window}
+        named = {name: "|".join(value for of, value in self.where if of == name) for name, _ in self.where}
+        return {"value": self.value, "segment": named, "window": self.window}
 
 
 class TargetStore(Database):
@@ -65,7 +67,7 @@ class TargetStore(Database):
 
 def segment(where: Where) -> str:
     """A segment as it is compared: the same filters in another order are the same segment."""
-    return json.dumps(sorted(where), ensure_ascii=False)
+    return json.dumps(sorted(set(where)), ensure_ascii=False)
 
 
 def _same(target: Target) -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import date
 from typing import Any, get_args
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qs, urlencode
 
 import pyarrow as pa
 import streamlit as st
@@ -16,7 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.marts import Behind, family
 from pipeline.marts.behind import Part, has_a_list
 from pipeline.marts.question import LONGEST_WINDOW_DAYS, checked
-from streamlit_app import auth, data, figures, formats
+from streamlit_app import auth, data, figures, formats, segments
 from streamlit_app.auth import Role
 from streamlit_app.charts import marks
 from streamlit_app.components import filters, links, url
@@ -61,9 +61,9 @@ def link(question: Question, metric: str, *, on: date, until: date) -> str:
     if not has_a_list(metric) or not _may_open():
         return ""
     asked: dict[str, Any] = {METRIC: metric, "window": question.window or data.published().inactivity_days}
-    asked |= dict(question.where) | {data.ASKED_VERSION: data.published().name, ON: on.isoformat(), UNTIL: until.isoformat()}
-    asked |= url.language()
-    return f"[{t(f'{WORDS}.list')}]({PAGE}?{urlencode(asked)})"
+    asked |= segments.in_an_address(question.where) | {data.ASKED_VERSION: data.published().name}
+    asked |= {ON: on.isoformat(), UNTIL: until.isoformat()} | url.language()
+    return f"[{t(f'{WORDS}.list')}]({PAGE}?{urlencode(asked, doseq=True)})"
 
 
 def linked(answer: Answer, of: Callable[[Mapping[str, Any]], Mapping[str, str] | None] | None = None) -> Answer:
@@ -93,9 +93,9 @@ def _address(answer: Answer, more: Mapping[str, str] | None) -> str | None:
     question = answer.question
     asked: dict[str, Any] = {METRIC: answer.metric.name, "window": answer.window}
     asked |= {name: value for name in ("grain", "kind", "cohort") if (value := getattr(question, name))}
-    asked |= dict(question.where) | {data.ASKED_VERSION: answer.version} | url.language() | (more or {})
+    asked |= segments.in_an_address(question.where) | {data.ASKED_VERSION: answer.version} | url.language() | (more or {})
     is_of_customers = {name for name, _ in question.where} <= set(filters.SEGMENTS)
-    return urlencode(asked) if more is not None and is_of_customers and has_a_list(asked[METRIC]) else None
+    return urlencode(asked, doseq=True) if more is not None and is_of_customers and has_a_list(asked[METRIC]) else None
 
 
 def of_a_part(row: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -130,14 +130,14 @@ def _value(row: Mapping[str, Any]) -> str:
     return t(f"{WORDS}.of", part=formats.number(row["value"] * row["n"]), n=formats.number(row["n"]))
 
 
-def parameters(row: Mapping[str, Any]) -> dict[str, str]:
+def parameters(row: Mapping[str, Any]) -> dict[str, url.Said]:
     """The parameters of the list behind a row."""
     day = row.get("cohort", row.get("date"))
-    found = dict(parse_qsl(row[COLUMN])) | ({ON: day.isoformat()} if day else {})
+    found = {name: url.as_said(texts) for name, texts in parse_qs(row[COLUMN]).items()} | ({ON: day.isoformat()} if day else {})
     return found | ({PERIOD: str(row["period"])} if "period" in row else {})
 
 
-def _go(parameters: Mapping[str, str]) -> None:
+def _go(parameters: Mapping[str, url.Said]) -> None:
     links.go(PAGE, **parameters)
 
 

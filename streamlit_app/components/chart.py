@@ -197,7 +197,10 @@ def question_of(basis: Basis) -> dict[str, Any]:
     A filter of the page that this figure does not follow is not in it.
     """
     said = {name: value for name, value in url.heeded().items() if name not in url.SHARED or name == final_points.KEY}
-    asked = dict(basis.where) | {"segment": segments.in_codes(basis.where, basis.countries) or None, "grain": basis.grain}
+    asked = segments.in_an_address(basis.where) | {
+        "segment": segments.in_codes(basis.where, basis.countries) or None,
+        "grain": basis.grain,
+    }
     days = {"from": basis.start and basis.start.isoformat(), "to": basis.end and basis.end.isoformat()}
     rests_on = {"version": basis.version, "as_of": basis.as_of.isoformat(), "window": basis.window, "activity_rule": basis.rule}
     return said | {name: value for name, value in (asked | days).items() if value is not None} | rests_on

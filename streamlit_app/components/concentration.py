@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from pipeline.marts import ConfinedError, OlderVersionError
+from pipeline.marts import ConfinedError, OlderVersionError, TogetherError
 from streamlit_app import charts, data, figures, formats
 from streamlit_app.components import chart, metric_help, states
 from streamlit_app.data import Answer, Question
@@ -27,6 +27,9 @@ def show(question: Question) -> None:
         answers = {measure: _kinds(asked, metric) for measure, metric in MEASURES.items()}
     except ConfinedError:
         states.empty(t(f"{AREA}.one_country"))
+        return
+    except TogetherError:
+        states.empty(t(f"{AREA}.not_together"))
         return
     except OlderVersionError:
         states.empty(t(f"{AREA}.older"))

@@ -103,7 +103,7 @@ def _about(customers: float | None) -> str:
     return formats.decimal(customers, 1) if customers is not None and customers < 10 else formats.number(customers)
 
 
-def _list(where: tuple[tuple[str, str], ...]) -> None:
+def _list(where: segments.Where) -> None:
     """Customer by customer, for who may see customers."""
     if not auth.current_user().may(Role.MANAGER):
         st.caption(t("churn.early.for_managers"))
@@ -157,7 +157,7 @@ def _percent(share: str) -> str:
     return formats.share(int(share) / 100, 0)
 
 
-def _downloads(where: tuple[tuple[str, str], ...], at_least: float) -> None:
+def _downloads(where: segments.Where, at_least: float) -> None:
     """The list as a file, up to a limit; who downloaded which list is noted down."""
     for form in ("csv", "xlsx"):
         download.button(
@@ -170,11 +170,11 @@ def _downloads(where: tuple[tuple[str, str], ...], at_least: float) -> None:
         )
 
 
-def _file(where: tuple[tuple[str, str], ...], at_least: float, form: Form) -> bytes:
+def _file(where: segments.Where, at_least: float, form: Form) -> bytes:
     found = data.early_warnings(where=where, at_least=at_least, limit=ROWS_IN_A_FILE).table
     columns = [found[name].to_pylist() for name in COLUMNS]
     rows = [[*row, segments.in_codes(where, auth.current_user().confined_to)] for row in zip(*columns, strict=True)]
-    asked = {"at_least": at_least, **dict(where), "version": data.published().name}
+    asked = {"at_least": at_least, **segments.in_an_address(where), "version": data.published().name}
     return exports.table("early_warnings", [*COLUMNS, "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
 
 

@@ -10,12 +10,13 @@ from typing import Literal, TypeVar
 import streamlit as st
 
 from pipeline.marts import Question
-from streamlit_app import auth, data, formats, messages
+from pipeline.marts.question import Where, by_dimension, canonical
+from streamlit_app import auth, data, formats, messages, segments
 from streamlit_app.components import states, url
 from streamlit_app.messages import t
 
 WINDOW_DAYS = (7, 180)
-SEGMENTS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
+SEGMENTS = url.SEVERAL
 GRAINS = ("day", "week", "month")
 EVERY = url.EVERY
 CLOCKS = ("recognised", "effective")
@@ -36,11 +37,15 @@ def _bound(
 ) -> Value:
     """A control bound to the URL. Where the link asks for what it does not have, that waits for `tell_unheeded`."""
     value = url.bind(key, default, read=read, draw=draw)
+    _note_unheeded(key, label=label, shown=formats.in_words(name(value)))
+    return value
+
+
+def _note_unheeded(key: str, *, label: str, shown: str) -> None:
     asked = url.unheeded(key)
     if asked is not None and not (key == "country" and auth.current_user().countries is not None):
-        told = {"filter": label, "asked": formats.literal(asked[:LONGEST_TOLD]), "shown": formats.in_words(name(value))}
+        told = {"filter": label, "asked": formats.literal(asked[:LONGEST_TOLD]), "shown": shown}
         st.session_state.setdefault(UNTOLD, {})[key] = t("common.unheeded", **told)
-    return value
 
 
 def tell_unheeded() -> None:
@@ -88,28 +93,76 @@ def _window_limits() -> tuple[int, int]:
     return min(low, published), max(high, published)
 
 
-def segment(dimensions: Sequence[str] = SEGMENTS) -> tuple[tuple[str, str], ...]:
-    """A segment: at most one value of each dimension. Draws into the cells of a grid."""
-    chosen = []
-    for dimension in dimensions:
-        value = select(
-            dimension,
-            [EVERY, *values(dimension)],
-            label=t(f"common.dimensions.{dimension}"),
-            name=lambda value, dimension=dimension: _value_name(dimension, value),
+def segment() -> Where:
+    """A segment: any of the values chosen of each dimension. Draws into the cells of a grid."""
+    chosen = {dimension: _any_of(dimension) for dimension in SEGMENTS}
+    where = canonical((dimension, value) for dimension, values in chosen.items() for value in values)
+    _note_conflict(by_dimension(where))
+    return where
+
+
+def _any_of(dimension: str) -> tuple[str, ...]:
+    """Any number of a dimension's values; none: all.
+
+    Each entry of the list is what holds once it is chosen: a value alone, or what holds now with one more or one less. So
+    one value is replaced by another as in any list, and the field stays as small as it is.
+    """
+    label, options = t(f"common.dimensions.{dimension}"), values(dimension)
+
+    def draw(start: tuple[str, ...]) -> tuple[str, ...] | None:
+        shown = st.session_state.get(dimension, start)
+        now = shown if set(shown) <= set(options) else start
+        entries = _entries(options, now)
+        return st.selectbox(
+            label,
+            entries,
+            index=entries.index(start) if start in entries else 0,
+            key=dimension,
+            format_func=lambda entry: _entry_name(dimension, entry, now),
+            on_change=_hold,
+            args=(dimension,),
         )
-        if value != EVERY:
-            chosen.append((dimension, value))
-    _note_conflict(dict(chosen))
-    return tuple(chosen)
+
+    found = url.bind_several(dimension, read=url.one_of(options), draw=draw)
+    _note_unheeded(dimension, label=label, shown=segments.values_in_words(dimension, found) or t("common.every"))
+    return found
 
 
-def _note_conflict(chosen: Mapping[str, str]) -> None:
-    """A plan belongs to one tier: whoever asks for a plan and another tier asks for nobody, and is told why."""
-    plan, tier = (chosen.get(dimension) for dimension in OF_A_PLAN)
-    if plan is None or tier is None or tier == _tier_of(plan):
+def _entries(options: Sequence[str], now: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Everybody, what holds now, then each value alone and, beside it, added to what holds now or taken from it."""
+    entries = [(), now] if len(now) > 1 else [()]
+    for option in options:
+        entries.append((option,))
+        if now and option not in now:
+            entries.append(tuple(sorted((*now, option))))
+        elif len(now) > 2:
+            entries.append(tuple(value for value in now if value != option))
+    return entries
+
+
+def _entry_name(dimension: str, entry: tuple[str, ...], now: tuple[str, ...]) -> str:
+    if not entry:
+        return t("common.every")
+    if len(entry) == 1:
+        return formats.dimension_value(dimension, entry[0])
+    if entry == now:  # how many first: a narrow field cuts their names
+        return f"{len(entry)} · {', '.join(formats.dimension_value(dimension, value) for value in entry)}"
+    (changed,) = {*entry} ^ {*now}
+    sign = "+" if changed in entry else formats.MINUS
+    return f"{sign} {formats.dimension_value(dimension, changed)}"
+
+
+def _hold(key: str) -> None:
+    """What was chosen as "+ Spain" is called by another name once it holds."""
+    st.session_state[key] = st.session_state[key]  # what is set outlives its name
+
+
+def _note_conflict(chosen: Mapping[str, Sequence[str]]) -> None:
+    """A plan belongs to one tier: whoever asks for plans and other tiers asks for nobody, and is told why."""
+    plans, tiers = (chosen.get(dimension, ()) for dimension in OF_A_PLAN)
+    if not plans or not tiers or {*tiers} & {_tier_of(plan) for plan in plans}:
         return
-    told = {"plan": formats.in_words(_value_name("plan", plan)), "tier": formats.in_words(_value_name("plan_tier", tier))}
+    told = {"plan": segments.values_in_words("plan", plans), "tier": segments.values_in_words("plan_tier", tiers)}
     st.session_state.setdefault(UNTOLD, {})["conflict"] = t("common.no_such_tier", **told)
 
 
@@ -122,10 +175,6 @@ def values(dimension: str) -> list[str]:
     """What a filter of a dimension offers: the most frequent first, months of opening the newest first."""
     found = data.dimension_values(dimension)
     return sorted(found, reverse=True) if dimension == "signup_cohort" else found
-
-
-def _value_name(dimension: str, value: str) -> str:
-    return t("common.every") if value == EVERY else formats.dimension_value(dimension, value)
 
 
 def dates() -> tuple[date, date]:
@@ -193,7 +242,7 @@ def overview() -> Question:
     with more, st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover(t("common.filters"), icon=":material/filter_alt:"):
             where = _segment_row(2)
-        chosen = " · ".join(formats.in_words(_value_name(dimension, value)) for dimension, value in where)
+        chosen = " · ".join(segments.values_in_words(name, values) for name, values in by_dimension(where).items())
         st.caption(chosen or t("common.dimensions.all"), width="content")
     tell_unheeded()
     return Question("active_customers", window=days, where=where)
@@ -262,7 +311,8 @@ def _differs_from_tiers(by: str | None) -> bool:
 
 def _compare_tiers() -> None:
     """Premium against standard, whatever was asked of plans before."""
-    for key, value in {SPLIT: "plan_tier", **dict.fromkeys(OF_A_PLAN, EVERY)}.items():
+    chosen: dict[str, str | tuple[str, ...]] = {SPLIT: "plan_tier", **dict.fromkeys(OF_A_PLAN, ())}
+    for key, value in chosen.items():
         st.query_params.pop(key, None)
         st.session_state[key] = value
         url.keep(key, value)
@@ -274,12 +324,12 @@ def payments() -> Question:
     return Question("transactions", start=start, end=end, where=where)
 
 
-def _segment_row(fields: int = len(SEGMENTS)) -> tuple[tuple[str, str], ...]:
+def _segment_row(fields: int = len(SEGMENTS)) -> Where:
     with st.grid(fields, min_column_width=FIELD_WIDTH, gap="xsmall"):
         return segment()
 
 
-def _segment_and_dates() -> tuple[tuple[tuple[str, str], ...], tuple[date, date]]:
+def _segment_and_dates() -> tuple[Where, tuple[date, date]]:
     with st.grid((len(SEGMENTS) + 2) // 2, min_column_width=FIELD_WIDTH, gap="xsmall"):  # a date wants more room than an eighth
         chosen = segment(), dates()
     tell_unheeded()

@@ -14,7 +14,7 @@ def remember(pages: Mapping[str, object]) -> None:
     st.session_state[OPEN] = dict(pages)
 
 
-def go(name: str, **parameters: str) -> None:
+def go(name: str, **parameters: str | list[str]) -> None:
     """Open a page at once, with these parameters in its address, where the reader may open it."""
     page = st.session_state.get(OPEN, {}).get(name)
     if page is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
 from streamlit_app import actions_views, data, data_kept, formats, messages
@@ -11,7 +9,7 @@ from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role, User
 from streamlit_app.components import answers, links, tour, url
 from streamlit_app.data import Version
-from streamlit_app.data_kept import SavedView
+from streamlit_app.data_kept import Query, SavedView
 from streamlit_app.messages import t
 
 ANSWER = "answer_about_views"
@@ -47,14 +45,14 @@ def _open_button(view: SavedView, user: User) -> None:
 
 def _open(view: SavedView, user: User) -> None:
     """Open it as its link would in a new tab, in the reader's own language."""
-    country = view.query.get(COUNTRY)
-    if user.countries is not None and country is not None and country not in user.countries:
+    asked = view.query.get(COUNTRY, [])
+    if user.countries is not None and not {*([asked] if isinstance(asked, str) else asked)} <= user.countries:
         st.session_state[ANSWER] = Outcome(False, "view_of_another_country", {"name": view.name})
     url.begin_afresh()
     links.go(view.page, **address(view.query), **url.language())
 
 
-def address(query: Mapping[str, str]) -> dict[str, str]:
+def address(query: Query) -> dict[str, url.Said]:
     """The part of a query that says what is seen: all but the language, which is the reader's."""
     return {name: value for name, value in query.items() if name != messages.LANGUAGE_PARAMETER}
 

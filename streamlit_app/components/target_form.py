@@ -60,7 +60,7 @@ def _row(target: Target) -> None:
         st.caption(f"**{_label(target.metric)}**: {wanted} · {target_words.segment(target)} · {who}", width="stretch")
         st.button(
             t("targets.remove"),
-            key=f"target_remove_{target.metric}_{dict(target.where)}_{target.window}",
+            key=f"target_remove_{target.metric}_{target.where}_{target.window}",
             icon=":material/delete:",
             type="tertiary",
             on_click=answers.press,

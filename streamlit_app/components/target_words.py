@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from streamlit_app import formats, targets
+from pipeline.marts.question import by_dimension
+from streamlit_app import formats, segments, targets
 from streamlit_app.data_kept import Target
 from streamlit_app.messages import t
 
@@ -28,7 +29,7 @@ def against(target: Target, unit: str, value: float | None) -> str:
 
 def segment(target: Target) -> str:
     """Whom a target is for, and under which N."""
-    values = [formats.in_words(formats.dimension_value(dimension, value)) for dimension, value in target.where]
+    values = [segments.values_in_words(name, values) for name, values in by_dimension(target.where).items()]
     whom = ", ".join(values) or t("common.dimensions.all")
     return whom if target.window is None else f"{whom} · {t('common.window_of', window=target.window)}"
 

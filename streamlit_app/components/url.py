@@ -3,13 +3,15 @@
 Streamlit's own `bind="query-params"` writes the label that the reader sees ("Royaume-Uni"), and a link made in French
 would lose its filter in English. It also keeps its own copy of the URL, so the two ways cannot be mixed on one page.
 
+A filter of several values stands in it once for each (`?country=ES&country=FR`).
+
 What several pages ask for in the same words (SHARED) goes along from page to page: a page begins with it in its URL, also where
 the page has no widget for it, so that the next one has it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import TypeVar
 
@@ -19,14 +21,11 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit_app import messages
 
 Value = TypeVar("Value")
+Said = str | list[str]  # what an address says at a key: one value, or several
 
+SEVERAL = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
 SHARED = (
-    "country",
-    "plan",
-    "plan_tier",
-    "os",
-    "age_band",
-    "signup_cohort",
+    *SEVERAL,
     "from",
     "to",
     "grain",
@@ -48,12 +47,26 @@ def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw:
     """
     written = st.query_params.get(key)
     found = None if written is None else read(written)
-    start = default if found is None else found
+    unknown = [written] if written is not None and found is None else []
+    return _bound(key, default if found is None else found, unknown, default=default, draw=draw)
+
+
+def bind_several(
+    key: str, *, read: Callable[[str], str | None], draw: Callable[[tuple[str, ...]], tuple[str, ...] | None]
+) -> tuple[str, ...]:
+    """The same for a widget that holds any number of values, in the order of their texts; none of them is its default."""
+    written = [text for text in st.query_params.get_all(key) if text != EVERY]
+    found = tuple(sorted({value for text in written if (value := read(text)) is not None}))
+    return _bound(key, found, [text for text in written if read(text) is None], default=(), draw=draw)
+
+
+def _bound(key: str, start: Value, unknown: list[str], *, default: Value, draw: Callable[[Value], Value | None]) -> Value:
     _begin_afresh(key, start)
     drawn = draw(start)
     value = default if drawn is None else drawn
-    unread: dict[str, bool] = st.session_state.setdefault(UNREAD, {})
-    unread[key] = written is not None and found is None and value == start and unread.get(key, True)
+    unread: dict[str, list[str]] = st.session_state.setdefault(UNREAD, {})
+    waits = value == start and (key not in unread or unread[key])
+    unread[key] = unknown if waits else []
     if not unread[key]:
         remember(key, value, default)
     if value != start:
@@ -66,14 +79,30 @@ def unheeded(key: str) -> str | None:
 
     A value of the page before that this page does not have, such as its grain, is not asked for by a link.
     """
-    is_asked = st.session_state.get(UNREAD, {}).get(key, False) and key not in st.session_state.get(CARRIED, ())
-    return st.query_params.get(key) if is_asked else None
+    unknown: list[str] = st.session_state.get(UNREAD, {}).get(key, [])
+    return ", ".join(unknown) if unknown and key not in st.session_state.get(CARRIED, ()) else None
 
 
-def heeded() -> dict[str, str]:
+def heeded() -> dict[str, Said]:
     """What the URL asks for and the page follows."""
-    unread: dict[str, bool] = st.session_state.get(UNREAD, {})
-    return {key: value for key, value in st.query_params.items() if not unread.get(key)}
+    unread: dict[str, list[str]] = st.session_state.get(UNREAD, {})
+    followed = {key: _without(_said(key), unread.get(key, [])) for key in st.query_params}
+    return {key: said for key, said in followed.items() if said}
+
+
+def _said(key: str) -> Said:
+    """What the address says at a key: several values in their order, each once; where there can be one value, the last one."""
+    texts = sorted({*st.query_params.get_all(key)}) if key in SEVERAL else [st.query_params[key]]
+    return as_said(texts)
+
+
+def as_said(texts: Sequence[str]) -> Said:
+    """Texts of one key as an address holds them."""
+    return texts[0] if len(texts) == 1 else list(texts)
+
+
+def _without(said: Said, unknown: Sequence[str]) -> Said:
+    return as_said([text for text in ([said] if isinstance(said, str) else said) if text not in unknown])
 
 
 def language() -> dict[str, str]:
@@ -115,11 +144,13 @@ def enter(page: str) -> None:
     if st.session_state.get(PAGE) == page:
         return
     st.session_state[PAGE] = page
-    kept: dict[str, str] = st.session_state.setdefault(KEPT, {})
-    unread: dict[str, bool] = st.session_state.get(UNREAD, {})
+    kept: dict[str, Said] = st.session_state.setdefault(KEPT, {})
+    unread: dict[str, list[str]] = st.session_state.get(UNREAD, {})
     for key in [key for key in kept if unread.get(key) and key not in st.session_state.get(CARRIED, ())]:
-        del kept[key]  # the page before said that its link asked for what is not there
-    kept.update({key: st.query_params[key] for key in SHARED if key in st.query_params})
+        kept[key] = _without(kept[key], unread[key])  # the page before said that its link asked for what is not there
+        if not kept[key]:
+            del kept[key]
+    kept.update({key: _said(key) for key in SHARED if key in st.query_params})
     carried = {key: value for key, value in kept.items() if key not in st.query_params and value != EVERY}
     st.session_state[CARRIED], st.session_state[UNREAD] = set(carried), {}
     if carried:
@@ -129,7 +160,7 @@ def enter(page: str) -> None:
 def keep(key: str, value: object) -> None:
     """What a reader chose goes along to the next page; every page has its own default, so that also one of those counts."""
     if key in SHARED:
-        st.session_state.setdefault(KEPT, {})[key] = str(value)
+        st.session_state.setdefault(KEPT, {})[key] = as_said(_texts(value)) or EVERY
 
 
 def remember(key: str, value: object, default: object) -> None:
@@ -137,8 +168,12 @@ def remember(key: str, value: object, default: object) -> None:
     if value == default:
         if key in st.query_params:
             del st.query_params[key]
-    elif st.query_params.get(key) != str(value):
-        st.query_params[key] = str(value)
+    elif st.query_params.get_all(key) != _texts(value):
+        st.query_params[key] = as_said(_texts(value))
+
+
+def _texts(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, tuple) else [str(value)]
 
 
 def one_of(options: list[str]) -> Callable[[str], str | None]:

@@ -105,7 +105,12 @@ def _file(search: Search, form: Form) -> bytes:
     names = _names(found)
     columns = [found[name].to_pylist() for name in names]
     rows = [[*row, segments.in_codes(search.where, auth.current_user().confined_to)] for row in zip(*columns, strict=True)]
-    asked = {"search": search.text, "active": search.is_active, **dict(search.where), "version": data.published().name}
+    asked = {
+        "search": search.text,
+        "active": search.is_active,
+        **segments.in_an_address(search.where),
+        "version": data.published().name,
+    }
     asked |= {
         name: st.query_params[name]
         for name in (*behind_figure.OF_THE_FIGURE, "window")

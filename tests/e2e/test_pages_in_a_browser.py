@@ -132,6 +132,25 @@ def test_back_and_forward_show_what_the_address_says(app: str, page: Page, publi
     assert failures(page) == []
 
 
+def test_one_country_is_replaced_by_another_and_a_second_one_added_in_two_clicks(
+    app: str, page: Page, published_bank: Bank
+) -> None:
+    page.goto(f"{app}/activity?country=FR")
+    country = page.get_by_role("combobox", name=re.compile("Country"))
+    chosen = {"Poland": ("PL",), "+ France": ("FR", "PL"), "France": ("FR",)}
+    for name, codes in chosen.items():
+        country.click()
+        page.get_by_role("option", name=name, exact=True).click()
+        where = [part for code in codes for part in ("--where", f"country={code}")]
+        expect(active_customers(page)).to_have_text(published_value(published_bank, *where))
+        expect(page).to_have_url(f"{app}/activity?" + "&".join(f"country={code}" for code in codes))
+        expect(country).to_have_value("2 · France, Poland" if len(codes) > 1 else name)
+    page.go_back()
+    expect(country).to_have_value("2 · France, Poland")
+    expect(page.get_by_text("Country: France or Poland").first).to_be_visible()
+    assert failures(page) == []
+
+
 def test_a_customer_is_found_by_id_and_the_state_is_explained_in_words(app: str, page: Page) -> None:
     page.goto(f"{app}/customers?active=no")
     expect(page.get_by_text(re.compile(r"^[\d,]+ of [\d,]+ customers"))).to_be_visible()

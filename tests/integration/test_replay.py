@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -13,12 +13,12 @@ from typing import Any
 import builds
 import oracle
 import pytest
-from chain import Published, Replayed, publish
+from chain import Published, Replayed, pairs, publish
 from differences import close, differences
 from histories import History, random_bank, write_csv, write_parquet
 
 from pipeline.errors import ConfigurationError
-from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Behind, Question, Search, family
+from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Behind, Question, Search, TogetherError, family
 from pipeline.marts.behind import has_a_list
 
 WINDOWS = (7, 29, 30, 31, 60, 90, 180, 400)  # the last one is longer than any of these banks' histories
@@ -33,12 +33,16 @@ WINDOWED = {
 }
 LEARNED = {"silence_risk", "silence_calibration"}  # replayed in test_silence.py
 IN_THE_MIDDLE_OF_A_DAY = datetime(2020, 11, 10, 12, tzinfo=UTC)  # with rows of that day, and rows dated after it
-FILTERS: tuple[Mapping[str, str], ...] = (
+FILTERS: tuple[Mapping[str, oracle.Values], ...] = (
     {"country": "GB"},
     {"country": "unknown"},
     {"plan_tier": "premium", "os": "Android"},
     {"country": "FR", "plan": "STANDARD", "age_band": "25-34"},
+    {"country": ("FR", "GB", "unknown")},
+    {"os": ("Android", "iOS"), "plan": ("STANDARD", "METAL")},
 )
+TOGETHER = 6  # random filters of several values a metric
+NOT_TOGETHER = {"amount_concentration", "transaction_concentration"}
 
 
 @dataclass(frozen=True)
@@ -132,6 +136,7 @@ def questions(metric: str, window: int) -> Iterator[dict[str, Any]]:
     if "country" in asked.dimensions:
         for one in (7, window):
             asked_of = [filters for filters in FILTERS if set(filters) <= set(asked.dimensions)]
+            asked_of = [filters for filters in asked_of if metric not in NOT_TOGETHER or isinstance(filters["country"], str)]
             yield from ({"window": one, **filters} for filters in asked_of)
 
 
@@ -145,12 +150,57 @@ def test_every_figure_of_a_metric_is_what_the_replay_counts(twice: Twice, metric
     assert compared > 0
 
 
+@pytest.mark.parametrize("metric", [name for name in METRICS if name not in LEARNED | NOT_TOGETHER])
+def test_several_values_of_a_dimension_count_whoever_has_any_of_them(twice: Twice, metric: str) -> None:
+    draw, asked, compared = random.Random(metric), family(metric), 0
+    for _ in range(TOGETHER):
+        question = {"window": draw.choice((7, 30, 60)), "grain": draw.choice(asked.grains or (None,))}
+        question |= {name: draw.choice(some or (None,)) for name, some in (("kind", asked.kinds), ("cohort", asked.cohorts))}
+        question |= several(twice.bank, draw, asked.dimensions) | {"by": draw.choice((None, None, *asked.dimensions))}
+        found, wanted = (source.figures(metric, **question) for source in (twice.published, twice.replayed))
+        assert differences(found, wanted) == [], f"{metric} {question}"
+        compared += sum(figure.value is not None for figure in found.values())
+    assert compared > 0
+
+
+def several(bank: oracle.Bank, draw: random.Random, dimensions: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Two or three values of one or two dimensions, in any order."""
+    of_transactions = {name: sorted({getattr(one, name) for one in bank.transactions}) for name in oracle.OF_TRANSACTIONS}
+    values = {name: bank.values(name) if name in CUSTOMER_DIMENSIONS else of_transactions[name] for name in dimensions}
+    chosen = draw.sample(sorted(values), min(len(values), draw.choice((1, 2))))
+    return {name: tuple(draw.sample(values[name], min(len(values[name]), draw.choice((2, 3))))) for name in chosen}
+
+
+@pytest.mark.parametrize("metric", ["new_customers", "churned_customers", "dau", "transactions"])
+def test_what_adds_up_over_values_is_the_sum_of_each_of_them_alone(twice: Twice, metric: str) -> None:
+    for dimension in CUSTOMER_DIMENSIONS:
+        together = {dimension: tuple(twice.bank.values(dimension)[:3])}
+        sums: dict[Any, float] = defaultdict(float)
+        for value in together[dimension]:
+            for key, count in twice.published.values(metric, **{dimension: value}).items():
+                sums[key] += count
+        assert sums
+        assert twice.published.values(metric, **together) == dict(sums), together
+
+
+def test_the_concentration_of_several_countries_together_is_refused_and_that_of_each_is_told(twice: Twice) -> None:
+    where = pairs({"country": ("FR", "GB")})
+    for metric in NOT_TOGETHER:
+        with pytest.raises(TogetherError, match="known of everybody and of each country, and not of several together"):
+            twice.published.reader.answer(Question(metric, where=where))
+        split = twice.published.figures(metric, by="country", country=("FR", "GB"))
+        assert {country for country, _ in split} == {"FR", "GB"}
+        assert differences(split, twice.replayed.figures(metric, by="country", country=("FR", "GB"))) == []
+
+
 def test_a_filter_by_type_state_or_merchant_country_counts_its_transactions_alone(twice: Twice) -> None:
     for metric, filters in (
         ("transactions", {"type": "ATM"}),
         ("transactions", {"state": "DECLINED", "country": "GB"}),
         ("transaction_amount", {"type": "CARD_PAYMENT", "plan_tier": "premium"}),
+        ("transactions", {"type": ("ATM", "TRANSFER"), "state": ("DECLINED", "COMPLETED"), "country": ("GB", "FR")}),
         ("card_not_present_share", {"merchant_country": "ROU"}),
+        ("card_not_present_share", {"merchant_country": ("ROU", "FRA")}),
     ):
         found, wanted = (source.figures(metric, **filters) for source in (twice.published, twice.replayed))
         assert found
@@ -178,9 +228,9 @@ SHARES = {"monthly_churn_rate", "came_back_share", "retention_cohort"}
 CELLS_OF_A_QUESTION = 5
 
 
-def listed(twice: Twice, cell: Behind, **where: str) -> list[tuple[str, date | None]]:
+def listed(twice: Twice, cell: Behind, **where: oracle.Values) -> list[tuple[str, date | None]]:
     """The user ids of a list and the days of what happened, whole; its total is its length."""
-    page = twice.published.reader.customers(Search(where=tuple(where.items()), behind=cell), limit=100_000)
+    page = twice.published.reader.customers(Search(where=pairs(where), behind=cell), limit=100_000)
     assert page.total == page.table.num_rows
     return list(zip(page.table["user_id"].to_pylist(), page.table["happened_on"].to_pylist(), strict=True))
 
@@ -205,13 +255,14 @@ def test_a_list_is_as_long_as_its_cell(twice: Twice, metric: str) -> None:
     assert compared > 0
 
 
+@pytest.mark.parametrize("where", [{}, {"country": ("PL", "FR", "GB"), "plan": ("METAL", "STANDARD")}], ids=["all", "some"])
 @pytest.mark.parametrize("window", [7, 60])
-def test_a_list_names_whom_the_replay_names(twice: Twice, window: int) -> None:
-    bank, as_of = twice.bank, twice.bank.as_of
-    for month in bank.months[1:]:
+def test_a_list_names_whom_the_replay_names(twice: Twice, window: int, where: dict[str, oracle.Values]) -> None:
+    bank, as_of = twice.bank.where(**where), twice.bank.as_of
+    for month in twice.bank.months[1:]:
         end = min(oracle.period_end(month, "month"), as_of)
         by_month = {"window": window, "grain": "month"}
-        active = {user for user, _ in listed(twice, Behind(Question("active_customers", **by_month), month))}
+        active = {user for user, _ in listed(twice, Behind(Question("active_customers", **by_month), month), **where)}
         assert active == {one.user_id for one in oracle.active_on(bank, end, window)}, month
         for event in ("new", "resurrected", "churned"):
             wanted = sorted(
@@ -220,17 +271,17 @@ def test_a_list_names_whom_the_replay_names(twice: Twice, window: int) -> None:
                 for day in oracle.walk(customer, window, as_of)
                 if day.event == event and month <= day.day <= end
             )
-            found = listed(twice, Behind(Question(f"{event}_customers", **by_month), month))
+            found = listed(twice, Behind(Question(f"{event}_customers", **by_month), month), **where)
             assert sorted(found) == wanted, (event, month)
         at_start = {one.user_id: one for one in oracle.active_on(bank, month - oracle.ONE_DAY, window)}
         churn = Question("monthly_churn_rate", window=window, kind="recognised")
-        assert {user for user, _ in listed(twice, Behind(churn, month, part="n"))} == set(at_start), month
+        assert {user for user, _ in listed(twice, Behind(churn, month, part="n"), **where)} == set(at_start), month
         left = {
             user
             for user, one in at_start.items()
             if any(month <= day <= end for day in oracle.recognised_lapses(one, window, as_of))
         }
-        assert {user for user, _ in listed(twice, Behind(churn, month))} == left, month
+        assert {user for user, _ in listed(twice, Behind(churn, month), **where)} == left, month
 
 
 @pytest.mark.parametrize("grain", ["month", "week"])

@@ -32,9 +32,9 @@ ROWS_OF_A_CHART = 12
 
 
 @pytest.fixture
-def address(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def address(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The address of a page of a manager who may open the customers."""
-    parameters: dict[str, str] = {}
+    parameters: dict[str, Any] = {}
     monkeypatch.setattr(links, "is_open", lambda name: name == "customers")
     monkeypatch.setattr(auth, "current_user", lambda: User("max", Role.MANAGER))
     monkeypatch.setattr(st, "query_params", parameters)
@@ -64,6 +64,7 @@ def linked(**question: Any) -> Callable[[], Answer]:
 CHARTS: dict[str, Callable[[], Answer]] = {
     "active by week, of France": linked(metric="active_customers", window=20, grain="week", where=FRANCE),
     "active by day": linked(metric="active_customers"),
+    "active by month, of two countries": linked(metric="active_customers", grain="month", where=(*FRANCE, ("country", "GB"))),
     "growth by month": lambda: behind_figure.linked(
         data.growth(Question("active_customers", window=14, grain="month")), behind_figure.of_a_part
     ),
@@ -77,7 +78,7 @@ CHARTS: dict[str, Callable[[], Answer]] = {
 
 
 @pytest.mark.parametrize("name", CHARTS)
-def test_the_list_behind_a_point_is_as_long_as_the_point_is_high(name: str, address: dict[str, str]) -> None:
+def test_the_list_behind_a_point_is_as_long_as_the_point_is_high(name: str, address: dict[str, Any]) -> None:
     found = CHARTS[name]()
     rows = [row for row in found.table.to_pylist() if row[behind_figure.COLUMN]]
     assert rows
@@ -94,19 +95,20 @@ def test_the_list_behind_a_point_is_as_long_as_the_point_is_high(name: str, addr
     assert compared > 0
 
 
-def total(address: dict[str, str], parameters: dict[str, str]) -> int:
+def total(address: dict[str, Any], parameters: dict[str, Any]) -> int:
     """The length of the list that an address asks for, by what the page reads from it."""
     address.clear()
     address.update(parameters)
     behind = behind_figure.asked()
     assert behind is not None
     assert behind_figure.in_words(behind)
-    where = tuple((name, address[name]) for name in ("country", "plan_tier") if name in address)
+    asked = {name: address[name] for name in ("country", "plan_tier") if name in address}
+    where = tuple((name, value) for name, said in asked.items() for value in ([said] if isinstance(said, str) else said))
     return data.customers(Search(where=where, behind=behind)).total
 
 
 @pytest.mark.usefixtures("address")
-def test_the_list_behind_each_headline_figure_is_as_long_as_the_figure_says(address: dict[str, str]) -> None:
+def test_the_list_behind_each_headline_figure_is_as_long_as_the_figure_says(address: dict[str, Any]) -> None:
     question = Question("active_customers", window=30, where=FRANCE)
     listed = {}
     for figure in data.headline(window=30, where=FRANCE):
@@ -127,7 +129,7 @@ def test_what_has_no_list_has_no_address() -> None:
     assert by_state.table["list"].null_count == by_state.table.num_rows
 
 
-def test_a_list_opens_in_the_language_that_was_chosen(address: dict[str, str]) -> None:
+def test_a_list_opens_in_the_language_that_was_chosen(address: dict[str, Any]) -> None:
     address["lang"] = "fr"
     answer = behind_figure.linked(data.answer(Question("active_customers")))
     assert "lang=fr" in answer.table["list"][0].as_py()
@@ -166,7 +168,7 @@ def test_a_viewer_gets_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
         {"behind": "active_customers", "on": "2019-05-01", "until": "tomorrow"},
     ],
 )
-def test_an_address_that_names_no_list_asks_for_none(address: dict[str, str], written: dict[str, str]) -> None:
+def test_an_address_that_names_no_list_asks_for_none(address: dict[str, Any], written: dict[str, str]) -> None:
     address.update(written)
     assert behind_figure.asked() is None
 

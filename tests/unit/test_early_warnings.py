@@ -77,6 +77,9 @@ def test_the_file_of_a_segment_says_which_in_each_row_and_in_its_name(come_in: C
     assert {(row["country"], row["segment"]) for row in of_france} == {("FR", "country=FR")}
     assert (segments.in_codes(where), segments.in_a_name(where)) == ("country=FR; os=unknown", "-FR-os_unknown")
     assert segments.in_codes(where[1:], ("FR", "GB")) == "country=FR|GB; os=unknown"
+    three = (("country", "ES"), ("country", "FR"), ("os", "iOS"))
+    assert (segments.in_codes(three), segments.in_a_name(three)) == ("country=ES|FR; os=iOS", "-ES_FR-iOS")
+    assert segments.in_a_name(tuple(("country", code) for code in ("DE", "ES", "FR", "GB"))) == "-4_country"
     assert segments.in_a_name((("age_band", "under 18/=x"),)) == "-under_18_x"
 
 
@@ -134,7 +137,7 @@ def test_premium_against_standard_is_one_press_from_any_other_question() -> None
     compared = button.click().run()
     assert failed(compared) == []
     assert compared.selectbox(key="by").value == "plan_tier"
-    assert compared.selectbox(key="plan").value == "all"
+    assert compared.selectbox(key="plan").value == ()
     assert compared.query_params == {}
     assert "of the premium customers left" in words(compared)
     assert [button.disabled for button in compared.button if button.label == "Premium against standard"] == [True]

@@ -50,11 +50,18 @@ def test_a_file_is_noted_down_with_who_what_filters_and_rows_and_refused_without
     with pytest.raises(RoleError):
         exports.table("customers", ["user_id"], [["1"]], needs=Role.MANAGER)
     come_in(MANAGER)
-    exports.table("customers", ["user_id"], [["1"], ["2"]], needs=Role.MANAGER, form="xlsx", filters={"country": "FR"})
+    exports.table(
+        "customers",
+        ["user_id"],
+        [["1"], ["2"]],
+        needs=Role.MANAGER,
+        form="xlsx",
+        filters={"country": ["FR", "GB"], "plan": "METAL"},
+    )
     come_in(User("ada", Role.ADMIN))
     (noted,) = data.run_store().acts(Acts(), limit=10)
     assert (noted.who, noted.action, noted.what) == ("max", "export", "customers")
-    assert noted.after == {"form": "xlsx", "rows": 2, "filters": {"country": "FR"}}
+    assert noted.after == {"form": "xlsx", "rows": 2, "filters": {"country": "FR|GB", "plan": "METAL"}}
 
 
 def test_what_a_stale_tab_shows_is_no_file_any_more_once_the_rights_are_gone(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from page_kit import HARMLESS, HOSTILE, SECONDS, failed, whole
@@ -15,15 +16,23 @@ from streamlit_app.components import filters, url
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
 
 
+class Address(dict[str, Any]):
+    """The query of an address; a key may have several values."""
+
+    def get_all(self, key: str) -> list[str]:
+        found = super().get(key, [])
+        return [found] if isinstance(found, str) else list(found)
+
+
 class Browser:
     """What Streamlit keeps of one tab: a session, and the query of its address, which is empty on each page that is opened."""
 
     def __init__(self) -> None:
         self.session_state: dict[str, object] = {}
-        self.query_params: dict[str, str] = {}
+        self.query_params = Address()
 
-    def open(self, page: str, **link: str) -> dict[str, str]:
-        self.query_params = dict(link)
+    def open(self, page: str, **link: url.Said) -> dict[str, Any]:
+        self.query_params = Address(link)
         url.enter(page)
         return self.query_params
 
@@ -101,7 +110,7 @@ def test_choices_of_a_single_page_stay_on_it(browser: Browser) -> None:
 
 
 def test_a_page_begins_with_all_that_was_kept_in_one_step_of_the_history(browser: Browser) -> None:
-    class Counted(dict[str, str]):
+    class Counted(Address):
         steps = 0
 
         def __setitem__(self, key: str, value: str) -> None:
@@ -127,6 +136,66 @@ def test_what_a_link_asks_for_and_is_not_there_stays_in_it_until_the_reader_choo
     assert (url.unheeded("country"), url.heeded(), browser.query_params) == (None, {"country": "FR"}, {"country": "FR"})
 
 
+def choose_several(*values: str | None) -> tuple[str, ...]:
+    """A widget of several countries of the page that is open; what it holds is left as it is where no value is named."""
+    read = url.one_of(["ES", "FR", "GB"])
+    return url.bind_several("country", read=read, draw=lambda start: tuple(filter(None, values)) if values else start)
+
+
+def test_several_values_stand_in_the_link_once_each_in_one_order_and_go_along(browser: Browser) -> None:
+    browser.open("activity", country=["GB", "FR", "GB"])
+    assert choose_several() == ("FR", "GB")
+    assert browser.query_params == {"country": ["FR", "GB"]}
+    assert browser.open("churn", plan="METAL") == {"plan": "METAL", "country": ["FR", "GB"]}
+    choose_several("ES")
+    assert browser.query_params["country"] == "ES"
+    choose_several(None)
+    assert browser.query_params == {"plan": "METAL"}
+    assert browser.open("activity") == {"plan": "METAL"}
+
+
+def test_a_link_with_one_value_means_what_it_always_meant(browser: Browser) -> None:
+    browser.open("activity", country="FR")
+    assert (choose_several(), browser.query_params, url.heeded()) == (("FR",), {"country": "FR"}, {"country": "FR"})
+    browser.open("churn", country="all")
+    assert (choose_several(), browser.query_params) == ((), {})
+
+
+def test_of_several_values_what_is_not_there_is_named_and_the_others_are_followed(browser: Browser) -> None:
+    browser.open("activity", country=["FR", "ZZ", "ES", "YY"])
+    assert choose_several() == ("ES", "FR")
+    assert url.unheeded("country") == "ZZ, YY"
+    assert (url.heeded(), browser.query_params["country"]) == ({"country": ["ES", "FR"]}, ["FR", "ZZ", "ES", "YY"])
+    assert browser.open("churn") == {"country": ["ES", "FR"]}
+
+
+def test_each_entry_of_the_list_is_what_holds_once_it_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "language", lambda: "en")
+
+    def listed(*now: str) -> dict[str, tuple[str, ...]]:
+        entries = filters._entries(["FR", "ES", "DE", "PL"], now)
+        return {filters._entry_name("country", entry, now): entry for entry in entries}
+
+    assert list(listed()) == ["All", "France", "Spain", "Germany", "Poland"]
+    one = listed("FR")
+    assert list(one) == ["All", "France", "Spain", "+ Spain", "Germany", "+ Germany", "Poland", "+ Poland"]
+    assert (one["Spain"], one["+ Spain"]) == (("ES",), ("ES", "FR"))
+    two = listed("ES", "FR")
+    assert list(two)[:4] == ["All", "2 · Spain, France", "France", "Spain"]
+    assert (two["France"], two["+ Germany"]) == (("FR",), ("DE", "ES", "FR"))
+    three = listed("DE", "ES", "FR")
+    assert (three["− Spain"], three["+ Poland"], three["Poland"]) == (("DE", "FR"), ("DE", "ES", "FR", "PL"), ("PL",))
+
+
+def test_a_second_value_is_added_in_one_drawing_and_one_value_replaced_in_one() -> None:
+    page = whole("activity", country="FR")
+    page.selectbox(key="country").select(("FR", "GB")).run()
+    assert (failed(page), page.query_params["country"]) == ([], ["FR", "GB"])
+    assert any("Country: France or United Kingdom" in caption.value for caption in page.caption)
+    page.selectbox(key="country").select(("PL",)).run()
+    assert (failed(page), page.query_params["country"]) == ([], "PL")
+
+
 def test_what_a_link_asked_for_in_vain_does_not_go_along_to_the_next_page(browser: Browser) -> None:
     browser.open("overview", country="XX", plan="METAL")
     url.bind("country", "all", read=url.one_of(COUNTRIES), draw=lambda start: start)
@@ -145,7 +214,7 @@ def test_a_link_with_the_version_that_everybody_sees_does_not_pin_the_next_page(
 def test_a_plan_from_the_banks_files_is_text_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, str] = {}
     monkeypatch.setattr(filters.st, "session_state", {filters.UNTOLD: told})
-    filters._note_conflict({"plan": HOSTILE, "plan_tier": "standard"})
+    filters._note_conflict({"plan": (HOSTILE,), "plan_tier": ("standard",)})
     assert HARMLESS in told["conflict"]
 
 
@@ -183,7 +252,7 @@ def test_a_page_says_what_its_link_asks_for_in_vain_and_what_it_shows(name: str)
 def test_the_warning_goes_once_the_reader_has_chosen() -> None:
     page = whole("activity", country="ZZ")
     assert page.warning.len == 1
-    page.selectbox(key="country").select("FR").run()
+    page.selectbox(key="country").select(("FR",)).run()
     assert (page.warning.len, page.query_params["country"]) == (0, "FR")
 
 
@@ -202,6 +271,10 @@ def test_the_tier_of_each_plan_is_the_one_that_its_customers_have() -> None:
     assert {"STANDARD", "PREMIUM", "METAL"} <= of_plans.keys()
     assert {plan: filters._tier_of(plan) for plan in of_plans} == of_plans
     assert whole("activity", plan="METAL", plan_tier="premium").warning.len == 0
+    assert whole("activity", plan=["METAL", "STANDARD"], plan_tier="standard").warning.len == 0
+    assert [warning.value for warning in whole("activity", plan=["METAL", "PREMIUM"], plan_tier="standard").warning] == [
+        messages.text("common.no_such_tier", "en", plan="Metal or Premium", tier="Standard")
+    ]
 
 
 def test_who_sees_some_countries_is_told_nothing_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +287,7 @@ def test_every_page_with_a_segment_offers_every_dimension_of_customers() -> None
     for name in ("payments", "customers"):
         page = whole(name, signup_cohort="2018-06", lang="fr")
         assert [page.selectbox(key=dimension).key for dimension in filters.SEGMENTS] == list(filters.SEGMENTS)
-        assert page.selectbox(key="signup_cohort").value == "2018-06"
+        assert page.selectbox(key="signup_cohort").value == ("2018-06",)
         assert page.query_params["signup_cohort"] == "2018-06"
 
 

@@ -125,10 +125,10 @@ def test_what_equals_the_default_does_not_stand_in_the_link() -> None:
 
 def test_a_filter_stands_in_the_link_by_its_code_in_every_language() -> None:
     page = opened("activity")
-    page.selectbox(key="country").set_value("FR").run()
+    page.selectbox(key="country").set_value(("FR",)).run()
     assert page.query_params["country"] == "FR"
     french = opened("activity", country="FR", lang="fr")
-    assert french.selectbox(key="country").value == "FR"
+    assert french.selectbox(key="country").value == ("FR",)
     assert next(metric.value for metric in french.metric) == active_customers(page)
 
 
@@ -417,6 +417,14 @@ def test_a_version_from_before_a_metric_says_so_in_its_place_and_shows_the_rest(
     assert failed(page) == []
     assert "published before the concentration was there" in words(page)
     assert charts(page) == 7
+
+
+def test_the_concentration_of_two_countries_says_that_it_is_known_of_one_and_the_rest_is_of_both() -> None:
+    page = opened("payments", country=["FR", "GB"], lang="en")
+    assert failed(page) == []
+    assert "known of everybody and of one country at a time, and not of several together" in words(page)
+    assert charts(page) == 7
+    assert any("Country: France or United Kingdom" in caption.value for caption in page.caption)
 
 
 def test_the_headline_shows_the_metrics_that_are_named_as_its_own() -> None:

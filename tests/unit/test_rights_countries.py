@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from page_kit import failed, opened
 
 from pipeline.cli import main
+from pipeline.errors import ConfigurationError
 from pipeline.marts import METRICS, ConfinedError, Question, Search
 from pipeline.marts.withholding import FEWEST
 from pipeline.runs.alerts import AlertRule
@@ -56,6 +57,21 @@ def test_the_concentration_of_a_confined_person_is_that_of_their_country_and_nev
     assert data.answer(Question(metric, where=(("country", "FR"),))).table.equals(of_france)
     come_in(User("max", Role.MANAGER, frozenset()))
     assert data.answer(Question(metric)).empty
+
+
+def test_a_confined_person_asks_for_several_of_their_countries_and_for_none_of_the_others_among_them(
+    come_in: Callable[[User], None],
+) -> None:
+    question = Question("mau", where=(("country", "FR"), ("country", "GB")))
+    come_in(MANAGER)
+    of_both = data.answer(question).table
+    come_in(User("max", Role.MANAGER, frozenset({"FR", "GB", "PL"})))
+    assert data.answer(question).table.equals(of_both)
+    assert not data.answer(Question("mau")).table.equals(of_both)
+    come_in(User("max", Role.MANAGER, OF_FRANCE))
+    with pytest.raises(ConfigurationError, match="GB is not a value of country"):
+        data.answer(question)
+    assert data.customers(Search(where=question.where)).table.equals(data.customers(Search()).table)
 
 
 @pytest.mark.parametrize("metric", sorted(NOT_BY_COUNTRY))
@@ -152,6 +168,8 @@ def test_the_command_line_writes_what_a_person_sees(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("NEOPULSE_ROLE_COUNTRIES", "group:france=FR,ada@bank.example=*")
     assert printed("mau", "--as", "group:france") == printed("mau", "--where", "country=FR")
     assert printed("mau", "--as", "ada@bank.example") == printed("mau")
+    france, britain = ("--where", "country=FR"), ("--where", "country=GB")
+    assert printed("mau", *france, *britain) == printed("mau", *britain, *france, *britain) != printed("mau", *france)
     by_country = printed("mau", "--by", "country", "--as", "@bank.example", "--as", "group:staff")
     assert any(row["value"] is None for row in by_country)
     assert all(row["value"] is None or row["value"] == 0 or row["value"] >= FEWEST for row in by_country)

@@ -29,7 +29,7 @@ def in_english(monkeypatch: pytest.MonkeyPatch, come_in: Callable[[User], None])
     come_in(GRACE)
 
 
-def whole_app(**parameters: str) -> AppTest:
+def whole_app(**parameters: url.Said) -> AppTest:
     page = AppTest.from_file(str(Path(data.__file__).parent / "app.py"), default_timeout=SECONDS)
     page.query_params.update(parameters)
     page.run()
@@ -74,21 +74,33 @@ def test_opening_a_view_shows_what_its_link_shows_whatever_was_chosen_before() -
     assert failed(page) == []
     assert page.query_params == link.query_params
     assert [metric.value for metric in page.metric] == [metric.value for metric in link.metric]
-    assert (page.selectbox(key="country").value, page.selectbox(key="plan").value) == ("FR", "all")
+    assert (page.selectbox(key="country").value, page.selectbox(key="plan").value) == (("FR",), ())
     assert page.slider(key="window").value == 60
     assert page.session_state[url.KEPT] == link.session_state[url.KEPT]
 
 
+def test_a_view_of_two_countries_is_saved_and_opened_with_both() -> None:
+    page = whole_app(country=["GB", "FR"], plan="METAL")
+    page.text_input(key="view_name").set_value("two")
+    page = press(page, "view_save")
+    (view,) = data_kept.views()
+    assert view.query == {"country": ["FR", "GB"], "plan": "METAL"}
+    opened = press(whole_app(country="PL"), f"view_{view.id}")
+    assert failed(opened) == []
+    assert opened.query_params == {"country": ["FR", "GB"], "plan": "METAL"}
+    assert opened.selectbox(key="country").value == ("FR", "GB")
+
+
 def test_who_sees_some_countries_opens_the_view_of_another_one_on_their_own_figures(come_in: Callable[[User], None]) -> None:
     actions_views.save_view("Britain", page="overview", query={"country": "GB"}, shared=True)
+    actions_views.save_view("Both", page="overview", query={"country": ["FR", "GB"]}, shared=True)
     come_in(User("max", Role.MANAGER, frozenset({"FR"})))
-    own = whole_app()
-    (view,) = data_kept.views()
-    page = press(own, f"view_{view.id}")
-    assert failed(page) == []
-    assert page.selectbox(key="country").options == ["All", "France"]
-    assert [metric.value for metric in page.metric] == [metric.value for metric in whole_app().metric]
-    assert "whose customers you do not see" in words(page)
+    for view in data_kept.views():
+        page = press(whole_app(), f"view_{view.id}")
+        assert failed(page) == []
+        assert page.selectbox(key="country").options == ["All", "France"]
+        assert [metric.value for metric in page.metric] == [metric.value for metric in whole_app().metric]
+        assert "whose customers you do not see" in words(page)
 
 
 def test_a_view_of_a_page_that_a_person_may_not_open_is_not_offered(come_in: Callable[[User], None]) -> None:

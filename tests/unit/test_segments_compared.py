@@ -68,7 +68,7 @@ def test_a_dimension_that_is_filtered_cannot_be_compared_too() -> None:
 
 def test_what_is_compared_is_given_up_without_a_word_once_the_reader_filters_by_it() -> None:
     page = whole("retention", between="plan_tier")
-    page.selectbox(key="plan_tier").select("premium").run()
+    page.selectbox(key="plan_tier").select(("premium",)).run()
     assert (page.selectbox(key="between").value, page.warning.len) == ("all", 0)
     assert "between" not in page.query_params
 

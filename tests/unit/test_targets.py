@@ -46,6 +46,13 @@ def test_a_target_applies_to_its_own_segment_and_window_and_to_no_other() -> Non
     assert value(window=61) is None
     assert value(where=FRANCE) is None
     assert value(where=metal_in_france) == value(where=metal_in_france[::-1]) == 5
+    two = [replace(ACTIVE, where=(("country", "GB"), *FRANCE), value=7.0)]
+    of_two = Question("active_customers", where=(*FRANCE, ("country", "GB")))
+    (found,) = [targets.of(two, "active_customers", of_two, published_window=90)]
+    assert found is not None
+    assert target_words.segment(found) == "United Kingdom or France · N = 90 days"
+    assert found.content["segment"] == {"country": "GB|FR"}
+    assert targets.of(two, "active_customers", replace(of_two, where=FRANCE), published_window=90) is None
     assert targets.of([Target("mau", 9.0)], "mau", Question("mau", window=17), published_window=90) is not None
 
 
@@ -70,11 +77,14 @@ def test_the_distance_is_told_in_the_direction_that_is_good_for_the_metric(
 def test_who_sees_some_countries_is_measured_by_their_targets_and_never_by_those_of_everybody(
     come_in: Callable[[User], None],
 ) -> None:
-    for target in (ACTIVE, CHURN, replace(CHURN, where=(("country", "DE"),))):
+    of_germany, of_both = (("country", "DE"),), (("country", "DE"), *FRANCE)
+    for target in (ACTIVE, CHURN, replace(CHURN, where=of_germany), replace(CHURN, where=of_both)):
         actions_targets.set_target(target)
-    assert len(data_kept.targets()) == 3
+    assert len(data_kept.targets()) == 4
     come_in(User("max", Role.MANAGER, frozenset({"FR"})))
     assert [target.where for target in data_kept.targets()] == [FRANCE]
+    come_in(User("max", Role.MANAGER, frozenset({"FR", "DE"})))
+    assert sorted(target.where for target in data_kept.targets()) == sorted([FRANCE, of_germany, of_both])
 
 
 def test_a_target_is_set_for_what_is_on_the_screen_and_audited_with_the_one_before() -> None:
@@ -94,7 +104,7 @@ def test_a_target_is_set_for_what_is_on_the_screen_and_audited_with_the_one_befo
     assert len(cards) == 1
     assert "**reached**" in cards[0] or "**missed**" in cards[0]
 
-    page = press(page, f"target_remove_monthly_churn_rate_{dict(FRANCE)}_90")
+    page = press(page, f"target_remove_monthly_churn_rate_{FRANCE}_90")
     assert data_kept.targets() == ()
     removed, was_set = data.run_store().acts(limit=2)
     assert (was_set.who, was_set.action, was_set.before) == ("ada", "set_target", None)
