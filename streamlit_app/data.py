@@ -190,9 +190,9 @@ def customers(search: Search, *, limit: int = 200) -> Page:
     return _read("customers", search=search, limit=limit)
 
 
-def has_lists() -> bool:
-    """Whether the customers behind a figure of the version can be listed."""
-    return bool(_read("has_lists"))
+def has_lists(metric: str) -> bool:
+    """Whether the version has what the lists of customers behind the metric's figures are made from."""
+    return bool(_read("has_lists", metric=metric))
 
 
 def customer(user_id: str) -> Customer | None:
@@ -399,7 +399,7 @@ READS: Mapping[str, Callable[..., Any]] = {
     "what_changed": _read_changes,
     "early_warnings": lambda reader, countries, **asked: reader.early_warnings(countries=countries, **asked),
     "customers": _read_customers,
-    "has_lists": lambda reader, _: reader.has_lists(),
+    "has_lists": lambda reader, _, metric: reader.has_lists(metric),
     "headline": lambda reader, countries, **asked: reader.headline(countries=countries, **asked),
     "samples": lambda reader, countries: reader.samples(countries=countries),
     "thin_tail": lambda reader, countries: reader.thin_tail(countries=countries),

@@ -2,7 +2,8 @@
 
 Source: "Window-free" in docs/definitions.md. A customer's pauses longer than the shortest window are known day by day
 (mart_customer_breaks), so that who was active under N on a day, who left or came back, and in which weeks and months somebody
-had an active day all follow from them: a week without one is a pause of at least eight days.
+had an active day all follow from them: a week without one is a pause of at least eight days. Single days are read off the
+bitmaps of their months (mart_customer_months).
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any, Literal
 import numpy as np
 
 from pipeline.errors import ConfigurationError
-from pipeline.marts.activity import ROLLING_DAYS
+from pipeline.marts.activity import ROLLING_DAYS, STICKINESS_DAYS
 from pipeline.marts.churn import CAME_BACK_DAYS
 from pipeline.marts.grid import DAYS_A_WEEK, period_ends, period_starts
 from pipeline.marts.question import Question
 
 Part = Literal["value", "n"]
 Statement = tuple[str, dict[str, Any]]  # and its parameters
+PAUSES, MONTHS = "mart_customer_breaks", "mart_customer_months"
+L28_DAYS = 28
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Behind:
 
     `question` says metric, window, grain, kind and cohort, all defaults filled in (question.checked); its filters are those of
     the list. `on` is the figure's time key, a day of its period, or of its cohort, whose `period` (0, 1, 2 ...) is meant; with
-    `until` the days from `on` to it, both included, are the period. Of a share, `part` is `value` for those it counts and
-    `n` for those it is taken of.
+    `until` the days from `on` to it, both included, are the period. Of L28 `period` is the number of active days. Of a share
+    and of L28, `part` is `value` for those it counts and `n` for those it is taken of.
     """
 
     question: Question
@@ -111,14 +114,22 @@ _IN_THE_PERIOD = """
     )
 """
 _FROM_THE_PERIOD_ON = "and last_active_day >= $period_start"
+# On how many of some days of two months, each month's days as a bitmap, somebody was active; of who was there for long enough.
+_ON_SO_MANY_DAYS = """
+    select user_id, null::date as happened_on
+    from marts.mart_customer_months
+    inner join warehouse.dim_customers using (customer_key)
+    where month in ($month, $month_before) and opening_date <= $opened_by
+    group by user_id
+    having sum(bit_count(active_days_bitmap & case month when $month then $days else $days_before end)) between $least and $most
+"""
 _COHORT_DAYS = {"first_activity": "first_active_day", "signup": "opening_date"}
 
 
 def statement(behind: Behind, *, window: int, as_of: date) -> Statement:
     """The select of `user_id` and `happened_on` behind a figure, and its parameters.
 
-    Raises ConfigurationError for a metric whose customers are not known one by one: of single days (DAU, L28) the marts
-    have counts alone.
+    Raises ConfigurationError for a metric whose customers are not known one by one, such as those of payments.
     """
     metric = behind.question.metric
     if metric not in _OF_A_METRIC:
@@ -136,6 +147,11 @@ def has_a_list(metric: str) -> bool:
     return metric in _OF_A_METRIC
 
 
+def table_of(metric: str) -> str:
+    """The published table that the metric's lists are made from."""
+    return MONTHS if metric in OF_SINGLE_DAYS else PAUSES
+
+
 def _stock(behind: Behind, window: int, as_of: date) -> Statement:
     _, last = behind.days()
     return _THERE, {"there_on": min(last, as_of), "clock": window, "window": window}
@@ -144,6 +160,45 @@ def _stock(behind: Behind, window: int, as_of: date) -> Statement:
 def _rolling(behind: Behind, window: int, as_of: date) -> Statement:
     del window  # it has a window of its own
     return _stock(behind, ROLLING_DAYS[behind.question.metric], as_of)
+
+
+def _sticky(behind: Behind, window: int, as_of: date) -> Statement:
+    del window  # a mean of daily counts over MAU: those that it is taken of
+    return _stock(behind, STICKINESS_DAYS, as_of)
+
+
+def _on_the_day(behind: Behind, window: int, as_of: date) -> Statement:
+    del window
+    day = min(behind.on, as_of)
+    return _ON_SO_MANY_DAYS, _days_of_two_months(day, day) | {"opened_by": day, "least": 1, "most": 1}
+
+
+def _on_so_many_days(behind: Behind, window: int, as_of: date) -> Statement:
+    """Of who was a customer for all of the 28 days: the others are counted apart."""
+    del window
+    last = min(behind.on, as_of)
+    least, most = (1, L28_DAYS) if behind.part == "n" else (behind.period, behind.period)
+    if least < 1:
+        raise ConfigurationError("Nobody counts whoever was active on none of the 28 days", where="the list", next="period=1")
+    days = _days_of_two_months(last - timedelta(days=L28_DAYS - 1), last)
+    return _ON_SO_MANY_DAYS, days | {"opened_by": last - timedelta(days=L28_DAYS), "least": least, "most": most}
+
+
+def _days_of_two_months(first: date, last: date) -> dict[str, Any]:
+    """The days from one to another at most a month later, as bitmaps of the later month and the one before it."""
+    month = last.replace(day=1)
+    before = month - timedelta(days=1)
+    return {
+        "month": month,
+        "days": _bitmap(max(first, month), last),
+        "month_before": before.replace(day=1),
+        "days_before": _bitmap(first, before),
+    }
+
+
+def _bitmap(first: date, last: date) -> int:
+    """The bits of the days of one month, the first of it as the lowest; none where `first` is the later."""
+    return sum(1 << (day - 1) for day in range(first.day, last.day + 1)) if first <= last else 0
 
 
 def _within(sql: str, behind: Behind, window: int, as_of: date) -> Statement:
@@ -177,9 +232,13 @@ _OF_A_METRIC: Mapping[str, Callable[[Behind, int, date], Statement]] = {
     "new_customers": partial(_within, _NEW),
     "resurrected_customers": partial(_within, _RETURNS),
     "churned_customers": partial(_within, _LAPSES),
+    "dau": _on_the_day,
     "wau": _rolling,
     "mau": _rolling,
+    "stickiness": _sticky,
+    "l28": _on_so_many_days,
     "monthly_churn_rate": _churn,
     "came_back_share": _came_back,
     "retention_cohort": _cohort,
 }
+OF_SINGLE_DAYS = ("dau", "l28")

@@ -15,6 +15,7 @@ from pipeline import metrics
 from pipeline.errors import ConfigurationError
 from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, samples, sensitivity, survival, thin_tail
 from pipeline.marts import customers as lists
+from pipeline.marts.behind import table_of
 from pipeline.marts.customers import Customer, Page, Search
 from pipeline.marts.headline import Headline, headline
 from pipeline.marts.question import (
@@ -41,7 +42,6 @@ from pipeline.warehouse.publication import Version
 
 Answering = Callable[..., pa.Table]
 Countries = tuple[str, ...] | None
-LISTS = "mart_customer_breaks"
 OF_NO_CUSTOMER = ("dim_publication", "dim_countries", "dim_dates")
 GRAINS = ("day", "week", "month")
 
@@ -186,19 +186,20 @@ class Reader:
     def customers(self, search: Search, *, limit: int = 200) -> Page:
         """A list of customers and its whole length; see customers.customers.
 
-        Raises OlderVersionError for the customers behind a figure of a version that was published before lists were.
+        Raises OlderVersionError for the customers behind a figure of a version that was published before such lists were.
         """
         if search.behind is not None:
-            if not self.has_lists() and not self._is_elsewhere(LISTS):
-                raise OlderVersionError("the list behind a figure", self.version.name)
-            asked = self._checked(search.behind.question, search.behind.question.metric)
+            metric = search.behind.question.metric
+            if not self.has_lists(metric) and not self._is_elsewhere(table_of(metric)):
+                raise OlderVersionError(f"the list behind {metric}", self.version.name)
+            asked = self._checked(search.behind.question, metric)
             search = dataclasses.replace(search, behind=dataclasses.replace(search.behind, question=asked))
         window, as_of = self.version.inactivity_days, self.version.as_of
         return lists.customers(self._database, search, window=window, as_of=as_of, limit=limit)
 
-    def has_lists(self) -> bool:
-        """Whether the customers behind a figure can be listed: not in older versions, nor where that table was not copied."""
-        return bool(self._database.query(_IS_THERE, {"name": LISTS}).num_rows)
+    def has_lists(self, metric: str) -> bool:
+        """Whether the version has what the metric's lists are made from: not an older one, nor where it was not copied."""
+        return bool(self._database.query(_IS_THERE, {"name": table_of(metric)}).num_rows)
 
     def _is_elsewhere(self, name: str) -> bool:
         """Whether a copy of BigQuery left the table there; it says where, when it is asked."""

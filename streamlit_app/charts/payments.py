@@ -10,7 +10,7 @@ from streamlit_app.charts.marks import Translate, Unit
 
 MONTHLY_COLUMNS = ("date", "series", "rank", "value", "final_on", "provisional")
 ZERO_AS_ZERO = "datum.value === 0 ? '0' : datum.label"  # and not 0M
-DAYS_COLUMNS = ("active_days", "value")
+DAYS_COLUMNS = ("date", "active_days", "value", marks.LIST)
 COUNTRY_COLUMNS = ("series", "value", "n", "low", "high", "unknown")
 
 
@@ -40,8 +40,10 @@ def _by_month_and_type(text: Translate, *, unit: Unit) -> alt.Chart:
 def _by_active_days(text: Translate) -> alt.Chart:
     base = marks.explained(marks.drawn(), text, "count", columns=DAYS_COLUMNS)
     return (
-        base.mark_bar(cornerRadiusTopLeft=1, cornerRadiusTopRight=1)
+        base.transform_calculate(**marks.list_of("date", period="active_days"))
+        .mark_bar(cornerRadiusTopLeft=1, cornerRadiusTopRight=1, cursor=marks.CURSOR)
         .encode(
+            href=f"{marks.ADDRESS}:N",
             x=alt.X("active_days:O", title=text("charts.active_days"), axis=alt.Axis(labelAngle=0, labelOverlap=True)),
             y=marks.value_axis("value", "count"),
             tooltip=marks.tooltip(

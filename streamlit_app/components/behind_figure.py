@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any, get_args
 from urllib.parse import parse_qs, urlencode
 
@@ -14,7 +14,7 @@ import streamlit as st
 
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Behind, family
-from pipeline.marts.behind import Part, has_a_list
+from pipeline.marts.behind import L28_DAYS, Part, has_a_list
 from pipeline.marts.question import LONGEST_WINDOW_DAYS, checked
 from streamlit_app import auth, data, figures, formats, segments
 from streamlit_app.auth import Role
@@ -26,6 +26,7 @@ from streamlit_app.messages import t
 METRIC, ON, UNTIL, PERIOD, PART = "behind", "on", "until", "period", "part"
 OF_THE_FIGURE = (METRIC, ON, UNTIL, PERIOD, PART, "kind", "cohort", "grain")
 COLUMN, PAGE = marks.LIST, marks.LISTS_PAGE
+ACTIVE_DAYS = "active_days"  # the column of L28 whose number tells its lists of one day apart
 MOST_PERIODS = 5_000
 WORDS = "customers.behind"
 
@@ -47,18 +48,24 @@ def asked() -> Behind | None:
         return None
     question = Question(metric, **{name: found.pop(name) for name in ("window", "kind", "cohort", "grain") if name in found})
     with suppress(ConfigurationError):
-        return Behind(checked(question, family(metric), published_window=published.inactivity_days), **found)
+        behind = Behind(checked(question, family(metric), published_window=published.inactivity_days), **found)
+        return behind if metric != "l28" or behind.part == "n" or behind.period else None
     return None
 
 
 def _may_open() -> bool:
-    """Whether the reader may open lists, and the version has them."""
-    return links.is_open(PAGE) and auth.current_user().may(Role.MANAGER) and data.has_lists()
+    """Whether the reader may open lists."""
+    return links.is_open(PAGE) and auth.current_user().may(Role.MANAGER)
+
+
+def _is_there(metric: str) -> bool:
+    """Whether the metric's figures have lists, and the version what they are made from."""
+    return has_a_list(metric) and data.has_lists(metric)
 
 
 def link(question: Question, metric: str, *, on: date, until: date) -> str:
     """A link in a text to the list behind one figure of the question's window and segment; nothing for who may open none."""
-    if not has_a_list(metric) or not _may_open():
+    if not _may_open() or not _is_there(metric):
         return ""
     asked: dict[str, Any] = {METRIC: metric, "window": question.window or data.published().inactivity_days}
     asked |= segments.in_an_address(question.where) | {data.ASKED_VERSION: data.published().name}
@@ -67,7 +74,7 @@ def link(question: Question, metric: str, *, on: date, until: date) -> str:
 
 
 def linked(answer: Answer, of: Callable[[Mapping[str, Any]], Mapping[str, str] | None] | None = None) -> Answer:
-    """The answer with the address of each row's list in the column COLUMN, where the reader may open lists; else as it is.
+    """The answer with the address of each row's list in the column COLUMN; as it is where the reader may open none of them.
 
     `of` says of a row's texts (its group, part, series) what its address has beside the question, or None where it has no list;
     left out: the answer's own metric and the row's group. Rows have few different addresses: what tells points apart, the
@@ -84,6 +91,8 @@ def linked(answer: Answer, of: Callable[[Mapping[str, Any]], Mapping[str, str] |
     rows = table.select(texts).to_pylist() if texts else [{}] * table.num_rows
     addresses = {tuple(row.values()): row for row in rows}
     known = {key: _address(answer, (of or its_group)(row)) for key, row in addresses.items()}
+    if not any(known.values()):
+        return answer
     column = pa.array([known[tuple(row.values())] for row in rows], pa.string()).dictionary_encode()
     return replace(answer, table=table.append_column(COLUMN, column))
 
@@ -95,7 +104,7 @@ def _address(answer: Answer, more: Mapping[str, str] | None) -> str | None:
     asked |= {name: value for name in ("grain", "kind", "cohort") if (value := getattr(question, name))}
     asked |= segments.in_an_address(question.where) | {data.ASKED_VERSION: answer.version} | url.language() | (more or {})
     is_of_customers = {name for name, _ in question.where} <= set(filters.SEGMENTS)
-    return urlencode(asked, doseq=True) if more is not None and is_of_customers and has_a_list(asked[METRIC]) else None
+    return urlencode(asked, doseq=True) if more is not None and is_of_customers and _is_there(asked[METRIC]) else None
 
 
 def of_a_part(row: Mapping[str, Any]) -> Mapping[str, str] | None:
@@ -120,12 +129,13 @@ def _name(row: Mapping[str, Any]) -> str:
     """When, who and how many, as far as the row says it."""
     when = f"{row['cohort_name']} · {row['period']}" if "cohort_name" in row else formats.day(row.get("date"))
     part = t(f"charts.parts.{row['part']}") if "part" in row else None
+    days = formats.days(row[ACTIVE_DAYS]) if ACTIVE_DAYS in row else None
     value = formats.number(abs(row["customers"])) if "customers" in row else _value(row)
-    return " · ".join(text for text in (when, row.get("series"), part, value) if text and text != formats.NOTHING)
+    return " · ".join(text for text in (when, row.get("series"), part, days, value) if text and text != formats.NOTHING)
 
 
 def _value(row: Mapping[str, Any]) -> str:
-    if row["n"] is None:
+    if row["n"] is None or ACTIVE_DAYS in row:
         return formats.number(row["value"])
     return t(f"{WORDS}.of", part=formats.number(row["value"] * row["n"]), n=formats.number(row["n"]))
 
@@ -134,7 +144,8 @@ def parameters(row: Mapping[str, Any]) -> dict[str, url.Said]:
     """The parameters of the list behind a row."""
     day = row.get("cohort", row.get("date"))
     found = {name: url.as_said(texts) for name, texts in parse_qs(row[COLUMN]).items()} | ({ON: day.isoformat()} if day else {})
-    return found | ({PERIOD: str(row["period"])} if "period" in row else {})
+    period = row.get("period", row.get(ACTIVE_DAYS))
+    return found | ({PERIOD: str(period)} if period is not None else {})
 
 
 def _go(parameters: Mapping[str, url.Said]) -> None:
@@ -147,6 +158,8 @@ def in_words(behind: Behind) -> str:
     first, last = behind.days()
     values = {"window": formats.days(window), "from": formats.day(first), "to": formats.day(min(last, data.published().as_of))}
     kind = _kind(behind)
+    if question.metric == "l28":
+        values |= {"active_days": formats.days(behind.period), "opened": formats.day(last - timedelta(days=L28_DAYS))}
     if question.metric == "retention_cohort":
         start, end = behind.days_of_the_period()
         values |= {"period": behind.period, "start": formats.day(start), "end": formats.day(end)}
@@ -158,7 +171,7 @@ def _kind(behind: Behind) -> str:
     question = behind.question
     if question.metric == "monthly_churn_rate":
         return f".{question.kind}.{behind.part}"
-    if question.metric == "came_back_share":
+    if question.metric in ("came_back_share", "l28"):
         return f".{behind.part}"
     if question.metric == "retention_cohort":
         kept = "n" if behind.part == "n" else question.kind
@@ -166,8 +179,10 @@ def _kind(behind: Behind) -> str:
     return ""
 
 
-def is_a_share(behind: Behind) -> bool:
+def has_two_lists(behind: Behind) -> bool:
     """Whether the figure has those it is taken of beside those it counts."""
+    if behind.question.metric == "l28":
+        return behind.period > 0
     return data.registry()[behind.question.metric].unit == "share"
 
 
@@ -180,9 +195,10 @@ def show(behind: Behind) -> None:
     """What the list is of, the other list of a share, and the way back to every customer."""
     st.markdown(f"**{in_words(behind)}**")
     with st.container(horizontal=True, gap="small"):
-        if is_a_share(behind):
+        if has_two_lists(behind):
             other = "value" if behind.part == "n" else "n"
-            st.button(t(f"{WORDS}.to_{other}"), icon=":material/swap_horiz:", type="tertiary", on_click=_ask, args=(PART, other))
+            label = t(f"{WORDS}.l28.to_{other}" if behind.question.metric == "l28" else f"{WORDS}.to_{other}")
+            st.button(label, icon=":material/swap_horiz:", type="tertiary", on_click=_ask, args=(PART, other))
         st.button(t(f"{WORDS}.everybody"), icon=":material/close:", type="tertiary", on_click=forget)
 
 

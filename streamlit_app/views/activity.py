@@ -39,8 +39,8 @@ def show() -> None:
     _by_window(question)
     with chart.side_by_side():
         card("rolling", charts.COUNT_BY_SERIES, _rolling(question))
-        card("stickiness", charts.RATIO_OVER_TIME, data.answer(_daily(question, "stickiness")))
-    card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, data.answer(_daily(question, "l28")))
+        card("stickiness", charts.RATIO_OVER_TIME, behind_figure.linked(data.answer(_daily(question, "stickiness"))))
+    card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, behind_figure.linked(data.answer(_daily(question, "l28"))))
     metric_help.show("active_customers")
     metric_help.show("window_sensitivity")
 

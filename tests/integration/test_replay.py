@@ -225,6 +225,8 @@ def test_active_changes_every_day_by_who_comes_and_goes_and_by_nobody_else(twice
 # --- the lists behind the figures -------------------------------------------------------------------------------------
 
 SHARES = {"monthly_churn_rate", "came_back_share", "retention_cohort"}
+PARTS = {**dict.fromkeys((*SHARES, "l28"), ("value", "n")), "stickiness": ("n",)}
+BY_PLACE = {"retention_cohort", "l28"}  # a day and a number are their time key
 CELLS_OF_A_QUESTION = 5
 
 
@@ -245,9 +247,9 @@ def test_a_list_is_as_long_as_its_cell(twice: Twice, metric: str) -> None:
         cells = sorted(twice.published.figures(metric, **question).items())
         for key, figure in draw.sample(cells, min(len(cells), CELLS_OF_A_QUESTION)):
             group, time = key if by else (None, key)
-            on, period = time if metric == "retention_cohort" else (time, 0)
+            on, period = time if metric in BY_PLACE else (time, 0)
             where = dimensions | ({by: group} if by else {})
-            for part in ("value", "n") if metric in SHARES else ("value",):
+            for part in PARTS.get(metric, ("value",)):
                 share = round((figure.value or 0) * (figure.n or 0)) if metric in SHARES else figure.value
                 found = listed(twice, Behind(Question(metric, **named), on, period=period, part=part), **where)
                 assert len(found) == (figure.n if part == "n" else share), (question, key, part)
@@ -298,9 +300,35 @@ def test_the_list_of_a_cohort_cell_names_its_customers(twice: Twice, grain: str)
             assert {user for user, _ in listed(twice, Behind(question, cohort, period=period))} == wanted, (cohort, period)
 
 
+def test_the_lists_of_single_days_name_whom_the_replay_names(twice: Twice) -> None:
+    bank, draw = twice.bank, random.Random(28)
+    days = oracle.calendar(min(one.active_days[0] for one in bank.ever_active), bank.as_of)
+    for day in [days[0], *draw.sample(days, 25), days[-1]]:
+        wanted = {one.user_id for one in bank.customers if day in one.active_days}
+        assert {user for user, _ in listed(twice, Behind(Question("dau"), day))} == wanted, day
+    ends = [oracle.period_end(month, "month") for month in bank.months if oracle.period_end(month, "month") <= bank.as_of]
+    named = 0
+    for day in [*draw.sample(ends, min(len(ends), 6)), bank.as_of]:
+        within = {
+            one.user_id: sum(day - 28 * oracle.ONE_DAY < active <= day for active in one.active_days)
+            for one in bank.customers
+            if one.known_from <= day - 28 * oracle.ONE_DAY
+        }
+        for count in range(1, 29):
+            found = {user for user, _ in listed(twice, Behind(Question("l28"), day, period=count))}
+            assert found == {user for user, active in within.items() if active == count}, (day, count)
+            named += len(found)
+        assert {user for user, _ in listed(twice, Behind(Question("l28"), day, part="n"))} == {
+            user for user, active in within.items() if active
+        }
+    assert named > 0
+
+
 def test_a_metric_without_a_list_says_so(twice: Twice) -> None:
-    with pytest.raises(ConfigurationError, match="dau are not known one by one"):
-        listed(twice, Behind(Question("dau"), twice.bank.as_of))
+    with pytest.raises(ConfigurationError, match="transactions are not known one by one"):
+        listed(twice, Behind(Question("transactions"), twice.bank.as_of))
+    with pytest.raises(ConfigurationError, match="active on none of the 28 days"):
+        listed(twice, Behind(Question("l28"), twice.bank.as_of))
 
 
 # --- the published marts ----------------------------------------------------------------------------------------------

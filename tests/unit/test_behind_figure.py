@@ -19,6 +19,7 @@ import streamlit as st
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Behind, OlderVersionError, Reader
 from pipeline.marts.activity import FLOWS
+from pipeline.marts.behind import table_of
 from pipeline.warehouse.publication import Publications
 from streamlit_app import auth, data, figures, messages
 from streamlit_app.auth import Role, User
@@ -74,7 +75,11 @@ CHARTS: dict[str, Callable[[], Answer]] = {
     "cohorts by month": linked(metric="retention_cohort", grain="month", kind="classic", cohort="signup", where=FRANCE),
     "cohorts by week, or later": linked(metric="retention_cohort", grain="week", kind="unbounded", cohort="first_activity"),
     "what changed": changes,
+    "stickiness": lambda: behind_figure.linked(data.answer(Question("stickiness", start=date(2019, 3, 1)))),
+    "days of activity": linked(metric="l28"),
+    "days of activity, of France in March": linked(metric="l28", where=FRANCE, end=date(2019, 3, 31)),
 }
+OF_N_ALONE = "stickiness"  # a mean of counts over MAU: no customers are that mean
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -85,7 +90,7 @@ def test_the_list_behind_a_point_is_as_long_as_the_point_is_high(name: str, addr
     step = max(len(rows) // ROWS_OF_A_CHART, 1)
     compared = 0
     for row in rows[::step]:
-        height = row["customers"] if "customers" in row else row["value"] * (row["n"] or 1)
+        height = high(name, row)
         if height is None:
             continue
         assert total(address, behind_figure.parameters(row)) == abs(round(height)), row
@@ -93,6 +98,15 @@ def test_the_list_behind_a_point_is_as_long_as_the_point_is_high(name: str, addr
             assert total(address, behind_figure.parameters(row) | {"part": "n"}) == row["n"], row
         compared += abs(round(height))
     assert compared > 0
+
+
+def high(name: str, row: dict[str, Any]) -> float | None:
+    """How many customers a row says that it counts."""
+    if name == OF_N_ALONE:
+        return row["n"]
+    if "customers" in row or "active_days" in row:
+        return row["customers"] if "customers" in row else row["value"]
+    return None if row["value"] is None else row["value"] * (row["n"] or 1)
 
 
 def total(address: dict[str, Any], parameters: dict[str, Any]) -> int:
@@ -115,18 +129,19 @@ def test_the_list_behind_each_headline_figure_is_as_long_as_the_figure_says(addr
         found = re.fullmatch(r"\[List\]\(customers\?(.*)\)", headline._list(figure, question))
         if found:
             counted = (figure.value or 0) * (figure.n if figure.metric.unit == "share" else 1)
+            counted = figure.n if figure.metric.name == OF_N_ALONE else counted
             assert total(address, dict(parse_qsl(found[1]))) == round(counted), figure.metric.name
             listed[figure.metric.name] = counted
-    assert set(listed) == {"active_customers", *FLOWS, "monthly_churn_rate", "mau"}
+    assert set(listed) == {"active_customers", *FLOWS, "monthly_churn_rate", "mau", OF_N_ALONE}
 
 
 @pytest.mark.usefixtures("address")
 def test_what_has_no_list_has_no_address() -> None:
     growth = behind_figure.linked(data.growth(Question("active_customers", grain="month")), behind_figure.of_a_part)
     assert {row["part"] for row in growth.table.to_pylist() if row["list"] is None} == {"net"}
-    assert {row["series"] for row in rolling().table.to_pylist() if row["list"]} == {"MAU"}
-    by_state = behind_figure.linked(data.answer(Question("transactions", by="state")))
-    assert by_state.table["list"].null_count == by_state.table.num_rows
+    assert {row["series"] for row in rolling().table.to_pylist() if row["list"]} == {"MAU", "DAU"}
+    by_state = data.answer(Question("transactions", by="state"))
+    assert behind_figure.linked(by_state) is by_state
 
 
 def test_a_list_opens_in_the_language_that_was_chosen(address: dict[str, Any]) -> None:
@@ -138,9 +153,18 @@ def test_a_list_opens_in_the_language_that_was_chosen(address: dict[str, Any]) -
 
 @pytest.mark.usefixtures("address")
 def test_a_version_without_lists_offers_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(data, "has_lists", lambda: False)
+    monkeypatch.setattr(data, "has_lists", lambda _: False)
     answer = data.answer(Question("active_customers"))
     assert behind_figure.linked(answer) is answer
+
+
+@pytest.mark.usefixtures("address")
+def test_a_version_of_before_single_days_offers_all_other_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "has_lists", lambda metric: table_of(metric) == "mart_customer_breaks")
+    assert {row["series"] for row in rolling().table.to_pylist() if row["list"]} == {"MAU"}
+    days = data.answer(Question("l28"))
+    assert behind_figure.linked(days) is days
+    assert behind_figure.COLUMN in behind_figure.linked(data.answer(Question("stickiness"))).table.column_names
 
 
 @pytest.mark.usefixtures("address")
@@ -153,7 +177,9 @@ def test_a_viewer_gets_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "written",
     [
-        {"behind": "dau", "on": "2019-05-01"},
+        {"behind": "transactions", "on": "2019-05-01"},
+        {"behind": "l28", "on": "2019-04-30"},
+        {"behind": "l28", "on": "2019-04-30", "period": "0"},
         {"behind": "active_customers"},
         {"behind": "active_customers", "on": "yesterday"},
         {"behind": "active_customers", "on": "2999-01-01"},
@@ -173,13 +199,13 @@ def test_an_address_that_names_no_list_asks_for_none(address: dict[str, Any], wr
     assert behind_figure.asked() is None
 
 
-def without_lists(home: Path, folder: Path, *, but: str = "") -> Reader:
-    """The version of the pages as it would be without the table that lists are made from."""
+def without_lists(home: Path, folder: Path, *, of: str = "mart_customer_breaks", but: str = "") -> Reader:
+    """The version of the pages as it would be without a table that lists are made from."""
     version = Publications(home, keep=5).current()
     assert version is not None
     shutil.copytree(version.folder, folder / version.name)
     with duckdb.connect(folder / version.name / "published.duckdb") as file:
-        file.execute("drop table marts.mart_customer_breaks")
+        file.execute(f"drop table marts.{of}")
         if but:
             file.execute(but)
     return Reader(replace(version, folder=folder / version.name))
@@ -189,6 +215,15 @@ def test_a_version_of_before_lists_says_so(pages_bank: Path, tmp_path: Path) -> 
     asked = Search(behind=Behind(Question("active_customers"), date(2019, 4, 1)))
     with pytest.raises(OlderVersionError):
         without_lists(pages_bank, tmp_path).customers(asked)
+
+
+def test_a_version_of_before_single_days_says_so_of_these_alone(pages_bank: Path, tmp_path: Path) -> None:
+    before = without_lists(pages_bank, tmp_path, of="mart_customer_months")
+    for metric, period in (("dau", 0), ("l28", 3)):
+        with pytest.raises(OlderVersionError, match=f"before the list behind {metric} was there"):
+            before.customers(Search(behind=Behind(Question(metric), date(2019, 4, 30), period=period)))
+    for metric in ("mau", "stickiness", "active_customers"):
+        assert before.customers(Search(behind=Behind(Question(metric), date(2019, 4, 30)))).total > 0
 
 
 def test_a_copy_that_left_the_long_table_in_bigquery_says_where_it_is(pages_bank: Path, tmp_path: Path) -> None:
@@ -231,6 +266,30 @@ def test_a_share_has_two_lists_and_the_page_goes_from_one_to_the_other() -> None
     assert f"of {row['n']:,} customers" in page_kit.words(whole)
 
 
+def test_the_days_of_activity_have_two_lists_and_say_of_whom() -> None:
+    (row,) = (row for row in data.answer(Question("l28", end=date(2019, 3, 31))).rows() if row["active_days"] == 3)
+    page = page_kit.whole("customers", behind="l28", on="2019-03-31", period="3")
+    assert "With exactly 3 days of activity in the 28 days to 31 Mar 2019, and a customer since 3 Mar" in page_kit.words(page)
+    assert f"of {round(row['value'])} customers" in page_kit.words(page)
+    whole = next(button for button in page.button if button.label == "All who were active in the 28 days").click().run()
+    assert f"of {row['n']:,} customers" in page_kit.words(whole)
+
+
+def test_who_was_active_on_a_day_is_named_with_the_point() -> None:
+    names = [behind_figure._name(row) for row in behind_figure.linked(data.answer(Question("l28"))).table.to_pylist()[:2]]
+    assert [name.split(" · ")[1] for name in names] == ["1 day", "2 days"]
+    page = page_kit.whole("customers", behind="dau", on="2019-05-01", country="GB")
+    (row,) = data.answer(Question("dau", where=(("country", "GB"),), start=date(2019, 5, 1), end=date(2019, 5, 1))).rows()
+    assert "With an active day on 1 May 2019" in page_kit.words(page)
+    assert f"of {round(row['value'])} customers" in page_kit.words(page)
+
+
+def test_a_list_of_nobody_is_empty_and_says_so() -> None:
+    row = next(row for row in data.answer(Question("l28", where=FRANCE)).rows() if row["value"] == 0)
+    behind = {"behind": "l28", "on": row["date"].isoformat(), "period": str(row["active_days"]), "country": "FR"}
+    assert "No customer fits this search" in page_kit.words(page_kit.whole("customers", **behind))
+
+
 def test_an_address_that_cannot_be_listed_says_so() -> None:
-    page = page_kit.whole("customers", behind="dau", on="2019-05-01")
+    page = page_kit.whole("customers", behind="transactions", on="2019-05-01")
     assert "cannot be listed" in page_kit.words(page)

@@ -12,6 +12,8 @@ final as (
         {{ month_start('activity_date') }} as month,
         sum(amount_usd) as amount_usd,
         cast(sum(transactions) as bigint) as transactions,
+        -- a customer has a row a day, so that no bit is added twice
+        cast(sum({{ bit_in_bucket("(extract(day from activity_date) - 1)") }}) as {{ dbt.type_int() }}) as active_days_bitmap,
     from customer_days
     group by customer_key, {{ month_start('activity_date') }}
 )
