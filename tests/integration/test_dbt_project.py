@@ -132,6 +132,10 @@ LOSSES = {
         "delete from marts.mart_activity_gaps_by_dimension where returned_on is null and segment_value = 'FR'",
         {"segments_add_up_mart_activity_gaps_by_dimension", "the_accounting_identity_holds"},
     ),
+    "a day of each customer's month": (
+        "update warehouse.fct_customer_months set active_days_bitmap = active_days_bitmap & (active_days_bitmap - 1)",
+        {"the_gaps_hold_every_active_day"},
+    ),
     "a dimension of a month": (
         "delete from marts.mart_monthly_churn_rate where segment = 'plan' and month = '2019-01-01'",
         {"segments_add_up_mart_monthly_churn_rate"},
