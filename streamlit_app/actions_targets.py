@@ -10,13 +10,12 @@ from dataclasses import replace
 
 from pipeline.errors import ConfigurationError
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, one_of
-from pipeline.runs.targets import Target
+from pipeline.runs.schema_kept import LONGEST_SEGMENT
+from pipeline.runs.targets import Target, segment
 from streamlit_app import auth, data, data_kept
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
 from streamlit_app.targets import METRICS
-
-LONGEST_SEGMENT = 300  # characters of values
 
 
 def set_target(target: Target) -> Outcome:
@@ -45,5 +44,7 @@ def _refuse_what_cannot_be(target: Target) -> None:
     one_of("metric", target.metric, METRICS, metric="the targets")
     for dimension, _ in target.where:
         one_of("dimension", dimension, CUSTOMER_DIMENSIONS, metric="the targets")
-    if not math.isfinite(target.value) or target.value < 0 or sum(len(value) for _, value in target.where) > LONGEST_SEGMENT:
+    if len(segment(target.where)) > LONGEST_SEGMENT:
+        raise ConfigurationError("This cannot be a target", safe="Nothing was changed", next="choose fewer values in its segment")
+    if not math.isfinite(target.value) or target.value < 0:
         raise ConfigurationError("This cannot be a target", safe="Nothing was changed", next="give a number of 0 or more")

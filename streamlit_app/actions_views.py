@@ -22,7 +22,11 @@ def save_view(name: str, *, page: str, query: Query, shared: bool = False) -> Ou
     called = _checked(name)
     if not called:
         return Outcome(False, "view_nameless")
-    if not PAGE.fullmatch(page) or len(urlencode(query, doseq=True)) > LONGEST_QUERY:
+    if len(urlencode(query, doseq=True)) > LONGEST_QUERY:
+        raise ConfigurationError(
+            "This page cannot be saved", safe="Nothing was written", next="choose fewer values in its filters"
+        )
+    if not PAGE.fullmatch(page):
         raise ConfigurationError("This page cannot be saved", safe="Nothing was written", next="open it again from the menu")
     view_id = _store().save_view(user.name, called, page=page, query=query, shared=shared)
     if view_id is None:

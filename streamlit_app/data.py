@@ -325,7 +325,9 @@ class _Asked:
 
         found = ask()
         if self.user.role == Role.VIEWER and what in FOR_VIEWERS_WITHHELD:
-            found = of_several(found, _filters(arguments), ask=ask, hide=partial(FOR_VIEWERS_WITHHELD[what], reader))
+            hide = partial(FOR_VIEWERS_WITHHELD[what], reader)
+            same = "cohorts" if arguments.get("fixed_cohorts") else None
+            found = of_several(found, _filters(arguments), ask=ask, hide=hide, same=same)
         return _on_one_time_key(found) if what == "answer" else found
 
 

@@ -26,6 +26,7 @@ Part = Literal["value", "n"]
 Statement = tuple[str, dict[str, Any]]  # and its parameters
 PAUSES, MONTHS = "mart_customer_breaks", "mart_customer_months"
 L28_DAYS = 28
+OF_N_ALONE = ("stickiness",)  # the others are no customers: a mean of daily counts
 
 
 @dataclass(frozen=True)
@@ -169,17 +170,19 @@ def _sticky(behind: Behind, window: int, as_of: date) -> Statement:
 
 def _on_the_day(behind: Behind, window: int, as_of: date) -> Statement:
     del window
-    day = min(behind.on, as_of)
+    day = min(behind.days()[1], as_of)
     return _ON_SO_MANY_DAYS, _days_of_two_months(day, day) | {"opened_by": day, "least": 1, "most": 1}
 
 
 def _on_so_many_days(behind: Behind, window: int, as_of: date) -> Statement:
     """Of who was a customer for all of the 28 days: the others are counted apart."""
     del window
-    last = min(behind.on, as_of)
+    last = min(behind.days()[1], as_of)
     least, most = (1, L28_DAYS) if behind.part == "n" else (behind.period, behind.period)
-    if least < 1:
-        raise ConfigurationError("Nobody counts whoever was active on none of the 28 days", where="the list", next="period=1")
+    if not 1 <= least <= L28_DAYS:
+        raise ConfigurationError(
+            f"Nobody is counted on {least} of {L28_DAYS} days", where="the list", next=f"a period from 1 to {L28_DAYS}"
+        )
     days = _days_of_two_months(last - timedelta(days=L28_DAYS - 1), last)
     return _ON_SO_MANY_DAYS, days | {"opened_by": last - timedelta(days=L28_DAYS), "least": least, "most": most}
 

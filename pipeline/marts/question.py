@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import product
 from typing import Any
 
 import pyarrow as pa
@@ -238,11 +239,12 @@ def by_dimension(where: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]
     return found
 
 
-def each_alone(where: Where) -> Iterator[Where]:
-    """The filters with one value alone in the place of several of a dimension, each in turn; nothing where all are of one."""
-    for dimension, values in by_dimension(where).items():
-        others = tuple(pair for pair in where if pair[0] != dimension)
-        yield from (canonical((*others, (dimension, value))) for value in values if len(values) > 1)
+def each_alone(where: Where) -> list[Where]:
+    """The filters with one value alone of every dimension, in all combinations; nothing where none has several."""
+    chosen = by_dimension(where)
+    if all(len(values) == 1 for values in chosen.values()):
+        return []
+    return [canonical(zip(chosen, values, strict=True)) for values in product(*chosen.values())]
 
 
 def any_of(where: Iterable[tuple[str, Any]]) -> tuple[list[str], dict[str, Any]]:

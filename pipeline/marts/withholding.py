@@ -2,7 +2,8 @@
 
 A figure's size is its n; a count of customers is its own size. Where a breakdown hides exactly one of its parts, its total
 would give it away: the smallest of the other parts is hidden as well. Zero is no customer's figure and stays. A figure of
-several values of a dimension is hidden where that of one of them alone is: less the others it would tell it.
+several values is hidden where that of one of them alone is: less the others it would tell it. Of several dimensions with several
+values each, one alone is one value of each.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.errors import ConfigurationError
 from pipeline.marts import changes
 from pipeline.marts.activity import STICKINESS_DAYS
 from pipeline.marts.headline import Headline
@@ -32,6 +34,9 @@ CHANGES = changes.PARTS
 FAR_IN_DAYS = 10_000_000  # farther than any two days are from each other
 KEPT = ("final_on", "provisional")
 BESIDE = ("younger",)  # counts of customers whom neither value nor n counts
+QUICK_RATIO = "quick_ratio"  # whose n are those who left, and are no part of those who came
+OF_FLOWS = "28 days"  # the period of a headline figure that is a sum over days
+MOST_ALONE = 40  # values or combinations of them, each read for itself
 CURVES = ("survival", "time_to_first_transaction")  # a point on each day with a loss, known on the days between them too
 Found = TypeVar("Found")  # an answer, or the figures of the headline
 
@@ -62,46 +67,65 @@ def for_viewers(reader: Reader, found: Answer) -> Answer:
     return of_several(found, found.question.where, ask=ask, hide=partial(without_few, reader))
 
 
-def of_several(found: Found, where: Where, *, ask: Callable[[Where], Found], hide: Callable[[Found], Found]) -> Found:
-    """What is left of figures about several values of a dimension: `hide` takes out the few, here and of each value alone.
+def of_several(
+    found: Found, where: Where, *, ask: Callable[[Where], Found], hide: Callable[[Found], Found], same: str | None = None
+) -> Found:
+    """What is left of figures about several values: `hide` takes out the few, here and of each value alone.
 
-    `ask` reads the same figures for another filter.
+    `ask` reads the same figures for another filter. `same` names a column that says of what a row is made: rows whose value
+    alone is made of other things are no part of it, and are hidden. Each value alone is read for itself: raises
+    ConfigurationError above MOST_ALONE of them.
     """
-    shown = hide(found)
-    for alone in map(ask, each_alone(where)):
-        its = hide(alone)
-        shown = _without_its(shown, alone, its)
+    each, shown = each_alone(where), hide(found)
+    if len(each) > MOST_ALONE:
+        raise ConfigurationError(
+            f"{len(each)} combinations of values would have to be read one by one, so that none tells of fewer than {FEWEST}",
+            where="the filters",
+            safe="Nothing was shown",
+            next=f"choose fewer values: up to {MOST_ALONE} combinations",
+        )
+    for alone in map(ask, each):
+        shown = _without_its(shown, alone, hide(alone), same)
     return shown
 
 
-def _without_its(shown: Any, alone: Any, its: Any) -> Any:
+def _without_its(shown: Any, alone: Any, its: Any, same: str | None) -> Any:
     if isinstance(shown, Answer):
-        return _without_hidden(shown, alone, its)
+        return _without_hidden(shown, alone, its, same)
     return tuple(_headline_without(figure, of_a_value) for figure, of_a_value in zip(shown, its, strict=True))
 
 
 def _headline_without(figure: Headline, alone: Headline) -> Headline:
-    if not alone.withheld:
-        return figure
-    if alone.value is None:
-        return _emptied(figure)
-    return replace(figure, before=None, before_n=None, withheld=True)
+    """Without what one value alone does not say; the figure before would tell the first days of a value too young for one."""
+    if alone.value is None and (alone.withheld or figure.metric.name == QUICK_RATIO):
+        return _emptied(figure) if figure.value is not None or figure.before is not None else figure
+    is_too_young = figure.period == OF_FLOWS and alone.before is None and figure.before is not None
+    return replace(figure, before=None, before_n=None, withheld=True) if alone.withheld or is_too_young else figure
 
 
-def _without_hidden(shown: Answer, alone: Answer, its: Answer) -> Answer:
-    """Without every cell that is withheld in the same row of the answer about one value alone."""
+def _without_hidden(shown: Answer, alone: Answer, its: Answer, same: str | None) -> Answer:
+    """Without every cell that is withheld in the same row of the answer about one value alone.
+
+    Where nobody of a value left, it has no quick ratio: that of all, less those of the others, would tell who came.
+    """
     table, keys = shown.table, shown.table.column_names[: shown.table.column_names.index("value")]
     if shown.question.metric in CURVES:
         return _cut(shown, _ends(its.table, keys))
-    hides = {
-        name: pc.and_(alone.table[name].is_valid(), its.table[name].is_null()).to_numpy()
-        for name in table.column_names[len(keys) :]
-        if name not in KEPT
-    }
+    names = [name for name in table.column_names[len(keys) :] if name not in KEPT]
+    known = {key: place for place, key in enumerate(_rows(table, keys))}
+    if same is not None:
+        its_own = dict(zip(_rows(alone.table, keys), alone.table[same].to_pylist(), strict=True))
+        differs = np.array([its_own.get(key) != of for key, of in zip(known, table[same].to_pylist(), strict=True)], dtype=bool)
+        is_new = differs & table["value"].is_valid().to_numpy()
+        shown = replace(shown, table=_without(table, differs), withheld=shown.withheld + int(is_new.sum()))
+        table = shown.table
+    if shown.question.metric == QUICK_RATIO:
+        hides = dict.fromkeys(names, its.table["value"].is_null().to_numpy())
+    else:
+        hides = {name: pc.and_(alone.table[name].is_valid(), its.table[name].is_null()).to_numpy() for name in names}
     rows = np.flatnonzero(np.any(list(hides.values()), axis=0))
     if not rows.size:
         return shown
-    known = {key: place for place, key in enumerate(_rows(table, keys))}
     places = [(row, known[key]) for row, key in zip(rows, _rows(its.table.take(rows), keys), strict=True) if key in known]
     is_new = np.zeros(table.num_rows, dtype=bool)
     for name, hidden in hides.items():

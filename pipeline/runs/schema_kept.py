@@ -6,12 +6,14 @@ from sqlalchemy import JSON, Boolean, Column, Connection, Date, Float, Integer, 
 
 from pipeline.runs.schema import METADATA, Moment
 
+LONGEST_SEGMENT = 400  # characters
+
 # `segment` is the JSON of the sorted filters ([] is everybody), `window` N in days, 0 where N does not enter.
 targets = Table(
     "targets",
     METADATA,
     Column("metric", String(80), primary_key=True),
-    Column("segment", String(400), primary_key=True),
+    Column("segment", String(LONGEST_SEGMENT), primary_key=True),
     Column("window", Integer, primary_key=True, autoincrement=False),
     Column("value", Float, nullable=False),
     Column("set_by", String(200), nullable=False),

@@ -14,7 +14,7 @@ import streamlit as st
 
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Behind, family
-from pipeline.marts.behind import L28_DAYS, Part, has_a_list
+from pipeline.marts.behind import L28_DAYS, OF_N_ALONE, Part, has_a_list
 from pipeline.marts.question import LONGEST_WINDOW_DAYS, checked
 from streamlit_app import auth, data, figures, formats, segments
 from streamlit_app.auth import Role
@@ -49,7 +49,7 @@ def asked() -> Behind | None:
     question = Question(metric, **{name: found.pop(name) for name in ("window", "kind", "cohort", "grain") if name in found})
     with suppress(ConfigurationError):
         behind = Behind(checked(question, family(metric), published_window=published.inactivity_days), **found)
-        return behind if metric != "l28" or behind.part == "n" or behind.period else None
+        return behind if metric != "l28" or behind.part == "n" or 1 <= behind.period <= L28_DAYS else None
     return None
 
 
@@ -137,6 +137,8 @@ def _name(row: Mapping[str, Any]) -> str:
 def _value(row: Mapping[str, Any]) -> str:
     if row["n"] is None or ACTIVE_DAYS in row:
         return formats.number(row["value"])
+    if parameters(row)[METRIC] in OF_N_ALONE:
+        return formats.number(row["n"])
     return t(f"{WORDS}.of", part=formats.number(row["value"] * row["n"]), n=formats.number(row["n"]))
 
 
@@ -159,7 +161,8 @@ def in_words(behind: Behind) -> str:
     values = {"window": formats.days(window), "from": formats.day(first), "to": formats.day(min(last, data.published().as_of))}
     kind = _kind(behind)
     if question.metric == "l28":
-        values |= {"active_days": formats.days(behind.period), "opened": formats.day(last - timedelta(days=L28_DAYS))}
+        opened = min(last, data.published().as_of) - timedelta(days=L28_DAYS)
+        values |= {"active_days": formats.days(behind.period), "opened": formats.day(opened)}
     if question.metric == "retention_cohort":
         start, end = behind.days_of_the_period()
         values |= {"period": behind.period, "start": formats.day(start), "end": formats.day(end)}

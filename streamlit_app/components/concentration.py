@@ -7,7 +7,7 @@ from dataclasses import replace
 import streamlit as st
 
 from pipeline.marts import ConfinedError, OlderVersionError, TogetherError
-from streamlit_app import charts, data, figures, formats
+from streamlit_app import auth, charts, data, figures, formats
 from streamlit_app.components import chart, metric_help, states
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
@@ -29,7 +29,8 @@ def show(question: Question) -> None:
         states.empty(t(f"{AREA}.one_country"))
         return
     except TogetherError:
-        states.empty(t(f"{AREA}.not_together"))
+        sees_all = auth.current_user().countries is None
+        states.empty(t(f"{AREA}.{'not_together' if sees_all else 'one_country'}"))
         return
     except OlderVersionError:
         states.empty(t(f"{AREA}.older"))

@@ -41,9 +41,10 @@ def _bound(
     return value
 
 
-def _note_unheeded(key: str, *, label: str, shown: str) -> None:
+def _note_unheeded(key: str, *, label: str, shown: str, follows_some: bool = False) -> None:
     asked = url.unheeded(key)
-    if asked is not None and not (key == "country" and auth.current_user().countries is not None):
+    knows = key == "country" and not follows_some and auth.current_user().countries is not None
+    if asked is not None and not knows:
         told = {"filter": label, "asked": formats.literal(asked[:LONGEST_TOLD]), "shown": shown}
         st.session_state.setdefault(UNTOLD, {})[key] = t("common.unheeded", **told)
 
@@ -124,7 +125,8 @@ def _any_of(dimension: str) -> tuple[str, ...]:
         )
 
     found = url.bind_several(dimension, read=url.one_of(options), draw=draw)
-    _note_unheeded(dimension, label=label, shown=segments.values_in_words(dimension, found) or t("common.every"))
+    shown = segments.values_in_words(dimension, found) or t("common.every")
+    _note_unheeded(dimension, label=label, shown=shown, follows_some=bool(found))
     return found
 
 

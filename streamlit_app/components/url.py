@@ -18,12 +18,13 @@ from typing import TypeVar
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from pipeline.marts import CUSTOMER_DIMENSIONS
 from streamlit_app import messages
 
 Value = TypeVar("Value")
 Said = str | list[str]  # what an address says at a key: one value, or several
 
-SEVERAL = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
+SEVERAL = CUSTOMER_DIMENSIONS
 SHARED = (
     *SEVERAL,
     "from",
@@ -55,7 +56,7 @@ def bind_several(
     key: str, *, read: Callable[[str], str | None], draw: Callable[[tuple[str, ...]], tuple[str, ...] | None]
 ) -> tuple[str, ...]:
     """The same for a widget that holds any number of values, in the order of their texts; none of them is its default."""
-    written = [text for text in st.query_params.get_all(key) if text != EVERY]
+    written = [text for text in dict.fromkeys(st.query_params.get_all(key)) if text not in ("", EVERY)]
     found = tuple(sorted({value for text in written if (value := read(text)) is not None}))
     return _bound(key, found, [text for text in written if read(text) is None], default=(), draw=draw)
 

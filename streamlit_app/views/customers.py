@@ -97,7 +97,10 @@ def _downloads(search: Search) -> None:
 
 
 def _figure_in_a_name(search: Search) -> str:
-    return f"-{search.behind.question.metric}-{search.behind.on}" if search.behind else ""
+    behind = search.behind
+    if behind is None:
+        return ""
+    return f"-{behind.question.metric}-{behind.on}" + (f"-{behind.period}" if behind.period else "")
 
 
 def _file(search: Search, form: Form) -> bytes:

@@ -12,12 +12,13 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from pipeline.marts import Question, Search
+from pipeline.errors import ConfigurationError
+from pipeline.marts import Answer, Headline, Question, Search
 from pipeline.marts.activity import rolling
 from pipeline.marts.changes import PARTS
 from pipeline.marts.payments import card_not_present_share
 from pipeline.marts.question import by_dimension, each_alone, scope
-from pipeline.marts.withholding import FEWEST
+from pipeline.marts.withholding import FEWEST, MOST_ALONE, of_several, withheld
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from streamlit_app import data
 from streamlit_app.auth import Role, User
@@ -26,9 +27,10 @@ pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_gr
 
 MANAGER, VIEWER = User("max", Role.MANAGER), User("vera", Role.VIEWER)
 FRANCE, SPAIN = ("country", "FR"), ("country", "ES")
+APRIL, MAY = ("signup_cohort", "2024-04"), ("signup_cohort", "2024-05")
 SIZES = {
     **dict.fromkeys(("active_customers", "new_customers", "churned_customers", "dau", "mau", "transactions"), "value"),
-    **dict.fromkeys(("monthly_churn_rate", "quick_ratio", "retention_cohort", "stickiness", "amount_retention"), "n"),
+    **dict.fromkeys(("monthly_churn_rate", "retention_cohort", "stickiness", "amount_retention"), "n"),
 }
 
 
@@ -52,8 +54,13 @@ def test_values_of_a_dimension_are_alternatives_and_dimensions_conditions() -> N
 def test_each_value_alone_keeps_the_other_filters() -> None:
     where = Question("dau", where=(FRANCE, SPAIN, ("plan", "METAL"))).where
     assert by_dimension(where) == {"country": ("ES", "FR"), "plan": ("METAL",)}
-    assert list(each_alone(where)) == [(SPAIN, ("plan", "METAL")), (FRANCE, ("plan", "METAL"))]
-    assert list(each_alone((FRANCE,))) == []
+    assert each_alone(where) == [(SPAIN, ("plan", "METAL")), (FRANCE, ("plan", "METAL"))]
+    assert each_alone((FRANCE,)) == []
+
+
+def test_of_two_dimensions_one_value_of_each_is_alone() -> None:
+    plans = ("plan", "METAL"), ("plan", "STANDARD")
+    assert each_alone((SPAIN, FRANCE, *plans)) == [(country, plan) for country in (SPAIN, FRANCE) for plan in plans]
 
 
 @pytest.fixture
@@ -177,6 +184,95 @@ def test_a_curve_of_two_countries_ends_where_that_of_one_does(
     both = read(Question(metric, where=(("country", large), ("country", small))))
     assert max(key for key, row in both.items() if row["n"] is not None) <= min(ends)
     assert all(row["value"] is None for key, row in both.items() if key > min(ends))
+
+
+def headline(
+    metric: str, value: float | None, before: float | None, *, n: int | None = None, before_n: int | None = None
+) -> Headline:
+    return Headline(
+        metric=data.registry()[metric],
+        period="28 days",
+        until=date(2024, 5, 31),
+        value=value,
+        before=before,
+        before_n=before_n,
+        n=n,
+        low=None,
+        high=None,
+        final_on=date(2024, 5, 31),
+        provisional=False,
+    )
+
+
+def test_a_value_too_young_for_a_figure_before_takes_that_of_several_with_it() -> None:
+    """May begins within the 28 days before: 204 of both less 200 of April are the 4 of its first days."""
+    of = {
+        (APRIL, MAY): headline("new_customers", 60, 204),
+        (APRIL,): headline("new_customers", 20, 200),
+        (MAY,): headline("new_customers", 40, None),
+    }
+    (found,) = of_several((of[APRIL, MAY],), (APRIL, MAY), ask=lambda where: (of[where],), hide=lambda each: each)
+    assert (found.value, found.before, found.withheld) == (60, None, True)
+
+
+def test_of_a_value_that_nobody_left_no_quick_ratio_of_several_tells_who_came() -> None:
+    """(40 + 3) / 20 of both, times 20, less 40: the 3 who came to the one that nobody left."""
+    of = {
+        (SPAIN, FRANCE): headline("quick_ratio", 43 / 20, 72 / 52, n=20, before_n=52),
+        (FRANCE,): headline("quick_ratio", 40 / 20, 60 / 40, n=20, before_n=40),
+        (SPAIN,): headline("quick_ratio", None, 12 / 12, n=0, before_n=12),
+    }
+    (found,) = of_several((of[SPAIN, FRANCE],), (SPAIN, FRANCE), ask=lambda where: (of[where],), hide=lambda each: each)
+    assert (found.value, found.n, found.before, found.withheld) == (None, None, None, True)
+
+    answers = {
+        (SPAIN, FRANCE): answered("quick_ratio", [43 / 20, 72 / 52], [20, 52]),
+        (FRANCE,): answered("quick_ratio", [40 / 20, 60 / 40], [20, 40]),
+        (SPAIN,): answered("quick_ratio", [None, 12 / 12], [0, 12]),
+    }
+    series = of_several(answers[SPAIN, FRANCE], (SPAIN, FRANCE), ask=answers.__getitem__, hide=withheld)
+    assert series.table["value"].to_pylist() == [None, 72 / 52]
+    assert series.table["n"].to_pylist() == [None, 52]
+    assert series.withheld == 1
+
+
+def answered(metric: str, values: list[float | None], n: list[int], **more: list[int]) -> Answer:
+    """An answer of the periods 0, 1, 2 ..."""
+    columns = {"period": pa.array(range(len(n)), pa.int32()), "value": pa.array(values, pa.float64()), "n": n, **more}
+    return Answer(Question(metric), data.registry()[metric], date(2024, 5, 31), "v1", "", 7, "", pa.table(columns))
+
+
+def test_what_is_shown_of_two_countries_and_two_phones_tells_of_no_cell_that_is_not_shown(
+    countries: Counter[str], come_in: Callable[[User], None]
+) -> None:
+    """All four less three of them are the fourth."""
+    (large, _), *_ = countries.most_common(1)
+    phones, subtracted = data.dimension_values("os")[:2], 0
+    for small in countries.keys() - {large}:
+        cells = [(("country", country), ("os", phone)) for country in (large, small) for phone in phones]
+        come_in(VIEWER)
+        together = read(Question("active_customers", where=tuple({pair for cell in cells for pair in cell})))
+        each = [read(Question("active_customers", where=cell)) for cell in cells]
+        for key, row in together.items():
+            parts = [cell[key]["value"] if key in cell else 0 for cell in each]
+            if row["value"] is not None:
+                assert None not in parts, (small, key)
+                assert row["value"] == sum(parts)
+                subtracted += 1
+    assert subtracted > 0
+
+
+def test_a_curve_of_fixed_cohorts_of_several_is_of_the_cohorts_that_each_alone_has() -> None:
+    both, each = (answered("retention_cohort", [1.0, 0.5], [50, 50], cohorts=cohorts) for cohorts in ([3, 2], [3, 1]))
+    found = of_several(both, (SPAIN, FRANCE), ask=lambda _: each, hide=withheld, same="cohorts")
+    assert found.table["value"].to_pylist() == [1.0, None]
+    assert found.withheld == 1
+
+
+def test_more_combinations_than_can_be_looked_at_are_refused() -> None:
+    where = tuple(("country", f"C{number}") for number in range(MOST_ALONE + 1))
+    with pytest.raises(ConfigurationError, match="41 combinations"):
+        of_several(0, where, ask=lambda _: 0, hide=lambda found: found)
 
 
 # --- what is read beside answers --------------------------------------------------------------------------------------
