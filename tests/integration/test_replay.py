@@ -327,8 +327,9 @@ def test_the_lists_of_single_days_name_whom_the_replay_names(twice: Twice) -> No
 def test_a_metric_without_a_list_says_so(twice: Twice) -> None:
     with pytest.raises(ConfigurationError, match="transactions are not known one by one"):
         listed(twice, Behind(Question("transactions"), twice.bank.as_of))
-    with pytest.raises(ConfigurationError, match="active on none of the 28 days"):
-        listed(twice, Behind(Question("l28"), twice.bank.as_of))
+    for days in (0, 29):
+        with pytest.raises(ConfigurationError, match=f"counted on {days} of 28 days"):
+            listed(twice, Behind(Question("l28"), twice.bank.as_of, period=days))
 
 
 # --- the published marts ----------------------------------------------------------------------------------------------
