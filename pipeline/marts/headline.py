@@ -20,6 +20,7 @@ from pipeline.metrics import Metric
 from pipeline.statistics import Floats, difference_of_shares, ratio_of_counts, ratio_of_ratios
 
 PERIOD_DAYS = 28
+OF_FLOWS = f"{PERIOD_DAYS} days"  # the period of a figure that is a sum over days
 SHOWN = ("active_customers", *FLOWS, "quick_ratio", "monthly_churn_rate", "mau", "stickiness")
 """The metrics of the headline, in its order."""
 
@@ -131,7 +132,7 @@ def _of_days(answer: Answer, day: date) -> Headline:
     reaches_back = days.size > 0 and days[0] <= np.datetime64(earlier - timedelta(days=PERIOD_DAYS - 1), "D")
     values = answer.table["value"].to_numpy()
     before = _total(days, values, earlier) if reaches_back else None
-    return _headline(answer.metric, "28 days", day, {"value": _total(days, values, day), "final_on": day}, before)
+    return _headline(answer.metric, OF_FLOWS, day, {"value": _total(days, values, day), "final_on": day}, before)
 
 
 def _total(days: Days, values: Floats, until: date) -> float:
@@ -147,7 +148,7 @@ def _quick_ratio(answer: Answer, flows: list[Headline]) -> Headline:
     row = {"value": value, "n": None if churned.value is None else int(churned.value), "final_on": churned.final_on}
     before = _ratio(new.before, resurrected.before, churned.before)
     before_n = None if churned.before is None else int(churned.before)
-    return _headline(answer.metric, "28 days", churned.until, row, before, before_n)
+    return _headline(answer.metric, OF_FLOWS, churned.until, row, before, before_n)
 
 
 def _ratio(new: float | None, resurrected: float | None, churned: float | None) -> float | None:

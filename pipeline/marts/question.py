@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import product
+from math import prod
 from typing import Any
 
 import pyarrow as pa
@@ -239,12 +240,16 @@ def by_dimension(where: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]
     return found
 
 
-def each_alone(where: Where) -> list[Where]:
-    """The filters with one value alone of every dimension, in all combinations; nothing where none has several."""
+def combinations(where: Where) -> int:
+    """How many ways there are to have one value alone of every dimension."""
+    return prod(map(len, by_dimension(where).values()))
+
+
+def each_alone(where: Where) -> Iterator[Where]:
+    """The filters with one value alone of every dimension, in all combinations; nothing where there is one alone."""
     chosen = by_dimension(where)
-    if all(len(values) == 1 for values in chosen.values()):
-        return []
-    return [canonical(zip(chosen, values, strict=True)) for values in product(*chosen.values())]
+    if combinations(where) > 1:
+        yield from (canonical(zip(chosen, values, strict=True)) for values in product(*chosen.values()))
 
 
 def any_of(where: Iterable[tuple[str, Any]]) -> tuple[list[str], dict[str, Any]]:

@@ -20,9 +20,9 @@ import pyarrow.compute as pc
 from pipeline.errors import ConfigurationError
 from pipeline.marts import changes
 from pipeline.marts.activity import STICKINESS_DAYS
-from pipeline.marts.headline import Headline
+from pipeline.marts.headline import OF_FLOWS, Headline
 from pipeline.marts.intervals import REACHED
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, Where, each_alone
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, Where, combinations, each_alone
 from pipeline.marts.reader import Reader
 from pipeline.marts.thin_tail import ThinTail
 
@@ -35,7 +35,6 @@ FAR_IN_DAYS = 10_000_000  # farther than any two days are from each other
 KEPT = ("final_on", "provisional")
 BESIDE = ("younger",)  # counts of customers whom neither value nor n counts
 QUICK_RATIO = "quick_ratio"  # whose n are those who left, and are no part of those who came
-OF_FLOWS = "28 days"  # the period of a headline figure that is a sum over days
 MOST_ALONE = 40  # values or combinations of them, each read for itself
 CURVES = ("survival", "time_to_first_transaction")  # a point on each day with a loss, known on the days between them too
 Found = TypeVar("Found")  # an answer, or the figures of the headline
@@ -76,15 +75,16 @@ def of_several(
     alone is made of other things are no part of it, and are hidden. Each value alone is read for itself: raises
     ConfigurationError above MOST_ALONE of them.
     """
-    each, shown = each_alone(where), hide(found)
-    if len(each) > MOST_ALONE:
+    asked = combinations(where)
+    if asked > MOST_ALONE:
         raise ConfigurationError(
-            f"{len(each)} combinations of values would have to be read one by one, so that none tells of fewer than {FEWEST}",
+            f"{asked} combinations of values would have to be read one by one, so that none tells of fewer than {FEWEST}",
             where="the filters",
             safe="Nothing was shown",
             next=f"choose fewer values: up to {MOST_ALONE} combinations",
         )
-    for alone in map(ask, each):
+    shown = hide(found)
+    for alone in map(ask, each_alone(where)):
         shown = _without_its(shown, alone, hide(alone), same)
     return shown
 

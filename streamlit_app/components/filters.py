@@ -9,14 +9,14 @@ from typing import Literal, TypeVar
 
 import streamlit as st
 
-from pipeline.marts import Question
+from pipeline.marts import CUSTOMER_DIMENSIONS, Question
 from pipeline.marts.question import Where, by_dimension, canonical
 from streamlit_app import auth, data, formats, messages, segments
 from streamlit_app.components import states, url
 from streamlit_app.messages import t
 
 WINDOW_DAYS = (7, 180)
-SEGMENTS = url.SEVERAL
+SEGMENTS = CUSTOMER_DIMENSIONS
 GRAINS = ("day", "week", "month")
 EVERY = url.EVERY
 CLOCKS = ("recognised", "effective")

@@ -93,7 +93,7 @@ def heeded() -> dict[str, Said]:
 
 def _said(key: str) -> Said:
     """What the address says at a key: several values in their order, each once; where there can be one value, the last one."""
-    texts = sorted({*st.query_params.get_all(key)}) if key in SEVERAL else [st.query_params[key]]
+    texts = sorted({*st.query_params.get_all(key)} - {""}) if key in SEVERAL else [st.query_params[key]]
     return as_said(texts)
 
 
@@ -151,7 +151,7 @@ def enter(page: str) -> None:
         kept[key] = _without(kept[key], unread[key])  # the page before said that its link asked for what is not there
         if not kept[key]:
             del kept[key]
-    kept.update({key: _said(key) for key in SHARED if key in st.query_params})
+    kept.update({key: said for key in SHARED if key in st.query_params and (said := _said(key))})
     carried = {key: value for key, value in kept.items() if key not in st.query_params and value != EVERY}
     st.session_state[CARRIED], st.session_state[UNREAD] = set(carried), {}
     if carried:

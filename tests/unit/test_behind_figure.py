@@ -293,3 +293,23 @@ def test_a_list_of_nobody_is_empty_and_says_so() -> None:
 def test_an_address_that_cannot_be_listed_says_so() -> None:
     page = page_kit.whole("customers", behind="transactions", on="2019-05-01")
     assert "cannot be listed" in page_kit.words(page)
+
+
+@pytest.mark.parametrize(("period", "is_there"), [(0, False), (1, True), (28, True), (29, False)])
+def test_a_list_of_l28_is_of_1_to_28_days(period: int, is_there: bool, address: dict[str, Any]) -> None:
+    address.update({"behind": "l28", "on": "2019-04-30", "period": str(period)})
+    assert (behind_figure.asked() is not None) is is_there
+
+
+@pytest.mark.parametrize("metric", ["dau", "l28"])
+def test_a_list_of_days_to_another_day_is_that_of_the_other_day(metric: str, address: dict[str, Any]) -> None:
+    asked = {"behind": metric, "period": "1"}
+    last = total(address, asked | {"on": "2019-04-30"})
+    assert total(address, asked | {"on": "2019-04-01", "until": "2019-04-30"}) == last
+    assert total(address, asked | {"on": "2019-04-01"}) != last
+
+
+@pytest.mark.usefixtures("address")
+def test_a_point_of_stickiness_says_how_many_its_list_has() -> None:
+    row = behind_figure.linked(data.answer(Question("stickiness"))).table.to_pylist()[-1]
+    assert behind_figure._name(row).endswith(f" · {row['n']}")

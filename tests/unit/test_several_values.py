@@ -54,13 +54,13 @@ def test_values_of_a_dimension_are_alternatives_and_dimensions_conditions() -> N
 def test_each_value_alone_keeps_the_other_filters() -> None:
     where = Question("dau", where=(FRANCE, SPAIN, ("plan", "METAL"))).where
     assert by_dimension(where) == {"country": ("ES", "FR"), "plan": ("METAL",)}
-    assert each_alone(where) == [(SPAIN, ("plan", "METAL")), (FRANCE, ("plan", "METAL"))]
-    assert each_alone((FRANCE,)) == []
+    assert list(each_alone(where)) == [(SPAIN, ("plan", "METAL")), (FRANCE, ("plan", "METAL"))]
+    assert list(each_alone((FRANCE,))) == []
 
 
 def test_of_two_dimensions_one_value_of_each_is_alone() -> None:
     plans = ("plan", "METAL"), ("plan", "STANDARD")
-    assert each_alone((SPAIN, FRANCE, *plans)) == [(country, plan) for country in (SPAIN, FRANCE) for plan in plans]
+    assert list(each_alone((SPAIN, FRANCE, *plans))) == [(country, plan) for country in (SPAIN, FRANCE) for plan in plans]
 
 
 @pytest.fixture

@@ -130,6 +130,7 @@ def test_who_may_not_set_a_target_has_no_form_for_it_and_reads_it(come_in: Calla
         replace(ACTIVE, where=(("shoe_size", "44"),)),
         replace(ACTIVE, value=float("nan")),
         replace(ACTIVE, value=-1.0),
+        replace(ACTIVE, where=tuple(("country", f"C{number}") for number in range(22))),  # more than PostgreSQL's column takes
     ],
 )
 def test_what_cannot_be_a_target_is_refused(wrong: Target) -> None:
