@@ -20,7 +20,7 @@ CONFIG: dict[str, Any] = {
     "axis": {"labelPadding": 6, "titlePadding": 8},
     "axisY": {"labelFlush": False},
     # words for each point that only an SVG would carry; what is drawn is a picture, with the title as its name
-    "mark": {"aria": False},
+    "mark": {"aria": False, "tooltip": False},
     "legend": {"labelFontSize": 12, "titleFontSize": 0, "titlePadding": 0},  # no legend has a title
 }
 

@@ -25,15 +25,10 @@ def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
     layers = alt.layer(
         marks.in_runs(alt.layer(*course), along="date", groups=groups),
         marks.provisional_points(points),
-        marks.thin_points(points),
-        marks.hover(points, tips, along="date", groups=groups, lists=_has_lists(unit, series)),
+        *([] if unit == "count" else [marks.thin_points(points)]),  # a count rests on itself
+        marks.hover(points, tips, along="date", groups=groups, lists=unit == "count"),
     ).encode(x=marks.over_time(), y=marks.value_axis("value", unit), **({"color": marks.by_series()} if series else {}))
     return marks.explained(layers, text, unit, columns=POINT_COLUMNS).properties(height=marks.HEIGHT)
-
-
-def _has_lists(unit: Unit, series: bool) -> bool:
-    """Whether a click on a point opens its list: of several lines the nearest point is caught, which cannot be clicked."""
-    return unit == "count" and not series
 
 
 def _survival(text: Translate) -> alt.LayerChart:
@@ -99,7 +94,7 @@ def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart
 def _chart(name: str, unit: Unit, *, series: bool = False) -> Chart:
     return Chart(
         name,
-        (*POINT_COLUMNS, *(["series"] if series else []), *([marks.LIST] if _has_lists(unit, series) else [])),
+        (*POINT_COLUMNS, *(["series"] if series else []), *([marks.LIST] if unit == "count" else [])),
         lambda text: _over_time(text, unit=unit, series=series),
         provisional="dashed",
         thin="pale",

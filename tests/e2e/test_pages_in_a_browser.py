@@ -239,7 +239,9 @@ def test_the_files_of_a_card_stand_beside_its_title_on_a_desk_and_on_a_telephone
 
 
 @pytest.mark.parametrize(
-    ("name", "chart", "across", "down"), [("activity", 0, 0.6, 0.5), ("retention", 0, 0.3, 0.3)], ids=["a point", "a cohort cell"]
+    ("name", "chart", "across", "down"),
+    [("activity", 0, 0.6, 0.5), ("activity", 6, 0.6, 0.4), ("activity", 6, 0.6, 0.85), ("retention", 0, 0.3, 0.3)],
+    ids=["a point", "a point of the upper of several lines", "a point of the lowest of several lines", "a cohort cell"],
 )
 def test_a_click_on_a_figure_opens_the_list_of_its_customers(
     app: str, page: Page, name: str, chart: int, across: float, down: float
@@ -247,10 +249,10 @@ def test_a_click_on_a_figure_opens_the_list_of_its_customers(
     page.goto(f"{app}/{name}?country=GB")
     drawn = charts(page).nth(chart)
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
-    drawn.scroll_into_view_if_needed()
     said = page.locator("#vg-tooltip-element.visible")
 
     def pointed_at() -> tuple[float, float]:
+        drawn.scroll_into_view_if_needed()
         box = drawn.bounding_box()
         assert box is not None
         place = (box["x"] + box["width"] * across, box["y"] + box["height"] * down)
