@@ -239,12 +239,17 @@ def test_the_files_of_a_card_stand_beside_its_title_on_a_desk_and_on_a_telephone
 
 
 @pytest.mark.parametrize(
-    ("name", "chart", "across", "down"),
-    [("activity", 0, 0.6, 0.5), ("activity", 6, 0.6, 0.4), ("activity", 6, 0.6, 0.85), ("retention", 0, 0.3, 0.3)],
-    ids=["a point", "a point of the upper of several lines", "a point of the lowest of several lines", "a cohort cell"],
+    ("name", "chart", "across", "down", "line"),
+    [
+        ("activity", 0, 0.6, 0.5, None),
+        ("activity", 6, 0.6, 0.15, "28 days (MAU)"),
+        ("activity", 6, 0.6, 0.85, "1 day (DAU)"),
+        ("retention", 0, 0.3, 0.3, None),
+    ],
+    ids=["a point", "a point of the highest of several lines", "a point of the lowest of several lines", "a cohort cell"],
 )
 def test_a_click_on_a_figure_opens_the_list_of_its_customers(
-    app: str, page: Page, name: str, chart: int, across: float, down: float
+    app: str, page: Page, name: str, chart: int, across: float, down: float, line: str | None
 ) -> None:
     page.goto(f"{app}/{name}?country=GB")
     drawn = charts(page).nth(chart)
@@ -267,6 +272,7 @@ def test_a_click_on_a_figure_opens_the_list_of_its_customers(
             break
     expect(said).to_be_visible()
     told = dict(re.findall(r"(\w[\w ]*)\t\s*([^\n]+)", said.inner_text()))
+    assert told.get("Group") == line
     counted = told.get("Customers", told["Value"])
     page.mouse.click(*place)
     expect(page).to_have_url(re.compile(r"/customers\?.*behind=\w+.*country=GB"))

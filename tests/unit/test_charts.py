@@ -506,17 +506,51 @@ def test_a_sparkline_has_one_point_a_week_and_ends_on_the_last_day() -> None:
 
 @dataclasses.dataclass
 class Point:
-    points: int
+    date: float = 0
+    half: float = 0
+    first: float = 0
+    last: float = 0
+    places: int = 1
+    value: float = 0
+    under: float | None = None
+    over: float | None = None
 
 
-def test_the_strips_under_a_line_touch_however_few_the_points_are_and_say_nothing_of_a_missing_value() -> None:
+def pixel(expression: str, point: Point) -> float:
+    """What a Vega expression with at most one condition says of a point, on a plot of 600 to 250 on which a unit is a pixel."""
+    names = {"datum": point, "max": max, "width": 600, "height": 250, "isValid": lambda value: value is not None}
+    names["scale"] = lambda axis, value: value if axis == "x" else 250 - value
+    condition, asks, answers = expression.partition(" ? ")
+    if asks:
+        yes, _, no = answers.partition(" : ")
+        expression = yes if eval(condition, names) else no
+    return float(eval(expression, names))
+
+
+def rectangle(chart: charts.Chart, point: Point) -> tuple[float, ...]:
+    """Left, right, top and bottom of what catches the pointer for a point."""
+    (drawn,) = (node for node in nodes(spec(chart)) if "mark" in node and node["mark"].get("type") == "rect")
+    half = next(node["calculate"] for node in nodes(spec(chart)) if node.get("as") == "half")
+    placed = dataclasses.replace(point, half=pixel(half, point))
+    said = (drawn["encoding"][name]["value"] for name in ("x", "x2", "y", "y2"))
+    return tuple(pixel(one["expr"], placed) if isinstance(one, dict) else float(one) for one in said)
+
+
+def test_the_rectangles_of_several_lines_meet_in_the_middle_of_two_lines() -> None:
+    """Of 40, 100 and 180 at one place the middles are 70 and 140, from below; the plot is 250 high."""
+    heights = [(None, 40, 100), (40, 100, 180), (100, 180, None)]
+    found = [rectangle(charts.COUNT_BY_SERIES, Point(value=value, under=under, over=over)) for under, value, over in heights]
+    assert [(top, bottom) for _, _, top, bottom in found] == [(180, 250), (110, 180), (0, 110)]
+
+
+def test_the_rectangles_under_a_line_touch_however_few_the_points_are_and_say_nothing_of_a_missing_value() -> None:
     """Of so many points over a width, two stand a width over one less apart; a point alone has the whole of it."""
-    (strip,) = (
-        node["mark"] for node in nodes(spec(charts.COUNT_OVER_TIME)) if "mark" in node and node["mark"].get("type") == "rule"
-    )
-    for points, apart in ((1, 600), (2, 600), (3, 300), (13, 50), (1000, 0.6)):
-        across = eval(strip["strokeWidth"]["expr"], {"width": 600, "datum": Point(points), "max": max})
-        assert apart <= across <= max(1.2 * apart, 2)
+    for points, apart in ((2, 600), (3, 300), (13, 50), (1000, 600 / 999)):
+        left, right, top, bottom = rectangle(charts.COUNT_OVER_TIME, Point(date=300, first=0, last=600, places=points))
+        assert apart <= right - left <= 1.2 * apart
+        assert (left + right) / 2 == pytest.approx(300)
+        assert (top, bottom) == (0, 250)
+    assert rectangle(charts.COUNT_OVER_TIME, Point(date=300, first=300, last=300)) == (0, 600, 0, 250)
     shown = next(node["calculate"] for node in nodes(spec(charts.COUNT_OVER_TIME)) if node.get("as") == "shown")
     assert shown.startswith("isValid(datum.value) ? ")
     assert shown.endswith(": '–'")
