@@ -242,7 +242,7 @@ def test_the_files_of_a_card_stand_beside_its_title_on_a_desk_and_on_a_telephone
     ("name", "chart", "across", "down", "line"),
     [
         ("activity", 0, 0.6, 0.5, None),
-        ("activity", 6, 0.6, 0.15, "28 days (MAU)"),
+        ("activity", 6, 0.6, 0.25, "28 days (MAU)"),
         ("activity", 6, 0.6, 0.85, "1 day (DAU)"),
         ("retention", 0, 0.3, 0.3, None),
     ],
