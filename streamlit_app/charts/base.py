@@ -19,7 +19,8 @@ DRAWN_BY = {"embedOptions": {"renderer": "canvas"}}
 CONFIG: dict[str, Any] = {
     "axis": {"labelPadding": 6, "titlePadding": 8},
     "axisY": {"labelFlush": False},
-    # words for each point that only an SVG would carry; what is drawn is a picture, with the title as its name
+    # no words for each point that only an SVG would carry: what is drawn is a picture, with the title as its name; and what a
+    # mark tells under the pointer is what it says itself
     "mark": {"aria": False, "tooltip": False},
     "legend": {"labelFontSize": 12, "titleFontSize": 0, "titlePadding": 0},  # no legend has a title
 }

@@ -25,7 +25,7 @@ def _build(text: Translate) -> alt.LayerChart:
         tooltip=marks.tooltip(text, first=[alt.Tooltip("told:N", title=text("charts.told"))], interval=True),
     )
     spread = base.encode(x="expected:Q", y=alt.Y("low:Q"), y2="high:Q")
-    diagonal = drawn.mark_rule(strokeDash=list(marks.DASH), strokeWidth=1, tooltip=None).encode(
+    diagonal = drawn.mark_rule(strokeDash=list(marks.DASH), strokeWidth=1).encode(
         x=alt.datum(0), y=alt.datum(0), x2=alt.datum(1), y2=alt.datum(1), color=alt.value("gray")
     )
     return alt.layer(

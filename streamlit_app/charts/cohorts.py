@@ -65,17 +65,16 @@ def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
         size=4,
         filled=False,
         strokeWidth=1,
-        tooltip=None,
         opacity=0.55,
         strokeCap="butt",
         cursor=marks.CURSOR,
     )
-    number = {"fontSize": alt.expr(FITTING), "tooltip": None, "cursor": marks.CURSOR}
+    number = {"fontSize": alt.expr(FITTING), "cursor": marks.CURSOR}
     ink = f"{marks.IS_THIN} ? {marks.PAGE_INK} : {marks.CELL_INK}"
     plate = f"{marks.IS_THIN} ? {GREYED} : scale('color', datum.value)"
     layers = alt.layer(
-        solid.mark_rect(cursor=marks.CURSOR).encode(color=colour, tooltip=tips),
-        thin.mark_rect(opacity=marks.GREYED, cursor=marks.CURSOR).encode(color=alt.value("gray"), tooltip=tips),
+        solid.mark_rect(cursor=marks.CURSOR).encode(color=colour),
+        thin.mark_rect(opacity=marks.GREYED, cursor=marks.CURSOR).encode(color=alt.value("gray")),
         hatched.encode(stroke=alt.StrokeValue(alt.expr(ink))),
         # no stroke runs through the number of a hatched cell
         incomplete.mark_text(**number, strokeWidth=4, filled=False).encode(
@@ -84,6 +83,7 @@ def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
         cells.mark_text(**number, color=alt.expr(ink)).encode(text="label:N"),
     ).encode(
         href=f"{marks.ADDRESS}:N",
+        tooltip=tips,  # also over the number and the hatching
         x=alt.X(
             "period:O",
             title=text("charts.period"),

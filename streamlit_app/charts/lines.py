@@ -65,9 +65,9 @@ def _nobody_before(text: Translate) -> tuple[alt.Chart, alt.Chart]:
     once = marks.drawn().transform_aggregate(groupby=["window_days"]).encode(x=alt.X("window_days:Q"))
     words = f"{json.dumps(text('charts.nobody_before'))} + ' ' + datum.window_days"
     return (
-        once.mark_rule(strokeWidth=1, strokeDash=[2, 3], tooltip=None).encode(color=alt.value("gray")),
+        once.mark_rule(strokeWidth=1, strokeDash=[2, 3]).encode(color=alt.value("gray")),
         once.transform_calculate(words=words)
-        .mark_text(align="left", baseline="bottom", dx=5, fontSize=11, tooltip=None, color=alt.expr(marks.PAGE_INK))
+        .mark_text(align="left", baseline="bottom", dx=5, fontSize=11, color=alt.expr(marks.PAGE_INK))
         .encode(y=alt.YValue(alt.expr("height - 5")), text="words:N"),
     )
 

@@ -60,8 +60,8 @@ def _notes(day: str, note: str) -> tuple[alt.Chart, ...]:
 def _target() -> tuple[alt.Chart, ...]:
     """A level line with its words at the left."""
     base = alt.Chart(alt.NamedData(TARGETS)).encode(y=alt.Y("value:Q", title=None))
-    words = base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, fontSize=11, tooltip=None, color=alt.expr(PAGE_INK))
+    words = base.mark_text(align="left", baseline="bottom", dx=4, dy=-3, fontSize=11, color=alt.expr(PAGE_INK))
     return (
-        base.mark_rule(strokeWidth=1.5, strokeDash=[8, 4], tooltip=None).encode(color=alt.value("blue")),
+        base.mark_rule(strokeWidth=1.5, strokeDash=[8, 4]).encode(color=alt.value("blue")),
         words.encode(x=alt.value(0), text="label:N"),
     )

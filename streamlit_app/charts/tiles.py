@@ -60,8 +60,8 @@ def _build(text: Translate) -> alt.LayerChart:
     return alt.layer(
         base.transform_filter(marks.IS_SOLID).mark_rect(cornerRadius=2).encode(color=colour),
         base.transform_filter(marks.IS_THIN).mark_rect(cornerRadius=2, opacity=marks.GREYED).encode(color=alt.value("gray")),
-        named.transform_filter(marks.IS_SOLID).mark_text(fontSize=10, tooltip=None, color=alt.expr(marks.CELL_INK)),
-        named.transform_filter(marks.IS_THIN).mark_text(fontSize=10, tooltip=None, color=alt.expr(marks.PAGE_INK)),
+        named.transform_filter(marks.IS_SOLID).mark_text(fontSize=10, color=alt.expr(marks.CELL_INK)),
+        named.transform_filter(marks.IS_THIN).mark_text(fontSize=10, color=alt.expr(marks.PAGE_INK)),
     ).properties(height=alt.Step(TILE_HEIGHT))
 
 

@@ -49,16 +49,13 @@ def _marked(text: Translate, mark: str, *, above: int) -> tuple[alt.Chart, alt.C
     named = base.transform_calculate(named=f"{_quoted(text(f'charts.marked.{mark}'))} + ' ' + datum.window_days")
     left = "datum.side == 'left'"
     return (
-        base.mark_rule(strokeWidth=1.5, strokeDash=list(marks.DASH) if mark == SUGGESTED else [1, 0], tooltip=None).encode(
-            color=colour
-        ),
+        base.mark_rule(strokeWidth=1.5, strokeDash=list(marks.DASH) if mark == SUGGESTED else [1, 0]).encode(color=colour),
         named.mark_text(
             color=alt.expr(marks.PAGE_INK),
             align=alt.expr(f"{left} ? 'right' : 'left'"),
             dx=alt.expr(f"{left} ? -4 : 4"),
             baseline="bottom",
             fontSize=11,
-            tooltip=None,
         ).encode(y=alt.value(-above), text="named:N"),
     )
 
@@ -98,7 +95,7 @@ def _intervals(text: Translate) -> alt.LayerChart:
         ],
     )
     at_window = drawn.transform_filter("datum.from_days == 1").encode(x="window_days:Q", color=alt.value("gray"))
-    return alt.layer(bars, at_window.mark_rule(strokeWidth=1.5, tooltip=None)).properties(height=marks.HEIGHT)
+    return alt.layer(bars, at_window.mark_rule(strokeWidth=1.5)).properties(height=marks.HEIGHT)
 
 
 def _more(text: Translate) -> str:

@@ -554,3 +554,13 @@ def test_the_rectangles_under_a_line_touch_however_few_the_points_are_and_say_no
     shown = next(node["calculate"] for node in nodes(spec(charts.COUNT_OVER_TIME)) if node.get("as") == "shown")
     assert shown.startswith("isValid(datum.value) ? ")
     assert shown.endswith(": '–'")
+
+
+@pytest.mark.parametrize("chart", [charts.RETENTION_COHORTS, charts.RETENTION_COHORTS_BY_WEEK])
+def test_a_cohort_cell_tells_the_same_over_its_number_and_its_hatching(chart: charts.Chart) -> None:
+    parts = list(nodes(spec(chart)))
+    layers = [part for part in parts if "mark" in part and "encoding" in part and "layer" not in part]
+    telling = [part for part in parts if "layer" in part and part["encoding"].get("tooltip")]
+    assert len(layers) == 5
+    assert len(telling) == 1
+    assert not any("tooltip" in layer["encoding"] or "tooltip" in layer["mark"] for layer in layers)
