@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.marts import pairs, tables
-from pipeline.marts.grid import by_period
+from pipeline.marts.grid import Grid, by_period
 from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
-ROLLING_DAYS = {"dau": 7, "wau": 7, "mau": 28}  # DAU is counted, whatever the window
-
+ROLLING_DAYS = {"wau": 7, "mau": 28}
 STICKINESS_DAYS = 28
 
 FLOWS = ("new_customers", "resurrected_customers", "churned_customers")
@@ -31,24 +30,35 @@ def growth_accounting(database: ReadOnly, question: Question, *, window: int, as
     Columns: `date`, `week` or `month`, the dimension asked for, the four counts, `dau` of the last day, `final_on`.
     """
     asked = dataclasses.replace(question, metric="", window=None, kind=None, cohort=None)
-    return database.kept(
-        ("growth", asked, window, as_of), lambda: _growth_accounting(database, asked, window=window, as_of=as_of)
-    )
+
+    def count() -> pa.Table:
+        daily = pairs.daily(database, asked, window=window, as_of=as_of)
+        return _by_period(asked, daily, stocks=("active_customers", "dau"), flows=FLOWS, as_of=as_of)
+
+    return database.kept(("growth", asked, window, as_of), count)
 
 
-def _growth_accounting(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
+def _of_no_window(database: ReadOnly, question: Question, *, as_of: date) -> pa.Table:
+    """The new customers and `dau` of the above, which no window changes."""
+    counted = pairs.counted(database, question, as_of=as_of)
+    return _by_period(question, counted, stocks=("dau",), flows=("new_customers",), as_of=as_of)
+
+
+def _by_period(question: Question, daily: Grid, *, stocks: tuple[str, ...], flows: tuple[str, ...], as_of: date) -> pa.Table:
     by, grain = scope(question).by, question.grain or "day"
-    daily = pairs.daily(database, question, window=window, as_of=as_of)
-    columns = by_period(daily, grain, stocks=("active_customers", "dau"), flows=FLOWS, **_bounds(question, as_of))
+    columns = by_period(daily, grain, stocks=stocks, flows=flows, **_bounds(question, as_of))
     shown = {_KEY[grain]: columns["period_start"], **dict.fromkeys(by, columns["group"])}
-    shown |= {name: columns[name] for name in ("active_customers", "dau", *FLOWS, "final_on")}
+    shown |= {name: columns[name] for name in (*stocks, *flows, "final_on")}
     texts = dict.fromkeys(by, pa.string())
     return pa.table({name: pa.array(values, texts.get(name)) for name, values in shown.items()})
 
 
 def daily_count(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
     """One of the four counts as an answer."""
-    counts = growth_accounting(database, question, window=window, as_of=as_of)
+    if question.metric == "new_customers":
+        counts = _of_no_window(database, question, as_of=as_of)
+    else:
+        counts = growth_accounting(database, question, window=window, as_of=as_of)
     table = counts.append_column("value", counts[question.metric])
     return tables.finished(table, _keys(question), as_of=as_of)
 
@@ -65,8 +75,11 @@ def quick_ratio(database: ReadOnly, question: Question, *, window: int, as_of: d
 
 def rolling(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
     """DAU, WAU or MAU: who had an active day in the last 7 or 28 days is who is active under that window."""
-    del window  # these three have windows of their own
-    counts = growth_accounting(database, question, window=ROLLING_DAYS[question.metric], as_of=as_of)
+    del window  # these three have windows of their own, or none
+    if question.metric == "dau":
+        counts = _of_no_window(database, question, as_of=as_of)
+    else:
+        counts = growth_accounting(database, question, window=ROLLING_DAYS[question.metric], as_of=as_of)
     table = counts.append_column("value", counts["dau" if question.metric == "dau" else "active_customers"])
     return tables.finished(table, _keys(question), as_of=as_of)
 

@@ -37,25 +37,40 @@ _LONGER_PAIRS = """
 """
 
 
+def counted(database: ReadOnly, question: Question, *, as_of: date) -> Grid:
+    """Each group's `dau, new_customers` on each day to as_of, which no window changes: no pair of days is read for them."""
+    asked = scope(_group(question))
+
+    def read() -> Grid:
+        statement = _COUNTS.format(by=asked.columns, counts=asked.counted("mart_daily_counts"))
+        found = database.query(statement, dict(asked.parameters) | {"as_of": as_of})
+        return grid(found, by=asked.by, names=("dau", "new_customers"), as_of=as_of)
+
+    return database.kept(("counted", _group(question), as_of), read)
+
+
 def by_day(database: ReadOnly, question: Question, *, window: int, as_of: date) -> Grid:
-    """Each group's `dau, new_customers, resurrected_customers, silent_after` on each day to as_of.
+    """The same with `resurrected_customers, silent_after`.
 
     A group is a value of the question's `by`, or everybody. `silent_after` counts who was active on the day and then not for
     more than the window's days, or not any more; `resurrected_customers` who came back after so long.
     """
-    segment = dataclasses.replace(question, metric="", window=None, start=None, end=None, grain=None, kind=None, cohort=None)
-    return database.kept(("by day", segment, window, as_of), lambda: _by_day(database, scope(segment), window, as_of))
+    asked = scope(_group(question))
+
+    def read() -> Grid:
+        counts = counted(database, question, as_of=as_of)
+        pairs = _longer_pairs(database, asked, window)
+        return counts.beside(
+            silent_after=_summed(counts, asked, pairs, "activity_date"),
+            resurrected_customers=_summed(counts, asked, pairs, "returned_on"),
+        )
+
+    return database.kept(("by day", _group(question), window, as_of), read)
 
 
-def _by_day(database: ReadOnly, asked: Scope, window: int, as_of: date) -> Grid:
-    statement = _COUNTS.format(by=asked.columns, counts=asked.counted("mart_daily_counts"))
-    found = database.query(statement, dict(asked.parameters) | {"as_of": as_of})
-    counts = grid(found, by=asked.by, names=("dau", "new_customers"), as_of=as_of)
-    pairs = _longer_pairs(database, asked, window)
-    return counts.beside(
-        silent_after=_summed(counts, asked, pairs, "activity_date"),
-        resurrected_customers=_summed(counts, asked, pairs, "returned_on"),
-    )
+def _group(question: Question) -> Question:
+    """Whom the question is about, without what it asks of them."""
+    return dataclasses.replace(question, metric="", window=None, start=None, end=None, grain=None, kind=None, cohort=None)
 
 
 def _longer_pairs(database: ReadOnly, asked: Scope, window: int) -> pa.Table:
@@ -80,11 +95,11 @@ def _summed(counts: Grid, asked: Scope, pairs: pa.Table, day: str) -> Counts:
 
 def daily(database: ReadOnly, question: Question, *, window: int, as_of: date) -> Grid:
     """The same with `churned_customers`, N days after the last active one, and `active_customers` at each day's end."""
-    counted = by_day(database, question, window=window, as_of=as_of)
-    counts = counted.counts
+    known = by_day(database, question, window=window, as_of=as_of)
+    counts = known.counts
     churned = moved_on(counts["silent_after"], window)
     active = np.cumsum(counts["new_customers"] + counts["resurrected_customers"] - churned, axis=1)
-    return counted.beside(churned_customers=churned, active_customers=active)
+    return known.beside(churned_customers=churned, active_customers=active)
 
 
 def moved_on(counts: Counts, days: int) -> Counts:

@@ -1,7 +1,9 @@
 """The numbers of segments in what readers ask: 0, 1, 2 ... instead of the digests that both engines work out alike.
 
 A cube is joined to the segments at every filter. DuckDB looks up dense numbers by place and has to hash anything else, and
-a digest, which no codec makes shorter, takes more room than the rest of its row. A number holds within one version's file.
+a digest, which no codec makes shorter, takes more room than the rest of its row. Numbers follow the dimensions, so that the
+segments of a filter are neighbours: of a cube that lies in their order, most blocks hold none of them and are not read.
+A number holds within one version's file.
 """
 
 from __future__ import annotations
@@ -10,14 +12,17 @@ import duckdb
 
 COLUMN = "segment_id"
 SEGMENTS = "dim_segments"
+_CUSTOMERS = "customers"  # how many a segment has, beside its dimensions
 _PLACES = "places_of_segments"
 
 
 def assign(file: duckdb.DuckDBPyConnection, segments: str) -> None:
-    """Number the segments of this relation in the order of their digests, for all that is copied afterwards."""
+    """Number the segments of this relation in the order of their dimensions, for all that is copied afterwards."""
+    dimensions = [name for name in file.table(segments).columns if name not in (COLUMN, _CUSTOMERS)]
+    order = ", ".join([*dimensions, COLUMN])
     file.execute(f"""
         create or replace temp table {_PLACES} as
-        select {COLUMN} as digest, row_number() over (order by {COLUMN}) - 1 as number from {segments}
+        select {COLUMN} as digest, row_number() over (order by {order}) - 1 as number from {segments}
     """)
 
 
