@@ -74,24 +74,44 @@ def quick_ratio(database: ReadOnly, question: Question, *, window: int, as_of: d
 
 
 def rolling(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
-    """DAU, WAU or MAU: who had an active day in the last 7 or 28 days is who is active under that window."""
+    """DAU, WAU or MAU: how many customers had an active day on the day, or in the last 7 or 28 days."""
     del window  # these three have windows of their own, or none
-    if question.metric == "dau":
-        counts = _of_no_window(database, question, as_of=as_of)
-    else:
-        counts = growth_accounting(database, question, window=ROLLING_DAYS[question.metric], as_of=as_of)
-    table = counts.append_column("value", counts["dau" if question.metric == "dau" else "active_customers"])
-    return tables.finished(table, _keys(question), as_of=as_of)
+    counts = _rolling(database, question, question.metric, as_of=as_of)
+    return tables.finished(counts.append_column("value", counts[question.metric]), _keys(question), as_of=as_of)
+
+
+def _rolling(database: ReadOnly, question: Question, name: str, *, as_of: date) -> pa.Table:
+    """DAU of each day and, under its name, WAU or MAU; by group, then by day: columns `date`, the dimension's, these, `final_on`.
+
+    Published for everybody and for each value of one dimension; else who is active under a window of that many days.
+    """
+    asked = dataclasses.replace(question, metric="", window=None, kind=None, cohort=None, grain="day")
+    group = scope(asked)
+    if group.is_added_up:
+        statement = _ROLLING.format(by=group.columns, counts=group.added_up("mart_daily_activity"))
+        return database.query(statement, dict(group.parameters) | _bounds(asked, as_of))
+    if name not in ROLLING_DAYS:
+        return _of_no_window(database, asked, as_of=as_of)
+    counts = growth_accounting(database, asked, window=ROLLING_DAYS[name], as_of=as_of)
+    return counts.append_column(name, counts["active_customers"])
+
+
+_ROLLING = """
+select {by} date, sum(dau)::bigint as dau, sum(wau)::bigint as wau, sum(mau)::bigint as mau, date as final_on
+from ({counts})
+where date >= $start and date <= $end
+group by all
+order by {by} date
+"""
 
 
 def stickiness(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
     """Mean DAU over the 28 days to each day, over MAU of that day; n is MAU. Days before the first count as zero."""
     del window
-    whole = dataclasses.replace(question, grain="day", start=None, end=None)
-    daily = growth_accounting(database, whole, window=ROLLING_DAYS["mau"], as_of=as_of)
-    mau, dau = daily["active_customers"].to_numpy(), daily["dau"].to_numpy()
+    daily = _rolling(database, dataclasses.replace(question, start=None, end=None), "mau", as_of=as_of)
+    mau, dau = daily["mau"].to_numpy(), daily["dau"].to_numpy()
     # the rows of a group are its days, one after the other, so the sum over 28 of them is a difference of sums so far
-    group = np.unique(daily[question.by].to_numpy().astype(str), return_inverse=True)[1] if question.by else np.zeros_like(dau)
+    group = daily[question.by].combine_chunks().dictionary_encode().indices.to_numpy() if question.by else np.zeros_like(dau)
     begin = np.searchsorted(group, group)
     so_far = np.concatenate([[0], np.cumsum(dau)])
     place = np.arange(dau.size)
@@ -101,7 +121,7 @@ def stickiness(database: ReadOnly, question: Question, *, window: int, as_of: da
     bounds = _bounds(question, as_of)
     dates = daily["date"].to_numpy()
     asked = pa.array((dates >= np.datetime64(bounds["start"], "D")) & (dates <= np.datetime64(bounds["end"], "D")))
-    table = daily.append_column("n", daily["active_customers"]).append_column("value", tables.nullable(value)).filter(asked)
+    table = daily.append_column("n", daily["mau"]).append_column("value", tables.nullable(value)).filter(asked)
     return tables.finished(table, ["date", *scope(question).by], as_of=as_of)
 
 
