@@ -20,12 +20,9 @@ LONGEST_MONTH_DAYS = 31
 # Two ways to lapse in a month after being active at its start: by the pair of days that covers the start, or, where the
 # window is no longer than a month, by a later pair whose stretch still reaches back to the start (mart_month_lapses).
 _LATER = """
-    select {by} month, sum(customers)::bigint as customers
+    select {by} activity_date, sum(customers)::bigint as customers
     from ({later})
-    where longest_gap_before_days <= $window
-        and gap_days > $window
-        and activity_date + $clock::integer <= last_day(month)
-        and activity_date + $window::integer <= $as_of
+    where longest_gap_before_days <= $window and gap_days > $window
     group by all
 """
 
@@ -70,15 +67,18 @@ def _there_at_start(counted: Grid, *, clock: int) -> Counts:
 
 def _lapses(database: ReadOnly, question: Question, counted: Grid, *, window: int, clock: int, as_of: date) -> Counts:
     """Who was there when a month began and left within it, by group and a day of that month."""
-    covers = (counted.days + window <= _day(as_of)) & (_month(counted.days) < _month(counted.days + clock))
-    lapses = pairs.moved_on(counted.counts["silent_after"] * covers, clock)
+    known = counted.days + window <= _day(as_of)
+    next_month = _month(counted.days) < _month(counted.days + clock)
+    lapses = pairs.moved_on(counted.counts["silent_after"] * (known & next_month), clock)
     if clock >= LONGEST_MONTH_DAYS:
         return lapses
     asked = scope(question)
-    parameters = {"window": window, "clock": clock, "as_of": as_of} | dict(asked.parameters)
+    parameters = {"window": window} | dict(asked.parameters)
     found = database.query(_LATER.format(by=asked.columns, later=asked.joined("mart_month_lapses")), parameters)
-    months = found["month"].to_numpy().astype("datetime64[D]")
-    return lapses + counted.added_up(group_places(found, asked.by, counted.groups), months, found["customers"].to_numpy())
+    days = found["activity_date"].to_numpy().astype("datetime64[D]")
+    later = counted.added_up(group_places(found, asked.by, counted.groups), days, found["customers"].to_numpy())
+    lapses += later * (known & ~next_month)
+    return lapses
 
 
 def _day(day: date) -> np.datetime64:

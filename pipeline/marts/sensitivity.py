@@ -18,26 +18,34 @@ import pyarrow.compute as pc
 from pipeline.marts import tables
 from pipeline.marts.churn import CAME_BACK_DAYS
 from pipeline.marts.grid import Counts, Days, group_places
-from pipeline.marts.pairs import OPEN
 from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
 WINDOWS = (7, 180)
 ENOUGH = 30  # lapses, below which a window is not judged
+NEVER_ENDS = WINDOWS[1] + CAME_BACK_DAYS + 1  # the days of a silence that outlasts every window, and the days to come back
 
 # Only silences that reach the days a figure looks at are asked for; all else is as easy in numpy, and planned in no time.
+# What had outlasted every window when the first of these days came is one with all that had.
 _SILENCES = f"""
-    select {{by}} activity_date, coalesce(gap_days, {OPEN})::integer as gap_days, sum(customers)::bigint as customers
+    select
+        {{by}}
+        greatest(activity_date, $outlasting) as activity_date,
+        case
+            when activity_date < $outlasting or gap_days is null then {NEVER_ENDS}
+            else least(gap_days, {NEVER_ENDS})
+        end::integer as gap_days,
+        {{customers}} as customers,
     from ({{gaps}})
-    where activity_date < $before and (returned_on is null or returned_on >= $reaching)
-    group by all
+    where activity_date < $begun_before and (returned_on is null or returned_on >= $reaching)
+    {{grouped}}
 """
-_GROUPS = "select distinct {by} true as is_there from ({counts})"
+_ADDED_UP = {"customers": "customers", "grouped": ""}  # few of its rows are alike
+_OF_SEGMENTS = {"customers": "sum(customers)::bigint", "grouped": "group by all"}
 _ARRIVED = """
-    select {by} coalesce(sum(new_customers), 0)::bigint as customers
+    select {by} coalesce(sum(new_customers) filter (where date < $before), 0)::bigint as customers
     from ({counts})
-    where date < $before
-    group by all
+    group by {by} true
 """
 _MONTH_LAPSES = """
     select {by} activity_date, gap_days, longest_gap_before_days, sum(customers)::bigint as customers
@@ -69,10 +77,16 @@ class _Windows:
 
     def add(self, group: Counts, customers: Counts, first: Counts, last: Counts) -> None:
         """Count customers under every window from the first to the last one, both included."""
-        opens, closes = np.maximum(first, WINDOWS[0]), np.minimum(last, WINDOWS[1]) + 1
-        counts = opens < closes
-        np.add.at(self._changes, (group[counts], opens[counts] - WINDOWS[0]), customers[counts])
-        np.add.at(self._changes, (group[counts], closes[counts] - WINDOWS[0]), -customers[counts])
+        opens = np.clip(first, WINDOWS[0], WINDOWS[1] + 1)
+        closes = np.clip(last + 1, opens, WINDOWS[1] + 1)  # where it opens: what no window counts is taken off again
+        row = group * self._changes.shape[1] - WINDOWS[0]
+        self._changes += self._summed(row + opens, customers)
+        self._changes -= self._summed(row + closes, customers)
+
+    def _summed(self, places: Counts, customers: Counts) -> Counts:
+        # sums of whole numbers are exact in floating point up to 2^53
+        sums = np.bincount(places, weights=customers, minlength=self._changes.size)
+        return sums.astype(np.int64).reshape(self._changes.shape)
 
     @property
     def sums(self) -> Counts:
@@ -96,29 +110,35 @@ class _Silences:
 
 
 class _Asked:
-    """The rows that a question is about, read when they are needed."""
+    """The rows that a question is about, read when they are needed; `before` is the day after the last that a stock counts."""
 
-    def __init__(self, database: ReadOnly, question: Question) -> None:
+    def __init__(self, database: ReadOnly, question: Question, *, before: date) -> None:
         self._database = database
         self._scope = scope(question)
+        self._before = before
         self.by = self._scope.by
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
         """The values of the dimension that splits, or one group of everybody; none where nobody was ever active."""
-        found = self._rows(_GROUPS)
+        found = self._arrived
         return tuple(sorted(found[self.by[0]].to_pylist())) if self.by else ("",) * found.num_rows
 
-    def arrived(self, before: date) -> Counts:
-        """How many customers of each group had their first active day before a day."""
-        found = self._rows(_ARRIVED, before=before).slice(0, None if self.groups else 0)
+    @property
+    def arrived(self) -> Counts:
+        """How many customers of each group had their first active day before that day."""
         customers = np.zeros(len(self.groups), dtype=np.int64)
-        customers[self._places(found)] = found["customers"].to_numpy()
+        customers[self._places(self._arrived)] = self._arrived["customers"].to_numpy()
         return customers
 
-    def silences(self, *, before: date, reaching: date) -> _Silences:
+    @cached_property
+    def _arrived(self) -> pa.Table:
+        return self._rows(_ARRIVED, before=self._before)
+
+    def silences(self, *, begun_before: date, reaching: date) -> _Silences:
         """Those that began before a day and reach another one, or are not over."""
-        found = self._rows(_SILENCES, before=before, reaching=reaching)
+        outlasting = self._before - timedelta(days=WINDOWS[1] + 1)
+        found = self._rows(_SILENCES, begun_before=begun_before, reaching=reaching, outlasting=outlasting)
         days = found["activity_date"].to_numpy().astype("datetime64[D]")
         return _Silences(self._places(found), days, *(found[name].to_numpy() for name in ("gap_days", "customers")))
 
@@ -129,11 +149,6 @@ class _Asked:
         silences = _Silences(self._places(found), days, *(found[name].to_numpy() for name in ("gap_days", "customers")))
         return silences, found["longest_gap_before_days"].to_numpy()
 
-    def last_month(self, *, waiting: int, as_of: date) -> _Month | None:
-        """The last month that was over so many days ago; None where there is none."""
-        (row,) = self._database.query(_LAST_MONTH, {"waiting": waiting, "as_of": as_of}).to_pylist()
-        return None if row["first_day"] is None else _Month(row["first_day"], row["last_day"])
-
     def _rows(self, statement: str, **parameters: date) -> pa.Table:
         return self._database.query(
             statement.format(
@@ -141,6 +156,7 @@ class _Asked:
                 gaps=self._scope.counted("mart_activity_gaps"),
                 counts=self._scope.counted("mart_daily_counts"),
                 later=self._scope.joined("mart_month_lapses"),
+                **(_ADDED_UP if self._scope.is_added_up else _OF_SEGMENTS),
             ),
             parameters | dict(self._scope.parameters),
         )
@@ -157,12 +173,14 @@ def window_sensitivity(database: ReadOnly, question: Question, *, window: int, a
     came back within 90 days of it; how many were no departures at all. Shares have their n and Wilson interval.
     """
     del window  # all of them are asked
-    asked, kind = _Asked(database, question), question.kind or "active"
+    kind = question.kind or "active"
     if kind == "active":
+        asked = _Asked(database, question, before=as_of + timedelta(days=1))
         n = _active(asked, as_of)
         return _finished(asked, {"value": n}, n, as_of, as_of=as_of)
     waiting = CAME_BACK_DAYS if kind == "came_back" else 0
-    month = asked.last_month(waiting=waiting, as_of=as_of)
+    month = _last_month(database, waiting=waiting, as_of=as_of)
+    asked = _Asked(database, question, before=as_of if month is None else month.first)
     if month is None:
         nothing = np.zeros((0, WINDOWS[1] - WINDOWS[0] + 1), dtype=np.int64)
         n, met = nothing, nothing
@@ -172,14 +190,20 @@ def window_sensitivity(database: ReadOnly, question: Question, *, window: int, a
     return _finished(asked, {"churned" if kind == "churn" else kind: met}, n, final_on, as_of=as_of)
 
 
+def _last_month(database: ReadOnly, *, waiting: int, as_of: date) -> _Month | None:
+    """The last month that was over so many days ago; None where there is none."""
+    (row,) = database.query(_LAST_MONTH, {"waiting": waiting, "as_of": as_of}).to_pylist()
+    return None if row["first_day"] is None else _Month(row["first_day"], row["last_day"])
+
+
 def _active(asked: _Asked, as_of: date) -> Counts:
     """Who was ever active up to the day, less those whose silence had reached N days on it.
 
     A silence of that length outlasts the shortest window, so that the cube holds it; the shorter ones leave their customers
     active under all.
     """
-    arrived = asked.arrived(as_of + timedelta(days=1))
-    open_ones = asked.silences(before=as_of + timedelta(days=1), reaching=NEVER)
+    arrived = asked.arrived
+    open_ones = asked.silences(begun_before=as_of + timedelta(days=1), reaching=NEVER)
     gone = _Windows(arrived.size)
     gone.add(open_ones.group, open_ones.customers, np.zeros_like(open_ones.customers), open_ones.since(as_of))
     return arrived[:, None] - gone.sums
@@ -187,8 +211,8 @@ def _active(asked: _Asked, as_of: date) -> Counts:
 
 def _churn(asked: _Asked, month: _Month) -> tuple[Counts, Counts]:
     """Who was active on the day before the month, and of them who lapsed in it."""
-    arrived = asked.arrived(month.first)
-    silences = asked.silences(before=month.first, reaching=month.first)
+    arrived = asked.arrived
+    silences = asked.silences(begun_before=month.first, reaching=month.first)
     gone, lapsed = _Windows(arrived.size), _Windows(arrived.size)
     gone.add(silences.group, silences.customers, np.zeros_like(silences.customers), silences.since(month.first) - 1)
     lapsed.add(silences.group, silences.customers, silences.since(month.first), _last_window(silences, month))
@@ -199,7 +223,7 @@ def _churn(asked: _Asked, month: _Month) -> tuple[Counts, Counts]:
 
 def _came_back(asked: _Asked, month: _Month) -> tuple[Counts, Counts]:
     """The lapses recognised in the month, and those of which the customer came back within 90 days."""
-    silences = asked.silences(before=month.last, reaching=month.first)
+    silences = asked.silences(begun_before=month.last, reaching=month.first)
     lapses, back = _Windows(len(asked.groups)), _Windows(len(asked.groups))
     first, last = silences.since(month.first), _last_window(silences, month)
     lapses.add(silences.group, silences.customers, first, last)

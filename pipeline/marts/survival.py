@@ -21,27 +21,39 @@ ENOUGH = 30  # customers in a group that is compared
 # Under N the first lapse is the record gap with previous record <= N < gap; the row without a gap says up to when its
 # customers were followed without one. `last_start` is the first active day of the youngest of these.
 _FIRST_LAPSES = """
+with counted as (
+    select {by} tenure_days, gap_days is null as is_censored, sum(customers) as customers
+    from ({records})
+    where previous_record_days <= $window and (gap_days is null or gap_days > $window)
+    group by all
+)
+
 select
     {by}
-    (tenure_days + case when gap_days is null then 0 else $window end)::bigint as days,
-    coalesce(sum(customers) filter (where gap_days is not null), 0)::bigint as events,
-    coalesce(sum(customers) filter (where gap_days is null), 0)::bigint as censored,
-    min($as_of - tenure_days::integer) filter (where gap_days is null) as last_start,
-from ({records})
-where previous_record_days <= $window and (gap_days is null or gap_days > $window)
+    (tenure_days + case when is_censored then 0 else $window end)::bigint as days,
+    coalesce(sum(customers) filter (where not is_censored), 0)::bigint as events,
+    coalesce(sum(customers) filter (where is_censored), 0)::bigint as censored,
+    min($as_of - tenure_days::integer) filter (where is_censored) as last_start,
+from counted
 group by all
 order by {by} days
 """
 
 _FIRST_TRANSACTIONS = """
+with counted as (
+    select {by} follow_up_days, is_censored, count(*) as customers, max(opening_date) as last_start
+    from marts.mart_time_to_first_transaction
+    where {condition} and opening_date >= $start and opening_date <= $end
+    group by all
+)
+
 select
     {by}
     follow_up_days::bigint as days,
-    count(*) filter (where not is_censored) as events,
-    count(*) filter (where is_censored) as censored,
-    max(opening_date) filter (where is_censored) as last_start,
-from marts.mart_time_to_first_transaction
-where {condition} and opening_date >= $start and opening_date <= $end
+    coalesce(sum(customers) filter (where not is_censored), 0)::bigint as events,
+    coalesce(sum(customers) filter (where is_censored), 0)::bigint as censored,
+    max(last_start) filter (where is_censored) as last_start,
+from counted
 group by all
 order by {by} days
 """
