@@ -74,13 +74,18 @@ class BankTable:
         return f"coalesce(unix_date({_UTC_DAY[self.types[MOMENT]]}), {UNDATED})"
 
     def in_parts(self, parts: Iterable[int] | None) -> str:
-        """The condition that takes the rows of these parts, or of all; BigQuery reads no other partition for it."""
-        if parts is None:
-            return f"({MOMENT} is not null or {MOMENT} is null)"  # for tables that ask for a condition on each read
-        wanted = sorted(set(parts))
+        """The condition that takes the rows of these parts, or of all; BigQuery reads no other partition for it.
+
+        It names the moment even where it takes all rows or none: some tables ask for that on each read.
+        """
+        wanted = None if parts is None else sorted(set(parts))
         if self.types[MOMENT] == "STRING":
-            return f"{self.part} in ({', '.join(map(str, wanted))})" if wanted else "false"
-        return " or ".join(self._spans(wanted)) or "false"
+            if wanted:
+                return f"{self.part} in ({', '.join(map(str, wanted))})"
+            return "true" if wanted is None else "false"
+        if wanted is None:
+            return f"({self.since(date.min)} or {MOMENT} is null)"
+        return " or ".join(self._spans(wanted)) or f"({self.since(date.max)} and {MOMENT} is null)"
 
     def since(self, first: date) -> str:
         """The condition that takes the rows from a UTC day on."""

@@ -148,7 +148,7 @@ class State:
     def _listed(self) -> dict[int, Part]:
         """Every part there is now, the last ones by their content, older ones by their partition where there is one."""
         if not self._transactions.by_day:
-            return self._by_content("true")
+            return self._by_content(self._transactions.in_parts(None))
         marked = self._by_partition()
         recent = self._by_content(self._transactions.since(day(self._recent_from)))
         older = {number: part for number, part in marked.items() if number < self._recent_from}

@@ -129,7 +129,16 @@ def january(day: int) -> int:
     return part_of(date(2019, 1, day))
 
 
-@pytest.mark.parametrize("layout", ["partition by date(created_date)", ""], ids=["by day", "in one piece"])
+NEEDS_A_CONDITION = "options (require_partition_filter = true)"
+LAYOUTS = {
+    "in one piece": "",
+    "by day": "partition by date(created_date)",
+    "by day, never read whole": f"partition by date(created_date) {NEEDS_A_CONDITION}",
+    "by month, never read whole": f"partition by timestamp_trunc(created_date, month) {NEEDS_A_CONDITION}",
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 def test_the_days_that_differ_are_read_however_old(bank: Bank, layout: str) -> None:
     bank.make(layout)
     assert bank.begin().reason == "nothing was built before"
