@@ -191,6 +191,7 @@ def _overlaps(metric: str, time: Any, grain: str | None, *, start: date | None, 
         "mau",
         "stickiness",
     )
+    time = time[0] if isinstance(time, tuple) else time  # of a cohort's cell, when the cohort began
     last = oracle.period_end(time, grain or ("day" if metric in by_day else "month"))
     return (start is None or last >= start) and (end is None or time <= end)
 

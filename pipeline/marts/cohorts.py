@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -180,9 +180,15 @@ def _parameters(statement: str, question: Question, *, window: int, as_of: date)
         "cohort_kind": question.cohort or "first_activity",
         "grain": question.grain or "month",
         "as_of": as_of,
-        "start": question.start or date.min,
+        "start": _begin(question),
         "end": question.end or as_of,
         "window": window,
         **scope(question).parameters,
     }
     return {name: value for name, value in parameters.items() if f"${name}" in statement}
+
+
+def _begin(question: Question) -> date:
+    """The first day of the period that the range starts in: its cohort is shown, as that period is of any other figure."""
+    start = question.start or date.min
+    return start.replace(day=1) if question.grain != "week" else start - timedelta(days=start.weekday())

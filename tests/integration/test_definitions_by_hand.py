@@ -490,6 +490,17 @@ def test_weekly_cohorts_start_on_mondays(source: Asking) -> None:
     assert max(period for _, period in cells) == 7  # Monday 13 April is seven weeks after 24 February
 
 
+def test_a_range_that_starts_within_a_month_or_week_has_its_cohort(source: Asking) -> None:
+    # A range from 15 January has January as every other monthly figure has; one from Sunday 1 March the week of 24 February.
+    months = source.shares("retention_cohort", grain="month", country=COHORT, start=january(15), end=february(29))
+    assert {cohort for cohort, _ in months} == {january(1), february(1)}
+    assert {cohort for cohort, _ in source.shares("retention_cohort", grain="month", country=COHORT, start=february(1))} == {
+        february(1)
+    }
+    weeks = source.shares("retention_cohort", grain="week", country=WEEK, start=march(1))
+    assert {cohort for cohort, _ in weeks} == {february(24)}
+
+
 def test_survival_is_kaplan_meier_on_recognised_lapses(source: Asking) -> None:
     # Days from first active day to lapse, or to as_of (+): 31: 1 -> 5 March, +7 = 11. 32: 7. 33: last seen 10 April,
     # 5 days silent: 26+. 34: 8 April, 7 days silent: 7. 35: 12 April: 3+.

@@ -14,7 +14,7 @@ import pytest
 
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Answer, Headline, Question, Search
-from pipeline.marts.activity import rolling
+from pipeline.marts.activity import daily_count, rolling
 from pipeline.marts.changes import PARTS
 from pipeline.marts.payments import card_not_present_share
 from pipeline.marts.question import by_dimension, each_alone, scope
@@ -81,6 +81,12 @@ def by_hand(tmp_path: Path) -> ReadOnlyDuckDB:
                 ('FR', date '2024-03-01', 1), ('ES', date '2024-03-01', 1), ('DE', date '2024-03-01', 9),
                 ('FR', date '2024-03-03', 3), ('ES', date '2024-03-03', 1)
             ) as rows (segment_value, activity_date, customers);
+            create table marts.mart_daily_activity as
+            select 'country' as segment, * from (values
+                ('FR', date '2024-03-01', 4, 4, 4), ('FR', date '2024-03-02', 0, 4, 4), ('FR', date '2024-03-03', 3, 4, 4),
+                ('ES', date '2024-03-01', 2, 2, 2), ('ES', date '2024-03-02', 0, 2, 2), ('ES', date '2024-03-03', 1, 2, 2),
+                ('DE', date '2024-03-01', 9, 9, 9), ('DE', date '2024-03-02', 0, 9, 9), ('DE', date '2024-03-03', 0, 9, 9)
+            ) as rows (segment_value, date, dau, wau, mau);
             create table marts.mart_card_not_present_by_country as
             select date '2024-03-01' as month, date '2024-03-31' as final_on, * from (values
                 ('FRA', 10, 4, 1, 100.0, 30.0), ('ESP', 30, 6, 2, 300.0, 90.0), ('DEU', 50, 50, 0, 10.0, 10.0)
@@ -95,8 +101,9 @@ def test_the_counts_of_two_countries_are_added_up_day_by_day(by_hand: ReadOnlyDu
     for where, wanted in (((FRANCE,), [4, 0, 3]), ((SPAIN,), [2, 0, 1]), ((SPAIN, FRANCE), [6, 0, 4])):
         table = rolling(by_hand, Question("dau", where=where, grain="day"), window=7, as_of=last)
         assert table["value"].to_pylist() == wanted
-    both = rolling(by_hand, Question("wau", where=(SPAIN, FRANCE), grain="day"), window=7, as_of=last)
-    assert both["value"].to_pylist() == [6, 6, 6]
+    for metric, count in (("wau", rolling), ("active_customers", daily_count)):  # as published, and from the pairs of days
+        both = count(by_hand, Question(metric, where=(SPAIN, FRANCE), grain="day"), window=7, as_of=last)
+        assert both["value"].to_pylist() == [6, 6, 6]
 
 
 def test_the_share_of_two_countries_is_of_all_their_payments(by_hand: ReadOnlyDuckDB) -> None:
