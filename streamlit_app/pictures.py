@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
@@ -20,6 +21,7 @@ from streamlit_app.charts.marks import DRAWN
 CHILD = Path(__file__).with_name("picture_child.py")
 THEME = Path(__file__).parent / ".streamlit" / "config.toml"
 WIDTH, SECONDS = 860, 60
+TITLE_LETTERS, LINE_LETTERS = 90, 140  # that have room above the chart: a longer line would widen the picture
 PADDING = 16
 
 
@@ -59,7 +61,14 @@ def whole(
 ) -> dict[str, Any]:
     """A chart's spec with the rows of its table and of those beside it, its title, and colours instead of the theme's words."""
     colours = _palette()
-    heading = {"text": title, "subtitle": list(lines), "anchor": "start", "offset": 12, "fontSize": 16, "subtitleFontSize": 11}
+    heading = {
+        "text": textwrap.wrap(title, TITLE_LETTERS),
+        "subtitle": [row for line in lines for row in textwrap.wrap(line, LINE_LETTERS)],
+        "anchor": "start",
+        "offset": 12,
+        "fontSize": 16,
+        "subtitleFontSize": 11,
+    }
     drawn: dict[str, Any] = _coloured(dict(spec), _words(colours))
     tables = {DRAWN: table, **(beside or {})}
     drawn |= {

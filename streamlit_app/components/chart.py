@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pipeline.marts import Answer
+from pipeline.marts.grid import period_ends, period_starts
 from streamlit_app import data, formats, messages, segments
 from streamlit_app.charts import Chart
 from streamlit_app.charts.marks import ENOUGH
@@ -20,36 +22,39 @@ from streamlit_app.components import behind_figure, chart_files, final_points, o
 from streamlit_app.messages import t
 
 CARD_WIDTH = 250  # pixels, at least
-MONDAY, SUNDAY = 0, 6
+PERIODS = ("week", "month")
 WITHOUT_WINDOW = {
     *("dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"),
     *("amount_concentration", "transaction_concentration"),
 }
-WITHOUT_RULE = {"transactions", "transaction_amount", "card_not_present_share"}
+EVERY_TYPE, CARDS = "COMPLETED transactions, every type", "COMPLETED transactions, CARD_PAYMENT or ATM"
+RULES = {"transactions": EVERY_TYPE, "transaction_amount": EVERY_TYPE, "card_not_present_share": CARDS}  # not of activity
+WORDS_OF_RULES = {EVERY_TYPE: "common.any_rule", CARDS: "common.card_rule"}
 
 
 @dataclass(frozen=True)
 class Basis:
     """What a drawn figure rests on; every caption and every row of a CSV carries it.
 
-    `window` is None where N does not enter, `rule` where every completed transaction counts. `withheld` counts what is not
-    shown to this reader, because it is of fewer than 10 customers. `where` is the segment, `countries` those of a reader who
-    sees some only; `start` and `end` are the days of a range that was chosen, `grain` a grain that was. `cuts_weeks` where these
-    begin or end within a week, which is shown whole.
+    `window` is None where N does not enter, `rule` says which transactions count. `withheld` counts what is not shown to this
+    reader, because it is of fewer than 10 customers. `where` is the segment, `countries` those of a reader who sees some only;
+    `start` and `end` are the days of a range that was chosen, `grain` a grain that was. `whole` is `week` or `month` where the
+    range begins or ends within one, which is shown whole; `covered` are the days that the figures are then of.
     """
 
     as_of: date
     version: str
     source: str
     window: int | None
-    rule: str | None
+    rule: str
     withheld: int = 0
     where: segments.Where = ()
     countries: segments.Countries = None
     start: date | None = None
     end: date | None = None
     grain: str | None = None
-    cuts_weeks: bool = False
+    whole: str | None = None
+    covered: tuple[date | None, date | None] = (None, None)
 
 
 def show(
@@ -93,12 +98,10 @@ def basis_of(answer: Answer | pa.Table) -> Basis:
     """What an answer rests on; a bare table rests on the published version and its window."""
     if isinstance(answer, Answer):
         name, kind = answer.metric.name, answer.question.kind
-        free = name in WITHOUT_WINDOW | WITHOUT_RULE or kind == "classic"
-        window, rule = None if free else answer.window, None if name in WITHOUT_RULE else answer.rule
+        free = name in WITHOUT_WINDOW or name in RULES or kind == "classic"
+        window, rule = None if free else answer.window, RULES.get(name, answer.rule)
         asked = _asked(answer)
-        return Basis(
-            answer.as_of, answer.version, answer.source, window, rule, answer.withheld, cuts_weeks=_cuts_weeks(answer), **asked
-        )
+        return Basis(answer.as_of, answer.version, answer.source, window, rule, answer.withheld, **asked)
     version = data.published()
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
 
@@ -109,15 +112,33 @@ def _asked(answer: Answer) -> dict[str, Any]:
     start = question.start if question.start and question.start > data.bounds()[0] else None
     end = question.end if question.end and question.end < answer.as_of else None
     grain = question.grain if question.grain == url.heeded().get("grain") else None
-    return {"where": question.where, "countries": question.countries, "start": start, "end": end, "grain": grain}
+    covered = _covered(question.grain, start, end, as_of=answer.as_of)
+    return {
+        "where": question.where,
+        "countries": question.countries,
+        "start": start,
+        "end": end,
+        "grain": grain,
+        "whole": None if covered == (start, end) else question.grain,
+        "covered": covered,
+    }
 
 
-def _cuts_weeks(answer: Answer) -> bool:
-    asked = answer.question
-    if asked.grain != "week" or answer.metric.name == "retention_cohort":
-        return False
-    begins_within = asked.start is not None and asked.start.weekday() != MONDAY
-    return begins_within or (asked.end is not None and asked.end < answer.as_of and asked.end.weekday() != SUNDAY)
+def _covered(grain: str | None, start: date | None, end: date | None, *, as_of: date) -> tuple[date | None, date | None]:
+    """The days of the range's whole weeks or months, of those that there are."""
+    if grain not in PERIODS:
+        return start, end
+    return start and max(_first_day(start, grain), data.bounds()[0]), end and min(_last_day(end, grain), as_of)
+
+
+def _first_day(day: date, grain: str) -> date:
+    first: date = period_starts(np.array([day], dtype="datetime64[D]"), grain)[0].item()
+    return first
+
+
+def _last_day(day: date, grain: str) -> date:
+    last: date = period_ends(np.array([_first_day(day, grain)], dtype="datetime64[D]"), grain)[0].item()
+    return last
 
 
 def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] | None = None, hidden: int = 0) -> str:
@@ -126,12 +147,12 @@ def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] |
     lines = [
         *([segment] if segment else []),
         t("common.any_window") if basis.window is None else t("common.window_of", window=basis.window),
-        t("common.any_rule") if basis.rule is None else formats.rule(basis.rule),
+        t(WORDS_OF_RULES[basis.rule]) if basis.rule in WORDS_OF_RULES else formats.rule(basis.rule),
         _days(basis),
         *([f"{t('common.grain')}: {t(f'common.grains.{basis.grain}')}"] if basis.grain else []),
     ]
-    if basis.cuts_weeks:
-        lines.append(t("common.whole_weeks"))
+    if basis.whole:
+        lines.append(t(f"common.whole.{basis.whole}"))
     if isinstance(spec, Chart):
         lines += _marked(table, spec)
     if hidden:
@@ -209,7 +230,7 @@ def question_of(basis: Basis) -> dict[str, Any]:
 def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:
     """The names of the columns and the drawn rows, each with what they rest on."""
     segment = segments.in_codes(basis.where, basis.countries)
-    tail = [segment, basis.start, basis.end, basis.as_of, basis.window, basis.rule, basis.version, basis.source]
+    tail = [segment, *basis.covered, basis.as_of, basis.window, basis.rule, basis.version, basis.source]
     table = table.drop_columns([name for name in table.column_names if name == behind_figure.COLUMN])
     names = [*table.column_names, "segment", "range_start", "range_end", "as_of", "window", "activity_rule", "version", "source"]
     return names, [[*row.values(), *tail] for row in table.to_pylist()]

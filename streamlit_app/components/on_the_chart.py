@@ -27,10 +27,14 @@ ABOUT: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class OnTheChart:
-    """Notes within the drawn days, by day, and targets of the drawn metrics for the drawn segment."""
+    """Notes within the drawn days, by day, and targets of the drawn metrics for the drawn segment.
+
+    Those `beyond` would press the figures flat: they are said in words instead.
+    """
 
     notes: tuple[Annotation, ...] = ()
     targets: tuple[Target, ...] = ()
+    beyond: tuple[Target, ...] = ()
     units: Mapping[str, str] = field(default_factory=dict)
 
     def drawn(
@@ -50,6 +54,7 @@ class OnTheChart:
 
 NOTHING = OnTheChart()
 FEW = 2  # notes that are read without unfolding
+FAR = 3  # times the largest drawn figure: a target above it is not drawn
 
 
 def of(chart: Chart | Mapping[str, Any], answer: Answer | pa.Table, table: pa.Table, *, key: str) -> OnTheChart:
@@ -58,7 +63,7 @@ def of(chart: Chart | Mapping[str, Any], answer: Answer | pa.Table, table: pa.Ta
     if column is None or not table.num_rows:
         return NOTHING
     metrics = ABOUT.get(key) or ((answer.metric.name,) if isinstance(answer, Answer) else ())
-    return OnTheChart(notes=within(_of(metrics), table[column]), **_reached_for(answer, metrics))
+    return OnTheChart(notes=within(_of(metrics), table[column]), **_reached_for(answer, metrics, table))
 
 
 def _of(metrics: Sequence[str]) -> list[Annotation]:
@@ -74,12 +79,18 @@ def within(notes: Sequence[Annotation], days: pa.ChunkedArray) -> tuple[Annotati
     return tuple(note for note in notes if drawn[0] <= note.day < drawn[-1] + step)
 
 
-def _reached_for(answer: Answer | pa.Table, metrics: Sequence[str]) -> dict[str, Any]:
+def _reached_for(answer: Answer | pa.Table, metrics: Sequence[str], table: pa.Table) -> dict[str, Any]:
     if not isinstance(answer, Answer) or not (kept := data_kept.targets()):
         return {}
     published = data.published().inactivity_days
     found = targets.on_a_chart(kept, metrics, answer.question, published_window=published)
-    return {"targets": found, "units": {target.metric: data.registry()[target.metric].unit for target in found}}
+    largest = pc.max(table["value"]).as_py() if found else None
+    beyond = tuple(target for target in found if largest and target.value > FAR * largest)
+    return {
+        "targets": tuple(target for target in found if target not in beyond),
+        "beyond": beyond,
+        "units": {target.metric: data.registry()[target.metric].unit for target in found},
+    }
 
 
 def _notes(notes: Sequence[Annotation]) -> pa.Table:
@@ -97,7 +108,10 @@ def _targets(found: OnTheChart) -> pa.Table:
 
 
 def beneath(found: OnTheChart) -> None:
-    """The notes in words; many are folded."""
+    """The targets that lie beyond the chart and the notes in words; many notes are folded."""
+    if found.beyond:
+        labels = [target_words.label(target, found.units[target.metric]) for target in found.beyond]
+        st.caption(messages.t("targets.beyond", targets=" · ".join(labels)))
     lines = [f"{formats.day(note.day)} · {formats.literal(note.text)} · {formats.literal(note.author)}" for note in found.notes]
     if 0 < len(lines) <= FEW:
         st.caption("  \n".join(lines))

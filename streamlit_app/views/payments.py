@@ -72,6 +72,9 @@ def _card_not_present(question: Question) -> None:
 
 def _by_country(answer: Answer) -> None:
     """The same share by the merchant's country: where it is high on a map, and how sure in a list."""
+    if not figures.final(answer.table).num_rows:
+        states.empty(t("payments.no_whole_month"), next=t("common.widen"))
+        return
     with chart.side_by_side():
         for spec, key, most in (
             (charts.CARD_SHARE_ON_A_MAP, "map", TILES),

@@ -266,6 +266,41 @@ def test_the_caption_says_that_weeks_are_whole_where_the_range_cuts_one(
     assert chart.footnote(given.table, chart.basis_of(given)).endswith("weeks are shown whole") == cut
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "covered"),
+    [
+        (date(2019, 1, 1), date(2019, 1, 31), None),
+        (date(2019, 1, 10), date(2019, 1, 31), ("2019-01-01", "2019-01-31")),
+        (date(2019, 1, 1), date(2019, 1, 20), ("2019-01-01", "2019-01-31")),
+        (date(2019, 2, 10), date(2019, 2, 15), ("2019-02-01", "")),  # to the last day that there is
+        (date(2018, 1, 10), date(2019, 2, 10), ("2018-01-05", "2019-02-15")),  # the bank begins on the 5th and ends on the 15th
+    ],
+)
+@pytest.mark.parametrize("metric", ["monthly_churn_rate", "transactions", "retention_cohort"])
+def test_caption_and_file_say_that_months_are_whole_where_the_range_cuts_one(
+    start: date, end: date, covered: tuple[str, str] | None, metric: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data, "bounds", lambda: (date(2018, 1, 5), date(2019, 2, 15)))
+    given = answer(row(JANUARY, 5.0), metric=metric, grain="month", start=start, end=end)
+    assert chart.footnote(given.table, chart.basis_of(given)).endswith("months are shown whole") == (covered is not None)
+    (line,) = read_csv(given)
+    assert (line["range_start"], line["range_end"]) == (covered or (start.isoformat(), end.isoformat()))
+
+
+def test_payments_say_which_transactions_count_on_the_page_and_in_the_file() -> None:
+    told = {}
+    for metric in ("transactions", "card_not_present_share"):
+        given = answer(row(JANUARY, 5.0), metric=metric)
+        told[metric] = chart.footnote(given.table, chart.basis_of(given)).split(" · ")[1], read_csv(given)[0]["activity_rule"]
+    assert told == {
+        "transactions": ("completed transactions of every type", "COMPLETED transactions, every type"),
+        "card_not_present_share": (
+            "completed card and ATM payments of all customers",
+            "COMPLETED transactions, CARD_PAYMENT or ATM",
+        ),
+    }
+
+
 def test_the_caption_says_where_the_window_or_the_rule_does_not_enter() -> None:
     rolling, volumes = answer(row(JANUARY, 5.0), metric="mau"), answer(row(JANUARY, 5.0), metric="transactions")
     assert chart.basis_of(rolling).window is None

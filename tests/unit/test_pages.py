@@ -204,7 +204,7 @@ def test_data_problems_are_told_in_the_header() -> None:
     of_transactions = [problem for problem in problems if problem["source_table"] == "transactions"]
     doubtful = sum(problem["rows_counted_once"] for problem in of_transactions)
     sent = data.published().transactions + sum(p["rows_affected"] for p in of_transactions if p["disposition"] == "rejected")
-    assert f"{rows:,} doubtful rows ({doubtful / sent:.2%} of the transactions)" in labels
+    assert f"{rows:,} doubtful rows ({doubtful:,} transactions, {doubtful / sent:.2%} of all transactions)" in labels
 
 
 def test_old_data_is_told_in_the_header() -> None:
@@ -425,6 +425,14 @@ def test_the_concentration_of_two_countries_says_that_it_is_known_of_one_and_the
     assert "known of everybody and of one country at a time, and not of several together" in words(page)
     assert charts(page) == 7
     assert any("Country: France or United Kingdom" in caption.value for caption in page.caption)
+
+
+def test_a_range_without_a_month_that_is_over_has_no_map_and_says_why() -> None:
+    last = data.published().as_of
+    page = opened("payments", **{"from": last.replace(day=2).isoformat(), "lang": "en"})
+    assert failed(page) == []
+    assert "No month of this range is over yet" in words(page)
+    assert charts(page) == 8
 
 
 def test_the_headline_shows_the_metrics_that_are_named_as_its_own() -> None:

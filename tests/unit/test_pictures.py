@@ -47,11 +47,25 @@ def test_a_chart_becomes_a_png_of_twice_its_size_without_asking_anybody() -> Non
 def test_the_picture_holds_the_rows_the_title_and_no_word_of_the_theme() -> None:
     whole = pictures.whole(spec(charts.CARD_SHARE_BY_COUNTRY), ROWS, title="Churn", lines=["to 28 Feb 2026"])
     assert [row["date"] for row in whole["datasets"]["drawn"]] == ["2026-01-01", "2026-02-01"]
-    assert (whole["title"]["text"], whole["title"]["subtitle"]) == ("Churn", ["to 28 Feb 2026"])
+    assert (whole["title"]["text"], whole["title"]["subtitle"]) == (["Churn"], ["to 28 Feb 2026"])
     written = json.dumps(whole)
     assert '"value": "gray"' not in written
     assert '"value": "primary"' not in written
     assert pictures._palette().context in written
+
+
+def test_a_long_caption_is_broken_and_the_picture_no_wider_for_it() -> None:
+    words = "a caption of many words " * 40
+    short, long = (
+        pictures.png(pictures.whole(spec(charts.SHARE_OVER_TIME), ROWS, title=title, lines=[line]))
+        for title, line in (("Churn", "to 28 Feb 2026"), (words, words))
+    )
+    assert width(long) == width(short)
+
+
+def width(png: bytes) -> int:
+    """In pixels: the first number of the first chunk."""
+    return int.from_bytes(png[16:20])
 
 
 def test_what_cannot_be_drawn_is_told_and_is_no_picture(monkeypatch: pytest.MonkeyPatch) -> None:

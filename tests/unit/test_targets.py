@@ -156,6 +156,24 @@ def test_a_line_stands_on_the_chart_of_the_metric_for_its_segment_alone() -> Non
     assert lines(Question("new_customers", grain="month"), key="growth") == []  # 28 days are no point of this chart
 
 
+def test_a_target_far_above_what_is_drawn_is_said_in_words_and_does_not_press_the_figures_flat() -> None:
+    points = pa.table({"date": [date(2019, 1, 1), date(2019, 1, 2)], "value": [40.0, 50.0]})
+    given = replace(data.answer(Question("active_customers")), table=points)
+
+    def told(value: float) -> tuple[list[float], list[float]]:
+        actions_targets.set_target(replace(ACTIVE, value=value))
+        found = on_the_chart.of(charts.COUNT_OVER_TIME, given, points, key="active")
+        return [target.value for target in found.targets], [target.value for target in found.beyond]
+
+    assert told(150.0) == ([150.0], [])  # three times the largest
+    assert told(151.0) == ([], [151.0])
+    page = whole("activity")
+    assert all("Too far above" not in caption.value for caption in page.caption)
+    actions_targets.set_target(replace(ACTIVE, value=1e14))
+    (said,) = [caption.value for caption in whole("activity").caption if "Too far above" in caption.value]
+    assert said == "Too far above the figures to be drawn: Target: 100,000,000,000,000 or more"
+
+
 def test_without_anything_kept_the_spec_is_the_constant_one() -> None:
     table = pa.table({"date": [date(2019, 1, 1)]})
     drawn, spec = on_the_chart.of(charts.SHARE_OVER_TIME, table, table, key="x").drawn(charts.SHARE_OVER_TIME, table)
