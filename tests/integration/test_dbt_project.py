@@ -144,6 +144,19 @@ LOSSES = {
         "delete from warehouse.dim_segments where country = 'FR'",
         {"every_segment_of_a_cube_is_known"},
     ),
+    "the last day of the back-test": (
+        "delete from marts.mart_silence_backtest where judged_on = (select max(judged_on) from marts.mart_silence_backtest)",
+        {"the_back_test_judges_everybody_it_observed"},
+    ),
+    "the whole back-test": ("delete from marts.mart_silence_backtest", {"the_back_test_judges_everybody_it_observed"}),
+    "nothing, but two rejected accounts have the key of a third": (
+        """
+        insert into warehouse.customer_accounts
+        select * replace (-1 as customer_key, unnest(['a', 'b']) as user_id, 'exact_duplicate' as rejection_reason)
+        from (select * from warehouse.customer_accounts limit 1)
+        """,
+        {"no_two_customers_share_a_key"},
+    ),
     "devices": ("delete from warehouse.customer_devices where os = 'iOS'", {"no_row_of_the_bank_is_dropped_silently"}),
     **{
         f"nothing, but {table} holds a row twice": (

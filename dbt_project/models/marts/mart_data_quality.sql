@@ -8,17 +8,29 @@ days as (
     where not dates.is_after_as_of
 ),
 
-with_the_weeks_before as (
+with_usual as (
     select
         *,
-        avg(active_customers) over (order by date_day rows between 28 preceding and 1 preceding) as customers_before,
+        case
+            when active_customers > 0
+                then avg(active_customers) over (order by date_day rows between 27 preceding and current row)
+        end as usual_customers,
     from days
+),
+
+-- what was usual when somebody was last active: an outage of many days would else become the usual itself
+with_usual_before as (
+    select
+        *,
+        last_value(usual_customers ignore nulls) over (order by date_day rows between unbounded preceding and 1 preceding)
+            as customers_before,
+    from with_usual
 ),
 
 -- in a bank where dozens of customers are active on any day, a day without one is a day that was not loaded
 missing_days as (
     select count(*) as days
-    from with_the_weeks_before
+    from with_usual_before
     where active_customers = 0 and customers_before >= {{ customers_of_a_day_that_is_missed() }}
 ),
 
