@@ -59,7 +59,9 @@ def awkward_bank() -> History:
     for day, amount in ((3, ""), (9, "n/a"), (29, "1e3"), (30, "-4.25"), (31, "0.00005")):
         history.transaction(9001, date(2019, 1, day), amount=amount, presence="TRUE")
     history.transaction(9001, date(2019, 2, 1), state="LOST")
-    for user_id in ("user_b7-x", "00017", "", " user_9001 "):
+    for state in ("COMPLETED\t", "\u00a0COMPLETED"):  # only blanks are taken off a word: these are other ones, on both engines
+        history.transaction(9001, date(2019, 2, 4), state=state)
+    for user_id in ("user_b7-x", "00017", "", " user_9001 ", "user_9001\t"):
         history.transaction(9001, date(2019, 2, 10))["user_id"] = user_id
     first = history.transaction(9001, date(2019, 2, 2), state="PENDING")
     history.transaction(9001, date(2019, 3, 2))["transaction_id"] = first["transaction_id"]

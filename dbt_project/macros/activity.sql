@@ -30,7 +30,8 @@
 
 {# `user_123` and `123` are the same customer; other identifiers stay as they are. #}
 {% macro bare_user_id(text) %}
-    nullif(case when starts_with(trim({{ text }}), 'user_') then substr(trim({{ text }}), 6) else trim({{ text }}) end, '')
+    {%- set trimmed = neopulse.trimmed(text) %}
+    nullif(case when starts_with({{ trimmed }}, 'user_') then substr({{ trimmed }}, 6) else {{ trimmed }} end, '')
 {% endmacro %}
 
 {# A whole number for joins and windows: the identifier itself where it is written as a number is, else a negative hash of it. #}
@@ -52,12 +53,12 @@
 
 {# The number of a transaction whose identifier is `transaction_` and a number, else a negative hash; `number` is that of its digits. #}
 {% macro transaction_key_of_text(text, number) %}
-    {%- set trimmed = neopulse.transaction_digits('trim(' ~ text ~ ')') %}
+    {%- set trimmed = neopulse.transaction_digits(neopulse.trimmed(text)) %}
     case
         when {{ neopulse.is_prefix_and_number('transaction_', text, number) }} then {{ number }}
-        when starts_with(trim({{ text }}), 'transaction_') and {{ neopulse.is_written_as_number(trimmed) }}
+        when starts_with({{ neopulse.trimmed(text) }}, 'transaction_') and {{ neopulse.is_written_as_number(trimmed) }}
             then {{ neopulse.try_convert(trimmed, dbt.type_bigint()) }}
-        when nullif(trim({{ text }}), '') is not null then -1 - {{ neopulse.text_hash('trim(' ~ text ~ ')') }}
+        when nullif({{ neopulse.trimmed(text) }}, '') is not null then -1 - {{ neopulse.text_hash(neopulse.trimmed(text)) }}
     end
 {% endmacro %}
 
@@ -108,7 +109,7 @@
 {# Whether a transaction went through. #}
 {% macro is_completed() %}transaction_state_code = {{ neopulse.code_of('COMPLETED', neopulse.known_states()) }}{% endmacro %}
 
-{% macro clean_word(text) %}nullif(upper(trim({{ text }})), ''){% endmacro %}
+{% macro clean_word(text) %}nullif(upper({{ neopulse.trimmed(text) }}), ''){% endmacro %}
 
 {# The shortest window that can be asked: gaps no longer than it are bridged by every window and are in no cube. #}
 {% macro shortest_window_days() %}{{ [7, var('inactivity_days') | int] | min }}{% endmacro %}

@@ -1,6 +1,6 @@
 {# A town name, or null where it holds digits: a telephone number, a street address or a code is no town. #}
 {% macro clean_city(text) %}
-    case when not {{ neopulse.has_digits(text) }} then nullif(trim({{ text }}), '') end
+    case when not {{ neopulse.has_digits(text) }} then nullif({{ neopulse.trimmed(text) }}, '') end
 {%- endmacro %}
 
 {# A country or plan of a customer in capitals; the word `unknown` says as little as nothing. #}
@@ -8,12 +8,12 @@
 
 {# ISO 3166 alpha-3; Romania's code before 2002 (ROM) becomes ROU. #}
 {% macro clean_country_alpha_3(text) %}
-    case when upper(trim({{ text }})) = 'ROM' then 'ROU' else nullif(upper(trim({{ text }})), '') end
+    case when upper({{ neopulse.trimmed(text) }}) = 'ROM' then 'ROU' else nullif(upper({{ neopulse.trimmed(text) }}), '') end
 {%- endmacro %}
 
 {# The opt-ins and switches come as 1.0, 0.0, true or nothing; nothing is unknown, which is not a no. #}
 {% macro clean_flag(text) %}
-    case lower(trim({{ text }}))
+    case lower({{ neopulse.trimmed(text) }})
         {%- for word in ['true', '1', '1.0', 't'] %} when '{{ word }}' then true{% endfor %}
         {%- for word in ['false', '0', '0.0', 'f'] %} when '{{ word }}' then false{% endfor %}
     end

@@ -13,8 +13,8 @@ renamed as (
     select
         bare_id as user_id,
         {{ customer_key('bare_id') }} as customer_key,
-        trim(string_field_0) as brand,
-        case lower(trim(string_field_0)) when 'apple' then 'iOS' when 'android' then 'Android' else 'unknown' end as os,
+        {{ trimmed('string_field_0') }} as brand,
+        case lower({{ trimmed('string_field_0') }}) when 'apple' then 'iOS' when 'android' then 'Android' else 'unknown' end as os,
         source_row,
     from parsed
 ),

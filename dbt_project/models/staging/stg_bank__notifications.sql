@@ -14,9 +14,9 @@ renamed as (
     select
         bare_id as user_id,
         {{ customer_key('bare_id') }} as customer_key,
-        upper(trim(reason)) as notification_reason,
-        upper(trim(channel)) as channel,
-        upper(trim(status)) as status,
+        upper({{ trimmed('reason') }}) as notification_reason,
+        upper({{ trimmed('channel') }}) as channel,
+        upper({{ trimmed('status') }}) as status,
         created_at,
         {{ bank_day('created_at') }} as notification_date,
         source_row,

@@ -44,7 +44,7 @@ judged as (
         end as {{ code_type() }}) as rejection_code,
         -- of a row that can be used: what about it is doubtful all the same
         cast(case
-            when money is null and nullif(trim(amount_usd), '') is not null then {{ code_of('unreadable_amount', doubts()) }}
+            when money is null and nullif({{ trimmed('amount_usd') }}, '') is not null then {{ code_of('unreadable_amount', doubts()) }}
             when money < 0 then {{ code_of('negative_amount', doubts()) }}
             when money >= {{ var('absurd_amount_usd') }} and transaction_state_code = {{ code_of('COMPLETED', known_states()) }}
                 then {{ code_of('absurd_amount', doubts()) }}
@@ -57,10 +57,10 @@ judged as (
 final as (
     select
         source_part,
-        nullif(trim(transaction_id), '') as transaction_id,
+        nullif({{ trimmed('transaction_id') }}, '') as transaction_id,
         transaction_key,
         -- a number is its own text; only other identifiers need keeping
-        case when transaction_key < 0 then nullif(trim(transaction_id), '') end as transaction_id_text,
+        case when transaction_key < 0 then nullif({{ trimmed('transaction_id') }}, '') end as transaction_id_text,
         {{ bare_user_id('user_id') }} as user_id,
         customer_key,
         case when customer_key < 0 then {{ bare_user_id('user_id') }} end as user_id_text,

@@ -30,7 +30,7 @@ judged as (
 final as (
     select
         * {{ without('source_row', 'city_text') }},
-        rejection_reason is null and city is null and nullif(trim(city_text), '') is not null as has_city_with_digits,
+        rejection_reason is null and city is null and nullif({{ trimmed('city_text') }}, '') is not null as has_city_with_digits,
         case when rejection_reason is not null or city is null then source_row end as source_row,
     from judged
 )
