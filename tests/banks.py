@@ -185,8 +185,9 @@ class _Life:
         return stamp(datetime.combine(day, clock, ZoneInfo("Europe/Paris")), self.chance.choice(SPELLINGS))
 
     def _spoil(self, mine: list[Row]) -> None:
-        """What may be wrong with rows: each now and then; copies last, as no rule says which of two at one moment counts."""
-        for spoil in (_rename, _lose, _not_yet, _repeat, _correct, _take_over, _write_twice):
+        """What may be wrong with rows: each now and then; copies last, as no rule says which of two at one moment
+        counts where their states weigh the same."""
+        for spoil in (_rename, _lose, _not_yet, _repeat, _correct, _take_over, _send_again_today, _contradict, _write_twice):
             if mine and self.chance.random() < 0.12:
                 spoil(self, self.chance.choice(mine))
 
@@ -212,6 +213,19 @@ def _take_over(life: _Life, row: Row) -> None:
         return
     other = f"user_{max(2, life.number - 1)}"
     life.history.transactions.append(row | {"created_date": stamp(later + timedelta(hours=30)), "user_id": other})
+
+
+def _send_again_today(life: _Life, row: Row) -> None:
+    """The same id, dated the day that is not over."""
+    changed = life.chance.choice(({}, {"transactions_state": "REVERTED"}, {"amount_usd": "6.66"}))
+    life.history.transactions.append(row | {"created_date": stamp(NOON - timedelta(minutes=17))} | changed)
+
+
+def _contradict(life: _Life, row: Row) -> None:
+    """The same id at the same moment, in a state that says more of it, or less."""
+    weight = oracle.certainty(row["transactions_state"].strip().upper())
+    other = [state for state in ("COMPLETED", *STATES) if oracle.certainty(state) != weight]
+    life.history.transactions.append(row | {"transactions_state": life.chance.choice(other)})
 
 
 def _rename(life: _Life, row: Row) -> None:

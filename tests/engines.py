@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 from differences import close
-from histories import History, Row, random_bank, write_csv
+from histories import History, Row, random_bank, stamp, write_csv
 
 from pipeline.clock import FixedClock
 from pipeline.runner import Order, Reporter, Runner
@@ -66,6 +66,12 @@ def awkward_bank() -> History:
     first = history.transaction(9001, date(2019, 2, 2), state="PENDING")
     history.transaction(9001, date(2019, 3, 2))["transaction_id"] = first["transaction_id"]
     history.transaction(9001, datetime(2019, 4, 3, tzinfo=UTC))  # still to come
+    copied = [history.transaction(9001, date(2019, 2, 3), amount=amount) for amount in ("11.5", "12.5", "13.5")]
+    # of the second night's day, which counts in the third; at the same moment, otherwise
+    history.transactions.append(copied[0] | {"created_date": stamp(datetime(2019, 3, 28, 3, tzinfo=UTC))})
+    history.transactions += [
+        row | {"transactions_state": state} for row, state in zip(copied[1:], ("CANCELLED", "PENDING"), strict=True)
+    ]
     for moment in ODD_MOMENTS:
         history.transaction(9001, moment)
     return history

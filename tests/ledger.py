@@ -187,6 +187,30 @@ def a_correction_comes_in_a_later_file(ledger: Ledger) -> None:
     ledger.files.setdefault(f"{ledger.today}-corrections", []).append(corrected | {"amount_usd": "3.21"})
 
 
+def a_correction_of_today_comes(ledger: Ledger) -> None:
+    """Ids again, dated the day that is not over: until it is, the copy before counts."""
+    for hour in (8, 9):
+        moved = stamp(datetime.combine(ledger.today, time(hour), UTC))
+        row = ledger.any_row() | {"created_date": moved, "amount_usd": "6.54"}
+        ledger.files.setdefault(f"{ledger.today}-corrections-of-today", []).append(row)
+
+
+def corrections_come_weeks_later(ledger: Ledger) -> None:
+    """Ids again, each on a day since: an as_of between the two knows the first, a later one the second."""
+    for days in (1, 2, 6, 12, 18, 24, 29):
+        row = ledger.any_row()
+        moved = datetime.combine(ledger.today - timedelta(days=days), time(10), UTC)
+        changed = {"created_date": stamp(moved), "user_id": ledger.chance.choice((row["user_id"], "user_7"))}
+        ledger.files.setdefault(f"{ledger.today}-weeks-later", []).append(row | changed)
+
+
+def copies_of_one_moment_differ(ledger: Ledger) -> None:
+    """Ids again at the same moment, otherwise: by the state one of them counts, by the text where it is the same."""
+    for state in ("REVERTED", "COMPLETED", "PENDING", "CANCELLED", "LOST"):
+        row = ledger.any_row() | {"transactions_state": state, "amount_usd": f"{ledger.chance.randint(1, 99)}"}
+        ledger.files.setdefault(f"{ledger.today}-one-moment", []).append(row)
+
+
 def rows_come_twice(ledger: Ledger) -> None:
     """Exact copies of rows of earlier files."""
     ledger.files.setdefault(f"{ledger.today}-again", []).extend(dict(ledger.any_row()) for _ in range(5))
@@ -315,6 +339,11 @@ def an_earlier_day_is_pinned(ledger: Ledger) -> None:
         ledger.settings["as_of"] = ledger.today - timedelta(days=20)
 
 
+def the_pin_moves(ledger: Ledger) -> None:
+    """as_of is set to another day in the past, nearer or farther."""
+    ledger.settings["as_of"] = ledger.today - timedelta(days=ledger.chance.choice((3, 9, 15, 21, 27)))
+
+
 BATCHES: tuple[Callable[[Ledger], None], ...] = (
     a_day_passes,
     nothing_changes,
@@ -326,6 +355,9 @@ BATCHES: tuple[Callable[[Ledger], None], ...] = (
     one_late_row_fills_a_gap,
     a_row_is_corrected_where_it_stands,
     a_correction_comes_in_a_later_file,
+    a_correction_of_today_comes,
+    corrections_come_weeks_later,
+    copies_of_one_moment_differ,
     rows_come_twice,
     a_whole_file_comes_twice,
     the_newest_file_is_taken_back,
@@ -347,4 +379,5 @@ BATCHES: tuple[Callable[[Ledger], None], ...] = (
     another_rule_is_set,
     another_zone_is_set,
     an_earlier_day_is_pinned,
+    the_pin_moves,
 )

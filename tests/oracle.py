@@ -26,6 +26,7 @@ Row = Mapping[str, str]
 BANK_INITIATED = frozenset({"FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND"})
 CARD_TYPES = frozenset({"CARD_PAYMENT", "ATM"})
 DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
+ENDED_WITHOUT_IT = frozenset({"DECLINED", "REVERTED", "FAILED", "CANCELLED"})
 AGE_BANDS = ((18, "under 18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64"))
 UNKNOWN = "unknown"
 Z = 1.959963984540054  # 97.5th percentile of the normal distribution
@@ -190,7 +191,8 @@ def bank(
 ) -> Bank:
     """What the raw rows say at the end of `as_of`, which unless pinned is the last day with data before the current one."""
     rule, reader = rule or Rule(), _Reader(ZoneInfo(zone), current_day)
-    usable = _latest_by_id(row for row in map(reader.transaction, _once(tables["transactions"])) if row is not None)
+    rows = (row for row in map(reader.transaction, _once(tables["transactions"])) if row is not None)
+    usable = _latest_by_id(rows, last_day=as_of or current_day - ONE_DAY)
     if as_of is None:
         as_of = max(transaction.day for transaction in usable if transaction.day < current_day)
     systems = reader.systems(_once(tables["devices"]))
@@ -207,14 +209,28 @@ def _once(rows: Iterable[Row]) -> list[Row]:
     return [dict(row) for row in dict.fromkeys(tuple(row.items()) for row in rows)]
 
 
-def _latest_by_id(transactions: Iterable[Transaction]) -> list[Transaction]:
-    """One transaction for each id: where rows of one id differ, the latest was the correction."""
+def _latest_by_id(transactions: Iterable[Transaction], *, last_day: date) -> list[Transaction]:
+    """One transaction for each id: where rows of one id differ, the latest was the correction, once its day has come."""
     found: dict[str, Transaction] = {}
     for transaction in transactions:
         before = found.get(transaction.transaction_id)
-        if before is None or transaction.moment > before.moment:
+        if before is None or _corrects(transaction, before, last_day=last_day):
             found[transaction.transaction_id] = transaction
     return list(found.values())
+
+
+def _corrects(one: Transaction, other: Transaction, *, last_day: date) -> bool:
+    """Whether one row counts before another of the same id."""
+    if (one.day > last_day) is not (other.day > last_day):
+        return one.day <= last_day
+    if one.moment != other.moment:
+        return one.moment > other.moment
+    return certainty(one.state) > certainty(other.state)
+
+
+def certainty(state: str) -> int:
+    """How much a state says of a transaction that another row of the same moment calls otherwise."""
+    return 3 if state in ENDED_WITHOUT_IT else {"COMPLETED": 2, "PENDING": 1}.get(state, 0)
 
 
 def _earliest_by_id(reader: _Reader, rows: Iterable[Row], systems: Mapping[str, str]) -> list[Customer]:

@@ -90,6 +90,25 @@
     {{ return(['CARD_PAYMENT', 'TRANSFER', 'TOPUP', 'EXCHANGE', 'ATM', 'CASHBACK', 'FEE', 'CARD_REFUND', 'TAX', 'REFUND']) }}
 {% endmacro %}
 
+{# Of copies of one moment the state in the earlier group counts; one that nobody knows comes last. The first group ends a transaction
+   without it. #}
+{% macro states_by_weight() %}
+    {{ return([['DECLINED', 'REVERTED', 'FAILED', 'CANCELLED'], ['COMPLETED'], ['PENDING']]) }}
+{% endmacro %}
+
+{# The number of a state's group, by its code. #}
+{% macro place_of_state() -%}
+    {%- set groups = neopulse.states_by_weight() -%}
+    case
+        {%- for group in groups %}
+        {%- set codes = [] -%}
+        {%- for state in group %}{% do codes.append(neopulse.code_of(state, neopulse.known_states())) %}{% endfor %}
+        when transaction_state_code in ({{ codes | join(', ') }}) then {{ loop.index }}
+        {%- endfor %}
+        else {{ groups | length + 1 }}
+    end
+{%- endmacro %}
+
 {# Why a transaction cannot be used, and what is doubtful about one that can; the first that holds is named. #}
 {% macro rejection_reasons() %}
     {{ return(['missing_transaction_id', 'missing_user_id', 'unreadable_created_date', 'in_the_future', 'too_long_ago']) }}

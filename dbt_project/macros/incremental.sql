@@ -108,8 +108,19 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The numbers of transactions that have a row in a changed part, or were repeated and had one there in the last run: `before` has those. #}
-{% macro transaction_keys_of_changed_parts(before) %}
+{# The last day whose copies of a transaction take the place of earlier ones: as_of where it is pinned, else the last day that is over. as_of is
+   never after it, and no copy that takes a place is dated between the two. #}
+{% macro last_day_of_copies() -%}
+    {%- if var('as_of') -%}
+        cast('{{ var("as_of") }}' as date)
+    {%- else -%}
+        {{ neopulse.add_days("cast('" ~ var('current_bank_day') ~ "' as date)", -1) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{# The numbers of transactions whose copies may count otherwise than in the last run: they have a row in a changed part, or were repeated and had
+   one there, or had a copy of a day that has come to count or counts no more. `before` has what was repeated in the last run. #}
+{% macro transaction_keys_to_look_at(before) %}
     select transaction_key
     from {{ ref('typed_transactions') }}
     where rejection_code is null and {{ neopulse.in_changed_parts() }}
@@ -117,6 +128,7 @@
     select transaction_key
     from {{ before }}
     where source_part in (select source_part from {{ source('bank', 'changed_parts') }})
+        or transaction_date > least(cast('{{ var("previous_as_of") }}' as date), {{ neopulse.last_day_of_copies() }})
 {% endmacro %}
 
 {# The days on which those of them stand that are repeated now, as a condition; on DuckDB it is not worth a look. #}
@@ -129,7 +141,7 @@
     {%- set days = run_query(
         'select string_agg(distinct format("date \'%t\'", transaction_date), ", ") as days from (select transaction_date, count(*) over '
         ~ '(partition by transaction_key) as copies from ' ~ typed ~ ' where rejection_code is null and transaction_key in ('
-        ~ neopulse.transaction_keys_of_changed_parts(this) ~ ')) where copies > 1'
+        ~ neopulse.transaction_keys_to_look_at(this) ~ ')) where copies > 1'
     ).columns[0].values()[0] if execute -%}
     {{ 'transaction_date in (' ~ days ~ ')' if days else 'false' }}
 {%- endmacro %}

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 import builds
 import pytest
 from chain import Asking, Replayed, publish
-from histories import History, write_csv
+from histories import History, stamp, write_csv
 
 N = 7
 AS_OF = date(2020, 4, 15)
@@ -19,6 +19,7 @@ PIN = date(2020, 2, 15)
 
 EXACTLY_N, N_AND_ONE, LONE, NEVER, NOT_COUNTING, SILENT, NOT_YET_SILENT = "AT", "BE", "BG", "CH", "CY", "CZ", "DE"
 AND_BACK, JOINER, TWICE, LEAP, LEAP_GAP, CLOCKS, EARLY = "DK", "EE", "ES", "FI", "FR", "GB", "GR"
+SENT_AGAIN, CONTRADICTED = "LU", "LV"
 COHORT, CURVE, AMOUNTS, WAITING, CHURNERS, WEEK = "HR", "HU", "IE", "IS", "IT", "LT"
 
 
@@ -46,6 +47,7 @@ def hand_made_bank() -> History:
     midnights(history)
     several_customers(history)
     payments(history)
+    copies(history)
     return history
 
 
@@ -164,6 +166,22 @@ def payments(history: History) -> None:
     history.transaction(82, january(11), state="DECLINED")
     history.active(82, january(13))
     history.transaction(14, AS_OF, type="FEE")
+
+
+def copies(history: History) -> None:
+    history.customer(91, opened=january(2), country=SENT_AGAIN)
+    first = history.transaction(91, january(5))
+    history.transactions.append(first | {"created_date": stamp(march(1))})
+    history.customer(92, opened=january(2), country=CONTRADICTED)
+    for day, states in (
+        (6, ("COMPLETED", "REVERTED")),
+        (7, ("CANCELLED", "COMPLETED")),
+        (8, ("FAILED", "PENDING", "COMPLETED", "DECLINED")),
+        (9, ("PENDING", "COMPLETED")),
+        (10, ("COMPLETED", "PENDING", "LOST")),
+    ):
+        first = history.transaction(92, january(day), state=states[0])
+        history.transactions += [first | {"transactions_state": state} for state in states[1:]]
 
 
 @pytest.fixture(scope="module")
@@ -578,6 +596,19 @@ def test_a_month_is_final_on_its_last_day(source: Asking) -> None:
 def test_as_of_is_the_last_day_with_any_transaction_even_one_that_does_not_count(source: Asking) -> None:
     # The last row of all is a fee of 15 April; the last transaction that counts is of 12 April.
     assert source.as_of == AS_OF
+
+
+def test_a_transaction_that_is_sent_again_on_a_later_day_moves_there(source: Asking) -> None:
+    assert active_days(source, SENT_AGAIN) == [march(1)]
+
+
+def test_a_pinned_as_of_does_not_know_yet_that_a_transaction_moves(pinned: Asking) -> None:
+    assert active_days(pinned, SENT_AGAIN) == [january(5)]
+
+
+def test_of_copies_of_one_moment_that_which_undoes_the_transaction_counts(source: Asking) -> None:
+    # Reverted, cancelled and declined on the 6th, 7th and 8th; completed and not pending or lost on the 9th and the 10th.
+    assert active_days(source, CONTRADICTED) == [january(9), january(10)]
 
 
 def test_a_pinned_as_of_knows_nothing_of_later_days(pinned: Asking) -> None:

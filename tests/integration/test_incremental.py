@@ -7,8 +7,10 @@ PROOF_SEQUENCES=50 plays that many random sequences instead of one.
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import builds
@@ -17,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from chain import Published, publish
+from histories import stamp
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from ledger import BATCHES, Ledger, opening_bank
@@ -64,6 +67,23 @@ SEQUENCES: dict[str, tuple[Batch, ...]] = {
         happening.the_newest_file_is_taken_back,
         happening.a_row_is_corrected_where_it_stands,
         happening.the_first_day_of_a_customer_goes,
+    ),
+    "copies wait for their day": (
+        happening.a_correction_of_today_comes,
+        happening.copies_of_one_moment_differ,
+        happening.only_time_passes,
+        happening.a_correction_of_today_comes,
+        happening.a_day_passes,
+        happening.the_newest_file_is_taken_back,
+    ),
+    "copies on both sides of a pin that moves": (
+        happening.corrections_come_weeks_later,
+        happening.an_earlier_day_is_pinned,
+        happening.the_pin_moves,
+        happening.the_pin_moves,
+        happening.copies_of_one_moment_differ,
+        happening.the_pin_moves,
+        happening.an_earlier_day_is_pinned,
     ),
     "files change and say the same": (
         happening.rows_move_to_another_file,
@@ -130,18 +150,51 @@ def play(sequence: Sequence[Batch], *, seed: int, folder: Path) -> None:
     for number, batch in enumerate((happening.nothing_changes, *sequence)):
         batch(bank)
         told = f"{told}, {batch.__name__}" if number else told
-        raw, empty = bank.write(folder / "raw"), folder / f"home-{number}"
-        with builds.building(builds.forked):
-            found = publish(raw, folder / "home", now=bank.now, **bank.settings)
-        with builds.building(builds.direct):
-            wanted = publish(raw, empty, now=bank.now, full_refresh=True, **bank.settings)
-        assert_same_tables(found, wanted, after=told)
-        shutil.rmtree(empty)
+        run_beside_a_full_refresh(bank, folder, f"home-{number}", told=told)
+
+
+def run_beside_a_full_refresh(bank: Ledger, folder: Path, name: str, *, told: str) -> Published:
+    """A run on what the home has, held against a full refresh in an empty one of that name, which no other has had."""
+    raw, empty = bank.write(folder / "raw"), folder / name
+    with builds.building(builds.forked):
+        found = publish(raw, folder / "home", now=bank.now, **bank.settings)
+    with builds.building(builds.direct):
+        wanted = publish(raw, empty, now=bank.now, full_refresh=True, **bank.settings)
+    assert_same_tables(found, wanted, after=told)
+    shutil.rmtree(empty)
+    return found
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == DAILY else pytest.mark.proof) for name in SEQUENCES])
 def test_after_each_of_these_batches_the_tables_are_those_of_a_full_refresh(name: str, tmp_path: Path) -> None:
     play(SEQUENCES[name], seed=len(name), folder=tmp_path)
+
+
+def test_a_copy_counts_from_the_run_whose_last_day_has_reached_its_own(tmp_path: Path) -> None:
+    bank = Ledger(random.Random(1), today=date(2020, 2, 9), settings={"inactivity_days": 60})
+    for number, country in ((1, "LU"), (2, "GB")):
+        bank.history.customer(number, opened=date(2020, 1, 2), country=country)
+    first = bank.pay("january", date(2020, 1, 5), number=1)
+    for day in range(1, 9):
+        bank.pay("february", date(2020, 2, day), number=2)
+    sent_again = first | {"created_date": stamp(datetime(2020, 2, 10, 8, tzinfo=UTC))}
+    january, february = [date(2020, 1, 5)], [date(2020, 2, 10)]
+    runs = (
+        (9, None, january),
+        (10, None, january),  # it comes, dated the day that is not over
+        (11, None, february),
+        (11, date(2020, 2, 9), january),
+        (11, date(2020, 2, 10), february),
+        (12, date(2020, 1, 20), january),
+        (12, None, february),
+    )
+    for number, (today, pinned, active_days) in enumerate(runs):
+        bank.today = date(2020, 2, today)
+        bank.settings["as_of"] = pinned
+        if today == 10:
+            bank.files["again"] = [sent_again]
+        found = run_beside_a_full_refresh(bank, tmp_path, f"home-{number}", told=f"{today} February, as_of pinned to {pinned}")
+        assert sorted(found.values("dau", country="LU")) == active_days, (today, pinned)
 
 
 _SEQUENCES = int(os.environ.get("PROOF_SEQUENCES", "0"))

@@ -15,7 +15,7 @@ import oracle
 import pytest
 from chain import Published, Replayed, pairs, publish
 from differences import close, differences
-from histories import History, random_bank, write_csv, write_parquet
+from histories import OTHER_STATES, History, random_bank, stamp, write_csv, write_parquet
 
 from pipeline.errors import ConfigurationError
 from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Behind, Question, Search, TogetherError, family
@@ -88,6 +88,7 @@ def awkward_bank(seed: int) -> History:
     history = random_bank(seed, customers=160, first_day=date(2019, 10, 20), last_day=date(2020, 11, 17))
     unreadable_amounts(history)
     rows_of_one_id(history)
+    rows_of_one_id_at_random(history, random.Random(seed))
     odd_identifiers(history)
     return history
 
@@ -106,6 +107,21 @@ def rows_of_one_id(history: History) -> None:
     first = history.transaction(9002, date(2020, 1, 20), state="PENDING")
     later = history.transaction(9002, date(2020, 3, 2))
     later["transaction_id"] = first["transaction_id"]
+
+
+def rows_of_one_id_at_random(history: History, chance: random.Random) -> None:
+    """Ids again: dated the day that is not over, on any later day, and at the same moment in a state that weighs otherwise."""
+    readable = [row for row in history.transactions if oracle.moment(row["created_date"])]
+    rows = iter(chance.sample(readable, 60))
+    for _ in range(20):
+        history.transactions.append(next(rows) | {"created_date": stamp(IN_THE_MIDDLE_OF_A_DAY), "amount_usd": "6.5"})
+        moved = datetime(2020, chance.randint(7, 10), chance.randint(1, 28), 10, tzinfo=UTC)
+        history.transactions.append(next(rows) | {"created_date": stamp(moved), "transactions_type": "ATM"})
+        row = next(rows)
+        states = [
+            one for one in ("COMPLETED", *OTHER_STATES) if oracle.certainty(one) != oracle.certainty(row["transactions_state"])
+        ]
+        history.transactions.append(row | {"transactions_state": chance.choice(states), "amount_usd": "3.5"})
 
 
 def odd_identifiers(history: History) -> None:

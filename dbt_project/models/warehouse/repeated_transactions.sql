@@ -3,7 +3,7 @@
     materialized='incremental',
     pre_hook=[
         "{{ neopulse.remember('repeated_transactions', 'transaction_key, transaction_date, copy_number, source_part') }}",
-        "{{ neopulse.forget('transaction_key in (' ~ neopulse.transaction_keys_of_changed_parts(neopulse.before('repeated_transactions')) ~ ')') }}",
+        "{{ neopulse.forget('transaction_key in (' ~ neopulse.transaction_keys_to_look_at(neopulse.before('repeated_transactions')) ~ ')') }}",
     ],
 ) }}
 
@@ -24,9 +24,9 @@ repeated_keys as (
     from {{ ref('typed_transactions') }}
     where rejection_code is null
     {%- if is_incremental() %}
-    -- of all others no row has come or gone, and what was found about them stays
+    -- of all others no row has come or gone and no day has begun to count, and what was found about them stays
         and {{ on_days }}
-        and transaction_key in ({{ transaction_keys_of_changed_parts(before('repeated_transactions')) }})
+        and transaction_key in ({{ transaction_keys_to_look_at(before('repeated_transactions')) }})
     {%- else %}
         and {{ bucket('transaction_key') }} in (select bucket from crowded)
     {%- endif %}
@@ -57,10 +57,19 @@ compared as (
 numbered as (
     select
         *,
-        row_number() over (partition by transaction_id order by created_at desc, row_text) as copy_number,
+        row_number() over (best_first) as copy_number,
         count(*) over (partition by transaction_id) as copies,
-        first_value(row_text) over (partition by transaction_id order by created_at desc, row_text) as counted_row,
+        first_value(row_text) over (best_first) as counted_row,
     from compared
+    window best_first as (
+        partition by transaction_id
+        -- a copy of a day that is not over, or after a pinned as_of, waits; the text decides between copies of one moment that no rule tells apart
+        order by
+            case when transaction_date <= {{ last_day_of_copies() }} then 1 else 2 end,
+            created_at desc,
+            {{ place_of_state() }},
+            row_text
+    )
 ),
 
 final as (

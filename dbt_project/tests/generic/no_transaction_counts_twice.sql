@@ -1,14 +1,10 @@
-{# An identifier names one transaction. Only of few is each looked at alone: after an increment of the parts that it read, else of
+{# An identifier names one transaction. Only of few is each looked at alone: after an increment of those whose copies it looked at, else of
    those among 32 neighbouring numbers of which fewer are different than there are. All of them side by side do not fit in memory. #}
 {% test no_transaction_counts_twice(model) %}
 select transaction_key, transaction_id_text, count(*) as transactions
 from {{ model }}
 {%- if neopulse.builds_on_the_last_run() %}
-where transaction_key in (
-    select transaction_key
-    from {{ ref('typed_transactions') }}
-    where {{ neopulse.in_changed_parts() }}
-)
+where transaction_key in ({{ neopulse.transaction_keys_to_look_at(neopulse.before('repeated_transactions')) }})
 {%- else %}
 where {{ neopulse.bucket('transaction_key') }} in (
     select {{ neopulse.bucket('transaction_key') }}
