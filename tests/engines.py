@@ -111,7 +111,12 @@ def write_days(folder: Path, tables: Tables) -> None:
 
 def run(settings: Settings, night: str) -> tuple[Run, Version]:
     """Extract and transform on the morning of that night; how the transform ended, and what it published."""
-    clock = FixedClock(datetime(2019, 3, NIGHTS[night], 5, tzinfo=UTC))
+    return run_at(settings, datetime(2019, 3, NIGHTS[night], 5, tzinfo=UTC))
+
+
+def run_at(settings: Settings, moment: datetime) -> tuple[Run, Version]:
+    """The same at any moment."""
+    clock = FixedClock(moment)
     store = RunStore.open(settings.run_store_url, clock=clock)
     publications, holders = choice.publications(settings), Holders(settings.home / "holders")
     runner = Runner(settings, store, publications, clock, holders, Reporter())

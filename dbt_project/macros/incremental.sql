@@ -55,6 +55,9 @@
 
 {% macro before(name) %}{{ return(api.Relation.create(database=target.database, schema=neopulse.schema_name('raw'), identifier=name ~ '_before')) }}{% endmacro %}
 
+{# A table beside this one as the last run left it: only for what it is made from, so that this run replaces it later. #}
+{% macro of_the_last_run(name) %}{{ return(this.incorporate(path={'identifier': name})) }}{% endmacro %}
+
 {# Whether the bank's table has changed since the last run; what was made from an unchanged one stays as it is. #}
 {% macro has_changed(table) %}{{ return(not neopulse.builds_on_the_last_run() or table in var('changed_tables')) }}{% endmacro %}
 

@@ -226,6 +226,12 @@ def test_a_job_id_serves_once(client: bigquery.Client) -> None:
         ("select id from bank.payments where paid_on between '2024-01-02' and '2024-01-03'", 2 * (8 + 8)),
         ("select id from bank.payments where paid_on in ('2024-01-03', '2025-01-01')", 8 + 8),
         ("select id from bank.payments where paid_on >= date_sub(date '2024-01-05', interval 2 day)", 8 + 8),
+        (
+            "select id from bank.payments where (paid_on >= '2024-01-01' and paid_on < '2024-01-02') or paid_on is null"
+            " or (paid_on > '2024-01-02' and paid_on <= '2024-01-04')",
+            3 * (8 + 8),
+        ),
+        ("select id from bank.payments where (paid_on >= '2024-01-03' and id > 1) or paid_on is null", 4 * (8 + 8)),
         ("select id from bank.payments where paid_on > (select min(paid_on) from bank.payments)", 4 * (8 + 8)),
         ("with p as (select * from bank.payments) select id from p where paid_on < '2024-01-02'", 2 * (8 + 8)),
         ("select a.id from bank.payments a join bank.payments b on a.id = b.id", 4 * 8),  # once, however often it is named

@@ -18,7 +18,12 @@ active_days as (
 ),
 
 last_days_before as (
-    {% if is_incremental() -%}
+    {% if only_appends() -%}
+    -- all days that were there are of the last run, which knows the last of each customer's
+    select customer_key, last_active_day as activity_date
+    from {{ of_the_last_run('fct_customer_activity') }}
+    where customer_key in (select customer_key from active_days)
+    {%- elif is_incremental() -%}
     select customer_key, max(activity_date) as activity_date
     from {{ this }}
     where customer_key in (select customer_key from active_days) and activity_date < {{ changed_from() }}

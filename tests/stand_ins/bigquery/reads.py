@@ -39,17 +39,18 @@ MIRRORED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 @dataclass(frozen=True)
 class Predicate:
-    """A condition on one column by constants: `operator` is a comparison, `in`, `null` or `not null`, or `any` of others."""
+    """A condition on one column by constants: a comparison, `in`, `null`, `not null`, or `any` or `all` of its parts."""
 
     operator: str
     values: tuple[Any, ...] = ()
     of_the_day: bool = False
-    alternatives: tuple[Predicate, ...] = ()
+    parts: tuple[Predicate, ...] = ()
 
     def may_hold(self, low: Any, high: Any) -> bool:
         """Whether some value from `low` to `high` can satisfy it; both None is the partition of NULL."""
-        if self.operator == "any":
-            return any(choice.may_hold(low, high) for choice in self.alternatives)
+        if self.operator in {"any", "all"}:
+            held = (one.may_hold(low, high) for one in self.parts)
+            return any(held) if self.operator == "any" else all(held)
         if low is None:
             return self.operator == "null"
         if self.operator in {"null", "not null"}:
@@ -378,9 +379,11 @@ def _read_conjuncts(node: Any, evaluate: Evaluate) -> list[tuple[int, Predicate]
 
 def _alternatives(arguments: list[Any], evaluate: Evaluate) -> list[tuple[int, Predicate]]:
     choices = [_conjuncts(argument, evaluate) for argument in arguments]
-    if not all(len(choice) == 1 for choice in choices) or len({choice[0][0] for choice in choices}) != 1:
+    columns = {column for choice in choices for column, _ in choice}
+    if not all(choices) or len(columns) != 1:
         return []
-    return [(choices[0][0][0], Predicate("any", alternatives=tuple(choice[0][1] for choice in choices)))]
+    parts = tuple(Predicate("all", parts=tuple(predicate for _, predicate in choice)) for choice in choices)
+    return [(columns.pop(), Predicate("any", parts=parts))]
 
 
 def _comparison(column: Any, operator: str, constant: Any, evaluate: Evaluate) -> list[tuple[int, Predicate]]:
