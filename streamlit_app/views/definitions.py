@@ -11,7 +11,17 @@ import streamlit as st
 from pipeline import data_problems
 from pipeline.metrics import Metric
 from streamlit_app import data, formats, messages
-from streamlit_app.components import chart, filters, frame, places_compared, restatement_log, sample_customers, states, table
+from streamlit_app.components import (
+    chart,
+    filters,
+    frame,
+    metric_help,
+    places_compared,
+    restatement_log,
+    sample_customers,
+    states,
+    table,
+)
 from streamlit_app.messages import t
 
 NAMES = "definitions.columns"
@@ -63,10 +73,11 @@ def _one_metric(metric: Metric) -> None:
     here, model = messages.language(), data.models().get(metric.model, {})
     with st.container(border=True):
         st.subheader(metric.label[here])
-        st.markdown(metric.definition[here])
+        st.markdown(metric_help.meaning(metric))
         for language in messages.LANGUAGES:
             if language != here:
-                st.caption(f"{t(f'definitions.in_{language}')} **{metric.label[language]}**. {metric.definition[language]}")
+                there = f"**{metric.label[language]}**. {metric_help.meaning(metric, language)}"
+                st.caption(f"{t(f'definitions.in_{language}')} {there}")
         st.markdown(
             t(
                 "definitions.computed_in",
@@ -89,7 +100,7 @@ def _row(metric: Metric) -> dict[str, str]:
     language = messages.language()
     return {
         "metric": f"**{metric.label[language]}**",
-        "meaning": metric.definition[language],
+        "meaning": metric_help.meaning(metric),
         "unit": t(f"definitions.units.{metric.unit}"),
     }
 

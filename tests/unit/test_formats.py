@@ -38,7 +38,7 @@ def test_an_interval_names_its_unit_once(language: str) -> None:
 def test_changes_carry_their_sign_and_no_change_carries_none(language: str) -> None:
     expect(language, formats.signed_number(-1204), en="−1,204", fr=f"−1{THIN}204")
     expect(language, formats.signed_share(0.031), en="+3.1%", fr=f"+3,1{THIN}%")
-    expect(language, formats.signed_points(-0.015), en="−1.5 pp", fr="−1,5 pt")
+    expect(language, formats.signed_points(-0.015), en="−1.5 pp", fr=f"−1,5{FIXED}pt")
     expect(language, formats.signed_decimal(-0.004), en="0.00", fr="0,00")
 
 

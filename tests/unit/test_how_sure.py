@@ -123,7 +123,7 @@ def test_an_amount_in_the_list_of_customers_is_rounded_as_on_the_customers_own_p
 
 @pytest.mark.usefixtures("bank_of_the_pages")
 @pytest.mark.xdist_group("the bank of the pages")
-@pytest.mark.parametrize(("language", "before"), [("en", ""), ("fr", "En anglais : ")])
+@pytest.mark.parametrize(("language", "before"), [("en", ""), ("fr", "En anglais\u00a0: ")])
 def test_what_a_model_says_of_itself_is_called_english_where_the_page_is_not(
     language: str, before: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
