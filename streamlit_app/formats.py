@@ -21,6 +21,10 @@ PERCENT = {"en": "%", "fr": "\u202f%"}
 RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|every type)(?:, at least (?P<least>\S+) USD)?")
 MONTH = re.compile(r"\d{4}-\d{2}")
 WORDS = re.compile(r"[^\W_](?:[\w .,'’()+/–-]*[\w)+])?")
+PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what markdown may read as more than itself, unless a backslash is before it
+# What Streamlit reads in a text in spite of backslashes: icons and emoji, addresses of pages and people, arrows.
+READ_ANYWAY = re.compile(r":(?=[\w+./-]+:|//)|(?i:www)(?=\.)|@(?=[\w-])|(?<!\S)(?=(?:<->|->|<-|--|[<>~]=)(?!\S))")
+NOT_JOINED = "\u2060"  # no width, and no line breaks at it
 NOTHING = "–"
 # A page writes the same numbers and days many times over, and each takes Babel a tenth of a millisecond. What is kept for 0.0
 # would be found for -0.0 too, so that a zero is added to what may be one.
@@ -175,6 +179,12 @@ def literal(text: str) -> str:
     shown = " ".join(text.split()) or NOTHING
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"
+
+
+def plain(text: str) -> str:
+    """Somebody's own words in the type of the page, as they were written: nothing in them is a link, an icon or a formula."""
+    shown = " ".join(text.split()) or NOTHING
+    return PUNCTUATION.sub(r"\\\g<0>", READ_ANYWAY.sub(rf"\g<0>{NOT_JOINED}", shown))
 
 
 def in_words(text: str) -> str:

@@ -98,7 +98,7 @@ def _targets(found: OnTheChart) -> pa.Table:
 
 def beneath(found: OnTheChart) -> None:
     """The notes in words; many are folded."""
-    lines = [f"{formats.day(note.day)} · {formats.literal(note.text)} · {formats.literal(note.author)}" for note in found.notes]
+    lines = [f"{formats.day(note.day)} · {formats.plain(note.text)} · {formats.plain(note.author)}" for note in found.notes]
     if 0 < len(lines) <= FEW:
         st.caption("  \n".join(lines))
     elif lines:

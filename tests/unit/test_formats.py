@@ -93,3 +93,25 @@ def test_a_rule_in_other_words_is_left_as_it_is(language: str) -> None:
 
 def test_the_days_of_the_week_have_their_names() -> None:
     assert [formats.weekday(day) for day in (0, 6)] == ["Monday", "Sunday"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Prices went up", "Prices went up"),
+        ("100 % de l'effet, enfin", r"100 \% de l\'effet\, enfin"),
+        ("a  line\nand # another", r"a line and \# another"),
+        ("**bold** _it_ ~~no~~ `code` [^1]", r"\*\*bold\*\* \_it\_ \~\~no\~\~ \`code\` \[\^1\]"),
+        ("![x](y) <b>&amp;", r"\!\[x\]\(y\) \<b\>\&amp\;"),
+        ("$x^2$ costs $5", r"\$x\^2\$ costs \$5"),
+        (":red[stop] at 12:30", r"\:red\[stop\] at 12\:30"),
+        (":material/check: :smile: :+1:", "\\:{0}material\\/check\\: \\:{0}smile\\: \\:{0}\\+1\\:"),
+        ("https://x.example www.x.example", "https\\:{0}\\/\\/x\\.example www{0}\\.x\\.example"),
+        ("ada@bank.example", "ada\\@{0}bank\\.example"),
+        ("a -> b <= c", "a {0}\\-\\> b {0}\\<\\= c"),
+        ("\\", "\\\\"),
+        (" ", "–"),
+    ],
+)
+def test_somebodys_words_in_plain_type_are_read_as_they_were_written(written: str, shown: str) -> None:
+    assert formats.plain(written) == shown.replace("{0}", formats.NOT_JOINED)
