@@ -142,6 +142,12 @@ def dimension_value(dimension: str, value: str) -> str:
     return messages.t(key) if messages.has(key) else value
 
 
+def service(name: str) -> str:
+    """Who served a step, by the words of the catalogues where these have some; products keep their names."""
+    key = f"common.services.{name}"
+    return messages.t(key) if messages.has(key) else name or NOTHING
+
+
 def rule(text: str) -> str:
     """The activity rule in force, which the settings write in English, in the reader's language."""
     found = RULE.fullmatch(text)
@@ -158,6 +164,11 @@ def either(names: Sequence[str]) -> str:
     """Names as alternatives: France, Germany or Spain."""
     *others, last = names or [""]
     return f"{', '.join(others)}{messages.t('common.or')}{last}" if others else last
+
+
+def yes_or_no(value: bool) -> str:
+    """What is so or is not."""
+    return messages.t("common.yes" if value else "common.no")
 
 
 def _sign(value: float, digits: int) -> str:

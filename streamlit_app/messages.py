@@ -38,6 +38,11 @@ def text(key: str, language: str, /, **values: object) -> str:
     return message.format_map(values) if values else message
 
 
+def in_english(said: str) -> str:
+    """What models and syncs say of themselves, which is English; where the page is not, that is said."""
+    return said if language() == "en" else f"{t('definitions.in_en')} {said}"
+
+
 def has(key: str) -> bool:
     """Whether the catalogues know the key; for names that come from data, such as a plan or a transaction type."""
     area, _, name = key.partition(".")

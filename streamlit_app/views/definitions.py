@@ -25,7 +25,6 @@ from streamlit_app.components import (
 from streamlit_app.messages import t
 
 NAMES = "definitions.columns"
-WRITTEN_IN = "en"  # what the models say of themselves
 STATUS_COLOURS = {"pass": "green", "warn": "orange"}
 
 
@@ -88,8 +87,7 @@ def _one_metric(metric: Metric) -> None:
             )
         )
         if model:
-            in_english = "" if here == WRITTEN_IN else f"{t(f'definitions.in_{WRITTEN_IN}')} "
-            st.caption(in_english + model["description"])
+            st.caption(messages.in_english(model["description"]))
             st.caption(t("definitions.made_from", models=", ".join(f"`{name}`" for name in model["depends_on"])))
         _tests_of(metric.model)
         with st.expander(t("definitions.sql", model=metric.model), icon=":material/code:"):

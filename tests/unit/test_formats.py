@@ -56,6 +56,11 @@ def test_a_moment_is_told_in_the_time_zone_of_the_bank(language: str) -> None:
     expect(language, formats.moment(moment, "Europe/Paris"), en="16 May 2019, 00:30", fr="16 mai 2019, 00:30")
 
 
+def test_who_served_is_named_in_words_and_products_by_their_names(language: str) -> None:
+    expect(language, formats.service("demo bank"), en="demo bank", fr="banque de démonstration")
+    assert [formats.service(name) for name in ("Census API v1", "")] == ["Census API v1", "–"]
+
+
 def test_what_is_not_known_is_a_dash_and_never_a_zero(language: str) -> None:
     writers = (formats.number, formats.decimal, formats.share, formats.money, formats.day, formats.month, formats.moment)
     assert {writer(None) for writer in writers} == {"–"}, language
