@@ -95,12 +95,9 @@ def _one_metric(metric: Metric) -> None:
 
 
 def _row(metric: Metric) -> dict[str, str]:
-    language = messages.language()
-    return {
-        "metric": f"**{metric.label[language]}**",
-        "meaning": metric_help.meaning(metric),
-        "unit": t(f"definitions.units.{metric.unit}"),
-    }
+    """One column: beside another one a telephone would leave a few words of the meaning a line."""
+    unit = t(f"definitions.units.{metric.unit}")
+    return {"metric": f"**{metric.label[messages.language()]}** · :gray[{unit}]  \n{metric_help.meaning(metric)}"}
 
 
 def _tests_of(model: str) -> None:
