@@ -59,6 +59,11 @@ def interval(low: float | None, high: float | None, digits: int = 1) -> str:
     return f"{decimal(low * 100, digits)}–{share(high, digits)}"
 
 
+def exactly(value: float) -> str:
+    """A number with all the digits that it has: 1,100 or 0.0375."""
+    return str(_decimal(value + 0, format="#,##0.########", locale=_locale()))
+
+
 def signed_number(value: float | None) -> str:
     """A change of a count: +1,204 or −87."""
     return NOTHING if value is None else _sign(value, 0) + number(abs(value))
@@ -108,6 +113,11 @@ def moment(value: datetime | None, zone: str = "UTC") -> str:
 def clock(value: datetime, zone: str = "UTC") -> str:
     """The time of day of a moment in a time zone: 18:22:03."""
     return format_datetime(value, format="HH:mm:ss", tzinfo=ZoneInfo(zone), locale=_locale())
+
+
+def unbroken(text: str) -> str:
+    """A few words that stay on one line."""
+    return text.replace(" ", "\u00a0")
 
 
 def duration(seconds: float | None) -> str:

@@ -115,17 +115,13 @@ def _row(step: Step, run: Run) -> dict[str, str]:
     standing = _standing(step, run)
     return {
         "step": t(f"common.steps.{step.name}"),
-        "state": f":{COLOURS[standing]}[{_unbroken(t(f'ops_runs.states.{standing}'))}]",
+        "state": f":{COLOURS[standing]}[{formats.unbroken(t(f'ops_runs.states.{standing}'))}]",
         "service": formats.service(step.service),
         "attempts": formats.number(step.attempts) if step.attempts else formats.NOTHING,
-        "took": _unbroken(formats.duration(seconds)),
+        "took": formats.unbroken(formats.duration(seconds)),
         "rows_in": formats.number(step.rows_in),
         "rows_out": formats.number(step.rows_out),
     }
-
-
-def _unbroken(text: str) -> str:
-    return text.replace(" ", "\u00a0")
 
 
 def progress(step: Step) -> None:
