@@ -5,23 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.marts.question import one_of
-from pipeline.notify.mail import check_addresses
+from pipeline.masking import masked
+from pipeline.notify.mail import unusable
 from pipeline.runs.reports import FREQUENCIES, Subscription
 from streamlit_app import auth, data, messages
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
 
 SUBJECT = "report {id}"
+LONGEST_TOLD = 200  # characters of what was typed that an answer repeats
 
 
 def save(subscription: Subscription) -> Outcome:
-    """Add a subscription or change one; raises ConfigurationError where an address cannot get mail."""
+    """Add a subscription or change one; where an address cannot get mail nothing is saved, and the answer names it."""
     user = auth.require_everywhere(Role.ADMIN)
     if not subscription.addresses:
         return Outcome(False, "report_for_nobody")
+    if wrong := unusable(subscription.addresses):
+        return Outcome(False, "report_to_nowhere", {"addresses": masked(", ".join(wrong))[:LONGEST_TOLD]})
     one_of("frequency", subscription.frequency, FREQUENCIES, metric="reports")
     one_of("language", subscription.language, messages.LANGUAGES, metric="reports")
-    check_addresses(subscription.addresses, "the addresses of the report")
     store = data.run_store()
     before = store.report_subscription(subscription.id).content if subscription.id else None
     number = store.save_report_subscription(subscription, user.name)

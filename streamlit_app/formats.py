@@ -21,6 +21,10 @@ PERCENT = {"en": "%", "fr": "\u202f%"}
 RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|every type)(?:, at least (?P<least>\S+) USD)?")
 MONTH = re.compile(r"\d{4}-\d{2}")
 WORDS = re.compile(r"[^\W_](?:[\w .,'’()+/–-]*[\w)+])?")
+PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what markdown may read as more than itself, unless a backslash is before it
+# What Streamlit reads in a text in spite of backslashes: icons and emoji, addresses of pages and people, arrows.
+READ_ANYWAY = re.compile(r":(?=[\w+./-]+:|//)|(?i:www)(?=\.)|@(?=[\w-])|(?<!\S)(?=(?:<->|->|<-|--|[<>~]=)(?!\S))")
+NOT_JOINED = "\u2060"  # no width, and no line breaks at it
 NOTHING = "–"
 # A page writes the same numbers and days many times over, and each takes Babel a tenth of a millisecond. What is kept for 0.0
 # would be found for -0.0 too, so that a zero is added to what may be one.
@@ -53,6 +57,11 @@ def interval(low: float | None, high: float | None, digits: int = 1) -> str:
     if low is None or high is None:
         return NOTHING
     return f"{decimal(low * 100, digits)}–{share(high, digits)}"
+
+
+def exactly(value: float) -> str:
+    """A number with all the digits that it has: 1,100 or 0.0375."""
+    return str(_decimal(value + 0, format="#,##0.########", locale=_locale()))
 
 
 def signed_number(value: float | None) -> str:
@@ -106,6 +115,11 @@ def clock(value: datetime, zone: str = "UTC") -> str:
     return format_datetime(value, format="HH:mm:ss", tzinfo=ZoneInfo(zone), locale=_locale())
 
 
+def unbroken(text: str) -> str:
+    """A few words that stay on one line."""
+    return text.replace(" ", "\u00a0")
+
+
 def duration(seconds: float | None) -> str:
     """How long something took: 42 sec, 3 min."""
     return NOTHING if seconds is None else format_timedelta(round(seconds), threshold=1.5, format="short", locale=_locale())
@@ -138,6 +152,12 @@ def dimension_value(dimension: str, value: str) -> str:
     return messages.t(key) if messages.has(key) else value
 
 
+def service(name: str) -> str:
+    """Who served a step, by the words of the catalogues where these have some; products keep their names."""
+    key = f"common.services.{name}"
+    return messages.t(key) if messages.has(key) else name or NOTHING
+
+
 def rule(text: str) -> str:
     """The activity rule in force, which the settings write in English, in the reader's language."""
     found = RULE.fullmatch(text)
@@ -154,6 +174,11 @@ def either(names: Sequence[str]) -> str:
     """Names as alternatives: France, Germany or Spain."""
     *others, last = names or [""]
     return f"{', '.join(others)}{messages.t('common.or')}{last}" if others else last
+
+
+def yes_or_no(value: bool) -> str:
+    """What is so or is not."""
+    return messages.t("common.yes" if value else "common.no")
 
 
 def _sign(value: float, digits: int) -> str:
@@ -175,6 +200,12 @@ def literal(text: str) -> str:
     shown = " ".join(text.split()) or NOTHING
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"
+
+
+def plain(text: str) -> str:
+    """Somebody's own words in the type of the page, as they were written: nothing in them is a link, an icon or a formula."""
+    shown = " ".join(text.split()) or NOTHING
+    return PUNCTUATION.sub(r"\\\g<0>", READ_ANYWAY.sub(rf"\g<0>{NOT_JOINED}", shown))
 
 
 def in_words(text: str) -> str:

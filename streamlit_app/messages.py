@@ -12,6 +12,8 @@ from typing import Any
 import streamlit as st
 import yaml
 
+from streamlit_app import typography
+
 LANGUAGES = ("en", "fr")
 LANGUAGE_PARAMETER = "lang"
 CATALOGUES = Path(__file__).parent / "locales"
@@ -36,6 +38,11 @@ def text(key: str, language: str, /, **values: object) -> str:
     return message.format_map(values) if values else message
 
 
+def in_english(said: str) -> str:
+    """What models and syncs say of themselves, which is English; where the page is not, that is said."""
+    return said if language() == "en" else f"{t('definitions.in_en')} {said}"
+
+
 def has(key: str) -> bool:
     """Whether the catalogues know the key; for names that come from data, such as a plan or a transaction type."""
     area, _, name = key.partition(".")
@@ -44,9 +51,14 @@ def has(key: str) -> bool:
 
 @cache
 def catalogue(language: str, area: str) -> Mapping[str, str]:
-    """One area's texts by dotted name."""
+    """One area's texts by dotted name, as their language sets them."""
     content = yaml.safe_load((CATALOGUES / language / f"{area}.yml").read_text(encoding="utf-8"))
-    return dict(_flat("", content))
+    return {name: typeset(message, language) for name, message in _flat("", content)}
+
+
+def typeset(message: str, language: str) -> str:
+    """A text that was written with ordinary spaces, as its language sets it."""
+    return typography.french(message) if language == "fr" else message
 
 
 def _flat(prefix: str, content: Mapping[str, Any]) -> list[tuple[str, str]]:

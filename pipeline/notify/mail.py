@@ -96,9 +96,9 @@ def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
     )
 
 
-def check_addresses(addresses: Sequence[str], setting: str) -> None:
-    """Raises ConfigurationError, that names the setting, where a mail could not go to one of them."""
-    _addresses(addresses, setting)
+def unusable(addresses: Sequence[str]) -> list[str]:
+    """Those to which no mail could go: a line break or a missing domain would make another header or bounce."""
+    return [address for address in addresses if not _is_usable(address)]
 
 
 def compose(event: Event, *, sender: str, recipients: Sequence[str], language: str) -> bytes:
@@ -131,23 +131,26 @@ def _digest(event: Event) -> str:
 
 
 def _addresses(addresses: Sequence[str], setting: str) -> str:
-    """The addresses as one header value; a line break or a missing domain would make another header or bounce."""
-    for address in addresses:
-        probe = EmailMessage()
-        try:
-            probe["To"] = address
-            parsed = probe["To"].addresses
-        except (ValueError, IndexError):
-            parsed = ()
-        is_whole = len(parsed) == 1 and parsed[0].username and parsed[0].domain and not probe["To"].defects
-        if not is_whole or not parsed[0].addr_spec.isascii():  # a mail server that takes other letters is rare
-            raise ConfigurationError(
-                "A mail address cannot be used",
-                where=setting,
-                safe="No mail was written",
-                next=f"mend {setting}, then neopulse check",
-            )
+    """The addresses of a setting as one header value."""
+    if unusable(addresses):
+        raise ConfigurationError(
+            "A mail address cannot be used",
+            where=setting,
+            safe="No mail was written",
+            next=f"mend {setting}, then neopulse check",
+        )
     return ", ".join(addresses)
+
+
+def _is_usable(address: str) -> bool:
+    probe = EmailMessage()
+    try:
+        probe["To"] = address
+        (parsed,) = probe["To"].addresses
+    except (ValueError, IndexError):
+        return False
+    is_whole = bool(parsed.username and parsed.domain) and not probe["To"].defects
+    return is_whole and parsed.addr_spec.isascii()  # a mail server that takes other letters is rare
 
 
 class Words:

@@ -31,7 +31,7 @@ def _deliveries(zone: str) -> None:
 def _delivery(run: Run, step: Step, zone: str) -> dict[str, str]:
     return {
         "what": t(f"common.steps.{step.name}"),
-        "service": step.service,
+        "service": formats.service(step.service),
         "where": formats.literal(str(step.detail["location"])) if "location" in step.detail else formats.NOTHING,
         "when": formats.moment(step.ended_at, zone),
         "run": run_table.name(run),

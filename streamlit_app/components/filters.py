@@ -22,6 +22,7 @@ EVERY = url.EVERY
 CLOCKS = ("recognised", "effective")
 SPLIT, OF_A_PLAN = "by", ("plan", "plan_tier")
 FIELD_WIDTH = 98
+SWITCHED: Mapping[str, bool] = {"True": True, "False": False}  # as an address says them
 UNTOLD, LONGEST_TOLD = "_untold_filters", 60
 Value = TypeVar("Value")
 
@@ -44,9 +45,15 @@ def _bound(
 def _note_unheeded(key: str, *, label: str, shown: str, follows_some: bool = False) -> None:
     asked = url.unheeded(key)
     knows = key == "country" and not follows_some and auth.current_user().countries is not None
+    untold: dict[str, str] = st.session_state.setdefault(UNTOLD, {})
+    untold.pop(key, None)
     if asked is not None and not knows:
-        told = {"filter": label, "asked": formats.literal(asked[:LONGEST_TOLD]), "shown": shown}
-        st.session_state.setdefault(UNTOLD, {})[key] = t("common.unheeded", **told)
+        untold[key] = t("common.unheeded", filter=label, asked=as_asked(asked), shown=shown)
+
+
+def as_asked(asked: str) -> str:
+    """What a link asks for, as a sentence repeats it."""
+    return formats.literal(asked[:LONGEST_TOLD])
 
 
 def tell_unheeded() -> None:
@@ -57,9 +64,11 @@ def tell_unheeded() -> None:
 def language() -> str:
     """The language switch."""
     options = list(messages.LANGUAGES)
-    chosen = url.bind(
+    chosen = _bound(
         messages.LANGUAGE_PARAMETER,
         messages.browser_language(),
+        label=t("common.language"),
+        name=str,
         read=url.one_of(options),
         draw=lambda start: st.segmented_control(
             t("common.language"),
@@ -221,6 +230,18 @@ def choice(key: str, options: Sequence[str], *, label: str, name: Callable[[str]
         name=name,
         read=url.one_of(list(options)),
         draw=lambda start: st.segmented_control(label, options, default=start, key=key, format_func=name, required=True),
+    )
+
+
+def switch(key: str, *, label: str, help: str) -> bool:
+    """On or off, and off where the link says nothing."""
+    return _bound(
+        key,
+        False,
+        label=label,
+        name=formats.yes_or_no,
+        read=SWITCHED.get,
+        draw=lambda start: st.toggle(label, start, key=key, help=help, width="content"),
     )
 
 

@@ -11,11 +11,10 @@ import streamlit as st
 from streamlit_app import figures
 from streamlit_app.charts import RETENTION_COHORTS, RETENTION_COHORTS_BY_WEEK, Chart
 from streamlit_app.charts.marked import OVER_TIME
-from streamlit_app.components import url
+from streamlit_app.components import filters
 from streamlit_app.messages import t
 
 KEY = "only_final"
-WRITTEN: Mapping[str, bool] = {"True": True, "False": False}
 FOLLOWING = {*OVER_TIME, RETENTION_COHORTS.name, RETENTION_COHORTS_BY_WEEK.name}
 
 
@@ -23,19 +22,12 @@ def title(text: str) -> None:
     """Draw the title and the switch."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.header(text, width="content")
-        url.bind(
-            KEY,
-            False,
-            read=WRITTEN.get,
-            draw=lambda start: st.toggle(
-                t("common.only_final"), start, key=KEY, help=t("common.only_final_help"), width="content"
-            ),
-        )
+        filters.switch(KEY, label=t("common.only_final"), help=t("common.only_final_help"))
 
 
 def is_on() -> bool:
     """Whether the reader wants to see only what cannot change any more."""
-    return WRITTEN.get(st.query_params.get(KEY, ""), False)
+    return filters.SWITCHED.get(st.query_params.get(KEY, ""), False)
 
 
 def drawn(chart: Chart | Mapping[str, Any], table: pa.Table) -> pa.Table:

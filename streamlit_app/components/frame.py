@@ -49,6 +49,7 @@ def show(user: User) -> None:
         kept_menu.show(user, version)
         filters.language()
         sign_in.who(user)
+    filters.tell_unheeded()
     if not user.may(Role.ADMIN):
         answers.tell()  # a press that came after the role was gone: its page is gone too
     if version is not None:

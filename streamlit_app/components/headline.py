@@ -8,7 +8,7 @@ from typing import Literal
 
 from streamlit_app import data, data_kept, figures, formats, messages, targets
 from streamlit_app.charts.marks import ENOUGH
-from streamlit_app.components import behind_figure, target_words, thin_days
+from streamlit_app.components import behind_figure, metric_help, target_words, thin_days
 from streamlit_app.components.kpi_row import Kpi, tone
 from streamlit_app.data import Headline, Question, Version
 from streamlit_app.messages import t
@@ -35,7 +35,7 @@ def _kpi(figure: Headline, question: Question, shown: Version) -> Kpi:
         tone=tone(figure.change if is_written and _is_judged(figure) else None, good=GOOD.get(figure.metric.name, "up")),
         note=_note(figure, question, shown),
         course=_course(figure, question, shown),
-        help=figure.metric.definition[messages.language()],
+        help=metric_help.meaning(figure.metric),
         target=_target(figure, question, shown),
         is_thin=_is_thin(figure),
     )

@@ -44,7 +44,7 @@ def _list(notes: tuple[Annotation, ...]) -> None:
 def in_words(note: Annotation) -> str:
     """One note: its day, what it is about, what it says, and who says so."""
     about = "" if note.metric is None else f" · {_about(note.metric)}"
-    return f"**{formats.day(note.day)}**{about} · {formats.literal(note.text)} · {formats.literal(note.author)}"
+    return f"**{formats.day(note.day)}**{about} · {formats.plain(note.text)} · {formats.plain(note.author)}"
 
 
 def _about(metric: str) -> str:

@@ -112,7 +112,7 @@ def beneath(found: OnTheChart) -> None:
     if found.beyond:
         labels = [target_words.label(target, found.units[target.metric]) for target in found.beyond]
         st.caption(messages.t("targets.beyond", targets=" · ".join(labels)))
-    lines = [f"{formats.day(note.day)} · {formats.literal(note.text)} · {formats.literal(note.author)}" for note in found.notes]
+    lines = [f"{formats.day(note.day)} · {formats.plain(note.text)} · {formats.plain(note.author)}" for note in found.notes]
     if 0 < len(lines) <= FEW:
         st.caption("  \n".join(lines))
     elif lines:

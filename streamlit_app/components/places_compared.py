@@ -88,7 +88,7 @@ def _place(place: Place) -> dict[str, str]:
     state = t(f"{AREA}.states.{place.state}", why=formats.literal(place.why) if place.why else "")
     return {
         "place": _place_name(place),
-        "service": place.service or formats.NOTHING,
+        "service": formats.service(place.service),
         "state": state,
         "version": place.version or formats.NOTHING,
         "at": formats.moment(place.at, zone),

@@ -14,6 +14,7 @@ from streamlit_app.components import table
 from streamlit_app.messages import t
 
 LINK = "link"  # of the service itself, and to be followed
+SERVICE = "service"
 Colour = Literal["green", "red", "orange", "primary", "gray"]
 COLOURS: Mapping[str, Colour] = {
     "pending": "gray",
@@ -64,8 +65,8 @@ def badge(run: Run) -> None:
 
 
 def step_mark(step: Step, run: Run) -> str:
-    """A step's short name, as the command line calls it, with the sign and the colour of its state."""
-    return f":small[{_marked(_standing(step, run), step.name)}]"
+    """A step's short name with the sign and the colour of its state."""
+    return f":small[{_marked(_standing(step, run), t(f'common.step_names.{step.name}'))}]"
 
 
 def _standing(step: Step, run: Run) -> str:
@@ -114,17 +115,13 @@ def _row(step: Step, run: Run) -> dict[str, str]:
     standing = _standing(step, run)
     return {
         "step": t(f"common.steps.{step.name}"),
-        "state": f":{COLOURS[standing]}[{_unbroken(t(f'ops_runs.states.{standing}'))}]",
-        "service": step.service or formats.NOTHING,
+        "state": f":{COLOURS[standing]}[{formats.unbroken(t(f'ops_runs.states.{standing}'))}]",
+        "service": formats.service(step.service),
         "attempts": formats.number(step.attempts) if step.attempts else formats.NOTHING,
-        "took": _unbroken(formats.duration(seconds)),
+        "took": formats.unbroken(formats.duration(seconds)),
         "rows_in": formats.number(step.rows_in),
         "rows_out": formats.number(step.rows_out),
     }
-
-
-def _unbroken(text: str) -> str:
-    return text.replace(" ", "\u00a0")
 
 
 def progress(step: Step) -> None:
@@ -133,7 +130,7 @@ def progress(step: Step) -> None:
     if step.state is StepState.RUNNING:
         st.progress(min(step.progress or 0.0, 1.0), text=label + (f" · {step.progress_text}" if step.progress_text else ""))
     else:
-        st.markdown(label + (f" · {step.service}" if step.service else ""))
+        st.markdown(label + (f" · {formats.service(step.service)}" if step.service else ""))
 
 
 def told(step: Step, run: Run) -> Mapping[str, Any]:
@@ -170,7 +167,9 @@ def _value(value: Any, key: str) -> str:
     if value is None:
         return formats.NOTHING
     if isinstance(value, bool):
-        return t("ops_runs.yes" if value else "ops_runs.no")
+        return formats.yes_or_no(value)
+    if key == SERVICE:
+        return formats.literal(formats.service(str(value)))
     if isinstance(value, int):
         return f"**{formats.number(value)}**"
     return f"**{value}**" if key == LINK else formats.literal(str(value))

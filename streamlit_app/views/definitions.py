@@ -11,11 +11,20 @@ import streamlit as st
 from pipeline import data_problems
 from pipeline.metrics import Metric
 from streamlit_app import data, formats, messages
-from streamlit_app.components import chart, filters, frame, places_compared, restatement_log, sample_customers, states, table
+from streamlit_app.components import (
+    chart,
+    filters,
+    frame,
+    metric_help,
+    places_compared,
+    restatement_log,
+    sample_customers,
+    states,
+    table,
+)
 from streamlit_app.messages import t
 
 NAMES = "definitions.columns"
-WRITTEN_IN = "en"  # what the models say of themselves
 STATUS_COLOURS = {"pass": "green", "warn": "orange"}
 
 
@@ -63,10 +72,11 @@ def _one_metric(metric: Metric) -> None:
     here, model = messages.language(), data.models().get(metric.model, {})
     with st.container(border=True):
         st.subheader(metric.label[here])
-        st.markdown(metric.definition[here])
+        st.markdown(metric_help.meaning(metric))
         for language in messages.LANGUAGES:
             if language != here:
-                st.caption(f"{t(f'definitions.in_{language}')} **{metric.label[language]}**. {metric.definition[language]}")
+                there = f"**{metric.label[language]}**. {metric_help.meaning(metric, language)}"
+                st.caption(f"{t(f'definitions.in_{language}')} {there}")
         st.markdown(
             t(
                 "definitions.computed_in",
@@ -77,8 +87,7 @@ def _one_metric(metric: Metric) -> None:
             )
         )
         if model:
-            in_english = "" if here == WRITTEN_IN else f"{t(f'definitions.in_{WRITTEN_IN}')} "
-            st.caption(in_english + model["description"])
+            st.caption(messages.in_english(model["description"]))
             st.caption(t("definitions.made_from", models=", ".join(f"`{name}`" for name in model["depends_on"])))
         _tests_of(metric.model)
         with st.expander(t("definitions.sql", model=metric.model), icon=":material/code:"):
@@ -86,12 +95,9 @@ def _one_metric(metric: Metric) -> None:
 
 
 def _row(metric: Metric) -> dict[str, str]:
-    language = messages.language()
-    return {
-        "metric": f"**{metric.label[language]}**",
-        "meaning": metric.definition[language],
-        "unit": t(f"definitions.units.{metric.unit}"),
-    }
+    """One column: beside another one a telephone would leave a few words of the meaning a line."""
+    unit = t(f"definitions.units.{metric.unit}")
+    return {"metric": f"**{metric.label[messages.language()]}** · :gray[{unit}]  \n{metric_help.meaning(metric)}"}
 
 
 def _tests_of(model: str) -> None:

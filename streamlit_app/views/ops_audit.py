@@ -19,8 +19,10 @@ from streamlit_app.exports import Form
 from streamlit_app.messages import t
 
 NAMES = "ops_audit.columns"
+NAMED = ("ops_audit.keys", "common.dimensions", "ops_runs.details")  # where the names of what was noted down stand
 MOST_IN_A_FILE = 100_000
 FIRST_DAY = date(2000, 1, 1)
+NOTED_NOTHING = (None, {}, "")
 
 
 def show() -> None:
@@ -93,21 +95,32 @@ def _act(action: str) -> str:
 
 
 def _row(row: AuditRow, zone: str) -> dict[str, str]:
-    return {
-        "when": formats.moment(row.at, zone),
-        "who": formats.literal(row.who),
-        "act": _act(row.action),
-        "what": formats.literal(row.what),
-        "before": _values(row.before),
-        "after": _values(row.after),
-    }
+    """Two columns: more would leave none of them room on a telephone."""
+    day = formats.unbroken(formats.day(row.at.astimezone(ZoneInfo(zone)).date()))
+    lines = [f"{formats.literal(row.who)} · **{_act(row.action)}** · {formats.literal(row.what)}"]
+    noted = (("before", row.before), ("after", row.after))
+    lines += [f"{t(f'ops_audit.noted.{when}')} {_told(value)}" for when, value in noted if value not in NOTED_NOTHING]
+    return {"when": f"{day}  \n{formats.clock(row.at, zone)}", "act": "  \n".join(lines)}
 
 
-def _values(value: Any) -> str:
-    """What was noted down, as lines."""
+def _told(value: Any) -> str:
+    """What was noted down, in the reader's words."""
     if isinstance(value, Mapping):
-        return "  \n".join(f"{key}: {_values(part)}" for key, part in value.items() if part not in (None, {}, ""))
-    return formats.NOTHING if value is None else formats.literal(str(value))
+        return " · ".join(f"{_key(key)} {_part(part)}" for key, part in value.items() if part not in NOTED_NOTHING)
+    if isinstance(value, list):
+        return ", ".join(map(_part, value)) or formats.NOTHING
+    if isinstance(value, bool):
+        return formats.yes_or_no(value)
+    return formats.exactly(value) if isinstance(value, (int, float)) else formats.literal(str(value))
+
+
+def _part(value: Any) -> str:
+    return f"({_told(value)})" if isinstance(value, Mapping) else _told(value)
+
+
+def _key(key: str) -> str:
+    known = (f"{group}.{key}" for group in NAMED)
+    return next((t(name) for name in known if messages.has(name)), formats.in_words(key.replace("_", " ")))
 
 
 def _file(asked: Acts, form: Form) -> bytes:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 import streamlit as st
 
 from pipeline.runs.reports import FREQUENCIES, Subscription
 from streamlit_app import actions_reports, formats, messages, operations_reports
+from streamlit_app.actions import Outcome
 from streamlit_app.components import answers, filters, page_head, states
 from streamlit_app.messages import t
 from streamlit_app.operations_reports import Listed
+
+FORM = "answer_about_the_new_report"
 
 
 def show() -> None:
@@ -34,12 +39,16 @@ def _one(listed: Listed) -> None:
             )
             with st.container(horizontal=True, horizontal_alignment="right", width="content"):
                 _buttons(one)
-        st.markdown(", ".join(map(formats.literal, one.addresses)))
+        st.markdown(_addresses(one))
         st.caption(_state(listed))
 
 
 def _countries(one: Subscription) -> str:
     return ", ".join(map(formats.country, one.countries)) or t("ops_reports.every_country")
+
+
+def _addresses(one: Subscription) -> str:
+    return ", ".join(map(formats.literal, one.addresses))
 
 
 def _buttons(one: Subscription) -> None:
@@ -51,14 +60,10 @@ def _buttons(one: Subscription) -> None:
         on_click=answers.press,
         args=(lambda: actions_reports.switch(one.id, enabled=not one.enabled),),
     )
-    st.button(
-        t("ops_reports.delete"),
-        key=f"delete_report_{one.id}",
-        type="tertiary",
-        icon=":material/delete:",
-        on_click=answers.press,
-        args=(lambda: actions_reports.delete(one.id),),
-    )
+    with st.popover(t("ops_reports.delete"), icon=":material/delete:", type="tertiary"):
+        st.markdown(t("ops_reports.delete_means", addresses=_addresses(one)))
+        label, key = t("ops_reports.delete_do"), f"delete_report_{one.id}"
+        answers.button(label, lambda: actions_reports.delete(one.id), key=key, obstacle=None, icon=":material/delete:")
 
 
 def _state(listed: Listed) -> str:
@@ -92,11 +97,21 @@ def _add() -> None:
                 format_func=formats.country,
                 placeholder=t("ops_reports.every_country"),
             )
+        _tell()
         pressed = st.form_submit_button(t("ops_reports.add"), icon=":material/add:")
     if pressed:
         wanted = Subscription(_split(addresses), str(frequency), str(language), tuple(countries))
-        answers.press(lambda: actions_reports.save(wanted))
+        answers.press(lambda: actions_reports.save(wanted), FORM)
         st.rerun()
+
+
+def _tell() -> None:
+    """What the form's last press came to; what is wrong in it stands there until it is pressed again."""
+    answer = st.session_state.get(FORM)
+    if isinstance(answer, Outcome) and not answer.accepted:
+        st.error(answers.text(answer), icon=":material/error:")
+    else:
+        answers.tell(FORM)
 
 
 def _known_countries() -> list[str]:
@@ -107,6 +122,6 @@ def _known_countries() -> list[str]:
 
 
 def _split(addresses: str) -> tuple[str, ...]:
-    """One address a line, or several with commas; each once."""
-    named = (part.strip() for line in addresses.splitlines() for part in line.split(","))
+    """One address a line, or several with commas or semicolons; each once."""
+    named = (part.strip() for line in addresses.splitlines() for part in re.split("[,;]", line))
     return tuple(dict.fromkeys(part for part in named if part))

@@ -10,6 +10,7 @@ from streamlit_app.auth import Role
 from streamlit_app.components import (
     answers,
     download,
+    filters,
     going_on,
     links,
     list_files,
@@ -97,11 +98,14 @@ def _log(run: Run, zone: str) -> None:
 
 
 def _chosen(newest: Run) -> int:
-    """The run that the URL names, else the newest."""
-    named = st.query_params.get(RUN, "")
-    chosen = url.whole_number(1, newest.id)(named) or newest.id
-    url.remember(RUN, chosen, newest.id)
-    return chosen
+    """The run that the URL names, else the newest. A run that is not there is told, until the reader chooses one."""
+    named = st.query_params.get(RUN)
+    found = None if named is None else url.whole_number(1, newest.id)(named)
+    if named is not None and found is None:
+        states.unheeded([t("ops_runs.no_such_run", asked=filters.as_asked(named), shown=run_table.name(newest))])
+    else:
+        url.remember(RUN, found or newest.id, newest.id)
+    return found or newest.id
 
 
 def _choose(run_id: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from pipeline.runs.records import SyncRun
-from streamlit_app import actions, formats, operations
+from streamlit_app import actions, formats, messages, operations
 from streamlit_app.components import answers, delivery_table, filters, page_head, states, sync_history, sync_plan
 from streamlit_app.messages import t
 from streamlit_app.operations import ListedSync
@@ -31,7 +31,7 @@ def show() -> None:
 
 def _one(sync: ListedSync, zone: str) -> None:
     if sync.description:
-        st.markdown(sync.description)
+        st.markdown(messages.in_english(sync.description))
     st.caption(" · ".join(_facts(sync, zone)))
     st.fragment(_asked_for, run_every=WATCH_SECONDS)(sync.name)
     st.subheader(t("ops_syncs.now"))
@@ -43,12 +43,19 @@ def _one(sync: ListedSync, zone: str) -> None:
 
 
 def _facts(sync: ListedSync, zone: str) -> list[str]:
-    facts = [t("ops_syncs.way", source=sync.source, destination=sync.destination, mode=sync.mode)] if sync.source else []
+    facts = [_way(sync)] if sync.source else []
     if sync.owner:
-        facts.append(t("ops_syncs.owner", owner=sync.owner))
+        known = f"ops_syncs.owners.{sync.owner}"
+        facts.append(t("ops_syncs.owner", owner=t(known) if messages.has(known) else formats.in_words(sync.owner)))
     facts.append(t("ops_syncs.last", last=_last(sync.last, zone)))
     facts.append(t("ops_syncs.next", next=formats.moment(sync.next_run_at, zone)))
     return facts
+
+
+def _way(sync: ListedSync) -> str:
+    kind, _, name = sync.destination.partition(" ")
+    where = t(f"ops_syncs.destinations.{kind}", name=formats.literal(name))
+    return t("ops_syncs.way", source=formats.literal(sync.source), destination=where, mode=t(f"ops_syncs.modes.{sync.mode}"))
 
 
 def _last(last: SyncRun | None, zone: str) -> str:

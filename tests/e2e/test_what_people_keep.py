@@ -16,6 +16,7 @@ from pipeline import settings
 from pipeline.clock import SystemClock
 from pipeline.runs.store import RunStore
 from pipeline.warehouse import choice
+from streamlit_app import formats
 from streamlit_app.messages import text
 from worker.postman import postman
 from worker.watch import Watch
@@ -80,6 +81,25 @@ def test_a_note_is_written_and_stands_beneath_the_charts_with_its_author(own_app
     menu.get_by_role("button", name=in_english("notes.add")).click()
     beneath = page.get_by_test_id("stCaptionContainer").filter(has_text=re.compile(r"^\d+ \w+ \d{4} · Prices went up · local$"))
     expect(beneath.first).to_be_visible()
+    page.keyboard.press("Escape")  # an open menu is a dialogue, as a failure is
+    expect(menu).to_be_hidden()
+    assert failures(page) == []
+
+
+def test_what_tries_to_be_more_than_words_in_a_note_stays_words(own_app: str, page: Page) -> None:
+    words = (
+        "1. [a](https://x.example) www.y.example ada@bank.example <b>&amp; **b** `c` $x^2$ :red[d] :material/check: :smile: -> e"
+    )
+    page.goto(f"{own_app}/activity")
+    expect(charts(page).first).to_be_visible()
+    menu = unfolded(page, in_english("notes.menu"))
+    menu.get_by_role("textbox", name=in_english("notes.text")).fill(words)
+    menu.get_by_role("button", name=in_english("notes.add")).click()
+    written = menu.get_by_test_id("stMarkdown").filter(has_text="y.example")
+    expect(written).to_be_visible()
+    assert words in written.inner_text().replace(formats.NOT_JOINED, "")
+    assert written.locator("a, code, em, img, svg, .katex, [data-testid=stIconMaterial]").count() == 0
+    assert [strong.inner_text() for strong in written.locator("strong").all() if strong.inner_text() == "b"] == []
     page.keyboard.press("Escape")  # an open menu is a dialogue, as a failure is
     expect(menu).to_be_hidden()
     assert failures(page) == []

@@ -38,7 +38,7 @@ def test_an_interval_names_its_unit_once(language: str) -> None:
 def test_changes_carry_their_sign_and_no_change_carries_none(language: str) -> None:
     expect(language, formats.signed_number(-1204), en="−1,204", fr=f"−1{THIN}204")
     expect(language, formats.signed_share(0.031), en="+3.1%", fr=f"+3,1{THIN}%")
-    expect(language, formats.signed_points(-0.015), en="−1.5 pp", fr="−1,5 pt")
+    expect(language, formats.signed_points(-0.015), en="−1.5 pp", fr=f"−1,5{FIXED}pt")
     expect(language, formats.signed_decimal(-0.004), en="0.00", fr="0,00")
 
 
@@ -54,6 +54,11 @@ def test_dates_are_written_in_words(language: str) -> None:
 def test_a_moment_is_told_in_the_time_zone_of_the_bank(language: str) -> None:
     moment = datetime(2019, 5, 15, 22, 30, tzinfo=UTC)
     expect(language, formats.moment(moment, "Europe/Paris"), en="16 May 2019, 00:30", fr="16 mai 2019, 00:30")
+
+
+def test_who_served_is_named_in_words_and_products_by_their_names(language: str) -> None:
+    expect(language, formats.service("demo bank"), en="demo bank", fr="banque de démonstration")
+    assert [formats.service(name) for name in ("Census API v1", "")] == ["Census API v1", "–"]
 
 
 def test_what_is_not_known_is_a_dash_and_never_a_zero(language: str) -> None:
@@ -93,3 +98,25 @@ def test_a_rule_in_other_words_is_left_as_it_is(language: str) -> None:
 
 def test_the_days_of_the_week_have_their_names() -> None:
     assert [formats.weekday(day) for day in (0, 6)] == ["Monday", "Sunday"]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Prices went up", "Prices went up"),
+        ("100 % de l'effet, enfin", r"100 \% de l\'effet\, enfin"),
+        ("a  line\nand # another", r"a line and \# another"),
+        ("**bold** _it_ ~~no~~ `code` [^1]", r"\*\*bold\*\* \_it\_ \~\~no\~\~ \`code\` \[\^1\]"),
+        ("![x](y) <b>&amp;", r"\!\[x\]\(y\) \<b\>\&amp\;"),
+        ("$x^2$ costs $5", r"\$x\^2\$ costs \$5"),
+        (":red[stop] at 12:30", r"\:red\[stop\] at 12\:30"),
+        (":material/check: :smile: :+1:", "\\:{0}material\\/check\\: \\:{0}smile\\: \\:{0}\\+1\\:"),
+        ("https://x.example www.x.example", "https\\:{0}\\/\\/x\\.example www{0}\\.x\\.example"),
+        ("ada@bank.example", "ada\\@{0}bank\\.example"),
+        ("a -> b <= c", "a {0}\\-\\> b {0}\\<\\= c"),
+        ("\\", "\\\\"),
+        (" ", "–"),
+    ],
+)
+def test_somebodys_words_in_plain_type_are_read_as_they_were_written(written: str, shown: str) -> None:
+    assert formats.plain(written) == shown.replace("{0}", formats.NOT_JOINED)

@@ -123,7 +123,17 @@ def test_an_amount_in_the_list_of_customers_is_rounded_as_on_the_customers_own_p
 
 @pytest.mark.usefixtures("bank_of_the_pages")
 @pytest.mark.xdist_group("the bank of the pages")
-@pytest.mark.parametrize(("language", "before"), [("en", ""), ("fr", "En anglais : ")])
+def test_all_metrics_stand_in_one_column_with_their_unit_beside_the_name() -> None:
+    page = whole("definitions", metric="mau", lang="en")
+    (every,) = [table.value for table in page.table if "Metric" in table.value.columns]
+    mau = data.registry()["mau"]
+    assert list(every.columns) == ["Metric"]
+    assert f"**{mau.label['en']}** · :gray[customers]  \n{mau.definition['en']}" in list(every["Metric"])
+
+
+@pytest.mark.usefixtures("bank_of_the_pages")
+@pytest.mark.xdist_group("the bank of the pages")
+@pytest.mark.parametrize(("language", "before"), [("en", ""), ("fr", "En anglais\u00a0: ")])
 def test_what_a_model_says_of_itself_is_called_english_where_the_page_is_not(
     language: str, before: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from streamlit_app import messages
+from pipeline.metrics import Metric
+from streamlit_app import messages, typography
+from streamlit_app.components import metric_help
 
 APP = Path(messages.__file__).parent
 AREAS = sorted(path.stem for path in (messages.CATALOGUES / "en").glob("*.yml"))
@@ -41,6 +43,55 @@ def test_no_text_is_empty() -> None:
 def test_french_texts_keep_the_space_before_double_punctuation() -> None:
     wrong = [key for language, _, key, message in every_message() if language == "fr" and re.search(r"\w[!?;]", message)]
     assert wrong == []
+
+
+def test_no_line_of_a_french_text_breaks_before_its_punctuation_or_within_its_quotation_marks() -> None:
+    breaks = [
+        key for language, _, key, message in every_message() if language == "fr" and re.search(r" [:;?!%»](?!\w)|« ", message)
+    ]
+    assert breaks == []
+    assert messages.catalogue("en", "common")["between"] == "95%: {interval}, n {n}"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        (
+            "Ensuite : « {metric} » ; 95 %, vrai ? Oui !",
+            "Ensuite\u00a0: «\u00a0{metric}\u00a0»\u202f; 95\u202f%, vrai\u202f? Oui\u202f!",
+        ),
+        ("**Pourquoi :** (10 %)", "**Pourquoi\u00a0:** (10\u202f%)"),
+        ("à 12:30, https://bank.example/a?b=c ; fin", "à 12:30, https://bank.example/a?b=c\u202f; fin"),
+    ],
+)
+def test_french_punctuation_stays_with_its_word(written: str, kept: str) -> None:
+    assert typography.french(written) == kept
+
+
+@pytest.mark.parametrize(
+    "machine_read",
+    [
+        ":material/flag: fini",
+        "fini :material/flag:",
+        "un :gray[mot] et :orange-badge[un autre] :+1:",
+        "{share: %} et {count: !>5}",
+        "`neopulse run : ?` et ``a ` ; b``",
+        "```\nun : deux\n```",
+        "voir ![image](x)",
+        "un lien [là](<a : b>)",
+        "| un | deux |\n| :- | -: |",
+        " : au début",
+    ],
+)
+def test_what_machines_read_in_a_french_text_stays_as_it_is(machine_read: str) -> None:
+    assert typography.french(machine_read) == machine_read
+
+
+def test_what_a_metric_means_is_set_as_the_catalogues_are() -> None:
+    written = {"en": "Wilson: 95 %; n", "fr": "Wilson : 95 % ; n"}
+    metric = Metric("m", written, written, "share", "mart", "value")
+    assert metric_help.meaning(metric, "fr") == "Wilson\u00a0: 95\u202f%\u202f; n"
+    assert metric_help.meaning(metric, "en") == written["en"]
 
 
 def every_message() -> Iterator[tuple[str, str, str, str]]:

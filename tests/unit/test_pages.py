@@ -134,7 +134,15 @@ def test_a_filter_stands_in_the_link_by_its_code_in_every_language() -> None:
 
 @pytest.mark.parametrize(
     "parameters",
-    [{"window": "9999"}, {"window": "x"}, {"country": "ZZ"}, {"from": "yesterday"}, {"to": "1999-01-01"}, {"grain": "decade"}],
+    [
+        {"window": "9999"},
+        {"window": "x"},
+        {"country": "ZZ"},
+        {"from": "yesterday"},
+        {"to": "1999-01-01"},
+        {"grain": "decade"},
+        {"only_final": "maybe"},
+    ],
 )
 def test_a_link_with_a_value_that_cannot_be_opens_on_the_default(parameters: dict[str, str]) -> None:
     page = opened("activity", **parameters)
@@ -142,6 +150,17 @@ def test_a_link_with_a_value_that_cannot_be_opens_on_the_default(parameters: dic
     assert active_customers(page) == active_customers(opened("activity"))
     assert page.query_params == parameters
     assert [warning.value.count("The link asks for") for warning in page.warning] == [1]
+
+
+def test_a_link_in_a_language_or_of_a_section_that_is_not_there_says_so() -> None:
+    page = AppTest.from_file(str(APP), default_timeout=SECONDS)
+    page.query_params["lang"] = "de"
+    page.run()
+    asked = [warning.value for warning in page.warning if "The link asks for" in warning.value]
+    assert asked == ["The link asks for “Language” = `de`, which is not here. Shown instead: en."]
+    (told,) = whole("definitions", section="nothing").warning
+    assert "`nothing`" in told.value
+    assert "Metrics" in told.value
 
 
 def test_a_range_chosen_backwards_is_read_forwards() -> None:

@@ -172,3 +172,25 @@ def test_a_person_who_tries_to_be_code_stays_a_text(store: RunStore) -> None:
     assert is_harmless(whole("ops_runs"))
     store.request_run(HOSTILE)
     assert is_harmless(whole("ops_runs"))
+
+
+def test_a_link_to_a_run_that_is_not_there_says_so_until_a_run_is_chosen(store: RunStore, tmp_path: Path) -> None:
+    history(store, tmp_path)
+    page = whole("ops_runs", run="99999")
+    told = "There is no run `99999`; shown instead: Run 4."
+    assert told in [warning.value for warning in page.warning]
+    assert page.query_params["run"] == "99999"
+    page = press(page, "run_2")
+    assert told not in words(page)
+    assert page.query_params["run"] == "2"
+
+
+@pytest.mark.parametrize(("language", "names"), [("en", ["extract", "notify"]), ("fr", ["extraction", "courriel"])])
+def test_a_run_names_its_steps_in_the_language_of_the_page(
+    store: RunStore, tmp_path: Path, language: str, names: list[str]
+) -> None:
+    history(store, tmp_path)
+    page = whole("ops_runs", lang=language)
+    (marks, *_) = [each.value for each in page.markdown if ":small[" in each.value and names[0] in each.value]
+    assert f"\u00a0{names[0]}]" in marks
+    assert f"\u00a0{names[1]}]" in marks

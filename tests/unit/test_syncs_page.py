@@ -8,7 +8,7 @@ from pathlib import Path
 
 import page_kit
 import pytest
-from page_kit import HARMLESS, HOSTILE, cells, is_harmless, whole
+from page_kit import HARMLESS, HOSTILE, cells, is_harmless, whole, words
 from streamlit.testing.v1 import AppTest
 
 from pipeline.marts import ConfinedError
@@ -57,6 +57,15 @@ def test_what_a_sync_did_is_told_with_its_refused_rows_and_what_was_to_be_sent(s
     assert rejects[0][2] == '`{"user_id": "71", "plan": "METAL"}`'
     assert [each.value for each in shown.warning] == ["partial: the destination refused 2 rows"]
     assert "3 of 3" in [each.value for each in shown.caption]
+
+
+def test_a_sync_is_told_in_the_language_of_the_page(store: RunStore) -> None:
+    record(store)
+    english, french = (words(whole("ops_syncs", lang=language)) for language in ("en", "fr"))
+    assert "`sync_customer_status` to tab `Customers`, mirror · for customer relations" in english
+    assert "`sync_customer_status` vers l'onglet `Customers`, copie conforme · pour la relation client" in french
+    assert "En anglais\u00a0: Every customer with plan" in french
+    assert "\nEvery customer with plan" in f"\n{english}"
 
 
 def test_a_refused_row_is_found_by_its_key(store: RunStore) -> None:
