@@ -1,3 +1,6 @@
+{# Without the blanks around it. Without a word on what to take off, each engine would take off other kinds of blanks too, and not the same. #}
+{% macro trimmed(text) %}{{ return("trim(" ~ text ~ ", ' ')") }}{% endmacro %}
+
 {# A town name, or null where it holds digits: a telephone number, a street address or a code is no town. #}
 {% macro clean_city(text) %}
     case when not {{ neopulse.has_digits(text) }} then nullif({{ neopulse.trimmed(text) }}, '') end

@@ -11,11 +11,6 @@
 {% macro default__try_convert(expression, type) %}safe_cast({{ expression }} as {{ type }}){% endmacro %}
 {% macro duckdb__try_convert(expression, type) %}try_cast({{ expression }} as {{ type }}){% endmacro %}
 
-{# Without the blanks around it; BigQuery would take off tabs, line ends and blanks of other kinds too, which DuckDB keeps. #}
-{% macro trimmed(text) %}{{ return(adapter.dispatch('trimmed', 'neopulse')(text)) }}{% endmacro %}
-{% macro default__trimmed(text) %}{{ return("trim(" ~ text ~ ", ' ')") }}{% endmacro %}
-{% macro duckdb__trimmed(text) %}{{ return('trim(' ~ text ~ ')') }}{% endmacro %}
-
 {# Cents and fractions of them, exact: 14 digits before the point. #}
 {% macro read_money(text) %}{{ return(adapter.dispatch('read_money', 'neopulse')(text)) }}{% endmacro %}
 {% macro default__read_money(text) -%}
