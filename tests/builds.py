@@ -15,10 +15,11 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from graphlib import TopologicalSorter
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -70,8 +71,12 @@ _forks.set_forkserver_preload(["dbt_loaded"])
 
 def _start(process: ForkServerProcess) -> None:
     """Start it; the process that it is forked from finds its modules as this one does."""
-    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join((str(Path(__file__).parent), str(PROJECT.parent)))):
+    with _its_modules():
         process.start()
+
+
+def _its_modules() -> AbstractContextManager[None]:
+    return patch.dict(os.environ, PYTHONPATH=os.pathsep.join((str(Path(__file__).parent), str(PROJECT.parent))))
 
 
 def _run_dbt(arguments: list[str], environment: Mapping[str, str], log: str) -> None:
@@ -93,7 +98,12 @@ def _run_dbt(arguments: list[str], environment: Mapping[str, str], log: str) -> 
 
 @contextmanager
 def quick_children() -> Iterator[None]:
-    """Let each build have its child forked from a process that has dbt loaded; it does what the product's own does."""
+    """Let each build have its child forked from a process that has dbt loaded; it does what the product's own does.
+
+    That process begins here, if none has yet: with the surroundings that are now, whatever a test makes of them afterwards.
+    """
+    with _its_modules():
+        ensure_running()
     with patch.object(dbt_build, "child_process", _child_process), patch.object(dbt_site, "child_process", _child_process):
         yield
 

@@ -39,7 +39,6 @@ THIRD = {**FIRST, "current_bank_day": "2019-05-19", "previous_as_of": "2019-05-1
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = tmp_path / "project"
     (made / "models").mkdir(parents=True)
     for name, content in {
@@ -50,6 +49,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     }.items():
         (made / name).write_text(content)
     with builds.quick_children():
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
         yield made
 
 
