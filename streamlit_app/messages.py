@@ -28,6 +28,11 @@ def t(key: str, **values: object) -> str:
     return text(key, language(), **values)
 
 
+def named(name: str, value: object) -> str:
+    """A value behind its name and a colon, as the reader's language sets them."""
+    return t("common.named", name=name, value=value)
+
+
 def text(key: str, language: str, /, **values: object) -> str:
     """The text of `area.name` in one language; raises MissingMessageError where the catalogue lacks it."""
     area, _, name = key.partition(".")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.marts.question import Where, by_dimension
 from streamlit_app import formats
-from streamlit_app.messages import t
+from streamlit_app.messages import named, t
 
 Countries = tuple[str, ...] | None
 FEW = 3  # countries that a caption names one by one, values that the name of a file does
@@ -15,11 +15,11 @@ FEW = 3  # countries that a caption names one by one, values that the name of a 
 
 def in_words(where: Where, countries: Countries = None) -> str:
     """For readers: "Country: France or Spain, Plan: Metal"; nothing for everybody. `countries` are those that the reader sees."""
-    parts = [f"{t(f'common.dimensions.{name}')}: {values_in_words(name, values)}" for name, values in by_dimension(where).items()]
+    parts = [named(t(f"common.dimensions.{name}"), values_in_words(name, values)) for name, values in by_dimension(where).items()]
     if confines(where, countries):
         names = [formats.country(country) for country in countries or ()]
         told = ", ".join(names) if len(names) <= FEW else t("common.countries_seen", count=formats.number(len(names)))
-        parts.insert(0, f"{t('common.dimensions.country')}: {told or formats.NOTHING}")
+        parts.insert(0, named(t("common.dimensions.country"), told or formats.NOTHING))
     return ", ".join(parts)
 
 

@@ -95,7 +95,7 @@ def _segment(rule: AlertRule) -> str:
     if rule.dimension is None or rule.value is None:
         return t("ops_alerts.everybody")
     name, value = t(f"common.dimensions.{rule.dimension}"), formats.dimension_value(rule.dimension, rule.value)
-    return f"{name}: {value}"
+    return messages.named(name, value)
 
 
 def figure(value: float | None, unit: str) -> str:

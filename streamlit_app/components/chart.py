@@ -149,7 +149,7 @@ def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] |
         t("common.any_window") if basis.window is None else t("common.window_of", window=basis.window),
         t(WORDS_OF_RULES[basis.rule]) if basis.rule in WORDS_OF_RULES else formats.rule(basis.rule),
         _days(basis),
-        *([f"{t('common.grain')}: {t(f'common.grains.{basis.grain}')}"] if basis.grain else []),
+        *([messages.named(t("common.grain"), t(f"common.grains.{basis.grain}"))] if basis.grain else []),
     ]
     if basis.whole:
         lines.append(t(f"common.whole.{basis.whole}"))

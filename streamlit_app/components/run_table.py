@@ -101,7 +101,7 @@ def error(text: str) -> None:
     for line in rest:
         label, _, said = line.strip().partition(": ")
         key = f"common.broken.{label}"
-        lines.append(f"{t(key)}: {said}" if messages.has(key) else line.strip())
+        lines.append(messages.named(t(key), said) if messages.has(key) else line.strip())
     st.error("  \n".join(lines), icon=":material/error:")
 
 
@@ -143,7 +143,7 @@ def told(step: Step, run: Run) -> Mapping[str, Any]:
 
 def details(detail: Mapping[str, Any]) -> None:
     """What a step tells of its work: figures as lines, lists of rows as tables."""
-    lines = [f"{_label(key)}: {_value(value, key)}" for key, value in detail.items() if not isinstance(value, list)]
+    lines = [messages.named(_label(key), _value(value, key)) for key, value in detail.items() if not isinstance(value, list)]
     st.markdown("  \n".join(lines))
     for key, value in detail.items():
         if isinstance(value, list) and value:

@@ -52,7 +52,7 @@ def broken(error: Exception) -> None:
         lines = [t(f"{area}.{error.reason}", place=error.where, who=formats.literal(error.place))]
     elif isinstance(error, NeopulseError):
         lines = [f"**{error.what}**"] + [
-            f"{t(f'common.broken.{name}')}: {text}"
+            messages.named(t(f"common.broken.{name}"), text)
             for name, text in (("where", error.where), ("safe", error.safe), ("next", error.next))
             if text
         ]

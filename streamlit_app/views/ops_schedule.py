@@ -7,7 +7,7 @@ import streamlit as st
 from pipeline.runs.records import Run, ScheduleKind, ScheduleRow, Slot, SlotOutcome
 from streamlit_app import actions_schedule, formats, operations_schedule
 from streamlit_app.components import answers, page_head, schedule_form, states, table
-from streamlit_app.messages import t
+from streamlit_app.messages import named, t
 
 SLOTS_SHOWN = 30
 
@@ -101,5 +101,5 @@ def _outcome(slot: Slot, run: Run | None) -> str:
     if slot.outcome is SlotOutcome.SKIPPED and slot.reason is not None:
         return t(f"ops_schedule.reasons.{slot.reason}", run=slot.in_the_way)
     if run is not None:
-        return f"{t('ops_runs.run', run=run.id)}: {t(f'ops_runs.states.{run.state}')}"
+        return named(t("ops_runs.run", run=run.id), t(f"ops_runs.states.{run.state}"))
     return t(f"ops_schedule.standings.{slot.standing}", answer=formats.literal(slot.answer.partition("\n")[0]))
