@@ -65,7 +65,7 @@ def _metrics() -> None:
     filters.tell_unheeded()
     _one_metric(registry[name])
     st.subheader(t("definitions.all_metrics"))
-    table.show((_row(metric) for metric in registry.values()), names=NAMES)
+    st.markdown("\n".join(map(_in_the_list, registry.values())))
 
 
 def _one_metric(metric: Metric) -> None:
@@ -94,10 +94,10 @@ def _one_metric(metric: Metric) -> None:
             st.code(metric.sql.strip(), language="sql")
 
 
-def _row(metric: Metric) -> dict[str, str]:
-    """One column: beside another one a telephone would leave a few words of the meaning a line."""
+def _in_the_list(metric: Metric) -> str:
+    """An entry of a list: beside the columns of a table a telephone would leave a few words of the meaning a line."""
     unit = t(f"definitions.units.{metric.unit}")
-    return {"metric": f"**{metric.label[messages.language()]}** · :gray[{unit}]  \n{metric_help.meaning(metric)}"}
+    return f"- **{metric.label[messages.language()]}** · :gray[{unit}]  \n  {metric_help.meaning(metric)}"
 
 
 def _tests_of(model: str) -> None:
