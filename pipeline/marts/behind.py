@@ -19,7 +19,7 @@ import numpy as np
 from pipeline.errors import ConfigurationError
 from pipeline.marts.activity import ROLLING_DAYS, STICKINESS_DAYS
 from pipeline.marts.churn import CAME_BACK_DAYS
-from pipeline.marts.grid import DAYS_A_WEEK, period_ends, period_starts
+from pipeline.marts.grid import DAYS_A_WEEK, period_of
 from pipeline.marts.question import Question
 
 Part = Literal["value", "n"]
@@ -57,9 +57,7 @@ class Behind:
         return self._period_of((cohort.astype("datetime64[M]") + self.period).astype("datetime64[D]"))
 
     def _period_of(self, day: np.datetime64) -> tuple[date, date]:
-        grain = str(self.question.grain)
-        first = period_starts(np.array([day]), grain)
-        return first[0].item(), (period_ends(first, grain) if grain != "day" else first)[0].item()
+        return period_of(date.fromisoformat(str(day)), str(self.question.grain))
 
 
 # Each gives `user_id` and the day of what happened (null for a state). `there` is who is in a stretch that has not been left by

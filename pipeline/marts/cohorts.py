@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 
 from pipeline.marts import tables
+from pipeline.marts.grid import period_of
 from pipeline.marts.question import Question, scope
 from pipeline.warehouse.base import ReadOnly
 
@@ -190,5 +191,4 @@ def _parameters(statement: str, question: Question, *, window: int, as_of: date)
 
 def _begin(question: Question) -> date:
     """The first day of the period that the range starts in: its cohort is shown, as that period is of any other figure."""
-    start = question.start or date.min
-    return start.replace(day=1) if question.grain != "week" else start - timedelta(days=start.weekday())
+    return period_of(question.start or date.min, question.grain or "month")[0]

@@ -128,6 +128,12 @@ def period_ends(starts: Days, grain: str) -> Days:
     return starts + (DAYS_A_WEEK - 1 if grain == "week" else 0)
 
 
+def period_of(day: date, grain: str) -> tuple[date, date]:
+    """The first and the last day of the day, week (from Monday) or month that holds a day."""
+    first = period_starts(_days([day]), grain)
+    return first[0].item(), period_ends(first, grain)[0].item()
+
+
 def _sums(counts: Counts, firsts: Counts) -> Counts:
     return np.add.reduceat(counts, firsts, axis=1) if firsts.size else counts
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from pipeline.marts import Answer
-from pipeline.marts.grid import period_ends, period_starts
+from pipeline.marts.grid import period_of
 from streamlit_app import data, formats, messages, segments
 from streamlit_app.charts import Chart
 from streamlit_app.charts.marks import ENOUGH
@@ -128,17 +127,7 @@ def _covered(grain: str | None, start: date | None, end: date | None, *, as_of: 
     """The days of the range's whole weeks or months, of those that there are."""
     if grain not in PERIODS:
         return start, end
-    return start and max(_first_day(start, grain), data.bounds()[0]), end and min(_last_day(end, grain), as_of)
-
-
-def _first_day(day: date, grain: str) -> date:
-    first: date = period_starts(np.array([day], dtype="datetime64[D]"), grain)[0].item()
-    return first
-
-
-def _last_day(day: date, grain: str) -> date:
-    last: date = period_ends(np.array([_first_day(day, grain)], dtype="datetime64[D]"), grain)[0].item()
-    return last
+    return start and max(period_of(start, grain)[0], data.bounds()[0]), end and min(period_of(end, grain)[1], as_of)
 
 
 def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] | None = None, hidden: int = 0) -> str:
