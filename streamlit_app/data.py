@@ -20,12 +20,13 @@ import streamlit as st
 from pipeline import marts, metrics, settings
 from pipeline.kept import Kept
 from pipeline.marts import Answer, Behind, Customer, Headline, Page, Question, Reader, Search, ThinTail
-from pipeline.marts.question import Where
+from pipeline.marts.question import Where, meeting
 from pipeline.marts.reader import Countries
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
 from pipeline.marts.withholding import (
     of_several,
+    of_the_others,
     withheld,
     withheld_changes,
     withheld_counts,
@@ -163,9 +164,10 @@ def what_changed(question: Question, *, days: int) -> Answer:
     return _read("what_changed", question=question, days=days)
 
 
-def retention_curve(question: Question, *, fixed_cohorts: bool = False) -> Answer:
-    """The retention of all cohorts together, period by period."""
-    return _read("retention_curve", question=question, fixed_cohorts=fixed_cohorts)
+def retention_curve(question: Question, *, fixed_cohorts: bool = False, without: Where = ()) -> Answer:
+    """The retention of all cohorts together, period by period, of all whom the question is about but those of `without`."""
+    left_out = meeting(question.where, without) if without else None  # the same customers, however they are said
+    return _read("retention_curve", question=question, fixed_cohorts=fixed_cohorts, without=left_out or ())
 
 
 def survival_compared(question: Question, *, groups: tuple[str, ...]) -> Compared:
@@ -328,6 +330,9 @@ class _Asked:
             hide = partial(FOR_VIEWERS_WITHHELD[what], reader)
             same = "cohorts" if arguments.get("fixed_cohorts") else None
             found = of_several(found, _filters(arguments), ask=ask, hide=hide, same=same)
+            if arguments.get("without"):
+                theirs = {**_about(arguments["without"], arguments), "without": ()}
+                found = of_the_others(found, READS[what](reader, self.countries, **theirs), self.read(what, theirs), same=same)
         return _on_one_time_key(found) if what == "answer" else found
 
 
@@ -369,8 +374,8 @@ def _read_answer(reader: Reader, countries: Countries, question: Question) -> An
     return reader.answer(replace(question, countries=countries))
 
 
-def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_cohorts: bool) -> Answer:
-    return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts)
+def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_cohorts: bool, without: Where) -> Answer:
+    return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts, without=without)
 
 
 def _read_changes(reader: Reader, countries: Countries, question: Question, days: int) -> Answer:

@@ -28,6 +28,17 @@ def values_in_words(dimension: str, values: Sequence[str]) -> str:
     return formats.either([formats.in_words(formats.dimension_value(dimension, value)) for value in values])
 
 
+def values_alone(where: Where) -> str:
+    """The same short, without the names of the dimensions: "France or Spain · Metal"; nothing for everybody."""
+    return " · ".join(values_in_words(name, values) for name, values in by_dimension(where).items())
+
+
+def as_drawn(where: Where) -> str:
+    """The same for a chart, which reads every name as it stands."""
+    chosen = by_dimension(where).items()
+    return " · ".join(formats.either([formats.dimension_value(name, value) for value in values]) for name, values in chosen)
+
+
 def in_an_address(where: Where) -> dict[str, str | list[str]]:
     """For an address, the audit log and a workbook's list of filters: the value of each dimension, or the list of several."""
     return {name: values[0] if len(values) == 1 else list(values) for name, values in by_dimension(where).items()}

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from pipeline.marts import tables
 from pipeline.marts.grid import period_of
-from pipeline.marts.question import Question, scope
+from pipeline.marts.question import Question, Scope, Where, scope
 from pipeline.warehouse.base import ReadOnly
 
 _CELLS = """
@@ -113,24 +113,27 @@ def retention_cohorts(database: ReadOnly, question: Question, *, window: int, as
     Columns beside the common ones: `cohort` (first day of its month or week), `period` (0, 1, 2 ...), `retained`.
     """
     asked = scope(question)
-    statement = _cells(database, question) + f"order by {asked.columns} cohort, period"
-    table = database.query(statement, _parameters(statement, question, window=window, as_of=as_of))
+    statement = _cells(database, question, asked) + f"order by {asked.columns} cohort, period"
+    table = database.query(statement, _parameters(statement, question, asked, window=window, as_of=as_of))
     return tables.finished(
         tables.with_wilson(table, "retained"), ["cohort", "period", *asked.by], as_of=as_of, extra=["retained"]
     )
 
 
-def retention_curve(database: ReadOnly, question: Question, *, window: int, as_of: date, fixed_cohorts: bool) -> pa.Table:
+def retention_curve(
+    database: ReadOnly, question: Question, *, window: int, as_of: date, fixed_cohorts: bool, without: Where = ()
+) -> pa.Table:
     """One row per period: the retention of all cohorts together, weighted by size, over final cells only.
 
     With `fixed_cohorts` each period counts the same cohorts, those whose cells are final up to the longest period that
-    half of the cohorts have reached; the unbounded curve of such a set never rises. `cohorts` counts them.
+    half of the cohorts have reached; the unbounded curve of such a set never rises. `cohorts` counts them. `without` leaves
+    out whoever meets all of these filters.
     """
-    asked = scope(question)
-    cells = _cells(database, question)
+    asked = scope(question, without=without)
+    cells = _cells(database, question, asked)
     fixed = _FIXED.format(cells=cells) if fixed_cohorts else ""
     statement = _CURVE.format(by=asked.columns, cells=cells, fixed=fixed)
-    table = database.query(statement, _parameters(statement, question, window=window, as_of=as_of))
+    table = database.query(statement, _parameters(statement, question, asked, window=window, as_of=as_of))
     return tables.finished(
         tables.with_wilson(table, "retained"), ["period", *asked.by], as_of=as_of, extra=["retained", "cohorts"]
     )
@@ -154,8 +157,8 @@ _FIXED = """
 """
 
 
-def _cells(database: ReadOnly, question: Question) -> str:
-    asked, grain, kind = scope(question), question.grain or "month", question.kind or "classic"
+def _cells(database: ReadOnly, question: Question, asked: Scope) -> str:
+    grain, kind = question.grain or "month", question.kind or "classic"
     if asked.is_added_up and not asked.unites and database.query(_ARE_PUBLISHED).num_rows:
         return _PUBLISHED_CELLS.format(
             by=asked.columns,
@@ -175,7 +178,7 @@ def _cells(database: ReadOnly, question: Question) -> str:
     )
 
 
-def _parameters(statement: str, question: Question, *, window: int, as_of: date) -> dict[str, Any]:
+def _parameters(statement: str, question: Question, asked: Scope, *, window: int, as_of: date) -> dict[str, Any]:
     """What the statement names of a question's values: not every form of it names them all."""
     parameters = {
         "cohort_kind": question.cohort or "first_activity",
@@ -184,7 +187,7 @@ def _parameters(statement: str, question: Question, *, window: int, as_of: date)
         "start": _begin(question),
         "end": question.end or as_of,
         "window": window,
-        **scope(question).parameters,
+        **asked.parameters,
     }
     return {name: value for name, value in parameters.items() if f"${name}" in statement}
 

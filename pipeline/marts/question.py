@@ -132,11 +132,13 @@ class Scope:
     """Whether the condition holds countries that the asker is confined to."""
     unites: bool = False
     """Whether several values of a dimension that does not split are one group: a mart has several rows of it."""
+    leaves_out: bool = False
+    """Whether the condition leaves customers out of those that it keeps."""
 
     @property
     def is_added_up(self) -> bool:
         """Whether the form of a cube that is added up by dimension answers: for everybody, or for one dimension."""
-        return len(self.dimensions) <= 1 and not self.confined
+        return len(self.dimensions) <= 1 and not self.confined and not self.leaves_out
 
     def counted(self, cube: str) -> str:
         """The rows of a cube that the question is about, with the splitting column: what stands in `from (...)`.
@@ -210,18 +212,25 @@ def checked(question: Question, family: Family, *, published_window: int) -> Que
     )
 
 
-def scope(question: Question) -> Scope:
-    """The filter of a checked question; its values travel as parameters, its columns are known names."""
+def scope(question: Question, *, without: Where = ()) -> Scope:
+    """The filter of a checked question; its values travel as parameters, its columns are known names.
+
+    `without` leaves out whoever meets all of these filters; none of them leaves out nobody.
+    """
     chosen, parameters = any_of(question.where)
     conditions = ["true", *chosen]
     by = (question.by,) if question.by else ()
     dimensions = [*by, *(dimension for dimension, _ in question.where)]
+    if without:
+        left_out, values = any_of(without, name="without")
+        conditions, parameters = [*conditions, f"not ({' and '.join(left_out)})"], parameters | values
+        dimensions += [dimension for dimension, _ in without]
     if question.countries is not None:
         condition, countries = confined(question.countries)
         conditions, parameters, dimensions = [*conditions, condition], parameters | countries, [*dimensions, "country"]
     is_confined = question.countries is not None
     unites = any(len(values) > 1 and name != question.by for name, values in by_dimension(question.where).items())
-    return Scope(" and ".join(conditions), parameters, by, tuple(dict.fromkeys(dimensions)), is_confined, unites)
+    return Scope(" and ".join(conditions), parameters, by, tuple(dict.fromkeys(dimensions)), is_confined, unites, bool(without))
 
 
 def canonical(where: Iterable[tuple[str, str]]) -> Where:
@@ -240,6 +249,15 @@ def by_dimension(where: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]
     return found
 
 
+def meeting(one: Where, other: Where) -> Where | None:
+    """The filters that only the customers meet who meet both; None where nobody can, who has one value of each dimension."""
+    ones, others = by_dimension(one), by_dimension(other)
+    both = {name: {*ones.get(name, others.get(name, ()))} & {*others.get(name, ones.get(name, ()))} for name in ones | others}
+    if not all(both.values()):
+        return None
+    return canonical((name, value) for name, values in both.items() for value in values)
+
+
 def combinations(where: Where) -> int:
     """How many ways there are to have one value alone of every dimension."""
     return prod(map(len, by_dimension(where).values()))
@@ -252,16 +270,17 @@ def each_alone(where: Where) -> Iterator[Where]:
         yield from (canonical(zip(chosen, values, strict=True)) for values in product(*chosen.values()))
 
 
-def any_of(where: Iterable[tuple[str, Any]]) -> tuple[list[str], dict[str, Any]]:
+def any_of(where: Iterable[tuple[str, Any]], *, name: str = "where") -> tuple[list[str], dict[str, Any]]:
     """A condition a column, met by any of its values, and the parameters `where_0`, `where_1` ... in the order of the pairs."""
     named: dict[str, list[str]] = {}
     parameters = {}
     for place, (column, value) in enumerate(where):
-        parameters[f"where_{place}"] = value
-        named.setdefault(column, []).append(f"$where_{place}")
-    return [
+        parameters[f"{name}_{place}"] = value
+        named.setdefault(column, []).append(f"${name}_{place}")
+    conditions = [
         f"{column} = {names[0]}" if len(names) == 1 else f"{column} in ({', '.join(names)})" for column, names in named.items()
-    ], parameters
+    ]
+    return conditions, parameters
 
 
 def confined(countries: Sequence[str] | None) -> tuple[str, dict[str, str]]:

@@ -89,6 +89,14 @@ def of_several(
     return shown
 
 
+def of_the_others(shown: Answer, left_out: Answer, its: Answer, *, same: str | None = None) -> Answer:
+    """What is left of figures that leave customers out: of everybody, less those, they would tell what `its` withholds of them.
+
+    `left_out` are the figures of whom they leave out, `its` what is shown of these.
+    """
+    return _without_hidden(shown, left_out, its, same)
+
+
 def _without_its(shown: Any, alone: Any, its: Any, same: str | None) -> Any:
     if isinstance(shown, Answer):
         return _without_hidden(shown, alone, its, same)

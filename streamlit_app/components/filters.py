@@ -8,6 +8,7 @@ from datetime import date
 from typing import Literal, TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from pipeline.marts import CUSTOMER_DIMENSIONS, Question
 from pipeline.marts.question import Where, by_dimension, canonical
@@ -42,9 +43,8 @@ def _bound(
     return value
 
 
-def _note_unheeded(key: str, *, label: str, shown: str, follows_some: bool = False) -> None:
+def _note_unheeded(key: str, *, label: str, shown: str, knows: bool = False) -> None:
     asked = url.unheeded(key)
-    knows = key == "country" and not follows_some and auth.current_user().countries is not None
     untold: dict[str, str] = st.session_state.setdefault(UNTOLD, {})
     untold.pop(key, None)
     if asked is not None and not knows:
@@ -103,40 +103,46 @@ def _window_limits() -> tuple[int, int]:
     return min(low, published), max(high, published)
 
 
-def segment() -> Where:
-    """A segment: any of the values chosen of each dimension. Draws into the cells of a grid."""
-    chosen = {dimension: _any_of(dimension) for dimension in SEGMENTS}
+def segment(side: str = "", *, within: Where = ()) -> Where:
+    """A segment: any of the values chosen of each dimension. Draws into the cells of a grid.
+
+    `side` is that of two segments which are compared, and `within` the one that both are part of.
+    """
+    chosen = {dimension: _any_of(dimension, side, by_dimension(within).get(dimension)) for dimension in SEGMENTS}
     where = canonical((dimension, value) for dimension, values in chosen.items() for value in values)
     _note_conflict(by_dimension(where))
     return where
 
 
-def _any_of(dimension: str) -> tuple[str, ...]:
-    """Any number of a dimension's values; none: all.
+def _any_of(dimension: str, side: str, among: Sequence[str] | None) -> tuple[str, ...]:
+    """Any number of a dimension's values, or of those `among` them, bound to the URL; none: all."""
+    key, label = f"{side}_{dimension}" if side else dimension, t(f"common.dimensions.{dimension}")
+    options = [value for value in values(dimension) if among is None or value in among]
+    found = url.bind_several(key, read=url.one_of(options), draw=lambda start: any_of(dimension, options, start=start, key=key))
+    shown = segments.values_in_words(dimension, found) or t("common.every")
+    knows = dimension == "country" and not found and auth.current_user().countries is not None
+    _note_unheeded(key, label=f"{side.upper()} · {label}" if side else label, shown=shown, knows=knows)
+    return found
+
+
+def any_of(dimension: str, options: Sequence[str], *, start: tuple[str, ...], key: str) -> tuple[str, ...]:
+    """The field of a filter: any number of a dimension's values, none of them for all.
 
     Each entry of the list is what holds once it is chosen: a value alone, or what holds now with one more or one less. So
     one value is replaced by another as in any list, and the field stays as small as it is.
     """
-    label, options = t(f"common.dimensions.{dimension}"), values(dimension)
-
-    def draw(start: tuple[str, ...]) -> tuple[str, ...] | None:
-        shown = st.session_state.get(dimension, start)
-        now = shown if set(shown) <= set(options) else start
-        entries = _entries(options, now)
-        return st.selectbox(
-            label,
-            entries,
-            index=entries.index(start) if start in entries else 0,
-            key=dimension,
-            format_func=lambda entry: _entry_name(dimension, entry, now),
-            on_change=_hold,
-            args=(dimension,),
-        )
-
-    found = url.bind_several(dimension, read=url.one_of(options), draw=draw)
-    shown = segments.values_in_words(dimension, found) or t("common.every")
-    _note_unheeded(dimension, label=label, shown=shown, follows_some=bool(found))
-    return found
+    shown = st.session_state.get(key, start)
+    now = shown if set(shown) <= set(options) else start
+    entries = _entries(options, now)
+    return st.selectbox(
+        t(f"common.dimensions.{dimension}"),
+        entries,
+        index=entries.index(start) if start in entries else 0,
+        key=key,
+        format_func=lambda entry: _entry_name(dimension, entry, now),
+        on_change=_hold,
+        args=(key,),
+    )
 
 
 def _entries(options: Sequence[str], now: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -263,10 +269,7 @@ def overview() -> Question:
     with slider:
         days = window()
     with more, st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        with st.popover(t("common.filters"), icon=":material/filter_alt:"):
-            where = _segment_row(2)
-        chosen = " · ".join(segments.values_in_words(name, values) for name, values in by_dimension(where).items())
-        st.caption(chosen or t("common.dimensions.all"), width="content")
+        where = segment_menu(t("common.filters"), nothing=t("common.dimensions.all"))
     tell_unheeded()
     return Question("active_customers", window=days, where=where)
 
@@ -347,9 +350,21 @@ def payments() -> Question:
     return Question("transactions", start=start, end=end, where=where)
 
 
-def _segment_row(fields: int = len(SEGMENTS)) -> Where:
-    with st.grid(fields, min_column_width=FIELD_WIDTH, gap="xsmall"):
+def segment_menu(label: str, *, nothing: str, side: str = "", within: Where = ()) -> Where:
+    """The fields of a segment folded into a menu, and what is chosen beside it; `nothing` where nothing is."""
+    with st.popover(label, icon=":material/filter_alt:"), _segment_grid(2):
+        where = segment(side, within=within)
+    st.caption(segments.values_alone(where) or nothing, width="content")
+    return where
+
+
+def _segment_row() -> Where:
+    with _segment_grid(len(SEGMENTS)):
         return segment()
+
+
+def _segment_grid(fields: int) -> DeltaGenerator:
+    return st.grid(fields, min_column_width=FIELD_WIDTH, gap="xsmall")
 
 
 def _segment_and_dates() -> tuple[Where, tuple[date, date]]:

@@ -1,77 +1,119 @@
-"""A against B: the retention of two segments side by side, and whether chance could make the difference."""
+"""A against B: the retention of two segments side by side, and whether chance could make the difference.
+
+A is any set of filters within the page's own. B is everybody else, everybody, or another set, of whom those who are in A count
+for A alone: the interval of a difference supposes different customers.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
 
+from pipeline.marts.question import Where, meeting
 from pipeline.statistics import difference_of_shares
-from streamlit_app import charts, data, figures, formats
+from streamlit_app import charts, data, figures, formats, messages, segments
 from streamlit_app.charts.marks import ENOUGH
-from streamlit_app.components import chart, filters, states
+from streamlit_app.components import chart, filters, states, url
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
+OTHERS, EVERYBODY, SET = "others", "everybody", "set"
+AGAINST = "against"
+ONCE = ("between", "a", "b")  # what an address said when one value of a dimension was compared with another
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two segments: whom it is of, less those of `without`, and its name as a chart and a sentence say it."""
+
+    where: Where
+    drawn: str
+    told: str
+    without: Where = ()
+
+    def curve(self, question: Question, *, fixed: bool) -> Answer:
+        """Its retention, all cohorts together."""
+        return data.retention_curve(replace(question, where=self.where), fixed_cohorts=fixed, without=self.without)
+
 
 def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:
-    """Choose a dimension and two of its values, then both curves; nothing but the choice while no dimension is chosen."""
+    """Choose both, then both curves; nothing but the choice while nobody is in A."""
     st.subheader(t("retention.compare.title"))
-    filtered = {dimension for dimension, _ in question.where}
-    offered = [filters.EVERY, *(name for name in filters.SEGMENTS if name not in filtered)]
-    what, one, other = st.columns(3, gap="small", vertical_alignment="bottom")
-    with what:
-        dimension = filters.select("between", offered, label=t("retention.compare.between"), name=_dimension)
+    _as_said_today()
+    of_a, of_b = st.columns(2, gap="medium", vertical_alignment="bottom")
+    with of_a, st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        nobody = t("retention.compare.nobody")
+        chosen = filters.segment_menu(t("retention.compare.a"), nothing=nobody, side="a", within=question.where)
+    with of_b:
+        against = filters.named_choice(AGAINST, (OTHERS, EVERYBODY, SET))
+        also = _set_of_b(question.where) if against == SET else _no_set_of_b()
     filters.tell_unheeded()
-    if dimension == filters.EVERY:
+    if not chosen:
         st.caption(t("retention.compare.choose"))
         return
-    values = filters.values(dimension)
-    if len(values) < 2:
-        states.empty(t("retention.compare.too_few"))
-        return
-    with one:
-        first = _value("a", values, dimension, default=values[0])
-    with other:
-        second = _value("b", values, dimension, default=values[1])
-    filters.tell_unheeded()
-    if first == second:
-        states.empty(t("retention.compare.the_same"))
-        return
+    sides = _sides(question.where, chosen, also, against)
+    if against == EVERYBODY:
+        st.caption(t("retention.compare.part"))
+    elif also and meeting(chosen, also) is not None:
+        st.caption(t("retention.compare.left_out"))
     with states.guarded():
-        _draw(question, dimension, (first, second), fixed=fixed, periods=periods)
+        _draw(question, sides, fixed=fixed, periods=periods, judged=against != EVERYBODY)
 
 
-def _dimension(name: str) -> str:
-    return t("retention.compare.nobody") if name == filters.EVERY else t(f"common.dimensions.{name}")
+def _set_of_b(within: Where) -> Where:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        nothing = t(f"common.choices.{AGAINST}.{OTHERS}")
+        return filters.segment_menu(t("retention.compare.b"), nothing=nothing, side="b", within=within)
 
 
-def _value(key: str, values: list[str], dimension: str, *, default: str) -> str:
-    named = t(f"retention.compare.{key}")
-    return filters.select(key, values, label=named, name=lambda value: formats.dimension_value(dimension, value), default=default)
+def _no_set_of_b() -> Where:
+    url.replace([key for key in url.SEVERAL if key.startswith("b_")], {})
+    return ()
 
 
-def _draw(question: Question, dimension: str, pair: tuple[str, str], *, fixed: bool, periods: tuple[int, ...]) -> None:
-    curves = {
-        formats.dimension_value(dimension, value): data.retention_curve(
-            replace(question, where=(*question.where, (dimension, value))), fixed_cohorts=fixed
-        )
-        for value in pair
-    }
-    if all(curve.empty for curve in curves.values()):
-        states.empty(t("retention.nobody"), next=t("common.widen"))
+def _sides(within: Where, chosen: Where, also: Where, against: str) -> tuple[Side, Side]:
+    one = meeting(within, chosen) or ()
+    first = Side(one, segments.as_drawn(chosen), segments.values_alone(chosen))
+    if also:
+        return first, Side(meeting(within, also) or (), segments.as_drawn(also), segments.values_alone(also), without=one)
+    name = t(f"common.choices.{AGAINST}.{EVERYBODY if against == EVERYBODY else OTHERS}")
+    return first, Side(within, name, name, without=() if against == EVERYBODY else one)
+
+
+def _as_said_today() -> None:
+    """An older address compares one value of a dimension with another, which are the first two where it names none."""
+    dimension = st.query_params.get(ONCE[0])
+    if dimension not in filters.SEGMENTS:
         return
-    text = in_words(curves, periods=periods)
-    if text:
-        st.markdown(text)
-    drawn = figures.together(curves)
+    values = [*filters.values(dimension)[:2], "", ""]
+    said = {side: st.query_params.get(side, values[place]) for place, side in enumerate(url.SIDES)}
+    url.replace(ONCE, {AGAINST: SET, **{f"{side}_{dimension}": value for side, value in said.items() if value}})
+
+
+def _draw(question: Question, sides: tuple[Side, Side], *, fixed: bool, periods: tuple[int, ...], judged: bool) -> None:
+    first, second = (side.curve(question, fixed=fixed) for side in sides)
+    if first.empty:
+        states.empty(t("retention.compare.nobody_in_a"), next=t("common.widen"))
+        return
+    if second.empty:
+        states.empty(t("retention.compare.nobody_in_b"), next=t("common.widen"))
+        return
+    pair = list(zip(map(str.upper, url.SIDES), sides, (first, second), strict=True))
+    told = {f"{letter} ({side.told})": curve for letter, side, curve in pair}
+    st.markdown(in_words(told, periods=periods, judged=judged))
+    drawn = figures.together({messages.named(letter, side.drawn): curve for letter, side, curve in pair})
     drawn = replace(drawn, question=replace(drawn.question, where=question.where))  # of both, and not of the first
     chart.show(charts.RETENTION_CURVES, drawn, key="compared", title=t("retention.compare.curves"))
 
 
-def in_words(curves: dict[str, Answer], *, periods: tuple[int, ...]) -> str:
-    """The two shares in the last of these periods that both have with 30 customers or more, their difference and its interval."""
+def in_words(curves: Mapping[str, Answer], *, periods: tuple[int, ...], judged: bool = True) -> str:
+    """The two shares in the last of these periods that both have with 30 customers or more, and their difference.
+
+    With its interval where it is `judged`, which supposes different customers.
+    """
     (first, one), (second, other) = (
         (name, {row["period"]: row for row in curve.rows() if (row["n"] or 0) >= ENOUGH}) for name, curve in curves.items()
     )
@@ -80,7 +122,7 @@ def in_words(curves: dict[str, Answer], *, periods: tuple[int, ...]) -> str:
         return t("retention.compare.thin")
     left, right = one[both[-1]], other[both[-1]]
     points, low, high = difference_of_shares((left["retained"], right["retained"]), (left["n"], right["n"]))
-    verdict = "open" if low <= 0 <= high else "differ"
+    verdict = "overlap" if not judged else "open" if low <= 0 <= high else "differ"
     return t(
         f"retention.compare.{verdict}",
         period=both[-1],
@@ -94,4 +136,4 @@ def in_words(curves: dict[str, Answer], *, periods: tuple[int, ...]) -> str:
 
 def _share(name: str, row: dict[str, Any]) -> str:
     sure = t("common.between", interval=formats.interval(row["low"], row["high"]), n=formats.number(row["n"]))
-    return t("retention.compare.share", name=formats.in_words(name), share=formats.share(row["value"]), sure=sure)
+    return t("retention.compare.share", name=name, share=formats.share(row["value"]), sure=sure)

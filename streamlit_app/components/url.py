@@ -11,7 +11,7 @@ the page has no widget for it, so that the next one has it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date
 from typing import TypeVar
 
@@ -24,9 +24,10 @@ from streamlit_app import messages
 Value = TypeVar("Value")
 Said = str | list[str]  # what an address says at a key: one value, or several
 
-SEVERAL = CUSTOMER_DIMENSIONS
+SIDES = ("a", "b")  # two segments that a page compares, each with filters of its own
+SEVERAL = (*CUSTOMER_DIMENSIONS, *(f"{side}_{dimension}" for side in SIDES for dimension in CUSTOMER_DIMENSIONS))
 SHARED = (
-    *SEVERAL,
+    *CUSTOMER_DIMENSIONS,
     "from",
     "to",
     "grain",
@@ -114,14 +115,30 @@ def language() -> dict[str, str]:
 
 def follow_history() -> None:
     """After Back or Forward the address counts, not what the widgets still show; called first in each drawing of the app."""
-    drawing = get_script_run_ctx(suppress_warning=True)
-    if drawing is None or not drawing.is_history_navigation:
+    if not _is_history():
         return
     begin_afresh()
     language = messages.LANGUAGE_PARAMETER  # is asked for before its switch is drawn
     if language in st.session_state:
         st.session_state[language] = messages.language_of_the_address()
         messages.look_again()
+
+
+def _is_history() -> bool:
+    """Whether the reader came here by Back or Forward."""
+    drawing = get_script_run_ctx(suppress_warning=True)
+    return drawing is not None and drawing.is_history_navigation
+
+
+def replace(old: Collection[str], new: Mapping[str, Said]) -> None:
+    """Let the address say something in the place of these keys, in one step of the browser's history.
+
+    Not after Back or Forward, which another step would undo: nobody could go back beyond this page.
+    """
+    if {*old}.isdisjoint(st.query_params) or _is_history():
+        return
+    kept = {key: as_said(st.query_params.get_all(key)) for key in st.query_params if key not in old}
+    st.query_params.from_dict({**kept, **new})
 
 
 def begin_afresh() -> None:
