@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -58,8 +58,7 @@ def read(rule: AlertRule, reader: Reader) -> Reading:
 
     A provisional point is never looked at, nor compared with. One period before a day is 28 days before it.
     """
-    where = ((rule.dimension, rule.value or ""),) if rule.dimension else ()
-    answer = reader.answer(Question(rule.metric, window=rule.window, where=where, grain=rule.grain))
+    answer = reader.answer(Question(rule.metric, window=rule.window, where=rule.where, grain=rule.grain))
     key = next(name for name in TIME_KEYS if name in answer.table.column_names)
     final = {row[key]: row["value"] for row in answer.rows() if not row["provisional"] and row["value"] is not None}
     about = (dict(answer.metric.label), answer.metric.unit, answer.question.grain or "day")
@@ -133,6 +132,13 @@ def trial(rule: AlertRule, reading: Reading, at: datetime) -> Notice:
     return Notice("test", f"alert-test-{rule.id}-{at:%Y%m%dT%H%M%S%f}", _values(values, reading.point, reading.figure))
 
 
+def segment_of(rule: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The values of each dimension that a noted rule is about; one from before had one value of one."""
+    if "segment" in rule:
+        return dict(rule["segment"])
+    return {rule["dimension"]: [rule["value"]]} if rule.get("dimension") else {}
+
+
 def _about(reading: Reading) -> dict[str, Any]:
     return {"label": reading.label, "unit": reading.unit, "grain": reading.grain}
 
@@ -142,7 +148,7 @@ def _values(rule: dict[str, Any], point: date | None, figure: float | None) -> d
         "name": rule["name"],
         "label": rule.get("label", rule["metric"]),
         "unit": rule.get("unit", ""),
-        "where": f" ({rule['dimension']} = {rule['value']})" if rule["dimension"] else "",
+        "where": segment_of(rule),
         "point": point.isoformat() if point else "",
         "grain": rule["grain"] or "day",
         "figure": "" if figure is None else figure,

@@ -78,8 +78,8 @@ def _rule(rule_id: int) -> AlertRule:
 def _refuse_what_cannot_be_asked(rule: AlertRule) -> None:
     one_of("metric", rule.metric, alerts.WATCHABLE, metric="the rules")
     one_of("comparison", rule.comparison, alerts.COMPARISONS, metric="the rules")
-    if rule.dimension is not None:
-        one_of("dimension", rule.dimension, family(rule.metric).dimensions, metric=rule.metric)
+    for dimension, _ in rule.where:
+        one_of("dimension", dimension, family(rule.metric).dimensions, metric=rule.metric)
     version = data.current_version()
     if version is not None:
         alerts.read(rule, reader(version))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from babel.dates import format_date, format_datetime
 
+from pipeline.notify import app_words
 from pipeline.notify.event import Notice
 from pipeline.notify.notice_texts import NOTICE_TEXTS
 
@@ -68,7 +69,9 @@ def _condition(values: Mapping[str, Any], words: Wording) -> str:
 
 
 def _shown(name: str, value: Any, values: Mapping[str, Any], words: Wording) -> str:
-    """A plain value as a reader of that language writes it; a label is a text by language."""
+    """A plain value as a reader of that language writes it; a label is a text by language, `where` are filters."""
+    if name == "where" and isinstance(value, Mapping):
+        return f" ({app_words.segment(value, words.language)})" if value else ""
     if isinstance(value, Mapping):
         return str(value[words.language])
     if name in SHARES:

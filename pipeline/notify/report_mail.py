@@ -6,15 +6,13 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Protocol
 
-from babel import Locale
 from babel.dates import format_date
 
-from pipeline import app_texts
 from pipeline.data_problems import in_words
 from pipeline.marts.thin_tail import SHARE
+from pipeline.notify import app_words
 from pipeline.notify.event import Figure
 from pipeline.notify.report_texts import REPORT_TEXTS
-from pipeline.settings import PROJECT
 
 WIDEST = 100  # percent of a bar's cell
 ENOUGH = 30  # below this n a share is grey and said to be of too few
@@ -73,7 +71,9 @@ def shown(report: Mapping[str, Any], words: Wording) -> dict[str, Any]:
 def _of_whom(report: Mapping[str, Any], language: str) -> str:
     if report["countries"] is None:
         return word(language, "of_all")
-    return word(language, "of_some", countries=", ".join(_name("country", code, language) for code in report["countries"]))
+    return word(
+        language, "of_some", countries=", ".join(app_words.value("country", code, language) for code in report["countries"])
+    )
 
 
 def _split(split: Mapping[str, Any], words: Wording) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _split(split: Mapping[str, Any], words: Wording) -> dict[str, Any]:
 
 
 def _bar(by: str, row: Mapping[str, Any], longest: float, words: Wording) -> dict[str, Any]:
-    name = _name(by, row["name"], words.language)
+    name = app_words.value(by, row["name"], words.language)
     if row["value"] is None:
         return {"name": name, "value": "", "width": 0, "note": word(words.language, "withheld"), "is_thin": True}
     is_thin = row["n"] is not None and row["n"] < ENOUGH
@@ -120,14 +120,6 @@ def _problems(problems: Mapping[str, Any] | None, words: Wording) -> dict[str, A
     text = word(words.language, "problems.some", rows=words.number(problems["rows"]), kinds=words.number(problems["kinds"]))
     reasons = [f"{words.number(each['rows'])} · {in_words(each['reason'], words.language)}" for each in problems["reasons"]]
     return {"text": text, "reasons": reasons}
-
-
-def _name(dimension: str, value: str, language: str) -> str:
-    """A value as the app calls it; the value itself where its catalogues know none."""
-    if dimension == "country" and value in (territories := Locale.parse(language).territories):
-        return str(territories[value])
-    key = "unknown" if value == "unknown" else f"values.{dimension}.{value}"
-    return app_texts.text(PROJECT / "streamlit_app", "common", key, language) or value
 
 
 def _month(day: date, language: str) -> str:

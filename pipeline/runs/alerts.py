@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from pipeline.errors import PermanentError
 from pipeline.runs.database import Database
 from pipeline.runs.schema_guard import alert_history, alert_rules
+from pipeline.runs.targets import Where
 
 FIRED, RECOVERED, FAILED = "fired", "recovered", "failed"
 UNSENT, SENT, COOLING, UNTOLD = "", "sent", "cooldown", "untold"
@@ -19,8 +20,9 @@ UNSENT, SENT, COOLING, UNTOLD = "", "sent", "cooldown", "untold"
 
 @dataclass(frozen=True)
 class AlertRule:
-    """What is watched of a metric, of everybody or of one value of a dimension.
+    """What is watched of a metric, of everybody or of whom the filters name.
 
+    `where` are the filters: of any of several values of one dimension, in every dimension named.
     `comparison` is below, above, change_below or change_above; the last two compare the relative change against the period
     before. `threshold` is in the metric's unit, for a share or a change a fraction. After a mail the rule is silent for
     `cooldown_hours`. `firing` says how the last look ended, `looked_at` which publication it was about.
@@ -31,8 +33,7 @@ class AlertRule:
     comparison: str
     threshold: float
     grain: str | None = None
-    dimension: str | None = None
-    value: str | None = None
+    where: Where = ()
     window: int | None = None
     cooldown_hours: int = 24
     enabled: bool = True
@@ -42,8 +43,9 @@ class AlertRule:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What an admin wrote: the rule without what came of it."""
-        return {name: value for name, value in asdict(self).items() if name not in ("id", "firing", "looked_at")}
+        """What an admin wrote: the rule without what came of it, and of each dimension the values."""
+        written = {name: value for name, value in asdict(self).items() if name not in ("id", "firing", "looked_at", "where")}
+        return {**written, "segment": {name: [value for of, value in self.where if of == name] for name, _ in self.where}}
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class AlertStore(Database):
 
     def save_alert_rule(self, rule: AlertRule) -> int:
         """Add a rule (its id is 0) or change one; what is changed is looked at anew. Returns its number."""
-        values = {**rule.content, "firing": False, "looked_at": None, "deleted": False}
+        filters = [list(pair) for pair in rule.where]
+        values = {**rule.content, "segment": filters, "firing": False, "looked_at": None, "deleted": False}
         with self._write() as connection:
             if rule.id == 0:
                 return int(connection.execute(insert(alert_rules).values(**values).returning(alert_rules.c.id)).scalar_one())
@@ -157,4 +160,5 @@ def _mail(connection: Connection, rule: AlertRule, state: str, store: AlertStore
 
 
 def _rule(row: Row[Any]) -> AlertRule:
-    return AlertRule(**{name: value for name, value in row._mapping.items() if name != "deleted"})
+    values = {name: value for name, value in row._mapping.items() if name not in ("deleted", "segment")}
+    return AlertRule(**values, where=tuple((dimension, value) for dimension, value in row.segment or ()))

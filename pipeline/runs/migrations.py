@@ -12,6 +12,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.runs.schema import METADATA, RUN_LEASE, leases, migrations
 from pipeline.runs.schema_access import add_access
 from pipeline.runs.schema_guard import add as add_guard
+from pipeline.runs.schema_guard import add_segments
 from pipeline.runs.schema_kept import add_kept
 from pipeline.runs.schema_reports import add_reports
 from pipeline.runs.schema_schedule import add_schedule
@@ -25,6 +26,7 @@ MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     5: add_syncs,
     6: add_kept,
     7: add_reports,
+    8: add_segments,
 }
 LATEST = max(MIGRATIONS)
 

@@ -16,6 +16,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    inspect,
+    text,
+    update,
 )
 
 from pipeline.runs.schema import METADATA, Moment, add_columns, runs
@@ -63,6 +66,7 @@ incidents = Table(
     Column("mailed", String(20), nullable=False),
 )
 
+# `segment` is the list of filters, each a dimension and a value ([] is everybody).
 alert_rules = Table(
     "alert_rules",
     METADATA,
@@ -70,8 +74,7 @@ alert_rules = Table(
     Column("name", String(120), nullable=False),
     Column("metric", String(80), nullable=False),
     Column("grain", String(10)),
-    Column("dimension", String(40)),
-    Column("value", String(200)),
+    Column("segment", JSON),
     Column("window", Integer),
     Column("comparison", String(20), nullable=False),
     Column("threshold", Float, nullable=False),
@@ -105,3 +108,16 @@ def add(connection: Connection) -> None:
     """Bring an older store up to these tables (migration 3)."""
     METADATA.create_all(connection, tables=list(TABLES))
     add_columns(connection, runs.c.approves)
+
+
+def add_segments(connection: Connection) -> None:
+    """Let rules have filters of several values and dimensions (migration 8); those that are there keep their one value."""
+    there = {column["name"] for column in inspect(connection).get_columns(alert_rules.name)}
+    if "dimension" not in there:  # made in this same update
+        return
+    add_columns(connection, alert_rules.c.segment)
+    for rule in connection.execute(text("select id, dimension, value from alert_rules")).all():
+        filters = [[rule.dimension, rule.value or ""]] if rule.dimension else []
+        connection.execute(update(alert_rules).where(alert_rules.c.id == rule.id).values(segment=filters))
+    for column in ("dimension", "value"):
+        connection.execute(text(f"alter table alert_rules drop column {column}"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
 import streamlit as st
 
-from streamlit_app import actions_alerts, data, formats, messages, operations_alerts
+from pipeline.marts.question import Where, by_dimension, canonical
+from streamlit_app import actions_alerts, formats, messages, operations_alerts, segments
 from streamlit_app.actions import Outcome
 from streamlit_app.components import answers, comparison, filters, states
 from streamlit_app.messages import t
@@ -15,6 +17,7 @@ from streamlit_app.operations_alerts import COMPARISONS, RELATIVE, WATCHABLE, Al
 
 EDITED = "rule_edited"
 LONGEST_NAME = 80
+FIELDS_ABREAST = 4
 LONGEST_COOLDOWN_HOURS = 24 * 90
 NEW = AlertRule("", "active_customers", "change_below", -0.1)
 
@@ -92,10 +95,7 @@ def in_words(rule: AlertRule) -> str:
 
 
 def _segment(rule: AlertRule) -> str:
-    if rule.dimension is None or rule.value is None:
-        return t("ops_alerts.everybody")
-    name, value = t(f"common.dimensions.{rule.dimension}"), formats.dimension_value(rule.dimension, rule.value)
-    return messages.named(name, value)
+    return segments.in_words(rule.where) or t("ops_alerts.everybody")
 
 
 def figure(value: float | None, unit: str) -> str:
@@ -152,12 +152,7 @@ def _written(rule: AlertRule) -> AlertRule:
     metric = _select(rule.id, "metric", list(WATCHABLE), rule.metric)
     known = operations_alerts.choices(metric)
     grain = _select(rule.id, "grain", list(known.grains), rule.grain)
-    dimension = _select(rule.id, "dimension", [filters.EVERY, *known.dimensions], rule.dimension)
-    value = (
-        None
-        if dimension == filters.EVERY
-        else _select(rule.id, "value", data.dimension_values(dimension), rule.value, of=dimension)
-    )
+    where = _whom(rule, known.dimensions)
     comparison_chosen = _select(rule.id, "comparison", list(COMPARISONS), rule.comparison)
     threshold = _threshold(rule, metric, comparison_chosen)
     cooldown = st.number_input(
@@ -173,8 +168,7 @@ def _written(rule: AlertRule) -> AlertRule:
         name=name,
         metric=metric,
         grain=grain,
-        dimension=None if dimension == filters.EVERY else dimension,
-        value=value,
+        where=where,
         window=_window(rule),
         comparison=comparison_chosen,
         threshold=threshold,
@@ -182,23 +176,31 @@ def _written(rule: AlertRule) -> AlertRule:
     )
 
 
-def _select(rule_id: int, what: str, options: list[str], chosen: str | None, *, of: str = "") -> str:
-    """One of many; the key has what the options depend on, so that they never hold a choice of another list."""
+def _whom(rule: AlertRule, dimensions: Sequence[str]) -> Where:
+    """The filters, as every page has them; a value that no customer has any more stays until another one is chosen."""
+    st.markdown(t("ops_alerts.fields.whom"))
+    with st.grid(FIELDS_ABREAST, min_column_width=filters.FIELD_WIDTH, gap="xsmall"):
+        chosen = {dimension: _any_of(rule, dimension) for dimension in dimensions}
+    return canonical((dimension, value) for dimension, values in chosen.items() for value in values)
+
+
+def _any_of(rule: AlertRule, dimension: str) -> tuple[str, ...]:
+    start = tuple(sorted(by_dimension(rule.where).get(dimension, ())))
+    options = list(dict.fromkeys([*filters.values(dimension), *start]))
+    return filters.any_of(dimension, options, start=start, key=f"rule_where_{dimension}_{rule.id}")
+
+
+def _select(rule_id: int, what: str, options: list[str], chosen: str | None) -> str:
+    """One of many."""
     start = options.index(chosen) if chosen in options else 0
-    key = f"rule_{what}_{of}_{rule_id}"
-    return st.selectbox(
-        t(f"ops_alerts.fields.{what}"), options, start, key=key, format_func=lambda option: _name(what, option, of)
-    )
+    key = f"rule_{what}_{rule_id}"
+    return st.selectbox(t(f"ops_alerts.fields.{what}"), options, start, key=key, format_func=lambda option: _name(what, option))
 
 
-def _name(what: str, option: str, of: str) -> str:
+def _name(what: str, option: str) -> str:
     if what == "metric":
         metric = operations_alerts.metric(option)
         return metric.label[messages.language()] if metric is not None else option
-    if what == "value":
-        return formats.dimension_value(of, option)
-    if what == "dimension":
-        return t("ops_alerts.everybody") if option == filters.EVERY else t(f"common.dimensions.{option}")
     return t(f"common.grains.{option}") if what == "grain" else t(f"ops_alerts.comparisons.{option}")
 
 

@@ -26,6 +26,7 @@ CHURN = {"en": "Monthly churn rate", "fr": "Taux d'attrition mensuel"}
 # The last month is not over: its 90 % is what a month that has just begun looks like.
 MONTHS = [("2026-01-01", 0.040, False), ("2026-02-01", 0.050, False), ("2026-03-01", 0.900, True)]
 VERSION = version()
+FRENCH_METAL = (("country", "ES"), ("country", "FR"), ("plan", "METAL"))
 RULE = AlertRule("Churn is high", "monthly_churn_rate", "above", 0.045, cooldown_hours=24)
 
 
@@ -185,14 +186,14 @@ def test_what_has_no_period_before_or_a_zero_there_cannot_change(desk: Desk) -> 
 
 
 def test_a_rule_is_asked_for_its_segment_its_window_and_its_grain(desk: Desk) -> None:
-    desk.house.store.save_alert_rule(replace(RULE, dimension="country", value="FR", window=30, grain="month"))
+    desk.house.store.save_alert_rule(replace(RULE, where=FRENCH_METAL, window=30, grain="month"))
     figures = Figures(VERSION, MONTHS)
     desk.look(figures)
-    assert figures.asked == [Question("monthly_churn_rate", window=30, where=(("country", "FR"),), grain="month")]
+    assert figures.asked == [Question("monthly_churn_rate", window=30, where=FRENCH_METAL, grain="month")]
 
 
 def test_a_rule_that_cannot_be_asked_is_written_down_and_keeps_no_other_from_being_looked_at(desk: Desk) -> None:
-    desk.house.store.save_alert_rule(replace(RULE, name="Nowhere", dimension="country", value="XX"))
+    desk.house.store.save_alert_rule(replace(RULE, name="Nowhere", where=(("country", "XX"),)))
     desk.house.store.save_alert_rule(RULE)
     desk.publish(MONTHS)
     failed, fired = reversed(desk.house.store.alert_history())
@@ -239,15 +240,32 @@ def test_the_mail_says_what_is_watched_the_figure_and_the_rule_in_both_languages
     monkeypatch.setattr("pipeline.marts.reader", lambda version: Figures(version, MONTHS))
     for language in ("en", "fr"):
         house.given["language"] = language
-        house.store.save_alert_rule(replace(RULE, name=language, dimension="country", value="FR"))
+        house.store.save_alert_rule(replace(RULE, name=language, where=FRENCH_METAL))
         telling.look_at_rules(VERSION, house.settings, house.store, house.clock)
     english, french = mails(house)
     assert english["Subject"] == "[demo data] neopulse: en: 5.0%"
     text = english.get_body(("plain",)).get_content()
-    assert "Monthly churn rate (country = FR), February 2026: 5.0%. The rule: above 4.5%." in text
+    assert "Monthly churn rate (Country: Spain or France, Plan: Metal), February 2026: 5.0%. The rule: above 4.5%." in text
     assert "Readers see version v0001, as of 28 February 2026." in text
     text = french.get_body(("plain",)).get_content().replace("\u202f", " ").replace("\xa0", " ")
-    assert "Taux d'attrition mensuel (country = FR), février 2026 : 5,0 %. La règle : plus de 4,5 %." in text
+    assert (
+        "Taux d'attrition mensuel (Pays : Espagne ou France, Offre : Metal), février 2026 : 5,0 %. La règle : plus de 4,5 %."
+        in text
+    )
+
+
+def test_a_row_from_before_that_is_still_to_be_told_names_its_one_value(house: House) -> None:
+    store, published = house.store, house.clock.now()
+    rule = replace(RULE, id=store.save_alert_rule(RULE))
+    noted = {name: value for name, value in rule.content.items() if name != "segment"} | {"dimension": "country", "value": "FR"}
+    about = {"label": CHURN, "unit": "share", "grain": "month"}
+    row = {"state": "fired", "version": "v0001", "point": date(2026, 2, 1), "figure": 0.05, "before": 0.04, "rule": noted | about}
+    store.note_look(rule, published, firing=True, row=row)
+    told: list[Notice] = []
+    figures = Figures(replace(VERSION, published_at=published), MONTHS)
+    alerts.evaluate(store, figures, lambda notice, _at: told.append(notice))  # type: ignore[arg-type]
+    assert [notice.values["where"] for notice in told] == [{"country": ["FR"]}]
+    assert alerts.segment_of({"dimension": None, "value": None}) == {}
 
 
 def test_a_trial_says_itself_that_it_is_one_and_each_has_a_key_of_its_own(house: House) -> None:

@@ -28,7 +28,7 @@ REGISTRY = {
     "active_customers": Metric("active_customers", ACTIVE, ACTIVE, "customers", "m", "c"),
 }
 VERSION = version()
-RULE = AlertRule("Churn is high", "monthly_churn_rate", "above", 0.045, dimension="country", value="FR", cooldown_hours=24)
+RULE = AlertRule("Churn is high", "monthly_churn_rate", "above", 0.045, where=(("country", "FR"),), cooldown_hours=24)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 def read(rule: AlertRule, _reader: object) -> Reading:
-    if rule.value == "XX":
+    if ("country", "XX") in rule.where:
         raise ConfigurationError("XX is not a value of country")
     metric = REGISTRY[rule.metric]
     figure, before = (0.05, 0.04) if metric.unit == "share" else (80.0, 100.0)
@@ -61,10 +61,9 @@ def read(rule: AlertRule, _reader: object) -> Reading:
 def test_a_rule_is_written_in_percent_and_kept_as_a_fraction_and_audited(house: House) -> None:
     page = press(opened("ops_alerts"), "add_rule")
     page.text_input(key="rule_name_0").set_value("Churn is high").run()
-    page.selectbox(key="rule_metric__0").set_value("monthly_churn_rate").run()
-    page.selectbox(key="rule_dimension__0").set_value("country").run()
-    page.selectbox(key="rule_value_country_0").set_value("FR").run()
-    page.selectbox(key="rule_comparison__0").set_value("above").run()
+    page.selectbox(key="rule_metric_0").set_value("monthly_churn_rate").run()
+    page.selectbox(key="rule_where_country_0").set_value(("FR",)).run()
+    page.selectbox(key="rule_comparison_0").set_value("above").run()
     page.number_input(key="rule_threshold_True_0").set_value(4.5).run()
     page = press(page, "rule_save")
     assert failed(page) == []
@@ -106,8 +105,31 @@ def test_a_change_and_a_switch_are_audited_with_what_was_there_before(house: Hou
     switched, changed = house.store.acts(limit=2)
     assert (changed.before["threshold"], changed.after["threshold"]) == (0.045, 0.06)
     assert (switched.before["enabled"], switched.after["enabled"]) == (True, False)
-    assert house.store.alert_rules()[0].value == "FR"
+    assert house.store.alert_rules()[0].where == (("country", "FR"),)
     assert text("ops_alerts.off", "en") in words(opened("ops_alerts"))
+
+
+def test_a_rule_takes_several_values_and_dimensions_as_every_filter_does(house: House) -> None:
+    rule_id = house.store.save_alert_rule(RULE)
+    page = press(opened("ops_alerts"), f"edit_{rule_id}")
+    page.selectbox(key=f"rule_where_country_{rule_id}").set_value(("FR", "GB")).run()
+    page.selectbox(key=f"rule_where_plan_{rule_id}").set_value(("GB",)).run()  # the values of every dimension are given
+    page = press(page, "rule_save")
+    assert failed(page) == []
+    [rule] = house.store.alert_rules()
+    assert rule == replace(RULE, id=rule_id, grain="month", where=(("country", "FR"), ("country", "GB"), ("plan", "GB")))
+    assert "(Country: France or United Kingdom, Plan: GB)" in words(page)
+    [row] = house.store.acts()
+    assert row.before["segment"] == {"country": ["FR"]}
+    assert row.after["segment"] == {"country": ["FR", "GB"], "plan": ["GB"]}
+
+
+def test_a_value_that_no_customer_has_any_more_stays_in_the_form_until_another_is_chosen(house: House) -> None:
+    rule_id = house.store.save_alert_rule(replace(RULE, where=(("country", "DE"),)))
+    page = press(opened("ops_alerts"), f"edit_{rule_id}")
+    assert page.selectbox(key=f"rule_where_country_{rule_id}").value == ("DE",)
+    press(page, "rule_save")
+    assert house.store.alert_rules()[0].where == (("country", "DE"),)
 
 
 def test_a_rule_is_deleted_after_a_question(house: House) -> None:
@@ -146,7 +168,11 @@ def test_without_a_worker_the_test_is_off_and_says_why(house: House) -> None:
 
 def test_a_rule_without_a_name_or_about_nobody_is_not_saved(house: House) -> None:
     assert actions_alerts.save(replace(RULE, name="  ")).answer == "rule_nameless"
-    for wrong in (replace(RULE, value="XX"), replace(RULE, metric="survival"), replace(RULE, dimension="shoe_size")):
+    for wrong in (
+        replace(RULE, where=(("country", "XX"),)),
+        replace(RULE, metric="survival"),
+        replace(RULE, where=(("shoe_size", "44"),)),
+    ):
         with pytest.raises(ConfigurationError):
             actions_alerts.save(wrong)
     assert house.store.alert_rules() == []
@@ -154,7 +180,7 @@ def test_a_rule_without_a_name_or_about_nobody_is_not_saved(house: House) -> Non
 
 
 def test_a_rule_that_cannot_be_read_any_more_says_so_and_the_others_stand(house: House) -> None:
-    house.store.save_alert_rule(replace(RULE, value="XX"))
+    house.store.save_alert_rule(replace(RULE, where=(("country", "XX"),)))
     house.store.save_alert_rule(replace(RULE, name="Still there"))
     page = opened("ops_alerts")
     assert failed(page) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, inspect, text
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
 from pipeline.runs import database, migrations
+from pipeline.runs.alerts import AlertRule
 from pipeline.runs.database import open_engine
 from pipeline.runs.records import RequestState, RunState
 from pipeline.runs.store import RunStore
@@ -119,6 +121,29 @@ def test_a_store_that_was_brought_up_to_date_has_the_tables_and_columns_of_a_new
     assert {table: set(found) for table, found in columns(old).items()} == {
         table: set(found) for table, found in columns(new).items()
     }
+
+
+def test_a_rule_about_one_value_keeps_it_where_rules_may_have_several(empty_url: str) -> None:
+    store = RunStore.open(empty_url, clock=FixedClock(MONDAY))
+    rules = [AlertRule(name, "dau", "below", 10.0, cooldown_hours=6) for name in ("French", "All")]
+    for rule in rules:
+        store.save_alert_rule(rule)
+    store.close()
+    engine = plain_engine(empty_url)
+    with engine.begin() as connection:  # as layout 7 had them
+        connection.execute(text("alter table alert_rules drop column segment"))
+        connection.execute(text("alter table alert_rules add column dimension varchar(40)"))
+        connection.execute(text("alter table alert_rules add column value varchar(200)"))
+        connection.execute(text("update alert_rules set dimension = 'country', value = 'FR' where name = 'French'"))
+        connection.execute(text("delete from migrations"))
+        connection.execute(text("insert into migrations values (7, '2026-01-05 06:00:00.000000')"))
+    engine.dispose()
+    for _ in range(2):
+        store = RunStore.open(empty_url, clock=FixedClock(MONDAY))
+        found = store.alert_rules()
+        store.close()
+        assert found == [replace(rules[0], id=1, where=(("country", "FR"),)), replace(rules[1], id=2)]
+    assert not {"dimension", "value"} & columns(empty_url)["alert_rules"].keys()
 
 
 @pytest.mark.parametrize("begins_with", ["nothing", "an old store"])

@@ -1,0 +1,38 @@
+"""Customers and their segments in a letter, called as the app calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from babel import Locale
+
+from pipeline import app_texts
+from pipeline.settings import PROJECT
+
+
+def value(dimension: str, code: str, language: str) -> str:
+    """A value as the app calls it; the value itself where its catalogues know none."""
+    if dimension == "country" and code in (territories := Locale.parse(language).territories):
+        return str(territories[code])
+    return _text("unknown" if code == "unknown" else f"values.{dimension}.{code}", language) or code
+
+
+def segment(chosen: Mapping[str, Sequence[str]], language: str) -> str:
+    """Filters as the app says them: "Country: France or Spain, Plan: Metal"."""
+    named = _text("named", language) or "{name}: {value}"
+    return ", ".join(
+        named.format(
+            name=_text(f"dimensions.{dimension}", language) or dimension,
+            value=_either([value(dimension, code, language) for code in codes], language),
+        )
+        for dimension, codes in chosen.items()
+    )
+
+
+def _either(names: Sequence[str], language: str) -> str:
+    *others, last = names
+    return f"{', '.join(others)}{_text('or', language) or ' | '}{last}" if others else last
+
+
+def _text(key: str, language: str) -> str | None:
+    return app_texts.text(PROJECT / "streamlit_app", "common", key, language)
