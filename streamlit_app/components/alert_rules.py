@@ -17,7 +17,7 @@ from streamlit_app.operations_alerts import COMPARISONS, RELATIVE, WATCHABLE, Al
 
 EDITED = "rule_edited"
 LONGEST_NAME = 80
-FIELDS_ABREAST = 4
+FIELDS_ABREAST = 3
 LONGEST_COOLDOWN_HOURS = 24 * 90
 NEW = AlertRule("", "active_customers", "change_below", -0.1)
 
@@ -178,7 +178,7 @@ def _written(rule: AlertRule) -> AlertRule:
 
 def _whom(rule: AlertRule, dimensions: Sequence[str]) -> Where:
     """The filters, as every page has them; a value that no customer has any more stays until another one is chosen."""
-    st.markdown(t("ops_alerts.fields.whom"))
+    st.markdown(f":small[{t('ops_alerts.fields.whom')}]")
     with st.grid(FIELDS_ABREAST, min_column_width=filters.FIELD_WIDTH, gap="xsmall"):
         chosen = {dimension: _any_of(rule, dimension) for dimension in dimensions}
     return canonical((dimension, value) for dimension, values in chosen.items() for value in values)
