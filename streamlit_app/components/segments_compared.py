@@ -78,7 +78,10 @@ def _sides(within: Where, chosen: Where, also: Where, against: str) -> tuple[Sid
     one = meeting(within, chosen) or ()
     first = Side(one, segments.as_drawn(chosen), segments.values_alone(chosen))
     if also:
-        return first, Side(meeting(within, also) or (), segments.as_drawn(also), segments.values_alone(also), without=one)
+        names = segments.as_drawn(also), segments.values_alone(also)
+        if meeting(chosen, also) is not None:
+            names = t("retention.compare.less_a", name=names[0]), t("retention.compare.less_a", name=names[1])
+        return first, Side(meeting(within, also) or (), *names, without=one)
     name = t(f"common.choices.{AGAINST}.{EVERYBODY if against == EVERYBODY else OTHERS}")
     return first, Side(within, name, name, without=() if against == EVERYBODY else one)
 

@@ -145,7 +145,7 @@ def test_a_link_compares_any_filters_with_everybody_else(monkeypatch: pytest.Mon
 def test_another_set_leaves_out_who_is_in_a_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     link = {"against": "set", "a_country": "GB", "b_os": "iOS"}
     page, ((_, one), (second, other)) = sides(monkeypatch, **link)
-    assert second == "B: iOS"
+    assert second == "B: iOS, without A"
     assert (counted(one), counted(other)) == (by_hand("country = 'GB'"), by_hand("os = 'iOS' and country <> 'GB'"))
     assert "Who is in A is not counted in B" in words(page)
     assert "Who is in A" not in words(whole("retention", against="set", a_country="GB", b_country="FR"))
