@@ -28,7 +28,10 @@ def wilson(successes: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True)
 class SurvivalCurve:
-    """A Kaplan-Meier estimate: at each time with an event, the share not yet met by it, and its 95 % interval."""
+    """A Kaplan-Meier estimate: at each time with an event, the share not yet met by it, and its 95 % interval.
+
+    Where nobody is left, the variance is not defined, and the interval is NaN.
+    """
 
     times: npt.NDArray[np.int64]
     survival: Floats
@@ -61,8 +64,8 @@ def _log_log_interval(survival: Floats, events: Floats, at_risk: Floats) -> tupl
         spread = Z_95 * np.sqrt(variance) / np.log(survival)
         low, high = survival ** np.exp(-spread), survival ** np.exp(spread)
     # spread is negative, for log(survival) is: the first of the two is the lower end
-    inside = (survival > 0) & (survival < 1)
-    return np.where(inside, low, survival), np.where(inside, high, survival)
+    anybody = survival > 0
+    return np.where(anybody, low, np.nan), np.where(anybody, high, np.nan)
 
 
 def difference_of_shares(successes: tuple[int, int], n: tuple[int, int]) -> tuple[float, float, float]:

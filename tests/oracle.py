@@ -709,8 +709,8 @@ class SurvivalStep:
     at_risk: int
     events: int
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 def kaplan_meier(times: Sequence[tuple[int, bool]]) -> list[SurvivalStep]:
@@ -729,9 +729,9 @@ def kaplan_meier(times: Sequence[tuple[int, bool]]) -> list[SurvivalStep]:
     return steps
 
 
-def _log_log(value: float, variance: float) -> tuple[float, float]:
+def _log_log(value: float, variance: float) -> tuple[float | None, float | None]:
     if value <= 0.0:
-        return 0.0, 0.0
+        return None, None  # nobody is left to estimate the variance from
     spread = Z * math.sqrt(variance) / math.log(value)
     return value ** math.exp(-spread), value ** math.exp(spread)
 
@@ -963,9 +963,13 @@ def _waiting(bank: Bank, _: Asked) -> dict[int, Point]:
     starts = {customer: customer.known_from for customer in times}
     still = _curve(time_to_first_transaction(bank), times, starts, bank.as_of)
     return {
-        days: replace(point, value=1 - (point.value or 0), low=1 - (point.high or 0), high=1 - (point.low or 0))
+        days: replace(point, value=1 - (point.value or 0), low=_rest(point.high), high=_rest(point.low))
         for days, point in still.items()
     }
+
+
+def _rest(share: float | None) -> float | None:
+    return None if share is None else 1 - share
 
 
 def _curve(

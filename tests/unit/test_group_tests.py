@@ -92,6 +92,21 @@ def test_the_median_and_its_interval_are_those_of_lifelines(customers: int, with
     assert len(followed) == 3
 
 
+def test_a_curve_that_comes_down_to_nobody_has_no_interval_there_and_no_upper_end_of_its_median_by_it() -> None:
+    """Greenwood divides by those still there; R's survfit(conf.type = "log-log") says NA for both too, and of three of four:
+
+    0.75 ** exp(1.96 * sqrt(1 / 12) / -log(0.75)) = 0.1279 and so on; "all are gone" of four people is no 0 % to 0 %.
+    """
+    ours = kaplan_meier([5, 6, 7, 8], [1, 1, 1, 1], [0, 0, 0, 0])
+    assert ours.survival[-1] == 0
+    assert [round(end, 4) for end in ours.low[:3]] == [0.1279, 0.0578, 0.0089]
+    assert [round(end, 4) for end in ours.high[:3]] == [0.9605, 0.8449, 0.6653]
+    assert np.isnan([ours.low[3], ours.high[3]]).all()
+    columns = {name: pa.array(ends, from_pandas=True) for name, ends in (("low", ours.low), ("high", ours.high))}
+    table = pa.table({"tenure_days": ours.times, "value": ours.survival, **columns, "n": ours.at_risk})
+    assert figures.median_time(table) == (6, 5, None)
+
+
 def curve(*points: tuple[int, float | None, float | None, float | None, int | None]) -> pa.Table:
     return pa.table(dict(zip(("tenure_days", "value", "low", "high", "n"), map(list, zip(*points, strict=True)), strict=True)))
 
