@@ -59,6 +59,8 @@ def open_engine(address: str, clock: Clock) -> Engine:
     try:
         _bring_up_to_date(engine, clock)
     except DBAPIError as error:
+        if _is_damaged(error):
+            raise _not_a_store(url, error) from error
         raise ConfigurationError(
             f"The run store cannot be opened: {error.orig}",
             where=_place(url),
@@ -180,6 +182,17 @@ def _clear_errors(url: URL) -> Iterator[None]:
         ) from error
 
 
+def _not_a_store(url: URL, error: DBAPIError) -> ConfigurationError:
+    name = Path(_place(url)).name
+    return ConfigurationError(
+        f"The run store cannot be opened: {error.orig}",
+        where=_place(url),
+        safe="The published versions and what readers see",
+        next="neopulse restore FILE --force with the last backup; without one, end worker and app, "
+        f"move {name} and {name}-* aside, then neopulse run: runs, audit, schedules, notes and targets begin anew",
+    )
+
+
 def _silent(url: URL, error: Exception) -> TransientError:
     return TransientError(
         f"The run store did not answer: {getattr(error, 'orig', None) or error}",
@@ -192,7 +205,7 @@ def _is_read_only(error: DatabaseError) -> bool:
     return getattr(error.orig, "sqlstate", None) == "25006"
 
 
-def _is_damaged(error: DatabaseError) -> bool:
+def _is_damaged(error: DBAPIError) -> bool:
     return any(told in str(error.orig) for told in ("malformed", "is not a database"))
 
 

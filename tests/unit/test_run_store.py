@@ -341,6 +341,27 @@ def test_what_is_no_run_store_is_named_and_not_touched(tmp_path: Path, clock: Fi
     assert path.read_bytes() == before
 
 
+def test_a_store_that_is_damaged_is_refused_with_the_way_out_of_it_with_a_backup_or_without(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    path = tmp_path / "run_store.db"
+    opened = RunStore.open(f"sqlite:///{path}", clock=clock)
+    opened.close()
+    path.write_bytes(b"\x17" * path.stat().st_size)
+    with pytest.raises(ConfigurationError, match="cannot be opened") as refused:
+        RunStore.open(f"sqlite:///{path}", clock=clock)
+    assert refused.value.safe == "The published versions and what readers see"
+    assert "neopulse restore FILE --force" in str(refused.value.next)
+    assert "move run_store.db and run_store.db-* aside" in str(refused.value.next)
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    for each in tmp_path.glob("run_store.db*"):
+        each.rename(aside / each.name)
+    anew = RunStore.open(f"sqlite:///{path}", clock=clock)
+    assert list(anew.runs()) == []
+    anew.close()
+
+
 def test_a_wrong_address_is_refused_without_repeating_its_password(clock: FixedClock) -> None:
     for address in ("not an address: hunter2", "nosuch://ada:hunter2@host/db"):
         with pytest.raises(ConfigurationError) as refused:
