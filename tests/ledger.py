@@ -132,6 +132,11 @@ def only_time_passes(ledger: Ledger) -> None:
     ledger.today += timedelta(days=1)
 
 
+def the_clock_goes_back(ledger: Ledger) -> None:
+    """The machine's clock was ahead: what was loaded until now is dated after the day that it is, openings among it."""
+    ledger.today -= timedelta(days=ledger.chance.choice((2, 5)))
+
+
 def weeks_pass(ledger: Ledger) -> None:
     """Nothing for longer than N, then a day with a few rows: many have lapsed in between."""
     ledger.today += timedelta(days=N + 3)
@@ -348,6 +353,7 @@ BATCHES: tuple[Callable[[Ledger], None], ...] = (
     a_day_passes,
     nothing_changes,
     only_time_passes,
+    the_clock_goes_back,
     weeks_pass,
     rows_of_today_come,
     rows_of_tomorrow_come,

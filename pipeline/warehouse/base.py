@@ -14,6 +14,7 @@ from pipeline.kept import Value
 from pipeline.sources.landing import Landing
 
 IN_THE_FUTURE = 4  # the place of that word among rejection_reasons() in dbt_project/macros/activity.sql
+THE_CLOCK_WENT_BACK = "a row that counted is dated after the current day: the clock has gone back"
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import pyarrow.parquet
 from pipeline.bigquery import BigQuery
 from pipeline.sources.bigquery import UNDATED, BankTable, day, part_of
 from pipeline.sources.schema import RAW_TABLES
-from pipeline.warehouse.base import IN_THE_FUTURE, Increment
+from pipeline.warehouse.base import IN_THE_FUTURE, THE_CLOCK_WENT_BACK, Increment
 
 TRANSACTIONS = "transactions"
 OTHER_TABLES = tuple(name for name in RAW_TABLES if name != TRANSACTIONS)
@@ -105,7 +105,27 @@ class State:
             return "settings or models have changed"
         if not NEEDED.issubset(self._connection.tables(self._dataset("warehouse"))):
             return "what was built is not there any more"
+        if self._counts_what_is_to_come():
+            return THE_CLOCK_WENT_BACK
         return ""
+
+    def _counts_what_is_to_come(self) -> bool:
+        """Whether a row that the last build took is dated after today: today it would be rejected for that."""
+        found = self._connection.rows(
+            f"""
+            select
+                exists (
+                    select 1 from {self._name("warehouse", "typed_transactions")}
+                    where rejection_code is null and transaction_date > date '{self._today}'
+                ) as transactions,
+                exists (
+                    select 1 from {self._name("warehouse", "customer_accounts")}
+                    where opening_date > date '{self._today}'
+                        and (rejection_reason is null or rejection_reason like '%_duplicate')
+                ) as accounts
+            """
+        )
+        return bool(found[0]["transactions"] or found[0]["accounts"])
 
     def _previous_as_of(self) -> str:
         found = self._connection.rows(f"select as_of from {self._name('warehouse', 'dim_publication')}")

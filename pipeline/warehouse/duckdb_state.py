@@ -11,7 +11,7 @@ import duckdb
 
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
-from pipeline.warehouse.base import IN_THE_FUTURE, Increment
+from pipeline.warehouse.base import IN_THE_FUTURE, THE_CLOCK_WENT_BACK, Increment
 
 TRANSACTIONS = "transactions"
 OTHER_TABLES = tuple(name for name in RAW_TABLES if name != TRANSACTIONS)
@@ -45,7 +45,7 @@ def begin(
     full_refresh: bool,
 ) -> Increment:
     """Unseal the state and make its schema `raw` ready for a build on it, or for one from nothing."""
-    why_full = "asked for" if full_refresh else _why_full(connection, signature)
+    why_full = "asked for" if full_refresh else _why_full(connection, signature, current_bank_day)
     change = _everything(landing) if why_full else _change(connection, landing, current_bank_day)
     if not why_full and _share(connection, change) > LARGEST_SHARE:
         why_full, change = "most of the bank's rows have changed", _everything(landing)
@@ -66,7 +66,7 @@ def seal(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("checkpoint")
 
 
-def _why_full(connection: duckdb.DuckDBPyConnection, signature: str) -> str:
+def _why_full(connection: duckdb.DuckDBPyConnection, signature: str, current_bank_day: str) -> str:
     """Why the state cannot be built on; nothing where it can."""
     if not _has(connection, "raw", "state"):
         return "nothing was built before"
@@ -75,7 +75,24 @@ def _why_full(connection: duckdb.DuckDBPyConnection, signature: str) -> str:
         return "the last build did not end well"
     if found[1] != signature:
         return "settings or models have changed"
+    if _counts_what_is_to_come(connection, current_bank_day):
+        return THE_CLOCK_WENT_BACK
     return ""
+
+
+def _counts_what_is_to_come(connection: duckdb.DuckDBPyConnection, current_bank_day: str) -> bool:
+    """Whether a row that the last build took is dated after the current bank day: today it would be rejected for that."""
+    found = connection.execute(
+        """
+        select exists (select 1 from warehouse.typed_transactions where rejection_code is null and transaction_date > $1::date)
+            or exists (
+                select 1 from warehouse.customer_accounts
+                where opening_date > $1::date and (rejection_reason is null or rejection_reason like '%_duplicate')
+            )
+        """,
+        [current_bank_day],
+    ).fetchone()
+    return bool(found and found[0])
 
 
 def _previous_as_of(connection: duckdb.DuckDBPyConnection) -> str:

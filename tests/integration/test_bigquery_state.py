@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ SOURCE = "`bank-source.bank_raw.transactions`"
 OF_THE_LAST_BUILD = {
     "dim_publication": "select date '2019-05-16' as as_of",
     "typed_transactions": "select 0 as source_part, 0 as rejection_code, date '2019-01-01' as transaction_date",
-    "customer_accounts": "select '' as rejection_reason",
+    "customer_accounts": "select '' as rejection_reason, date '2019-01-01' as opening_date",
 }
 
 
@@ -190,6 +190,22 @@ def test_rows_that_waited_for_their_day_are_looked_for_after_as_of_alone(bank: B
     assert bank.read() == [january(3)]
     asked = [call for call in bank.stand_in.calls[before:] if "rejection_code = 4" in (call.statement or "")]
     assert [call.bytes_processed for call in asked] == [3 * 8]
+
+
+@pytest.mark.parametrize("counted", ["typed_transactions", "customer_accounts"])
+def test_a_row_that_counts_and_is_still_to_come_is_a_full_build(bank: Bank, counted: str) -> None:
+    bank.make("partition by date(created_date)")
+    bank.begin()
+    client = stand_ins.client(bank.stand_in, bigquery_bank.PROJECT)
+    columns = {
+        "typed_transactions": "0 as source_part, cast(null as int64) as rejection_code, date '{day}' as transaction_date",
+        "customer_accounts": "cast(null as string) as rejection_reason, date '{day}' as opening_date",
+    }[counted]
+    for days, reason in ((0, ""), (1, "a row that counted is dated after the current day: the clock has gone back")):
+        client.query(f"drop table neopulse_warehouse.{counted}").result()
+        last_build = columns.format(day=TODAY + timedelta(days=days))
+        client.query(f"create table neopulse_warehouse.{counted} as select {last_build}").result()
+        assert bank.begin().reason == reason
 
 
 def test_most_of_the_bank_changed_is_a_full_build(bank: Bank) -> None:

@@ -10,7 +10,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import builds
@@ -45,6 +45,14 @@ SEQUENCES: dict[str, tuple[Batch, ...]] = {
         happening.only_time_passes,
         happening.weeks_pass,
         happening.a_day_passes,
+    ),
+    "the clock was ahead": (
+        happening.rows_of_tomorrow_come,
+        happening.only_time_passes,
+        happening.the_clock_goes_back,
+        happening.new_customers_open,
+        happening.the_clock_goes_back,
+        happening.weeks_pass,
     ),
     "rows wait for their day": (
         happening.rows_of_tomorrow_come,
@@ -168,6 +176,20 @@ def run_beside_a_full_refresh(bank: Ledger, folder: Path, name: str, *, told: st
 @pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == DAILY else pytest.mark.proof) for name in SEQUENCES])
 def test_after_each_of_these_batches_the_tables_are_those_of_a_full_refresh(name: str, tmp_path: Path) -> None:
     play(SEQUENCES[name], seed=len(name), folder=tmp_path)
+
+
+def test_a_clock_that_was_ahead_leaves_nothing_of_the_days_that_are_still_to_come(tmp_path: Path) -> None:
+    bank = Ledger(random.Random(1), today=date(2020, 2, 9), settings={"inactivity_days": 60})
+    for number, opened in ((1, 2), (2, 3), (3, 36)):  # the third on 6 February
+        bank.history.customer(number, opened=date(2020, 1, 1) + timedelta(days=opened - 1), country="LU")
+    for day in (5, 20, 35, 38):  # the last on 7 February
+        bank.pay("all", date(2020, 1, 1) + timedelta(days=day - 1), number=1)
+    found = {}
+    for today in (9, 4, 9):
+        bank.today = date(2020, 2, today)
+        published = run_beside_a_full_refresh(bank, tmp_path, f"home-{len(found)}", told=f"the clock says {today} February")
+        found[today, len(found)] = (published.as_of.isoformat(), published.reader.relation("mart_customers").num_rows)
+    assert list(found.values()) == [("2020-02-07", 3), ("2020-01-20", 2), ("2020-02-07", 3)]
 
 
 def test_a_copy_counts_from_the_run_whose_last_day_has_reached_its_own(tmp_path: Path) -> None:
