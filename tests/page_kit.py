@@ -13,7 +13,7 @@ from pipeline.clock import SystemClock
 from pipeline.runs.records import Lease, Run, StepState
 from pipeline.runs.store import RunStore
 from pipeline.steps import STEPS
-from streamlit_app import auth, data
+from streamlit_app import auth, data, formats
 from streamlit_app.auth import Role, User
 
 SECONDS = 120
@@ -60,10 +60,10 @@ def press(page: AppTest, key: str) -> AppTest:
 
 
 def is_harmless(page: AppTest, hostile: str = HOSTILE) -> bool:
-    """Whether the hostile text stands on the page, and each time as a text."""
-    harmless = f"`` {hostile} ``"
+    """Whether the hostile text stands on the page, and each time as a text: in code type, or plain as people's words are."""
+    harmless, in_plain_type = f"`` {hostile} ``", formats.plain(hostile)
     shown = "\n".join([*(str(element.value) for kind in KINDS if kind != "table" for element in page.get(kind)), *cells(page)])
-    return harmless in shown and hostile not in shown.replace(harmless, "")
+    return (harmless in shown or in_plain_type in shown) and hostile not in shown.replace(harmless, "")
 
 
 def run_store(folder: Path, monkeypatch: pytest.MonkeyPatch) -> RunStore:

@@ -25,7 +25,7 @@ def _row(row: AlertRow, zone: str) -> dict[str, str]:
     unit = str(row.rule.get("unit", ""))
     return {
         "when": formats.moment(row.at, zone),
-        "rule": formats.literal(str(row.rule["name"])),
+        "rule": formats.plain(str(row.rule["name"])),
         "state": t(f"ops_alerts.states.{row.state}")
         + (f": {formats.literal(str(row.rule['error']))}" if "error" in row.rule else ""),
         "point": alert_rules.point(row.point, str(row.rule.get("grain"))),

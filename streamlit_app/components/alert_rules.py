@@ -9,7 +9,7 @@ from datetime import date
 import streamlit as st
 
 from pipeline.marts.question import Where, by_dimension, canonical
-from streamlit_app import actions_alerts, formats, messages, operations_alerts, segments
+from streamlit_app import actions_alerts, data, formats, messages, operations_alerts, segments
 from streamlit_app.actions import Outcome
 from streamlit_app.components import answers, comparison, filters, states
 from streamlit_app.messages import t
@@ -45,7 +45,7 @@ def show(_zone: str) -> None:
 def _card(seen: Seen, obstacle: Outcome | None) -> None:
     rule = seen.rule
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(formats.literal(rule.name), width="content")
+        st.markdown(f"**{formats.plain(rule.name)}**", width="content")
         _badge(seen)
     st.markdown(in_words(rule))
     st.caption(_now(seen))
@@ -219,13 +219,25 @@ def _window(rule: AlertRule) -> int | None:
     """N, or the published one where the field is left empty."""
     low, high = filters.WINDOW_DAYS
     written = st.number_input(
-        t("ops_alerts.window"), low, high, rule.window, key=f"rule_window_{rule.id}", help=t("ops_alerts.window_help")
+        t("ops_alerts.window"),
+        low,
+        high,
+        rule.window,
+        key=f"rule_window_{rule.id}",
+        help=t("ops_alerts.window_help"),
+        placeholder=_published_window(),
     )
     return None if written is None else int(written)
 
 
+def _published_window() -> str | None:
+    """N as an empty field stands for it; None before the first version."""
+    version = data.current_version()
+    return None if version is None else str(version.inactivity_days)
+
+
 def _confirm(rule: AlertRule) -> None:
-    @st.dialog(t("ops_alerts.delete_title", name=formats.literal(rule.name)), icon=":material/delete:")
+    @st.dialog(t("ops_alerts.delete_title", name=formats.plain(rule.name)), icon=":material/delete:")
     def ask() -> None:
         st.markdown(t("ops_alerts.delete_means"))
         with st.container(horizontal=True, horizontal_alignment="right"):

@@ -45,5 +45,5 @@ def tell(place: str = ANSWER) -> None:
 
 def text(outcome: Outcome) -> str:
     """What a press came to, in the reader's language."""
-    values = {name: formats.literal(value) if isinstance(value, str) else value for name, value in outcome.values.items()}
+    values = {name: formats.plain(value) if isinstance(value, str) else value for name, value in outcome.values.items()}
     return t(f"answers.press.{outcome.answer}", **values)

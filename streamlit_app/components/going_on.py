@@ -90,7 +90,7 @@ def _sync_by_hand(sync: SyncByHand, zone: str) -> None:
     if sync.sync is None:
         st.caption(t("ops_runs.sync_at_a_command_line", since=since, holder=formats.literal(sync.holder)))
     else:
-        name, who = formats.literal(sync.sync), formats.literal(str(sync.who))
+        name, who = formats.literal(sync.sync), formats.plain(str(sync.who))
         st.caption(t("ops_runs.sync_asked_for", since=since, sync=name, who=who))
     links.to("ops_syncs", t("ops_runs.to_syncs"))
 

@@ -96,7 +96,7 @@ def _row(decision: Decision, zone: str) -> dict[str, str]:
         "held": formats.moment(decision.held_at, zone),
         "why": " ".join(reason(told) for told in decision.reasons),
         "state": t(f"ops_versions.states.{decision.state}", outcome=decision.outcome or formats.NOTHING),
-        "by": formats.literal(decision.decided_by or ""),
+        "by": formats.plain(decision.decided_by or ""),
         "when": formats.moment(decision.decided_at, zone),
-        "note": formats.literal(decision.note or ""),
+        "note": formats.plain(decision.note or ""),
     }

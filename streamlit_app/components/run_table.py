@@ -86,7 +86,7 @@ def facts(run: Run, *, zone: str, now: datetime | None) -> str:
         for part in (
             formats.moment(run.started_at, zone),
             formats.duration((ended - run.started_at).total_seconds()) if ended else "",
-            t("ops_runs.asked_by", who=formats.literal(run.requested_by), how=t(f"ops_runs.triggers.{run.trigger}")),
+            t("ops_runs.asked_by", who=formats.plain(run.requested_by), how=t(f"ops_runs.triggers.{run.trigger}")),
             t("ops_runs.resumes", run=run.resumes) if run.resumes else "",
             t("ops_runs.version_of_run", version=run.version, day=formats.day(run.as_of)) if run.version else "",
         )

@@ -33,11 +33,11 @@ def show(user: User, version: Version) -> None:
 
 
 def _open_button(view: SavedView, user: User) -> None:
-    what = t(f"common.pages.{view.page}") + (f" · {formats.literal(view.query[VERSION])}" if VERSION in view.query else "")
-    whose = "" if view.owner == user.name else f" · {t('views.shared_by', who=formats.literal(view.owner))}"
+    what = t(f"common.pages.{view.page}") + (f" · {formats.plain(view.query[VERSION])}" if VERSION in view.query else "")
+    whose = "" if view.owner == user.name else f" · {t('views.shared_by', who=formats.plain(view.owner))}"
     mine = f" · {t('views.is_shared')}" if view.shared and view.owner == user.name else ""
     opens = st.button(
-        formats.in_words(view.name), key=f"view_{view.id}", type="tertiary", icon=":material/bookmark:", help=what + whose + mine
+        formats.plain(view.name), key=f"view_{view.id}", type="tertiary", icon=":material/bookmark:", help=what + whose + mine
     )
     if opens:
         _open(view, user)

@@ -47,6 +47,7 @@ def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:
     with of_a, st.container(horizontal=True, vertical_alignment="center", gap="small"):
         nobody = t("retention.compare.nobody")
         chosen = filters.segment_menu(t("retention.compare.a"), nothing=nobody, side="a", within=question.where)
+    _tell_no_dimension(chosen, shown=nobody)
     with of_b:
         against = filters.named_choice(AGAINST, (OTHERS, EVERYBODY, SET))
         also = _set_of_b(question.where) if against == SET else _no_set_of_b()
@@ -94,6 +95,18 @@ def _as_said_today() -> None:
     values = [*filters.values(dimension)[:2], "", ""]
     said = {side: st.query_params.get(side, values[place]) for place, side in enumerate(url.SIDES)}
     url.replace(ONCE, {AGAINST: SET, **{f"{side}_{dimension}": value for side, value in said.items() if value}})
+
+
+def _tell_no_dimension(chosen: Where, *, shown: str) -> None:
+    """An older address that compares by what is no dimension (any more) is told so until somebody is in A."""
+    asked = st.query_params.get(ONCE[0])
+    if asked in (None, "", filters.EVERY, *filters.SEGMENTS):
+        return
+    if chosen:
+        url.replace(ONCE, {})
+    else:
+        told = {"filter": t("retention.compare.title"), "asked": filters.as_asked(asked), "shown": shown}
+        states.unheeded([t("common.unheeded", **told)])
 
 
 def _draw(question: Question, sides: tuple[Side, Side], *, fixed: bool, periods: tuple[int, ...], judged: bool) -> None:

@@ -50,7 +50,7 @@ def _row(done: SyncRun, zone: str) -> dict[str, str]:
 
 
 def _how(done: SyncRun) -> str:
-    by = t("ops_runs.run", run=done.run_id) if done.run_id is not None else t("ops_syncs.by_hand", who=formats.literal(done.who))
+    by = t("ops_runs.run", run=done.run_id) if done.run_id is not None else t("ops_syncs.by_hand", who=formats.plain(done.who))
     if done.scope.get("only"):
         return f"{by}, {t('ops_syncs.row', which=formats.literal(str(done.scope['only'])))}"
     return f"{by}, {t('ops_syncs.scopes.afresh')}" if done.scope.get("afresh") else by

@@ -56,7 +56,7 @@ def _save(target: Target, key: str, is_share: bool) -> None:
 def _row(target: Target) -> None:
     wanted = target_words.wanted(target, data.registry()[target.metric].unit)
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        who = t("targets.set_by", who=formats.literal(target.set_by), day=formats.day(target.set_at))
+        who = t("targets.set_by", who=formats.plain(target.set_by), day=formats.day(target.set_at))
         st.caption(f"**{_label(target.metric)}**: {wanted} · {target_words.segment(target)} · {who}", width="stretch")
         st.button(
             t("targets.remove"),

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import streamlit as st
 
+from pipeline.marts import CUSTOMER_DIMENSIONS
 from pipeline.runs.records import AuditRow
 from pipeline.runs.trail import Acts
 from streamlit_app import auth, exports, formats, messages, operations
@@ -97,7 +98,7 @@ def _act(action: str) -> str:
 def _row(row: AuditRow, zone: str) -> dict[str, str]:
     """Two columns: more would leave none of them room on a telephone."""
     day = formats.unbroken(formats.day(row.at.astimezone(ZoneInfo(zone)).date()))
-    lines = [f"{formats.literal(row.who)} · **{_act(row.action)}** · {formats.literal(row.what)}"]
+    lines = [f"{formats.plain(row.who)} · **{_act(row.action)}** · {formats.literal(row.what)}"]
     noted = (("before", row.before), ("after", row.after))
     lines += [f"{t(f'ops_audit.noted.{when}')} {_told(value)}" for when, value in noted if value not in NOTED_NOTHING]
     return {"when": f"{day}  \n{formats.clock(row.at, zone)}", "act": "  \n".join(lines)}
@@ -119,6 +120,9 @@ def _part(value: Any) -> str:
 
 
 def _key(key: str) -> str:
+    if key in url.SEVERAL and key not in CUSTOMER_DIMENSIONS:  # a filter of one of two segments that were compared
+        side, _, dimension = key.partition("_")
+        return f"{side.upper()} {t(f'common.dimensions.{dimension}')}"
     known = (f"{group}.{key}" for group in NAMED)
     return next((t(name) for name in known if messages.has(name)), formats.in_words(key.replace("_", " ")))
 

@@ -45,10 +45,10 @@ def _rows(zone: str) -> None:
 
 def _one(row: ScheduleRow, zone: str) -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        st.markdown(formats.literal(row.name), width="content")
+        st.markdown(f"**{formats.plain(row.name)}**", width="content")
         st.badge(t("ops_schedule.is_on" if row.enabled else "ops_schedule.is_off"), color="green" if row.enabled else "gray")
     st.markdown(_in_words(row))
-    st.caption(t("ops_schedule.changed", who=formats.literal(row.changed_by), when=formats.moment(row.changed_at, zone)))
+    st.caption(t("ops_schedule.changed", who=formats.plain(row.changed_by), when=formats.moment(row.changed_at, zone)))
     coming = operations_schedule.next_slots(row)
     if coming:
         own, viewer = t("ops_schedule.by_row", zone=row.timezone), t("ops_schedule.by_viewer", zone=zone)
@@ -78,7 +78,7 @@ def _buttons(row: ScheduleRow) -> None:
             icon=icon,
         )
         with st.popover(t("ops_schedule.remove"), icon=":material/delete:"):
-            st.markdown(t("ops_schedule.remove_means", name=formats.literal(row.name)))
+            st.markdown(t("ops_schedule.remove_means", name=formats.plain(row.name)))
             label = t("ops_schedule.remove_do")
             icon = ":material/delete:"
             answers.button(label, lambda: actions_schedule.remove(row.name), key=f"remove_{row.name}", obstacle=None, icon=icon)
@@ -94,7 +94,7 @@ def _slots(zone: str) -> None:
 
 
 def _slot(slot: Slot, run: Run | None, zone: str) -> dict[str, str]:
-    return {"due": formats.moment(slot.due_at, zone), "row": formats.literal(slot.job), "outcome": _outcome(slot, run)}
+    return {"due": formats.moment(slot.due_at, zone), "row": formats.plain(slot.job), "outcome": _outcome(slot, run)}
 
 
 def _outcome(slot: Slot, run: Run | None) -> str:

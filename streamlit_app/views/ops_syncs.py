@@ -95,7 +95,7 @@ def _asked_for(name: str) -> None:
     if request is not None:
         what, *rest = request.answer.splitlines() or [""]
         st.caption(
-            t(f"ops_syncs.requests.{request.state}", who=formats.literal(request.requested_by), answer=formats.literal(what))
+            t(f"ops_syncs.requests.{request.state}", who=formats.plain(request.requested_by), answer=formats.literal(what))
         )
         if rest:
             st.caption("  \n".join(formats.literal(line) for line in rest))

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from hand_made import House, version
-from page_kit import HOSTILE, cells, failed, is_harmless, opened, press, words
+from page_kit import HARMLESS, HOSTILE, cells, failed, is_harmless, opened, press, words
 
 from pipeline import alerts
 from pipeline.alerts import Reading
 from pipeline.errors import ConfigurationError
 from pipeline.metrics import Metric
 from pipeline.runs.alerts import AlertRule
-from streamlit_app import actions_alerts, auth, data, operations_alerts
+from streamlit_app import actions_alerts, auth, data, formats, operations_alerts
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.components import alert_rules
 from streamlit_app.messages import text
@@ -132,6 +132,15 @@ def test_a_value_that_no_customer_has_any_more_stays_in_the_form_until_another_i
     assert house.store.alert_rules()[0].where == (("country", "DE"),)
 
 
+def test_an_empty_window_shows_the_published_one_that_it_stands_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule_id = house.store.save_alert_rule(RULE)
+    monkeypatch.setattr(data, "current_version", lambda: replace(VERSION, inactivity_days=75))
+    field = press(opened("ops_alerts"), f"edit_{rule_id}").number_input(key=f"rule_window_{rule_id}")
+    assert (field.value, field.placeholder) == (None, "75")
+    monkeypatch.setattr(data, "current_version", lambda: None)
+    assert press(opened("ops_alerts"), f"edit_{rule_id}").number_input(key=f"rule_window_{rule_id}").placeholder == ""
+
+
 def test_a_rule_is_deleted_after_a_question(house: House) -> None:
     rule_id = house.store.save_alert_rule(RULE)
     page = press(opened("ops_alerts"), f"delete_{rule_id}")
@@ -186,7 +195,7 @@ def test_a_rule_that_cannot_be_read_any_more_says_so_and_the_others_stand(house:
     assert failed(page) == []
     shown = words(page)
     assert "XX is not a value of country" in shown
-    assert "`Still there`" in shown
+    assert "**Still there**" in shown
 
 
 def test_the_history_says_when_what_and_whether_a_mail_went_out(house: House) -> None:
@@ -242,7 +251,9 @@ def test_a_name_and_an_error_that_try_to_be_code_stay_texts(house: House, sectio
     page = opened("ops_alerts", section=section)
     assert failed(page) == []
     assert is_harmless(page)
-    assert (words(page) + "".join(cells(page))).count(HOSTILE) >= 2
+    shown = words(page) + "".join(cells(page))
+    assert HARMLESS in shown  # the error
+    assert formats.plain(HOSTILE) in shown  # the name
     if section == "rules":
         assert is_harmless(press(page, f"delete_{rule.id}"))
         assert is_harmless(press(page, "delete_do"))  # the answer names the rule

@@ -107,12 +107,12 @@ def test_the_page_shows_filters_and_texts_that_stay_texts(store: RunStore, monke
     page = whole("ops_audit")
     (shown,) = page.table
     assert list(shown.value.columns) == ["When", "Act"]
-    assert [cell.partition(" · ")[0] for cell in shown.value["Act"]] == ["`eve`", "`ada`", "`max`", "`ada`"]
+    assert [cell.partition(" · ")[0] for cell in shown.value["Act"]] == ["eve", "ada", "max", "ada"]
     assert shown.value["When"][1] == "25\u00a0Nov\u00a02026  \n09:00:00"
-    assert shown.value["Act"][0] == f"`eve` · **downloaded** · {HARMLESS}  \nAfter: filters (search {HARMLESS}) · rows 3"
-    assert shown.value["Act"][1] == "`ada` · **downloaded** · `thing 2`  \nBefore: day 2  \nAfter: day 3"
+    assert shown.value["Act"][0] == f"eve · **downloaded** · {HARMLESS}  \nAfter: filters (search {HARMLESS}) · rows 3"
+    assert shown.value["Act"][1] == "ada · **downloaded** · `thing 2`  \nBefore: day 2  \nAfter: day 3"
     narrowed = page.selectbox(key="who").set_value("max").run()
-    assert [cell.splitlines()[0] for cell in narrowed.table[0].value["Act"]] == ["`max` · **downloaded** · `thing 1`  "]
+    assert [cell.splitlines()[0] for cell in narrowed.table[0].value["Act"]] == ["max · **downloaded** · `thing 1`  "]
     assert narrowed.query_params["who"] == "max"
 
 
@@ -122,12 +122,12 @@ def test_the_page_shows_filters_and_texts_that_stay_texts(store: RunStore, monke
         (
             "en",
             "addresses `ada@bank.example`, `bob@bank.example` · countries – · switched on yes · threshold 0.0375 · value 1,100"
-            " · Plan `METAL` · Created 3 · some thing `new`",
+            " · Plan `METAL` · Created 3 · some thing `new` · A Tier `premium` · A against `set` · B Country `FR`, `ES`",
         ),
         (
             "fr",
             "adresses `ada@bank.example`, `bob@bank.example` · pays – · actif oui · seuil 0,0375 · valeur 1\u202f100"
-            " · Offre `METAL` · Créées 3 · some thing `new`",
+            " · Offre `METAL` · Créées 3 · some thing `new` · A Gamme `premium` · A face à `set` · B Pays `FR`, `ES`",
         ),
     ],
 )
@@ -138,6 +138,7 @@ def test_what_was_noted_down_is_told_in_the_readers_words(
     monkeypatch.setattr(auth, "current_user", lambda: User("ada", Role.ADMIN))
     noted = {"addresses": ["ada@bank.example", "bob@bank.example"], "countries": [], "enabled": True, "threshold": 0.0375}
     noted |= {"value": 1100.0, "plan": "METAL", "created": 3, "some_thing": "new", "window": None}
+    noted |= {"a_plan_tier": "premium", "against": "set", "b_country": ["FR", "ES"]}
     store.audit("eve", "set_target", "target", after=noted)
     cell = whole("ops_audit", lang=language).table[0].value.iloc[0, 1]
     assert cell.splitlines()[1].partition(told[:3])[1:] == (told[:3], told[3:])

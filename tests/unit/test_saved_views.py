@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
-from streamlit_app import actions_views, data, data_kept, messages, stores
+from streamlit_app import actions_views, data, data_kept, formats, messages, stores
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.components import saved_views, url
 from streamlit_app.messages import text
@@ -143,7 +143,7 @@ def test_the_page_renames_and_deletes() -> None:
     assert names() == [HOSTILE[:80]]
     assert is_harmless(page, HOSTILE[:80])
     label = next(button.label for button in page.button if button.key == f"view_{data_kept.views()[0].id}")
-    assert label == f"`` {HOSTILE[:80]} ``"
+    assert label == formats.plain(HOSTILE[:80])
     page = press(page, "view_delete")
     assert names() == []
 

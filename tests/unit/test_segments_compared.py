@@ -186,6 +186,17 @@ def test_a_link_from_before_without_values_compares_the_first_two(monkeypatch: p
     assert [first, second] == [f"A: {names[0]}", f"B: {names[1]}"]
 
 
+def test_a_link_from_before_by_what_is_no_dimension_says_so_until_somebody_is_in_a() -> None:
+    page = whole("retention", between="eye_colour", a="blue", b="brown")
+    told = "The link asks for “A against B” = `eye_colour`, which is not here. Shown instead: Nobody yet."
+    assert [warning.value for warning in page.warning] == [told]
+    assert len(page.get("vega_lite_chart")) == 3
+    page.selectbox(key="a_os").select(("iOS",)).run()
+    assert failed(page) == []
+    assert (page.warning.len, dict(page.query_params)) == (0, {"a_os": "iOS"})
+    assert whole("retention", between="all").warning.len == 0  # nobody was compared, and nobody is
+
+
 def test_a_filter_is_added_to_a_as_to_any_segment_and_stands_in_the_address() -> None:
     page = whole("retention")
     page.selectbox(key="a_country").select(("GB",)).run()

@@ -52,7 +52,7 @@ def test_what_a_sync_did_is_told_with_its_refused_rows_and_what_was_to_be_sent(s
     record(store)
     shown = whole("ops_syncs")
     history, rejects = tables(shown)
-    assert history[0][1:] == ["some rows were refused", "`daily`, by hand", "3", "0", "5", "0", "2", "1"]
+    assert history[0][1:] == ["some rows were refused", "daily, by hand", "3", "0", "5", "0", "2", "1"]
     assert [row[:2] for row in rejects] == [["`71`", "`no such contact`"], ["`8`", "`blocked`"], ["`–`", "`no key`"]]
     assert rejects[0][2] == '`{"user_id": "71", "plan": "METAL"}`'
     assert [each.value for each in shown.warning] == ["partial: the destination refused 2 rows"]
@@ -134,10 +134,10 @@ def test_without_a_worker_the_button_is_off_and_says_why(store: RunStore) -> Non
 
 def test_what_came_of_a_press_is_told(store: RunStore) -> None:
     request = store.request_sync("ada", sync="customer_status", scope={"only": "", "afresh": False}, digest="abc")
-    assert any(each.value == "Asked for by `ada`; the worker begins within seconds." for each in whole("ops_syncs").caption)
+    assert any(each.value == "Asked for by ada; the worker begins within seconds." for each in whole("ops_syncs").caption)
     store.claim(request.id)
     store.answer(request.id, "customer_status: 3 created")
-    assert any(each.value == "Last asked for by `ada`: `customer_status: 3 created`" for each in whole("ops_syncs").caption)
+    assert any(each.value == "Last asked for by ada: `customer_status: 3 created`" for each in whole("ops_syncs").caption)
 
 
 @pytest.mark.usefixtures("store")

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from hand_made import House
-from page_kit import HARMLESS, HOSTILE, cells, failed, is_harmless, opened, press, words
+from page_kit import HOSTILE, cells, failed, is_harmless, opened, press, words
 
 from pipeline.errors import HeldError
 from pipeline.marts import Headline
 from pipeline.metrics import Metric
 from pipeline.runs.records import RequestState
 from pipeline.warehouse.publication import Version
-from streamlit_app import actions_versions, auth, data, operations_versions
+from streamlit_app import actions_versions, auth, data, formats, operations_versions
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.messages import text
 
@@ -217,7 +217,7 @@ def test_a_person_and_a_note_that_try_to_be_code_stay_texts(monkeypatch: pytest.
     page = opened("ops_versions", section="decisions")
     assert failed(page) == []
     assert is_harmless(page)
-    assert cells(page).count(HARMLESS) == 2
+    assert cells(page).count(formats.plain(HOSTILE)) == 2
 
 
 def test_a_newer_version_makes_the_candidates_card_go(house: House) -> None:
