@@ -14,34 +14,44 @@ from streamlit_app.data import Answer
 from streamlit_app.messages import t
 
 HEIGHT = 300
-NUMBERS = ("rate", "interval", "churned", "at_start")
+COUNTS = ("churned", "at_start")
 
 
 def show(answer: Answer, *, key: str, title: str) -> None:
-    """Monthly rates by group, the newest month first."""
+    """Monthly rates by group, the newest month first; rates and counts are numbers, which a click on their column sorts."""
     kept = final_points.kept(answer.table)
     rows = sorted(kept.to_pylist(), key=lambda row: (-row["date"].toordinal(), row["rank"]))
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
         st.dataframe(
-            [_row(row, answer.window) for row in rows], hide_index=True, height=HEIGHT, key=key, column_config=_columns()
+            [_row(row, answer.window) for row in rows],
+            hide_index=True,
+            height=HEIGHT,
+            key=key,
+            column_config=_columns(),
+            placeholder=formats.NOTHING,
         )
         st.caption(chart.footnote(kept, chart.basis_of(answer), hidden=answer.table.num_rows - kept.num_rows))
 
 
 def _columns() -> dict[str, object]:
-    numbers = {t(f"churn.columns.{name}"): st.column_config.TextColumn(alignment="right") for name in NUMBERS}
-    return numbers | {t("churn.columns.status"): st.column_config.TextColumn(width="medium")}
+    config: dict[str, object] = {
+        t(f"churn.columns.{name}"): st.column_config.NumberColumn(format="localized", step=1) for name in COUNTS
+    }
+    config[t("churn.columns.rate")] = st.column_config.NumberColumn(format="percent")
+    config[t("churn.columns.interval")] = st.column_config.TextColumn(alignment="right")
+    config[t("churn.columns.status")] = st.column_config.TextColumn(width="medium")
+    return config
 
 
-def _row(row: dict[str, Any], window: int) -> dict[str, str]:
+def _row(row: dict[str, Any], window: int) -> dict[str, str | float | None]:
     return {
         t("churn.columns.month"): formats.month(row["date"]),
         t("churn.columns.group"): row["series"],
-        t("churn.columns.rate"): formats.share(row["value"]),
+        t("churn.columns.rate"): None if row["value"] is None else round(row["value"], 3),
         t("churn.columns.interval"): formats.NOTHING if row["provisional"] else formats.interval(row["low"], row["high"]),
-        t("churn.columns.churned"): formats.number(row["churned"]),
-        t("churn.columns.at_start"): formats.number(row["n"]),
+        t("churn.columns.churned"): row["churned"],
+        t("churn.columns.at_start"): row["n"],
         t("churn.columns.status"): _status(row, window),
     }
 

@@ -53,7 +53,8 @@ def _rates(question: Question, answer: Answer) -> None:
     chart.show(charts.SURVIVAL, drawn, key="survival", title=title, subtitle=explained + shown)
     survival_table.show(lives)
     group_tests.survival(survival, groups)
-    rates_table.show(rates, key="rates", title=t("churn.table"))
+    every = _by_group(known, figures.groups_of(known) if question.by else [])  # a chart has room for a few, a table for all
+    rates_table.show(every, key="rates", title=t("churn.table"))
 
 
 def _survival(question: Question) -> Question:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import chain
+import duckdb
 import pyarrow as pa
 import pytest
 import streamlit as st
@@ -189,6 +190,45 @@ def test_the_monthly_table_marks_the_month_that_is_not_over() -> None:
     status = dict(zip(table["Month"], table["Status"], strict=True))
     assert status["May 2019"] == "provisional, final on 31 May 2019"
     assert status["Apr 2019"] in ("final", "fewer than 30")
+
+
+def test_the_monthly_table_has_every_group_with_numbers_that_can_be_sorted(bank: Path) -> None:
+    page = opened("churn", by="country")
+    assert failed(page) == []
+    table = page.dataframe[0].value
+    april = table[table["Month"] == "Apr 2019"].set_index("Group")
+    shown = {group: (int(row["Left"]), int(row["At start"])) for group, row in april.iterrows() if row["At start"] > 0}
+    assert shown == left_in_april(bank) != {}
+    assert len(shown) > figures.MOST_SERIES  # more than the chart draws
+    assert april["Churn"].tolist() == [round(left / n, 3) for left, n in zip(april["Left"], april["At start"], strict=True)]
+
+
+def left_in_april(bank: Path) -> dict[str, tuple[int, int]]:
+    """By country how many left in April 2019, of how many active on the last day of March; counted in the bank's own files."""
+    customers = data.relation("mart_customers")
+    with duckdb.connect() as files:
+        people = files.from_arrow(customers).project("replace(user_id, 'user_', '') as customer, country").set_alias("people")
+        days = files.query(f"""
+            select distinct
+                regexp_replace(user_id::varchar, '^user_', '') as customer,
+                timezone('Europe/Paris', timezone('UTC', left(created_date::varchar, 19)::timestamp))::date as day
+            from read_parquet('{bank.parent}/raw/transactions*.parquet')
+            where transactions_state = 'COMPLETED'
+                and transactions_type not in ('FEE', 'TAX', 'CASHBACK', 'REFUND', 'CARD_REFUND')
+        """).set_alias("days")
+        active = days.join(people, "days.customer = people.customer").project("days.customer as customer, country, day")
+        found = active.aggregate(
+            """country,
+            customer,
+            max(day) filter (day <= date '2019-03-31') as last,
+            min(day) filter (day > date '2019-03-31') as next"""
+        )
+        counted = found.filter("last > date '2019-03-31' - 90").aggregate(
+            """country,
+            count(*) filter (last + 90 <= date '2019-04-30' and (next is null or next - last > 90)) as gone,
+            count(*) as at_start"""
+        )
+        return {formats.dimension_value("country", country): (gone, n) for country, gone, n in counted.fetchall()}
 
 
 def test_the_cohort_heat_map_follows_its_choices() -> None:
