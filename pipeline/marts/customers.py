@@ -12,7 +12,7 @@ import pyarrow as pa
 from pipeline.errors import ConfigurationError
 from pipeline.marts import behind as figures
 from pipeline.marts.behind import Behind
-from pipeline.marts.question import CUSTOMER_DIMENSIONS, Where, any_of, canonical, confined
+from pipeline.marts.question import CUSTOMER_DIMENSIONS, Where, any_of, canonical, confined, one_of
 from pipeline.warehouse.base import ReadOnly
 
 _LIST = """
@@ -23,6 +23,12 @@ where {condition}
 order by last_active_day desc nulls last, user_id, happened_on
 limit $limit
 """
+STATES = {
+    "active": "is_active",
+    "inactive": "not is_active",
+    "lapsed": "not is_active and first_active_day is not null",
+    "never": "first_active_day is null",
+}
 _EVERYBODY = "marts.mart_customers"
 _BEHIND = "marts.mart_customers inner join ({behind}) as behind using (user_id)"
 
@@ -31,11 +37,12 @@ _BEHIND = "marts.mart_customers inner join ({behind}) as behind using (user_id)"
 class Search:
     """Which customers: a part of the user id, a state, any of the values of a dimension; of these countries alone (None: of all).
 
-    With `behind` those whom that figure counts; who left or came back twice in its period is in the list twice.
+    `state` is one of STATES on the last day, or empty for all of them: who is inactive has lapsed or was never active. With
+    `behind` those whom that figure counts; who left or came back twice in its period is in the list twice.
     """
 
     text: str = ""
-    is_active: bool | None = None
+    state: str = ""
     where: Where = ()
     countries: tuple[str, ...] | None = None
     behind: Behind | None = None
@@ -96,9 +103,8 @@ def _condition(search: Search) -> tuple[str, dict[str, Any]]:
     if search.text.strip():
         conditions.append("contains(user_id, $text)")
         parameters["text"] = search.text.strip().removeprefix("user_")
-    if search.is_active is not None:
-        conditions.append("is_active = $is_active")
-        parameters["is_active"] = search.is_active
+    if search.state:
+        conditions.append(STATES[one_of("state", search.state, tuple(STATES), metric="customers")])
     for dimension, _ in search.where:
         if dimension not in CUSTOMER_DIMENSIONS:
             raise ConfigurationError(

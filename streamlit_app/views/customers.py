@@ -21,7 +21,7 @@ from streamlit_app.messages import t
 
 NAMES = "customers.columns"
 CUSTOMER = "customer"
-STATES = {filters.EVERY: None, "yes": True, "no": False}
+STATES = {filters.EVERY: "", "yes": "active", "no": "inactive", "lapsed": "lapsed", "never": "never"}  # by an address's words
 HAPPENED_ON = "happened_on"
 ROWS_SHOWN = 200
 ROWS_IN_A_FILE = 50_000
@@ -110,7 +110,7 @@ def _file(search: Search, form: Form) -> bytes:
     rows = [[*row, segments.in_codes(search.where, auth.current_user().confined_to)] for row in zip(*columns, strict=True)]
     asked = {
         "search": search.text,
-        "active": search.is_active,
+        "active": search.state,
         **segments.in_an_address(search.where),
         "version": data.published().name,
     }
@@ -138,13 +138,13 @@ def _search(behind: Behind | None) -> Search:
     with st.grid(len(filters.SEGMENTS), min_column_width=filters.FIELD_WIDTH, gap="xsmall"):
         where = filters.segment()
     filters.tell_unheeded()
-    return Search(text=text, is_active=STATES[state], where=where, behind=behind)
+    return Search(text=text, state=STATES[state], where=where, behind=behind)
 
 
 def _readable(table: pa.Table) -> pa.Table:
     """The list with words instead of codes."""
     words = {
-        "is_active": [t("customers.active" if value else "customers.inactive") for value in table["is_active"].to_pylist()],
+        "is_active": [_state(row) for row in table.select(["is_active", "first_active_day"]).to_pylist()],
         "country": [formats.dimension_value("country", value) for value in table["country"].to_pylist()],
         "plan": [formats.dimension_value("plan", value) for value in table["plan"].to_pylist()],
     }
@@ -152,6 +152,13 @@ def _readable(table: pa.Table) -> pa.Table:
         "amount_usd": pc.round(table["amount_usd"])
     }
     return pa.table({name: shown.get(name, table[name]) for name in _names(table)})  # the list cuts what it does not show
+
+
+def _state(facts: Mapping[str, Any]) -> str:
+    """A customer's state in a word."""
+    if facts["first_active_day"] is None:
+        return t("customers.never")
+    return t("customers.active" if facts["is_active"] else "customers.inactive")
 
 
 def _column_config() -> dict[str, Any]:
@@ -189,9 +196,9 @@ def _one(asked: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(t("customers.one", id=facts["user_id"]), width="content")
         if facts["is_active"]:
-            st.badge(t("customers.active"), icon=":material/check_circle:", color="primary")
+            st.badge(_state(facts), icon=":material/check_circle:", color="primary")
         else:
-            st.badge(t("customers.inactive"), icon=":material/bedtime:", color="orange")
+            st.badge(_state(facts), icon=":material/bedtime:", color="orange")
     st.markdown(why(customer))
     kpi_row.show(_kpis(customer))
     title, subtitle = t("customers.timeline"), t("customers.clock")

@@ -39,7 +39,7 @@ def test_the_list_follows_the_segment_and_names_no_customer_of_another_country(c
     come_in(User("max", Role.MANAGER, frozenset({"FR"})))
     of_france = data.early_warnings(limit=10_000)
     assert set(of_france.table["country"].to_pylist()) == {"FR"}
-    assert of_france.total == data.customers(Search(is_active=True)).total
+    assert of_france.total == data.customers(Search(state="active")).total
     page = whole("churn")
     assert "This is known for all countries together alone" in "\n".join(info.value for info in page.info)  # the calibration
 

@@ -17,7 +17,7 @@ import streamlit as st
 from page_kit import SECONDS, failed, opened, whole, words
 from streamlit.testing.v1 import AppTest
 
-from pipeline.marts import OlderVersionError, Question, Reader
+from pipeline.marts import OlderVersionError, Question, Reader, Search
 from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
 from pipeline.warehouse.publication import Publications, TestSummary, Version
@@ -201,6 +201,36 @@ def test_the_monthly_table_has_every_group_with_numbers_that_can_be_sorted(bank:
     assert shown == left_in_april(bank) != {}
     assert len(shown) > figures.MOST_SERIES  # more than the chart draws
     assert april["Churn"].tolist() == [round(left / n, 3) for left, n in zip(april["Left"], april["At start"], strict=True)]
+
+
+def test_who_was_never_active_is_a_list_of_its_own_beside_those_who_are_gone(bank: Path) -> None:
+    wanted = without_an_active_day(bank)
+    never = data.customers(Search(state="never"), limit=100_000)
+    assert set(never.table["user_id"].to_pylist()) == wanted != set()
+    assert never.total == len(wanted)
+    totals = {state: data.customers(Search(state=state)).total for state in ("", "active", "inactive", "lapsed")}
+    assert totals["inactive"] == totals["lapsed"] + never.total
+    assert totals[""] == totals["active"] + totals["inactive"]
+    page = opened("customers", active="never")
+    assert failed(page) == []
+    assert set(page.dataframe[0].value["is_active"]) == {"Never active"}
+    assert set(opened("customers", active="lapsed").dataframe[0].value["is_active"]) == {"Inactive"}
+
+
+def without_an_active_day(bank: Path) -> set[str]:
+    """The customers of the bank's own table of users, opened up to the last loaded day, of whom no transaction counts."""
+    with duckdb.connect() as files:
+        found = files.query(f"""
+            select regexp_replace(user_id::varchar, '^user_', '') as customer
+            from read_parquet('{bank.parent}/raw/users*.parquet')
+            where left(created_date::varchar, 10) <= '2019-05-16'
+            except
+            select regexp_replace(user_id::varchar, '^user_', '')
+            from read_parquet('{bank.parent}/raw/transactions*.parquet')
+            where transactions_state = 'COMPLETED'
+                and transactions_type not in ('FEE', 'TAX', 'CASHBACK', 'REFUND', 'CARD_REFUND')
+        """)
+        return {customer for (customer,) in found.fetchall()}
 
 
 def left_in_april(bank: Path) -> dict[str, tuple[int, int]]:
