@@ -51,6 +51,7 @@ def prune(settings: Settings, store: RunStore, publications: Publications, clock
         "workers": store.prune_workers(since(settings.events_kept_days)),
         "log files": _remove(_logs(settings.home, kept), since(settings.logs_kept_days)),
         "candidates": _remove((settings.home / "candidates").glob("*"), since(settings.candidates_kept_days)),
+        "damaged states": _remove((settings.home / "warehouse").glob("*.damaged"), since(settings.candidates_kept_days)),
         "temporary files": _remove(_temporary(settings.home), now - TEMPORARY_KEPT),
     }
     went = {what: count for what, count in went.items() if count}

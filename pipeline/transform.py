@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -20,7 +21,7 @@ from pipeline.errors import ConfigurationError, DataError, HeldError, Interrupte
 from pipeline.settings import PROJECT, Settings
 from pipeline.sources.landing import UNTOUCHED, Landing, read_landing
 from pipeline.warehouse import choice
-from pipeline.warehouse.base import Warehouse
+from pipeline.warehouse.base import DamagedStateError, Increment, Warehouse
 from pipeline.warehouse.dbt_build import Build, Event, NodeResult, build
 from pipeline.warehouse.publication import Candidate, Facts, TestSummary, UntestedError, Version
 
@@ -41,7 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResult:
-    """Build, test and publish: when this returns, readers see the new version.
+    """Build, test and publish: when this returns, readers see the new version. A damaged state is set aside and built anew, once.
 
     Raises DataError where a model or a test failed; the state then stays to be looked at, and the next run builds it anew.
     Raises HeldError where the candidate looks unusual: it then waits, whole, for an admin.
@@ -51,10 +52,30 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
     landing.verify()
     external = external_tables(landing_folder)
     warehouse = choice.warehouse(context.settings, project=project, run_id=context.run.id, is_to_end=context.cancelled)
-    folder = _fresh_folder(context)
     variables = run_variables(context.settings, landing, now=context.clock.now())
+
+    def prepare() -> Increment:
+        return warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
+
+    try:
+        increment, built, version = _built_and_published(context, warehouse, prepare, variables, project)
+    except DamagedStateError as damaged:
+        context.guard()
+        warehouse.set_aside()
+        _log.warning("%s. It has been set aside; everything is built anew from the landed files", damaged.what)
+        increment, built, version = _built_and_published(context, warehouse, prepare, variables, project)
+        increment = dataclasses.replace(increment, reason=f"{damaged.what}. It has been set aside: look at the disk")
+    told = {"full_refresh": increment.full_refresh} | ({"why_full": increment.reason} if increment.full_refresh else {})
+    detail = _detail(version, built) | told
+    return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), detail)
+
+
+def _built_and_published(
+    context: StepContext, warehouse: Warehouse, prepare: Callable[[], Increment], variables: Mapping[str, Any], project: Path
+) -> tuple[Increment, Build, Version]:
+    folder = _fresh_folder(context)
     with _leaving_room(folder, warehouse, context):
-        increment = warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
+        increment = prepare()
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
         built = build(
             project,
@@ -68,8 +89,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
         warehouse.seal()
         version = _publish(context, warehouse, built, folder)
     shutil.rmtree(folder, ignore_errors=True)
-    detail = _detail(version, built) | {"full_refresh": increment.full_refresh, "why_full": increment.reason}
-    return StepResult(warehouse.name, landing.rows, sum(version.rows.values()), detail)
+    return increment, built, version
 
 
 def external_tables(landing_folder: Path) -> dict[str, Path]:

@@ -37,5 +37,5 @@ class UpkeepSettings(BaseSettings):
         default=90, ge=1, le=3660, description="Days after which the text of a delivered message is removed; its key stays."
     )
     candidates_kept_days: int = Field(
-        default=14, ge=1, le=365, description="Days after which what a run left half built is removed."
+        default=14, ge=1, le=365, description="Days after which what a run left half built, or a damaged state, is removed."
     )

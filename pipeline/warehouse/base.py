@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from pipeline.errors import NeopulseError
+from pipeline.errors import NeopulseError, PermanentError
 from pipeline.kept import Value
 from pipeline.sources.landing import Landing
 
@@ -26,10 +26,15 @@ class Increment:
     variables: Mapping[str, Any]
 
 
+class DamagedStateError(PermanentError):
+    """The state cannot be read because it is damaged: it holds nothing that the landed files do not, and is built anew."""
+
+
 class Warehouse(Protocol):
     """An engine that holds one state, which each run brings up to date and dbt tests before a version is copied out.
 
-    A state is built on only where the last build of it was sealed under the same settings; else it is built anew.
+    A state is built on only where the last build of it was sealed under the same settings; else it is built anew. Any act on
+    one that is damaged raises DamagedStateError; after `set_aside` there is none, and the next `prepare` begins a new one.
     """
 
     name: str
@@ -53,6 +58,9 @@ class Warehouse(Protocol):
 
     def discard(self) -> None:
         """Give back the room that the state takes on this machine's disk; the next run builds it anew."""
+
+    def set_aside(self) -> None:
+        """Move a damaged state out of the way, so that it can be looked at; an earlier one that was moved goes."""
 
     def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Copy what readers may see into the folder `target`; returns the rows of each relation.

@@ -105,6 +105,9 @@ class BigQueryWarehouse:
     def discard(self) -> None:
         """Nothing: the state is not on this machine."""
 
+    def set_aside(self) -> None:
+        """Nothing: BigQuery keeps its tables whole."""
+
     def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Download what readers may see into the folder `target`, in the types that the models declare."""
         relations = [

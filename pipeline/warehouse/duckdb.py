@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import threading
@@ -14,15 +15,16 @@ import duckdb
 import pyarrow as pa
 
 from pipeline import files
-from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError
+from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.kept import Kept, Value
 from pipeline.sources.landing import Landing
-from pipeline.warehouse import duckdb_state, read_copy, segment_numbers
-from pipeline.warehouse.base import Increment
+from pipeline.warehouse import duckdb_damage, duckdb_state, read_copy, segment_numbers
+from pipeline.warehouse.base import DamagedStateError, Increment
 from pipeline.warehouse.publication import DATABASE
 from pipeline.warehouse.signature import signature
 
 STATE = "state.duckdb"  # a file named as one of its schemas would be ambiguous
+DAMAGED = ".damaged"  # what a state that was set aside is called on top
 READER_MEMORY = "512MB"
 LOOK_SECONDS = 0.5
 KEPT_BYTES = 16_000_000  # of a reader: rows, and what was made of them
@@ -85,7 +87,8 @@ class DuckDBWarehouse:
         }
 
     def refusal(self, message: str) -> NeopulseError | None:
-        """Nothing: this machine refuses nobody."""
+        """Damage of the state; this machine refuses nobody."""
+        return _damaged(message, self._path) if duckdb_damage.is_damage(message, self._path) else None
 
     def publication_facts(self) -> Mapping[str, Any]:
         """The one row of `warehouse.dim_publication` in the state that was built."""
@@ -112,7 +115,7 @@ class DuckDBWarehouse:
     def copy_readable(self, target: Path, *, orders: Mapping[str, str], types: Mapping[str, Mapping[str, str]]) -> dict[str, int]:
         """Copy what readers may see into `target`, each table in its order, or in that of its leading columns."""
         del types  # the state has them already
-        with _connected(target / DATABASE) as connection, _ending(connection, self._is_to_end):
+        with _connected(target / DATABASE, state=self._path) as connection, _ending(connection, self._is_to_end):
             connection.execute(f"set memory_limit = '{self._memory_limit}'")
             connection.execute(f"set threads = {self._threads}")
             connection.execute(f"attach {duckdb_state.quoted(self._path)} as state (read_only)")
@@ -139,6 +142,14 @@ class DuckDBWarehouse:
         """Remove the state file; the next run builds it anew."""
         for path in self._folder.glob(f"{STATE}*"):
             path.unlink()
+
+    def set_aside(self) -> None:
+        """Rename the state file and its log; they go with the next `discard`, or when they are old enough."""
+        for path in self._folder.glob(f"{STATE}*{DAMAGED}"):
+            path.unlink()
+        for path in sorted(self._folder.glob(f"{STATE}*"), reverse=True):  # the log first: no other file may be read with it
+            path.touch()
+            path.rename(path.with_name(path.name + DAMAGED))
 
 
 class ReadOnlyDuckDB:
@@ -206,13 +217,14 @@ def _reader_configuration(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def _connected(path: Path, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connected(path: Path, *, read_only: bool = False, state: Path | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the file `path`; `state` is the state that is read over it, by default the file itself."""
     try:
         with duckdb.connect(path, read_only=read_only) as connection:
             connection.execute("set TimeZone = 'UTC'")
             yield connection
     except duckdb.Error as error:
-        raise _in_words(error, path) from error
+        raise _in_words(error, path, state or path) from error
 
 
 @contextmanager
@@ -246,17 +258,35 @@ def _leading(columns: int) -> str:
     return ", ".join(str(place + 1) for place in range(min(columns, 3)))
 
 
-def _in_words(error: duckdb.Error, path: Path) -> NeopulseError:
+def _in_words(error: duckdb.Error, path: Path, state: Path) -> NeopulseError:
     """The engine's own words, and what to do about them."""
     if isinstance(error, duckdb.InterruptException):
         return InterruptedRunError("DuckDB was interrupted", where=str(path), next="neopulse run --from transform")
+    if duckdb_damage.is_damage(str(error), state):
+        return _damaged(str(error), state)
     what = f"DuckDB gave up: {_first_line(error)}"
     if isinstance(error, duckdb.OutOfMemoryException):
         return PermanentError(
             what, where="NEOPULSE_MEMORY_LIMIT", next="raise NEOPULSE_MEMORY_LIMIT, then neopulse run --from transform"
         )
+    if "Could not set lock" in what:
+        return TransientError(
+            what, where=str(path), next="end the process that holds the file, then neopulse run --from transform"
+        )
+    if os.strerror(errno.EACCES) in what:
+        again = "let the user of neopulse read and write the file, then neopulse run --from transform"
+        return PermanentError(what, where=str(path), next=again)
     return DataError(
         what, where=str(path), next="neopulse run --full-refresh, which builds everything anew from the landed files"
+    )
+
+
+def _damaged(message: str, state: Path) -> DamagedStateError:
+    return DamagedStateError(
+        f"The state that runs build on is damaged: {' '.join(message.split())}",
+        where=str(state),
+        safe="What readers see, and the landed files",
+        next="look at the disk, then neopulse run --full-refresh",
     )
 
 

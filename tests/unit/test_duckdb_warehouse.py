@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import damage
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from pipeline.errors import DataError, PermanentError
+from pipeline.errors import DataError, PermanentError, TransientError
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
 from pipeline.transform import DBT_PROJECT
 from pipeline.warehouse import duckdb_state
-from pipeline.warehouse.base import IN_THE_FUTURE
+from pipeline.warehouse.base import IN_THE_FUTURE, DamagedStateError
 from pipeline.warehouse.duckdb import STATE, DuckDBWarehouse, ReadOnlyDuckDB
 
 
@@ -130,6 +135,82 @@ def test_nobody_builds_on_what_is_left_when_a_process_dies_while_it_forgets_a_st
         again = duckdb_state.begin(connection, landing, signature="these settings", **asked)
     assert (again.full_refresh, again.reason) == (True, "nothing was built before")
     assert again.variables["previous_as_of"] == ""
+
+
+@pytest.mark.parametrize("kind", damage.WHOLE_FILE)
+def test_a_state_that_is_damaged_is_told_apart_and_can_be_set_aside(tmp_path: Path, kind: str) -> None:
+    prepared(tmp_path)
+    path = tmp_path / STATE
+    damage.WHOLE_FILE[kind](path)
+    broken = path.read_bytes()
+    with pytest.raises(DamagedStateError, match="The state that runs build on is damaged") as told:
+        prepared(tmp_path)
+    assert told.value.where == str(path)
+    assert path.read_bytes() == broken
+    warehouse_in(tmp_path).set_aside()
+    assert prepared(tmp_path) == []
+    assert (tmp_path / f"{STATE}.damaged").read_bytes() == broken
+    warehouse_in(tmp_path).discard()
+    assert list(tmp_path.glob(f"{STATE}*")) == []
+
+
+KILLED = """
+import os, sys, duckdb
+connection = duckdb.connect(sys.argv[1], config={"checkpoint_threshold": "1GB"})
+for number in range(40):
+    connection.execute(f"create table raw.of_a_build_{number} as select hash(range)::varchar as text from range(3000)")
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_damaged_log_of_a_killed_process_goes_aside_with_its_state(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / STATE)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    log = tmp_path / f"{STATE}.wal"
+    damage.overwritten(at=log.stat().st_size // 2)(log)
+    with pytest.raises(DamagedStateError, match="Corrupt WAL file"):
+        prepared(tmp_path)
+    warehouse_in(tmp_path).set_aside()
+    assert prepared(tmp_path) == []
+    assert sorted(path.name for path in tmp_path.glob("*.damaged")) == [f"{STATE}.damaged", f"{STATE}.wal.damaged"]
+
+
+def test_a_state_that_another_process_holds_is_not_damaged(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    holding = "import sys, duckdb; held = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", holding, str(tmp_path / STATE)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(TransientError, match="Could not set lock") as told:
+            prepared(tmp_path)
+        holder.kill()
+    assert told.value.next == "end the process that holds the file, then neopulse run --from transform"
+    assert prepared(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_a_state_that_may_not_be_read_is_not_damaged(tmp_path: Path) -> None:
+    prepared(tmp_path)
+    (tmp_path / STATE).chmod(0)
+    with pytest.raises(PermanentError, match="Permission denied") as told:
+        prepared(tmp_path)
+    assert not isinstance(told.value, DamagedStateError)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'IO Error: Cannot open file "{state}": Permission denied',
+        'IO Error: Could not write file "{state}": No space left on device',
+        'IO Error: Could not read from file "{state}": Input/output error',
+        'IO Error: Could not read enough bytes from file "/raw/transactions.parquet": attempted to read 8 bytes from location 4',
+        "Out of Memory Error: failed to allocate data of size 1.0 MiB",
+    ],
+)
+def test_what_else_can_keep_a_state_from_being_read_is_not_damage(tmp_path: Path, words: str) -> None:
+    assert warehouse_in(tmp_path).refusal(words.format(state=tmp_path / STATE)) is None
 
 
 @pytest.fixture

@@ -287,15 +287,18 @@ def test_candidates_and_temporary_files_go_and_nothing_else_does(settings: Setti
             ".before-restore-20200302T060000Z/run_store.db",
             "logs/worker-faults.log",
             "landing/parts.part",
+            "warehouse/state.duckdb",
         )
     ]
+    damaged = file_of(home / "warehouse" / "state.duckdb.damaged", old)
     for path in (*temporary, *candidates):
         os.utime(path.parent, (old.timestamp(), old.timestamp()))
     assert pruned(settings, store, clock) == {}
     clock.sleep(2 * 86400)
     assert pruned(settings, store, clock) == {"temporary files": 4}
     clock.sleep(13 * 86400)
-    assert pruned(settings, store, clock) == {"candidates": 2}
+    assert pruned(settings, store, clock) == {"candidates": 2, "damaged states": 1}
+    assert not damaged.exists()
     clock.sleep(3000 * 86400)
     pruned(settings, store, clock)
     assert [path for path in (*temporary, *candidates) if path.exists()] == []

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import builds
+import damage
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet
@@ -30,7 +31,8 @@ from pipeline.settings import Settings
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
 from pipeline.transform import DBT_PROJECT, transform
-from pipeline.warehouse.duckdb import ReadOnlyDuckDB
+from pipeline.warehouse.base import DamagedStateError
+from pipeline.warehouse.duckdb import DuckDBWarehouse, ReadOnlyDuckDB
 from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Publications, UntestedError
 
@@ -297,6 +299,68 @@ def test_a_candidate_that_filled_the_disk_is_removed_so_that_the_failure_can_be_
     assert refusal.value.what == "The disk filled up while the candidate was built"
     assert list((house.home / "candidates").iterdir()) == []
     assert list((house.home / "warehouse").iterdir()) == []
+
+
+SEVERAL_BLOCKS = "select md5(range::varchar) as text from range(100000)"
+OF_THE_LAST_RUN = f"""
+    {{{{ config(materialized='incremental') }}}}
+    {{% if is_incremental() %}} select max(text) as text from {{{{ this }}}} {{% else %}} {SEVERAL_BLOCKS} {{% endif %}}
+"""
+WHAT_AN_INCREMENT_ASKS_FOR = {
+    "typed_transactions": """
+        select 0 as source_part, null::tinyint as rejection_code, null::date as transaction_date where false
+    """,
+    "customer_accounts": "select null::date as opening_date, '' as rejection_reason where false",
+}
+FOUND = {  # by whom the damage is found
+    "before anything is built": (lambda _: damage.overwritten(at=0), "not a valid DuckDB database file"),
+    "by dbt": (lambda path: damage.page_of(path, "warehouse.fct_of_the_last_run"), "At fct_of_the_last_run: "),
+    "when it is copied": (lambda path: damage.page_of(path, "marts.mart_of_nobody"), "Corrupt database file: "),
+}
+
+
+@pytest.mark.parametrize("found", FOUND)
+def test_a_damaged_state_is_set_aside_and_everything_is_built_anew_in_the_same_run(
+    house: House, found: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, sql in WHAT_AN_INCREMENT_ASKS_FOR.items():
+        house.model(f"models/warehouse/{name}.sql", sql)
+    house.model("models/warehouse/fct_of_the_last_run.sql", OF_THE_LAST_RUN)
+    house.transform()
+    state = house.home / "warehouse" / "state.duckdb"
+    with duckdb.connect(state) as connection:
+        connection.execute(f"create table marts.mart_of_nobody as {SEVERAL_BLOCKS}")
+    find, words = FOUND[found]
+    find(state)(state)
+    broken = state.read_bytes()
+    with caplog.at_level("INFO"):
+        result = house.transform()
+    version = house.publications.current()
+    assert version is not None
+    assert (version.name, version.rows) == ("v0002", {"mart_customers": 2, "dim_publication": 1, "rejected_rows": 1})
+    assert result.detail["full_refresh"] is True
+    assert words in result.detail["why_full"]
+    assert result.detail["why_full"].endswith("It has been set aside: look at the disk")
+    assert [line.levelname for line in caplog.records if "It has been set aside" in line.message] == ["WARNING"]
+    aside = house.home / "warehouse" / "state.duckdb.damaged"
+    assert aside.stat().st_size >= len(broken)
+    assert house.transform().detail["full_refresh"] is False
+
+
+def test_a_disk_that_damages_every_state_fails_the_run_after_one_more_try(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, sealed, tries = house.home / "warehouse" / "state.duckdb", DuckDBWarehouse.seal, list[int]()
+
+    def seal(warehouse: DuckDBWarehouse) -> None:
+        sealed(warehouse)
+        damage.cut(to=0.3)(state)
+        tries.append(len(tries))
+
+    monkeypatch.setattr(DuckDBWarehouse, "seal", seal)
+    with pytest.raises(DamagedStateError) as told:
+        house.transform()
+    assert tries == [0, 1]
+    assert told.value.next == "look at the disk, then neopulse run --full-refresh"
+    assert house.publications.current() is None
 
 
 def test_a_pinned_day_that_is_not_over_is_refused_before_anything_is_built(house: House) -> None:
