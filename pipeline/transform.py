@@ -58,12 +58,12 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
         return warehouse.prepare(landing, external=external, variables=variables, full_refresh=context.run.full_refresh)
 
     try:
-        increment, built, version = _built_and_published(context, warehouse, prepare, variables, project)
+        increment, built, version = _built_and_published(context, warehouse, prepare, variables, landing, project)
     except DamagedStateError as damaged:
         context.guard()
         warehouse.set_aside()
         _log.warning("%s. It has been set aside; everything is built anew from the landed files", damaged.what)
-        increment, built, version = _built_and_published(context, warehouse, prepare, variables, project)
+        increment, built, version = _built_and_published(context, warehouse, prepare, variables, landing, project)
         increment = dataclasses.replace(increment, reason=f"{damaged.what}. It has been set aside: look at the disk")
     told = {"full_refresh": increment.full_refresh} | ({"why_full": increment.reason} if increment.full_refresh else {})
     detail = _detail(version, built) | told
@@ -71,7 +71,12 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
 
 
 def _built_and_published(
-    context: StepContext, warehouse: Warehouse, prepare: Callable[[], Increment], variables: Mapping[str, Any], project: Path
+    context: StepContext,
+    warehouse: Warehouse,
+    prepare: Callable[[], Increment],
+    variables: Mapping[str, Any],
+    landing: Landing,
+    project: Path,
 ) -> tuple[Increment, Build, Version]:
     folder = _fresh_folder(context)
     with _leaving_room(folder, warehouse, context):
@@ -85,6 +90,8 @@ def _built_and_published(
             watch=_Watcher(context.progress),
             full_refresh=increment.full_refresh,
         )
+        if any(result.status == "error" for result in built.results):
+            landing.verify()  # files that went or changed while they were read are the cause, and no model has to be mended
         _refuse_failures(built, warehouse, safe=context.publications.in_words())
         warehouse.seal()
         version = _publish(context, warehouse, built, folder)

@@ -165,13 +165,13 @@ class _Converter:
     def convert(self, table: RawTable, path: Path) -> Path:
         """The Parquet of a CSV: the one made before where the file has not changed since."""
         with _faults_of(path):
-            before = path.stat()
+            before = Fingerprint.of(path)
             target = files.make_folder(self._folder / table.name) / f"{_digest(table, path)}{PARQUET}"
             if not target.exists():
                 with files.beside(target) as unfinished:
                     csv_text.to_parquet(path, unfinished, table.columns, progress=lambda done: self._tell(path, done))
-                    _refuse_change(path, before.st_size, before.st_mtime_ns)
-        self._done += before.st_size
+                    _refuse_change(before)
+        self._done += before.size
         return target
 
     def _tell(self, path: Path, done: int) -> None:
@@ -179,13 +179,14 @@ class _Converter:
 
 
 def _digest(table: RawTable, path: Path) -> str:
-    stat = path.stat()
-    told = (CONVERSION, table.columns, str(path), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    mark = Fingerprint.of(path)
+    told = (CONVERSION, table.columns, str(path), mark.size, mark.modified_ns, mark.changed_ns)
     return hashlib.sha256(repr(told).encode()).hexdigest()[:20]
 
 
-def _refuse_change(path: Path, size: int, modified_ns: int) -> None:
-    if Fingerprint.of(path) != Fingerprint(path, size, modified_ns):
+def _refuse_change(before: Fingerprint) -> None:
+    path = before.path
+    if Fingerprint.of(path) != before:
         raise TransientError(
             f"{path.name} changed while it was read: something is still writing it",
             where=str(path),

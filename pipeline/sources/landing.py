@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,22 @@ UNTOUCHED = "The published version is untouched; readers still see it"
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What a file looked like when it was landed; a file that looks otherwise has changed."""
+    """What a file looked like when it was landed; a file that looks otherwise has changed.
+
+    Whoever writes a file may set `modified_ns`, and some set it to the day that the rows are of; `changed_ns` (ctime) is the
+    file system's own and moves with every write.
+    """
 
     path: Path
     size: int
     modified_ns: int
+    changed_ns: int
 
     @classmethod
     def of(cls, path: Path) -> Fingerprint:
         """Look at a file; raises OSError where it is gone or may not be read."""
         stat = path.stat()
-        return cls(path, stat.st_size, stat.st_mtime_ns)
+        return cls(path, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
 
 
 @dataclass(frozen=True)
@@ -115,10 +120,10 @@ def _not_as_landed(table: str, fingerprint: Fingerprint, reason: str) -> DataErr
 
 
 def _table_to_json(table: LandedTable) -> dict[str, Any]:
-    listed = [{"path": str(mark.path), "size": mark.size, "modified_ns": mark.modified_ns} for mark in table.fingerprints]
+    listed = [{**asdict(mark), "path": str(mark.path)} for mark in table.fingerprints]
     return {"files": listed, "rows": table.rows, "columns": list(table.columns)}
 
 
 def _table_from_json(name: str, content: Mapping[str, Any]) -> LandedTable:
-    marks = tuple(Fingerprint(Path(mark["path"]), mark["size"], mark["modified_ns"]) for mark in content["files"])
+    marks = tuple(Fingerprint(**{**mark, "path": Path(mark["path"])}) for mark in content["files"])
     return LandedTable(name, marks, content["rows"], tuple(content["columns"]))

@@ -62,7 +62,7 @@ class DuckDBWarehouse:
         self, landing: Landing, *, external: Mapping[str, Path], variables: Mapping[str, Any], full_refresh: bool
     ) -> Increment:
         """Unseal the state file and put views over the landed files into its schema `raw`."""
-        under = signature(self._project, variables, engine=f"duckdb {duckdb.__version__}")
+        under = signature(self._project, variables, engine=f"duckdb {duckdb.__version__}, state {duckdb_state.EDITION}")
         if full_refresh:
             self.discard()
         with self._connected() as connection:

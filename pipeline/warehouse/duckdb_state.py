@@ -15,6 +15,7 @@ from pipeline.warehouse.base import IN_THE_FUTURE, THE_CLOCK_WENT_BACK, Incremen
 
 TRANSACTIONS = "transactions"
 OTHER_TABLES = tuple(name for name in RAW_TABLES if name != TRANSACTIONS)
+EDITION = 2  # of the schema `raw`; another number builds everything anew
 LARGEST_SHARE = 0.5  # of the bank's rows that an increment may read; more of them, and a full build costs no more
 
 
@@ -106,22 +107,22 @@ def _everything(landing: Landing) -> Change:
 
 
 def _change(connection: duckdb.DuckDBPyConnection, landing: Landing, current_bank_day: str) -> Change:
-    before = {Path(path): (number, size, modified) for number, path, size, modified in _known_parts(connection)}
-    unused = max((number for number, _, _ in before.values()), default=-1) + 1
+    before = {Path(path): (number, marks) for number, path, *marks in _known_parts(connection)}
+    unused = max((number for number, _ in before.values()), default=-1) + 1
     waiting = _parts_with_rows_that_waited(connection, current_bank_day)
     parts, read = [], []
     for mark in _marks(landing, TRANSACTIONS):
-        number, *known = before.pop(mark.path, (unused, None, None))
+        number, known = before.pop(mark.path, (unused, []))
         unused += number == unused
         parts.append(Part(number, mark))
-        if known != [mark.size, mark.modified_ns] or number in waiting:
+        if known != [mark.size, mark.modified_ns, mark.changed_ns] or number in waiting:
             read.append(parts[-1])
-    gone = [number for number, _, _ in before.values()] + [part.number for part in read]
+    gone = [number for number, _ in before.values()] + [part.number for part in read]
     return Change(tuple(parts), tuple(read), tuple(sorted(gone)), _changed_tables(connection, landing))
 
 
 def _known_parts(connection: duckdb.DuckDBPyConnection) -> list[Any]:
-    return connection.execute("select source_part, path, size, modified_ns from raw.parts").fetchall()
+    return connection.execute("select source_part, path, size, modified_ns, changed_ns from raw.parts").fetchall()
 
 
 def _parts_with_rows_that_waited(connection: duckdb.DuckDBPyConnection, current_bank_day: str) -> set[int]:
@@ -159,12 +160,12 @@ def _forget_everything(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _write_parts(connection: duckdb.DuckDBPyConnection, change: Change) -> None:
     rows = _rows_by_path(connection, [part.fingerprint.path for part in change.parts])
-    columns = "source_part bigint, path varchar, size bigint, modified_ns bigint, rows_landed bigint"
+    columns = "source_part bigint, path varchar, size bigint, modified_ns bigint, changed_ns bigint, rows_landed bigint"
     connection.execute(f"create or replace table raw.parts ({columns})")
     for part in change.parts:
         mark = part.fingerprint
-        values = [part.number, str(mark.path), mark.size, mark.modified_ns, rows[mark.path]]
-        connection.execute("insert into raw.parts values ($1, $2, $3, $4, $5)", values)
+        values = [part.number, str(mark.path), mark.size, mark.modified_ns, mark.changed_ns, rows[mark.path]]
+        connection.execute("insert into raw.parts values ($1, $2, $3, $4, $5, $6)", values)
     connection.execute(
         "create or replace table raw.changed_parts as select unnest($1::bigint[]) as source_part", [list(change.gone)]
     )
@@ -221,7 +222,7 @@ def _marks(landing: Landing, table: str) -> tuple[Fingerprint, ...]:
 
 
 def _told(marks: Sequence[Fingerprint]) -> str:
-    return repr([(str(mark.path), mark.size, mark.modified_ns) for mark in marks])
+    return repr([(str(mark.path), mark.size, mark.modified_ns, mark.changed_ns) for mark in marks])
 
 
 def _has(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:

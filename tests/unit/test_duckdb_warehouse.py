@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import os
 import re
 import shutil
@@ -135,6 +136,35 @@ def test_nobody_builds_on_what_is_left_when_a_process_dies_while_it_forgets_a_st
         again = duckdb_state.begin(connection, landing, signature="these settings", **asked)
     assert (again.full_refresh, again.reason) == (True, "nothing was built before")
     assert again.variables["previous_as_of"] == ""
+
+
+def test_a_file_that_is_rewritten_with_its_size_and_date_of_before_is_read_again(tmp_path: Path) -> None:
+    table = landed(tmp_path / "in", "transactions", {"amount_usd": ["1"]}, {"amount_usd": ["2"]}, {"amount_usd": ["3"]})
+    landing = Landing("files", datetime(2019, 5, 17, tzinfo=UTC), {"transactions": table})
+    asked: dict[str, Any] = {"signature": "these settings", "current_bank_day": "2019-05-17", "full_refresh": False}
+    with duckdb.connect(tmp_path / STATE) as connection:
+        duckdb_state.begin(connection, landing, **asked)
+        connection.execute(LAST_BUILD)
+        duckdb_state.seal(connection)
+        path, before = table.files[1], table.files[1].stat()
+        landed(tmp_path / "other", "transactions", {"amount_usd": ["7"]})
+        path.write_bytes((tmp_path / "other" / "transactions-0.parquet").read_bytes())
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert (path.stat().st_size, path.stat().st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+        with pytest.raises(DataError, match="has changed since it was landed"):
+            landing.verify()
+        again = dataclasses.replace(table, fingerprints=tuple(map(Fingerprint.of, table.files)))
+        increment = duckdb_state.begin(connection, dataclasses.replace(landing, tables={"transactions": again}), **asked)
+        assert not increment.full_refresh
+        assert connection.execute("select amount_usd, source_part from raw.transactions").fetchall() == [("7", 1)]
+
+
+LAST_BUILD = """
+create schema warehouse;
+create table warehouse.dim_publication as select date '2019-05-16' as as_of;
+create table warehouse.typed_transactions as select 0 as source_part, 0 as rejection_code, date '2019-01-01' as transaction_date;
+create table warehouse.customer_accounts as select '' as rejection_reason, date '2019-01-01' as opening_date;
+"""
 
 
 @pytest.mark.parametrize("kind", damage.WHOLE_FILE)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -128,8 +128,16 @@ class House:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(sql)
 
-    def transform(self, *, stop_at: str | None = None, full_refresh: bool = False, **given: Any) -> StepResult:
-        """Run the step as a run of its own; with `stop_at`, somebody ends it when its progress says so."""
+    def transform(
+        self,
+        *,
+        stop_at: str | None = None,
+        once: tuple[str, Callable[[], object]] | None = None,
+        full_refresh: bool = False,
+        **given: Any,
+    ) -> StepResult:
+        """Run the step as a run of its own; when its progress says so, somebody ends it (`stop_at`) or acts (`once`)."""
+        to_do = [once] if once else []
         settings = Settings(home=self.home, threads=1, memory_limit="80MB", **given)
         lease = self.store.take_lease("this test", seconds=60)
         plan = (("transform", StepState.PENDING),)
@@ -139,6 +147,8 @@ class House:
 
         def progress(_fraction: float | None, text: str) -> None:
             self.told.append(text)
+            if to_do and to_do[0][0] in text:
+                to_do.pop()[1]()
             if stop_at is not None and stop_at in text:
                 raise InterruptedRunError("The run was stopped")
 
@@ -361,6 +371,21 @@ def test_a_disk_that_damages_every_state_fails_the_run_after_one_more_try(house:
     assert tries == [0, 1]
     assert told.value.next == "look at the disk, then neopulse run --full-refresh"
     assert house.publications.current() is None
+
+
+def test_a_bank_whose_files_vanish_while_dbt_builds_fails_the_run_and_is_built_once_they_are_back(house: House) -> None:
+    house.transform()
+    users = house.home / "landing" / "users.parquet"
+    house.model("models/warehouse/fct_large.sql", LARGE)  # fct_plans, which reads them, comes after it
+    with pytest.raises(DataError) as told:
+        house.transform(once=("fct_large", lambda: users.rename(users.with_suffix(".gone"))))
+    assert told.value.what == "A file of the table users cannot be read any more: No such file or directory"
+    assert told.value.where == str(users)
+    assert told.value.safe == "The published version is untouched; readers still see it"
+    assert told.value.next == "neopulse run, which lands the files as they are now"
+    users.with_suffix(".gone").rename(users)
+    house.land(("user_1", "STANDARD"), ("user_2", "GOLD"), ("user_3", None))
+    assert house.transform().detail["version"] == "v0002"
 
 
 def test_a_pinned_day_that_is_not_over_is_refused_before_anything_is_built(house: House) -> None:
