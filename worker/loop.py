@@ -64,6 +64,7 @@ class Loop:
         self._schedule = schedule.Scheduler()
         self._rows: Sequence[ScheduleRow] = ()
         self._waits_for: str | None = None
+        self._turned_at = clock.now()
 
     def start(self, *, was_published: bool) -> None:
         """Close what a killed worker left, make up for missed slots, and set what is done again and again.
@@ -75,6 +76,10 @@ class Loop:
         safely(lambda: jobs.seed(self._store, self._settings), _log)
         self._follow_the_schedule()
         safely(lambda: jobs.ask_for_first_version(self._store, was_published=was_published), _log)
+        self._set_again()
+
+    def _set_again(self) -> None:
+        self._schedule.clear()
         self._schedule.every(SCHEDULE_SECONDS).seconds.do(self._follow_the_schedule)
         self._schedule.every(REAP_SECONDS).seconds.do(self._reap)
         self._schedule.every(POST_SECONDS).seconds.do(self._post)
@@ -89,8 +94,16 @@ class Loop:
     def turn(self) -> None:
         """Do what is due, then the request that has waited longest."""
         self._pulse.turns += 1
+        self._mind_the_clock()
         self._schedule.run_pending()
         safely(self._serve_next, _log)
+
+    def _mind_the_clock(self) -> None:
+        """After the machine's clock went back, the library would stand still until it is again where it was."""
+        before, self._turned_at = self._turned_at, self._clock.now()
+        if self._turned_at < before:
+            _log.warning("the machine's clock went back from %s", before.isoformat(timespec="seconds"))
+            self._set_again()
 
     def _follow_the_schedule(self) -> None:
         """Read the rows, which a person may have edited, and serve what is due of them."""

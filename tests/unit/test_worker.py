@@ -15,7 +15,7 @@ from pipeline.clock import FixedClock, SystemClock
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.runner import Order
 from pipeline.runs.leases import LeaseHeldError
-from pipeline.runs.records import Doing, Request, RequestState, Run, RunState, StepState
+from pipeline.runs.records import Doing, Request, RequestState, Run, RunState, SlotOutcome, StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from worker import health
@@ -167,6 +167,22 @@ def test_a_slot_missed_while_no_worker_was_there_is_made_up_for_once(worker: Wor
 def test_what_was_due_before_the_first_start_ever_is_not_made_up_for(worker: Worker) -> None:
     worker.start().turn()
     assert worker.runner.orders == []
+
+
+def test_a_clock_that_jumps_ahead_and_back_stops_no_worker_and_serves_no_moment_twice(worker: Worker, clock: FixedClock) -> None:
+    loop = worker.start()
+    turn_until(loop, clock, clock.now() + timedelta(hours=20))
+    clock.sleep(5 * 86400)
+    loop.turn()
+    asked = [slot for slot in worker.store.slots() if slot.outcome is SlotOutcome.ASKED]
+    clock.sleep(-5 * 86400)
+    before = worker.looks_for_messages
+    turn_until(loop, clock, clock.now() + timedelta(hours=2))
+    assert worker.looks_for_messages - before >= 10
+    assert [slot for slot in worker.store.slots() if slot.outcome is SlotOutcome.ASKED] == asked
+    assert len({slot.due_at for slot in worker.store.slots()}) == len(worker.store.slots())
+    turn_until(loop, clock, clock.now() + timedelta(days=6))
+    assert worker.store.slots()[0].due_at > asked[0].due_at
 
 
 def test_two_workers_do_a_slot_once(worker: Worker, clock: FixedClock) -> None:
