@@ -55,7 +55,7 @@ def who(user: User) -> None:
     """Who is signed in, with which role and for which countries, and the way out; nothing where nobody needs to sign in."""
     if not user.session:
         return
-    with st.popover(formats.plain(user.name), type="tertiary", icon=":material/account_circle:"):
+    with st.popover(formats.literal(user.name), type="tertiary", icon=":material/account_circle:"):
         st.markdown(t("sign_in.role", role=t(f"sign_in.roles.{user.role.name.lower()}")))
         if user.countries is not None:
             st.caption(t("sign_in.countries", countries=", ".join(sorted(user.countries))))
