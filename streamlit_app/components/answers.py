@@ -12,6 +12,7 @@ from streamlit_app.components import states
 from streamlit_app.messages import t
 
 ANSWER = "answer_of_the_last_press"
+ADDRESSES = ("addresses", "recipients")  # which are copied
 
 
 def button(label: str, act: Callable[[], Outcome], *, key: str, obstacle: Outcome | None, icon: str) -> None:
@@ -45,5 +46,9 @@ def tell(place: str = ANSWER) -> None:
 
 def text(outcome: Outcome) -> str:
     """What a press came to, in the reader's language."""
-    values = {name: formats.plain(value) if isinstance(value, str) else value for name, value in outcome.values.items()}
+    values = {name: _shown(name, value) if isinstance(value, str) else value for name, value in outcome.values.items()}
     return t(f"answers.press.{outcome.answer}", **values)
+
+
+def _shown(name: str, value: str) -> str:
+    return formats.literal(value) if name in ADDRESSES else formats.plain(value)
