@@ -80,6 +80,7 @@ def _list() -> None:
         on_select=lambda: _open_selected(page.table),
         selection_mode="single-row",
         height=560,
+        placeholder=formats.NOTHING,
     )
 
 
