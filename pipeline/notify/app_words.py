@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import date
 
 from babel import Locale
+from babel.dates import format_date
 
 from pipeline import app_texts
 from pipeline.settings import PROJECT
@@ -14,6 +17,9 @@ def value(dimension: str, code: str, language: str) -> str:
     """A value as the app calls it; the value itself where its catalogues know none."""
     if dimension == "country" and code in (territories := Locale.parse(language).territories):
         return str(territories[code])
+    if dimension == "signup_cohort":
+        with suppress(ValueError):  # "unknown" is no month
+            return str(format_date(date.fromisoformat(f"{code}-01"), "MMM y", locale=language))
     return _text("unknown" if code == "unknown" else f"values.{dimension}.{code}", language) or code
 
 

@@ -18,6 +18,7 @@ from pipeline import alerts, telling
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Answer, Question
 from pipeline.metrics import Metric
+from pipeline.notify import app_words
 from pipeline.notify.event import Notice
 from pipeline.runs.alerts import AlertRule
 from pipeline.warehouse.publication import Version
@@ -252,6 +253,12 @@ def test_the_mail_says_what_is_watched_the_figure_and_the_rule_in_both_languages
         "Taux d'attrition mensuel (Pays : Espagne ou France, Offre : Metal), février 2026 : 5,0 %. La règle : plus de 4,5 %."
         in text
     )
+
+
+def test_a_month_of_opening_is_a_month_in_the_letter_as_on_the_page() -> None:
+    chosen = {"signup_cohort": ["2018-03", "unknown"]}
+    assert app_words.segment(chosen, "en") == "Month of opening: Mar 2018 or unknown"
+    assert app_words.segment(chosen, "fr").endswith("mars 2018 ou inconnu")
 
 
 def test_a_row_from_before_that_is_still_to_be_told_names_its_one_value(house: House) -> None:
