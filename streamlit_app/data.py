@@ -19,9 +19,10 @@ import streamlit as st
 
 from pipeline import marts, metrics, settings
 from pipeline.kept import Kept
-from pipeline.marts import Answer, Behind, Customer, Headline, Page, Question, Reader, Search, ThinTail
+from pipeline.marts import Answer, Behind, Customer, Headline, Listed, Question, Reader, Search, ThinTail, Together
 from pipeline.marts.question import Where, meeting
 from pipeline.marts.reader import Countries
+from pipeline.marts.risk import Warned
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
 from pipeline.marts.withholding import (
@@ -43,7 +44,7 @@ from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, figures, messages, stores
 from streamlit_app.auth import Role
 
-__all__ = ["Answer", "Behind", "Customer", "Headline", "Page", "Question", "Run", "Search", "ThinTail", "Version"]
+__all__ = ["Answer", "Behind", "Customer", "Headline", "Listed", "Question", "Run", "Search", "ThinTail", "Together", "Version"]
 
 PINNED = "_version"
 ASKED_VERSION = "version"  # in the URL: figures of a version that is kept, instead of the current one
@@ -175,8 +176,8 @@ def survival_compared(question: Question, *, groups: tuple[str, ...]) -> Compare
     return _read("survival_compared", question=question, groups=groups)
 
 
-def early_warnings(*, where: Where = (), at_least: float = 0.0, limit: int = 200) -> Page:
-    """The active customers likeliest to fall silent, with how many there are in all; for managers and admins."""
+def early_warnings(*, where: Where = (), at_least: float = 0.0, limit: int = 200) -> Warned:
+    """The active customers likeliest to fall silent, how many and what is at stake in all; for managers and admins."""
     auth.require(Role.MANAGER)
     return _read("early_warnings", where=where, at_least=at_least, limit=limit)
 
@@ -186,8 +187,8 @@ def usage_intervals(question: Question) -> Answer:
     return _read("usage_intervals", question=question)
 
 
-def customers(search: Search, *, limit: int = 200) -> Page:
-    """The customers that a search finds, with how many there are in all; for managers and admins."""
+def customers(search: Search, *, limit: int = 200) -> Listed:
+    """The customers that a search finds, with how many there are and what they did in all; for managers and admins."""
     auth.require(Role.MANAGER)
     return _read("customers", search=search, limit=limit)
 
@@ -390,7 +391,7 @@ def _read_compared(reader: Reader, countries: Countries, question: Question, gro
     return reader.survival_compared(replace(question, countries=countries), groups=groups)
 
 
-def _read_customers(reader: Reader, countries: Countries, search: Search, limit: int) -> Page:
+def _read_customers(reader: Reader, countries: Countries, search: Search, limit: int) -> Listed:
     return reader.customers(replace(search, countries=countries), limit=limit)
 
 

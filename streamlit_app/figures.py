@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -130,10 +130,10 @@ def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, groups: 
     return replace(answer, table=summed.sort_by([("rank", "ascending"), ("date", "ascending")]))
 
 
-def share_over_months(answer: Answer, name: Callable[[str], str], *, most: int) -> tuple[Answer, int]:
+def share_over_months(answer: Answer, name: Callable[[str], str]) -> Answer:
     """Card-not-present shares by group over the final months of a range: their counts added up, the interval of the sum.
 
-    Gives the `most` groups with most payments, and how many groups there are.
+    Those with most payments come first.
     """
     dimension, counts = str(answer.question.by), ["n", "not_present", "unknown"]
     summed = final(answer.table).group_by([dimension]).aggregate([(count, "sum") for count in counts])
@@ -143,7 +143,7 @@ def share_over_months(answer: Answer, name: Callable[[str], str], *, most: int) 
     columns = {"code": known[dimension], "series": pa.array(map(name, known[dimension].to_pylist()), pa.string())}
     columns |= {"value": pa.array(absent / n, pa.float64()), "low": pa.array(low), "high": pa.array(high)}
     table = pa.table(columns | {count: known[count] for count in counts}).sort_by([("n", "descending")])
-    return replace(answer, table=table.slice(0, most)), table.num_rows
+    return replace(answer, table=table)
 
 
 def on_tiles(answer: Answer) -> Answer:
@@ -245,6 +245,28 @@ def at_risk(table: pa.Table, days: Sequence[int]) -> dict[int, int | None]:
     points = dict(zip(table["tenure_days"].to_pylist(), table["n"].to_pylist(), strict=True))
     firsts = (min((point for point in points if point >= day), default=None) for day in days)
     return {day: points[day] for day in firsts if day is not None}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A share with the ends of its 95 % interval; all None where it is withheld, the ends where there is none."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+def by_days(table: pa.Table, days: Sequence[int]) -> dict[int, Point | None]:
+    """What one curve that rises says on each of these days since the start: its last point up to that day.
+
+    None after its last point, where nobody may be followed any more; everybody stays everybody.
+    """
+    points = {row["tenure_days"]: Point(row["value"], row["low"], row["high"]) for row in table.to_pylist()}
+    last = max(points, default=-1)
+    known = {day: max((point for point in points if point <= day), default=None) for day in days}
+    return {
+        day: None if place is None or (day > last and points[last].value != 1) else points[place] for day, place in known.items()
+    }
 
 
 def with_cohort_names(answer: Answer, name: Callable[[date, int | None], str]) -> Answer:

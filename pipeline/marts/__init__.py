@@ -1,7 +1,7 @@
 """The read side: what a published version answers."""
 
 from pipeline.marts.behind import Behind
-from pipeline.marts.customers import Customer, Page, Search
+from pipeline.marts.customers import Customer, Listed, Page, Search, Together
 from pipeline.marts.headline import Headline
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, OlderVersionError, Question, TogetherError
 from pipeline.marts.reader import METRICS, Reader, family, reader
@@ -15,12 +15,14 @@ __all__ = [
     "ConfinedError",
     "Customer",
     "Headline",
+    "Listed",
     "OlderVersionError",
     "Page",
     "Question",
     "Reader",
     "Search",
     "ThinTail",
+    "Together",
     "TogetherError",
     "family",
     "reader",

@@ -23,6 +23,25 @@ where {condition}
 order by last_active_day desc nulls last, user_id, happened_on
 limit $limit
 """
+_ONCE = "select transactions, amount_usd, 1 as times from {customers} where {condition}"
+# Who left twice is in the list behind a figure twice; together each customer counts once.
+_EACH_ONCE = """
+select any_value(transactions) as transactions, any_value(amount_usd) as amount_usd, count(*) as times
+from {customers}
+where {condition}
+group by user_id
+"""
+_TOGETHER = """
+with listed as ({each})
+
+select
+    coalesce(sum(times), 0)::bigint as total,
+    count(*) as customers,
+    coalesce(sum(transactions), 0)::bigint as transactions,
+    coalesce(sum(amount_usd), 0)::double as amount_usd,
+    median(amount_usd)::double as median_amount_usd,
+from listed
+"""
 STATES = {
     "active": "is_active",
     "inactive": "not is_active",
@@ -61,6 +80,27 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Together:
+    """What the customers of a whole list have done since their first day, each customer counted once.
+
+    `transactions` and `amount_usd` (US dollars) are sums of what counts as activity; half of the customers have moved
+    `median_amount_usd` at most. None where nobody is in the list.
+    """
+
+    customers: int
+    transactions: int
+    amount_usd: float
+    median_amount_usd: float | None
+
+
+@dataclass(frozen=True)
+class Listed(Page):
+    """A page of a list of customers, and what the customers of the whole list have done together."""
+
+    together: Together
+
+
+@dataclass(frozen=True)
 class Customer:
     """One customer: the row of mart_customers and the stretches of mart_user_is_active, oldest first."""
 
@@ -68,8 +108,8 @@ class Customer:
     stretches: pa.Table = field(default_factory=lambda: pa.table({}))
 
 
-def customers(database: ReadOnly, search: Search, *, window: int, as_of: date, limit: int) -> Page:
-    """Customers, the last active first; the total is that of the whole list, never of the rows shown.
+def customers(database: ReadOnly, search: Search, *, window: int, as_of: date, limit: int) -> Listed:
+    """Customers, the last active first; total and sums are those of the whole list, never of the rows shown.
 
     `happened_on` is the day on which what the list is about happened: left, came back, was new; null for a state. `window` is
     the published one, for figures that name none.
@@ -81,8 +121,10 @@ def customers(database: ReadOnly, search: Search, *, window: int, as_of: date, l
         relation, happened_on, parameters = _BEHIND.format(behind=sql), "behind.happened_on", parameters | more
     listed = _LIST.format(customers=relation, happened_on=happened_on, condition=condition)
     table = database.query(listed, parameters | {"limit": limit})
-    total = database.query(f"select count(*) as total from {relation} where {condition}", parameters)
-    return Page(table, int(total["total"][0].as_py()))
+    each = (_ONCE if search.behind is None else _EACH_ONCE).format(customers=relation, condition=condition)
+    (sums,) = database.query(_TOGETHER.format(each=each), parameters).to_pylist()
+    total = int(sums.pop("total"))
+    return Listed(table, total, Together(**sums))
 
 
 def customer(database: ReadOnly, user_id: str, *, countries: tuple[str, ...] | None = None) -> Customer | None:

@@ -16,7 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.marts import activity, changes, churn, cohorts, intervals, payments, risk, samples, sensitivity, survival, thin_tail
 from pipeline.marts import customers as lists
 from pipeline.marts.behind import table_of
-from pipeline.marts.customers import Customer, Page, Search
+from pipeline.marts.customers import Customer, Listed, Search
 from pipeline.marts.headline import Headline, headline
 from pipeline.marts.question import (
     CUSTOMER_DIMENSIONS,
@@ -32,6 +32,7 @@ from pipeline.marts.question import (
     one_of,
     scope,
 )
+from pipeline.marts.risk import Warned
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
 from pipeline.marts.thin_tail import ThinTail
@@ -184,7 +185,7 @@ class Reader:
         rows = self._database.query(statement, dict(asked.parameters)).to_pylist()
         return {row[by] if by else None: int(row["customers"]) for row in rows}
 
-    def customers(self, search: Search, *, limit: int = 200) -> Page:
+    def customers(self, search: Search, *, limit: int = 200) -> Listed:
         """A list of customers and its whole length; see customers.customers.
 
         Raises OlderVersionError for the customers behind a figure of a version that was published before such lists were.
@@ -214,7 +215,9 @@ class Reader:
         window = asked.window or self.version.inactivity_days
         return survival.compared(self._database, asked, groups=groups, window=window, as_of=self.version.as_of)
 
-    def early_warnings(self, *, where: Where = (), at_least: float = 0.0, limit: int = 200, countries: Countries = None) -> Page:
+    def early_warnings(
+        self, *, where: Where = (), at_least: float = 0.0, limit: int = 200, countries: Countries = None
+    ) -> Warned:
         """The active customers likeliest to fall silent, and how many reach the probability `at_least`."""
         return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit, countries=countries)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -93,6 +94,17 @@ def silence_risk(database: ReadOnly, question: Question, *, window: int, as_of: 
     return tables.finished(table, ["date", *asked.by], as_of=as_of, extra=["expected_customers"])
 
 
+@dataclass(frozen=True)
+class Warned(Page):
+    """A page of the list of early warnings, and of the whole list: how many are to be expected silent, and what is at stake.
+
+    `expected_customers` is the sum of their probabilities, `amount_usd_in_90` what they moved in the last 90 days (US dollars).
+    """
+
+    expected_customers: float
+    amount_usd_in_90: float
+
+
 def silence_calibration(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
     """How past probabilities came out, as they were given from what was known on their day.
 
@@ -115,22 +127,27 @@ def early_warnings(
     at_least: float,
     limit: int,
     countries: tuple[str, ...] | None = None,
-) -> Page:
+) -> Warned:
     """The active customers (of these countries) with a silence probability of at least `at_least`, the likeliest first.
 
-    The total is that of the whole list, never of the rows shown. Raises ConfigurationError for an unknown dimension.
+    Total and sums are those of the whole list, never of the rows shown. Raises ConfigurationError for an unknown dimension.
     """
     for dimension, _ in where:
         one_of("dimension", dimension, (*CUSTOMER_DIMENSIONS, *BANDS), metric="silence_risk")
     asked = scope(Question("silence_risk", where=where, countries=countries))
     parameters: dict[str, Any] = dict(asked.parameters) | {"at_least": at_least}
     table = database.query(_WARNINGS.format(condition=asked.condition), parameters | {"limit": limit})
-    total = database.query(_TOTAL.format(condition=asked.condition), parameters)
-    return Page(table, int(total["total"][0].as_py()))
+    (sums,) = database.query(_TOGETHER.format(condition=asked.condition), parameters).to_pylist()
+    return Warned(table, **sums)
 
 
-_TOTAL = """
-select count(*) as total from marts.mart_silence_risk where {condition} and silence_probability >= $at_least
+_TOGETHER = """
+select
+    count(*) as total,
+    coalesce(sum(silence_probability), 0)::double as expected_customers,
+    coalesce(sum(amount_usd_in_90), 0)::double as amount_usd_in_90,
+from marts.mart_silence_risk
+where {condition} and silence_probability >= $at_least
 """
 
 

@@ -13,6 +13,7 @@ from streamlit_app.charts.growth import GROWTH
 from streamlit_app.charts.lines import (
     COUNT_BY_SERIES,
     COUNT_OVER_TIME,
+    FIRST_TRANSACTION,
     RATIO_BY_SERIES,
     RATIO_OVER_TIME,
     RETENTION_CURVE,
@@ -40,6 +41,7 @@ ALL = (
     RETENTION_CURVE,
     RETENTION_CURVES,
     SURVIVAL,
+    FIRST_TRANSACTION,
     CUSTOMERS_BY_ACTIVE_DAYS,
     TRANSACTIONS_BY_TYPE,
     AMOUNT_BY_TYPE,

@@ -12,7 +12,8 @@ from streamlit_app.charts.marks import Translate, Unit
 
 POINT_COLUMNS = ("date", "value", "n", "low", "high", "final_on", "provisional")
 CURVE_COLUMNS = ("period", "value", "n", "low", "high")
-SURVIVAL_COLUMNS = ("tenure_days", "series", "value", "n", "low", "high", "window_days")
+FIRST_COLUMNS = ("tenure_days", "series", "value", "n", "low", "high")
+SURVIVAL_COLUMNS = (*FIRST_COLUMNS, "window_days")
 
 
 def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
@@ -32,12 +33,20 @@ def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
 
 
 def _survival(text: Translate) -> alt.LayerChart:
+    return alt.layer(*_nobody_before(text), _by_tenure(text, text("charts.tenure"), SURVIVAL_COLUMNS)).properties(height=300)
+
+
+def _first_transaction(text: Translate) -> alt.LayerChart:
+    return _by_tenure(text, text("charts.since_opening"), FIRST_COLUMNS).properties(height=marks.HEIGHT)
+
+
+def _by_tenure(text: Translate, since: str, columns: tuple[str, ...]) -> alt.LayerChart:
     """One curve a group. Nearly every point waits for the youngest customers, so that dashes would tell nothing apart."""
     points = marks.drawn()
     tips = marks.tooltip(
         text,
         first=[
-            alt.Tooltip("tenure_days:Q", title=text("charts.tenure"), format=","),
+            alt.Tooltip("tenure_days:Q", title=since, format=","),
             alt.Tooltip("series:N", title=text("charts.series")),
         ],
         interval=True,
@@ -52,12 +61,11 @@ def _survival(text: Translate) -> alt.LayerChart:
         marks.thin_points(points),
         marks.hover(points, tips, along="tenure_days", groups=["series"]),
     ).encode(
-        x=alt.X("tenure_days:Q", title=text("charts.tenure"), axis=alt.Axis(grid=False, domain=True, tickCount=10, format=",d")),
+        x=alt.X("tenure_days:Q", title=since, axis=alt.Axis(grid=False, domain=True, tickCount=10, format=",d")),
         y=marks.value_axis("value", "share"),
         color=marks.by_series(),
     )
-    curves = marks.explained(curves, text, "share", columns=SURVIVAL_COLUMNS)
-    return alt.layer(*_nobody_before(text), curves).properties(height=300)
+    return marks.explained(curves, text, "share", columns=columns)
 
 
 def _nobody_before(text: Translate) -> tuple[alt.Chart, alt.Chart]:
@@ -108,4 +116,5 @@ RETENTION_CURVE = Chart("retention_curve", CURVE_COLUMNS, _retention_curve, thin
 RETENTION_CURVES = Chart(
     "retention_curves", (*CURVE_COLUMNS, "series"), lambda text: _retention_curve(text, series=True), thin="pale"
 )
+FIRST_TRANSACTION = Chart("first_transaction", FIRST_COLUMNS, _first_transaction, thin="pale")
 SURVIVAL = Chart("survival", SURVIVAL_COLUMNS, _survival, thin="pale")

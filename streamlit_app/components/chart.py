@@ -1,8 +1,8 @@
-"""A chart card: title, what it rests on, one constant spec fed with an Arrow table, and a CSV of exactly what is drawn."""
+"""A chart card: title, what it rests on, one constant spec fed with an Arrow table, and files of what is drawn."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -64,15 +64,19 @@ def show(
     title: str,
     subtitle: str | None = None,
     beside: Mapping[str, pa.Table] | None = None,
+    filed: Callable[[], Answer] | None = None,
 ) -> None:
-    """Draw a table, or an answer's table, as a card; `beside` holds the other tables that the chart reads."""
+    """Draw a table, or an answer's table, as a card; `beside` holds the other tables that the chart reads.
+
+    `filed` makes the rows of the CSV and of the workbook where the chart has room for a part of them alone.
+    """
     whole = answer.table if isinstance(answer, Answer) else answer
     table, basis = final_points.drawn(spec, whole), basis_of(answer)
     kept = on_the_chart.of(spec, answer, table, key=key)
     with st.container(border=True, gap="xsmall", height="stretch"):
         with st.container(horizontal=True, wrap=False, vertical_alignment="top"):
             st.markdown(f"**{title}**" + (f"\n\n:gray[:small[{subtitle}]]" if subtitle else ""), width="stretch")
-            download(table, basis, key=key, title=title, subtitle=subtitle, spec=spec, beside=beside)
+            download(table, basis, key=key, title=title, subtitle=subtitle, spec=spec, beside=beside, filed=filed)
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
@@ -178,15 +182,16 @@ def download(
     subtitle: str | None = None,
     spec: Chart | Mapping[str, Any] | None = None,
     beside: Mapping[str, pa.Table] | None = None,
+    filed: Callable[[], Answer] | None = None,
 ) -> None:
-    """The files of what is drawn; see chart_files.menu. A chart has a picture as well."""
+    """The files of what is drawn, or of what `filed` makes; see chart_files.menu. A chart has a picture as well."""
     plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else spec
     name = f"neopulse-{key}{segments.in_a_name(basis.where)}{_range_in_a_name(basis)}-{basis.version}-{basis.as_of}"
     chart_files.menu(
         chart_files.Files(
             key,
             name,
-            lambda: csv_rows(table, basis),
+            lambda: csv_rows(table if filed is None else final_points.drawn(spec or {}, filed().table), basis),
             lambda: question_of(basis),
             title=title,
             spec=plain,

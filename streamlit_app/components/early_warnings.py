@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from streamlit_app import actions, auth, charts, data, exports, figures, formats, segments
+from streamlit_app import actions, auth, charts, data, exports, figures, formats, messages, segments
 from streamlit_app.auth import Role
 from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import answers, chart, download, filters, links, states, table
@@ -18,7 +19,7 @@ from streamlit_app.exports import Form
 from streamlit_app.messages import t
 
 NAMES = "churn.early.columns"
-ROWS_SHOWN, ROWS_IN_A_FILE = 200, 50_000
+ROWS_SHOWN, ROWS_IN_A_FILE, MOST_GROUPS = 200, 50_000, 10
 LIKELY = ("30", "50", "70", "90")  # percent; a customer is likelier to fall silent than not from 50 on
 USUAL = "50"
 COLUMNS = (
@@ -50,6 +51,8 @@ def show(question: Question) -> None:
             return
         st.markdown(_expected(everybody) + _for_which_window(question, window))
         _bands(data.answer(Question("silence_risk", where=question.where, by="silence_band")))
+        if question.by is not None:
+            _groups(data.answer(Question("silence_risk", where=question.where, by=question.by)), question.by)
         _list(question.where)
     with states.guarded():
         _how_right()
@@ -76,19 +79,35 @@ def _for_which_window(question: Question, published: int) -> str:
 
 
 def _bands(answer: Answer) -> None:
+    rows = [_cells(row, silence_band=row["silence_band"].replace("-", "–")) for row in answer.rows()]
+    _card(answer, rows, key="silence_bands", title=t("churn.early.by_band"))
+
+
+def _groups(answer: Answer, by: str) -> None:
+    """Each value of the dimension that the page is split by, those of most expected to fall silent first."""
+    found = sorted(answer.rows(), key=lambda row: -(row["expected_customers"] or 0))
+    rows = [_cells(row, group=formats.in_words(formats.dimension_value(by, row[by]))) for row in found[:MOST_GROUPS]]
+    title = messages.named(t("churn.early.by_group"), t(f"common.dimensions.{by}"))
+    _card(answer, rows, key="silence_groups", title=title, of=len(found))
+
+
+def _card(answer: Answer, rows: Sequence[dict[str, str]], *, key: str, title: str, of: int = 0) -> None:
+    """These rows of the answer as a table, and the files of them all, where there are more."""
+    basis = chart.basis_of(answer)
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.markdown(f"**{t('churn.early.by_band')}**")
-            chart.download(answer.table, chart.basis_of(answer), key="silence_bands", title=t("churn.early.by_band"))
-        table.show(map(_band, answer.rows()), names=NAMES)
-        st.caption(f":small[{chart.footnote(answer.table, chart.basis_of(answer))}]")
+            shown = t("churn.early.groups_shown", shown=len(rows), total=of) if of > len(rows) else ""
+            st.markdown(f"**{title}**" + (f"\n\n:gray[:small[{shown}]]" if shown else ""))
+            chart.download(answer.table, basis, key=key, title=title)
+        table.show(rows, names=NAMES)
+        st.caption(f":small[{chart.footnote(answer.table, basis)}]")
 
 
-def _band(row: dict[str, Any]) -> dict[str, str]:
+def _cells(row: dict[str, Any], **whose: str) -> dict[str, str]:
+    """A row of texts, all of them grey where it is of too few customers."""
     is_thin = row["n"] is not None and row["n"] < ENOUGH
     note = t("common.withheld") if row["n"] is None else t("churn.thin") if is_thin else ""
-    cells = {
-        "silence_band": row["silence_band"].replace("-", "–"),
+    cells = whose | {
         "customers": formats.number(row["n"]),
         "silence_probability": formats.share(row["value"]),
         "interval": formats.interval(row["low"], row["high"]),
@@ -120,6 +139,9 @@ def _list(where: segments.Where) -> None:
         st.caption(t("churn.early.count", **shown), width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _downloads(where, at_least)
+    if page.total > 1:
+        at_stake = {"expected": _about(page.expected_customers), "amount": formats.money(page.amount_usd_in_90)}
+        st.caption(t("churn.early.at_stake", total=formats.number(page.total), **at_stake))
     _push()
     chosen = st.dataframe(
         _readable(page.table),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import streamlit as st
@@ -38,15 +38,16 @@ def _columns() -> dict[str, object]:
     config: dict[str, object] = {
         t(f"churn.columns.{name}"): st.column_config.NumberColumn(format="localized", step=1) for name in COUNTS
     }
+    config[t("churn.columns.month")] = st.column_config.DateColumn(format="MM/YYYY")
     config[t("churn.columns.rate")] = st.column_config.NumberColumn(format="percent")
     config[t("churn.columns.interval")] = st.column_config.TextColumn(alignment="right")
     config[t("churn.columns.status")] = st.column_config.TextColumn(width="medium")
     return config
 
 
-def _row(row: dict[str, Any], window: int) -> dict[str, str | float | None]:
+def _row(row: dict[str, Any], window: int) -> dict[str, str | float | date | None]:
     return {
-        t("churn.columns.month"): formats.month(row["date"]),
+        t("churn.columns.month"): row["date"],
         t("churn.columns.group"): row["series"],
         t("churn.columns.rate"): None if row["value"] is None else round(row["value"], 3),
         t("churn.columns.interval"): formats.NOTHING if row["provisional"] else formats.interval(row["low"], row["high"]),

@@ -72,8 +72,8 @@ def _changes(question: Question, *, days: int, by: str) -> tuple[Answer, Answer]
     return data.what_changed(question, days=days), data.what_changed(replace(question, by=by), days=days)
 
 
-def _groups(split: Answer, by: str) -> pa.Table:
-    return figures.changes(split, lambda value: formats.dimension_value(by, value), rest=t("common.rest"), most=MOST)
+def _groups(split: Answer, by: str, *, most: int = MOST) -> pa.Table:
+    return figures.changes(split, lambda value: formats.dimension_value(by, value), rest=t("common.rest"), most=most)
 
 
 def _draw(question: Question, *, days: int, by: str) -> None:
@@ -88,7 +88,11 @@ def _draw(question: Question, *, days: int, by: str) -> None:
     shown = t("common.shown_of", shown=MOST - 1, total=split.table.num_rows) if split.table.num_rows > MOST else ""
     subtitle = f"{t('overview.changes.explained')} {shown}".strip()
     title = t("overview.changes.by", dimension=_dimension(by))
-    chart.show(charts.WHAT_CHANGED, parts, key="what_changed", title=title, subtitle=subtitle)
+
+    def of_every_group() -> Answer:
+        return replace(split, table=figures.change_parts(_groups(split, by, most=split.table.num_rows)))
+
+    chart.show(charts.WHAT_CHANGED, parts, key="what_changed", title=title, subtitle=subtitle, filed=of_every_group)
     table.show([_row(row) for row in rows.to_pylist()] + [_row({"series": t("overview.changes.total"), **whole})], names=NAMES)
 
 

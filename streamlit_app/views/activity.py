@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import streamlit as st
@@ -60,7 +61,8 @@ def _by_window(segment: Question) -> None:
         if asked.by is None:
             card("active", charts.COUNT_OVER_TIME, behind_figure.linked(active))
         else:
-            card("active", charts.COUNT_BY_SERIES, _by_group(data.answer(asked), asked.by))
+            split = data.answer(asked)
+            card("active", charts.COUNT_BY_SERIES, _by_group(split, asked.by), filed=lambda: _by_each_group(split))
         card("growth", charts.GROWTH, behind_figure.linked(data.growth(question), behind_figure.of_a_part))
     window_choice.show(question)
 
@@ -73,11 +75,16 @@ def _by_group(answer: Answer, dimension: str) -> Answer:
     return behind_figure.linked(drawn, lambda row: codes.get(row["series"]))
 
 
-def card(key: str, spec: charts.Chart, answer: Answer) -> None:
+def _by_each_group(answer: Answer) -> Answer:
+    dimension = str(answer.question.by)
+    return figures.by_group(answer, lambda code: formats.dimension_value(dimension, code), groups=figures.groups_of(answer))
+
+
+def card(key: str, spec: charts.Chart, answer: Answer, *, filed: Callable[[], Answer] | None = None) -> None:
     """One chart of this page, under the texts of its key."""
     few = thin_days.in_short(until=answer.question.end) if key in CARDS_OF_THE_LAST_DAYS else ""
     explained = f"{t(f'activity.cards.{key}.explained')} {few}".strip()
-    chart.show(spec, answer, key=key, title=t(f"activity.cards.{key}.title"), subtitle=explained)
+    chart.show(spec, answer, key=key, title=t(f"activity.cards.{key}.title"), subtitle=explained, filed=filed)
 
 
 def _rolling(question: Question) -> Answer:

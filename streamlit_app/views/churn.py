@@ -46,15 +46,23 @@ def _rates(question: Question, answer: Answer) -> None:
     shown = _shown_of(answer, groups)
     known = behind_figure.linked(figures.known(answer, window=answer.window))
     rates, lives = _by_group(known, groups), _by_group(survival, groups)
+    every = figures.groups_of(known) if question.by else []  # a chart has room for a few of them, a table and a file for all
+    all_rates = _by_group(known, every)
     group_tests.tiers(answer)
-    explained = t(f"churn.rate_explained.{question.kind}")
-    chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=explained + shown)
+    subtitle = t(f"churn.rate_explained.{question.kind}") + shown
+    chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=subtitle, filed=lambda: all_rates)
     drawn, title, explained = figures.with_window(lives, survival.window), t("churn.survival"), t("churn.survival_explained")
-    chart.show(charts.SURVIVAL, drawn, key="survival", title=title, subtitle=explained + shown)
+    chart.show(
+        charts.SURVIVAL,
+        drawn,
+        key="survival",
+        title=title,
+        subtitle=explained + shown,
+        filed=lambda: figures.with_window(_by_group(survival, every), survival.window),
+    )
     survival_table.show(lives)
     group_tests.survival(survival, groups)
-    every = _by_group(known, figures.groups_of(known) if question.by else [])  # a chart has room for a few, a table for all
-    rates_table.show(every, key="rates", title=t("churn.table"))
+    rates_table.show(all_rates, key="rates", title=t("churn.table"))
 
 
 def _survival(question: Question) -> Question:

@@ -15,7 +15,7 @@ from streamlit_app.auth import Role
 from streamlit_app.components import behind_figure, chart, download, filters, kpi_row, states, table
 from streamlit_app.components.customer_words import why
 from streamlit_app.components.kpi_row import Kpi
-from streamlit_app.data import Behind, Customer, Search
+from streamlit_app.data import Behind, Customer, Search, Together
 from streamlit_app.exports import Form
 from streamlit_app.messages import t
 
@@ -72,6 +72,7 @@ def _list() -> None:
         st.caption(t("customers.times", **shown) if is_of_times else t("customers.count", **shown), width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _downloads(search)
+    _together(page.together)
     st.dataframe(
         _readable(page.table),
         hide_index=True,
@@ -82,6 +83,15 @@ def _list() -> None:
         height=560,
         placeholder=formats.NOTHING,
     )
+
+
+def _together(sums: Together) -> None:
+    """What the whole list adds up to, each customer counted once; of one customer, or where nothing counts, the rows say it."""
+    if sums.customers < 2 or not sums.transactions:
+        return
+    values = {"customers": formats.number(sums.customers), "transactions": formats.number(sums.transactions)}
+    amounts = {"amount": formats.money(sums.amount_usd), "median": formats.money(sums.median_amount_usd)}
+    st.caption(t("customers.together", **values, **amounts))
 
 
 def _downloads(search: Search) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import streamlit as st
 
@@ -28,8 +29,11 @@ def show() -> None:
         return
     types = figures.groups_of(volumes)  # of both charts, so that a type has one colour
     with chart.side_by_side():
-        chart.show(charts.TRANSACTIONS_BY_TYPE, _by_type(volumes, types), key="volumes", title=t("payments.volumes"))
-        chart.show(charts.AMOUNT_BY_TYPE, _by_type(amounts, types), key="amounts", title=t("payments.amounts"))
+        for spec, answer, key, title in (
+            (charts.TRANSACTIONS_BY_TYPE, volumes, "volumes", t("payments.volumes")),
+            (charts.AMOUNT_BY_TYPE, amounts, "amounts", t("payments.amounts")),
+        ):
+            chart.show(spec, _by_type(answer, types), key=key, title=title, filed=partial(_by_each_type, answer, types))
     _amount_retention(question)
     with states.guarded():
         concentration.show(question)
@@ -75,17 +79,26 @@ def _by_country(answer: Answer) -> None:
     if not figures.final(answer.table).num_rows:
         states.empty(t("payments.no_whole_month"), next=t("common.widen"))
         return
+    every = figures.share_over_months(answer, data.country_name)
     with chart.side_by_side():
         for spec, key, most in (
             (charts.CARD_SHARE_ON_A_MAP, "map", TILES),
             (charts.CARD_SHARE_BY_COUNTRY, "countries", COUNTRIES),
         ):
-            countries, total = figures.share_over_months(answer, data.country_name, most=most)
+            countries = replace(every, table=every.table.slice(0, most))
             drawn = figures.on_tiles(countries) if spec is charts.CARD_SHARE_ON_A_MAP else countries
-            shown = t("common.shown_of", shown=drawn.table.num_rows, total=total)
+            shown = t("common.shown_of", shown=drawn.table.num_rows, total=every.table.num_rows)
             title, subtitle = t(f"payments.by_country.{key}.title"), f"{t(f'payments.by_country.{key}.explained')} {shown}"
-            chart.show(spec, drawn, key=key, title=title, subtitle=subtitle)
+            chart.show(spec, drawn, key=key, title=title, subtitle=subtitle, filed=lambda: every)
 
 
 def _by_type(answer: Answer, types: Sequence[str]) -> Answer:
-    return figures.with_rest(answer, lambda value: formats.dimension_value("type", value), rest=t("payments.rest"), groups=types)
+    return figures.with_rest(answer, _type_in_words, rest=t("payments.rest"), groups=types)
+
+
+def _by_each_type(answer: Answer, types: Sequence[str]) -> Answer:
+    return figures.by_group(answer, _type_in_words, groups=types)
+
+
+def _type_in_words(code: str) -> str:
+    return formats.dimension_value("type", code)

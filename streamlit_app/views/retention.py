@@ -8,7 +8,16 @@ from datetime import date
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
-from streamlit_app.components import behind_figure, chart, filters, final_points, metric_help, segments_compared, states
+from streamlit_app.components import (
+    behind_figure,
+    chart,
+    filters,
+    final_points,
+    first_transaction,
+    metric_help,
+    segments_compared,
+    states,
+)
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
@@ -37,7 +46,9 @@ def show() -> None:
         subtitle=t("retention.curve_explained.fixed" if fixed else "retention.curve_explained.all"),
     )
     segments_compared.show(question, fixed=fixed, periods=PERIODS[str(question.grain)])
-    metric_help.show("retention_cohort", cells)
+    first_transaction.show(question.where)
+    for metric in ("retention_cohort", "time_to_first_transaction"):
+        metric_help.show(metric, cells)
 
 
 def _cohorts(question: Question, cells: Answer) -> None:

@@ -69,7 +69,7 @@ def walk(page: Page) -> list[dict[str, Any]]:
     raise AssertionError(f"no end after {MOST_STOPS} stops")
 
 
-@pytest.mark.parametrize(("address", "drawn"), [("", 4), ("retention", 3)])
+@pytest.mark.parametrize(("address", "drawn"), [("", 4), ("retention", 4)])
 def test_tab_comes_to_everything_in_reading_order_and_menus_follow_enter_and_escape(
     app: str, page: Page, address: str, drawn: int
 ) -> None:

@@ -6,13 +6,14 @@ import csv
 import io
 import math
 from collections.abc import Callable
+from datetime import date
 
 import pyarrow as pa
 import pytest
 from page_kit import cells, failed, whole, words
 
 from pipeline.marts import Question, Search
-from streamlit_app import data, segments, stores
+from streamlit_app import data, formats, segments, stores
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.components import early_warnings
 
@@ -28,9 +29,32 @@ def test_the_list_is_as_long_as_it_says_and_the_likeliest_come_first(come_in: Ca
     assert page.total == len(likely) > 3
     assert likely == sorted(likely, reverse=True)
     assert min(likely) >= 0.3
+    everybody = data.early_warnings(at_least=0.3, limit=10_000).table
+    assert page.expected_customers == pytest.approx(sum(likely))
+    assert page.amount_usd_in_90 == pytest.approx(sum(everybody["amount_usd_in_90"].to_pylist()))
     drawn = whole("churn", likely="30")
     assert f"{min(page.total, 200)} of {page.total} customers, the likeliest first" in words(drawn)
     assert len(drawn.dataframe[-1].value) == min(page.total, 200)
+
+
+def test_a_page_that_is_split_says_of_each_group_how_many_are_to_be_expected_silent(come_in: Callable[[User], None]) -> None:
+    come_in(MANAGER)
+    page = whole("churn", by="country")
+    (groups,) = [table.value for table in page.table if {"Group", "Expected silent"} <= set(table.value.columns)]
+    by_country: dict[str, list[float]] = {}
+    for row in data.early_warnings(limit=100_000).table.to_pylist():
+        by_country.setdefault(formats.dimension_value("country", row["country"]), []).append(row["silence_probability"])
+    most = sorted((sum(each) for each in by_country.values()), reverse=True)[: early_warnings.MOST_GROUPS]
+    rows = [[unmarked(row[name]) for name in ("Group", "Customers", "Expected silent")] for _, row in groups.iterrows()]
+    assert [expected for _, _, expected in rows] == [early_warnings._about(expected) for expected in most]
+    for name, customers, expected in rows:
+        assert (customers, expected) == (str(len(by_country[name])), early_warnings._about(sum(by_country[name])))
+    assert f"The 10 of {len(by_country)} groups" in words(page)
+
+
+def unmarked(cell: str) -> str:
+    """What a cell says, grey or not."""
+    return cell.removeprefix(":gray[").removesuffix("]")
 
 
 def test_the_list_follows_the_segment_and_names_no_customer_of_another_country(come_in: Callable[[User], None]) -> None:
@@ -126,10 +150,10 @@ def test_the_clock_stands_in_the_link_and_the_months_that_still_move_are_marked(
     assert failed(effective) == []
     assert effective.query_params["clock"] == "effective"
     status = dict(zip(effective.dataframe[0].value["Month"], effective.dataframe[0].value["Status"], strict=True))
-    assert status["Feb 2019"] == "provisional, final on 28 May 2019"  # 90 days after the last day but one of February
-    assert status["Apr 2019"] == "not known before 29 Jun 2019"  # 90 days after the last day of March
+    assert status[date(2019, 2, 1)] == "provisional, final on 28 May 2019"  # 90 days after the last day but one of February
+    assert status[date(2019, 4, 1)] == "not known before 29 Jun 2019"  # 90 days after the last day of March
     rates = dict(zip(effective.dataframe[0].value["Month"], effective.dataframe[0].value["Churn"], strict=True))
-    assert math.isnan(rates["Apr 2019"])  # drawn as a dash
+    assert math.isnan(rates[date(2019, 4, 1)])  # drawn as a dash
 
 
 def test_premium_against_standard_is_one_press_from_any_other_question() -> None:
@@ -145,8 +169,8 @@ def test_premium_against_standard_is_one_press_from_any_other_question() -> None
 
 
 def test_a_band_of_fewer_than_thirty_is_grey_in_every_cell() -> None:
-    row = {"silence_band": "7-13", "value": 0.1, "low": 0.05, "high": 0.3, "expected_customers": 2.9}
-    thin, enough = (early_warnings._band(row | {"n": n}) for n in (29, 30))
+    row = {"value": 0.1, "low": 0.05, "high": 0.3, "expected_customers": 2.9}
+    thin, enough = (early_warnings._cells(row | {"n": n}, silence_band="7–13") for n in (29, 30))
     assert {cell[:6] for cell in thin.values()} == {":gray["}
     assert (enough["silence_probability"], enough["note"]) == ("10.0%", "")
-    assert early_warnings._band(row | dict.fromkeys(("n", "value", "low", "high", "expected_customers")))["customers"] == "–"
+    assert early_warnings._cells(dict.fromkeys(("n", "value", "low", "high", "expected_customers")))["customers"] == "–"

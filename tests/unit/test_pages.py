@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -17,15 +18,15 @@ import streamlit as st
 from page_kit import SECONDS, failed, opened, whole, words
 from streamlit.testing.v1 import AppTest
 
-from pipeline.marts import OlderVersionError, Question, Reader, Search
+from pipeline.marts import Behind, OlderVersionError, Question, Reader, Search, Together
 from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
 from pipeline.warehouse.publication import Publications, TestSummary, Version
 from streamlit_app import auth, data, figures, formats, navigation
 from streamlit_app.auth import Role, User
-from streamlit_app.components import chart, frame
+from streamlit_app.components import chart, chart_files, frame
 from streamlit_app.messages import text
-from streamlit_app.views import activity
+from streamlit_app.views import activity, payments
 
 APP = Path(data.__file__).parent / "app.py"
 VIEWS = ("overview", "activity", "retention", "churn", "payments")
@@ -71,7 +72,7 @@ def charts(page: AppTest) -> int:
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-@pytest.mark.parametrize(("name", "cards"), [("overview", 4), ("activity", 9), ("retention", 3), ("churn", 4), ("payments", 10)])
+@pytest.mark.parametrize(("name", "cards"), [("overview", 4), ("activity", 9), ("retention", 4), ("churn", 4), ("payments", 10)])
 def test_each_page_draws_its_charts_in_both_languages(name: str, cards: int, language: str) -> None:
     page = opened(name, lang=language)
     assert failed(page) == []
@@ -168,7 +169,7 @@ def test_a_range_chosen_backwards_is_read_forwards() -> None:
     page = opened("churn", **{"from": "2019-03-01", "to": "2019-01-01"})
     assert failed(page) == []
     months = set(page.dataframe[0].value["Month"])
-    assert months == {"Jan 2019", "Feb 2019", "Mar 2019"}
+    assert months == {date(2019, 1, 1), date(2019, 2, 1), date(2019, 3, 1)}
 
 
 def test_a_segment_without_anybody_says_so_and_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,19 +189,85 @@ def test_a_segment_without_anybody_says_so_and_what_to_change(monkeypatch: pytes
 def test_the_monthly_table_marks_the_month_that_is_not_over() -> None:
     table = opened("churn").dataframe[0].value
     status = dict(zip(table["Month"], table["Status"], strict=True))
-    assert status["May 2019"] == "provisional, final on 31 May 2019"
-    assert status["Apr 2019"] in ("final", "fewer than 30")
+    assert status[date(2019, 5, 1)] == "provisional, final on 31 May 2019"
+    assert status[date(2019, 4, 1)] in ("final", "fewer than 30")
 
 
 def test_the_monthly_table_has_every_group_with_numbers_that_can_be_sorted(bank: Path) -> None:
     page = opened("churn", by="country")
     assert failed(page) == []
     table = page.dataframe[0].value
-    april = table[table["Month"] == "Apr 2019"].set_index("Group")
+    april = table[table["Month"] == date(2019, 4, 1)].set_index("Group")
     shown = {group: (int(row["Left"]), int(row["At start"])) for group, row in april.iterrows() if row["At start"] > 0}
     assert shown == left_in_april(bank) != {}
     assert len(shown) > figures.MOST_SERIES  # more than the chart draws
     assert april["Churn"].tolist() == [round(left / n, 3) for left, n in zip(april["Left"], april["At start"], strict=True)]
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, chart_files.Files]:
+    """The files that a page offers, by the key of their chart, without anybody unfolding a menu."""
+    offered: dict[str, chart_files.Files] = {}
+    monkeypatch.setattr(chart_files, "menu", lambda files: offered.update({files.key: files}))
+    return offered
+
+
+def column(files: chart_files.Files, name: str) -> list[Any]:
+    names, rows = files.content()
+    return [row[names.index(name)] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("page", "split", "key"),
+    [
+        ("churn", {"by": "country"}, "churn"),
+        ("churn", {"by": "country"}, "survival"),
+        ("activity", {"by": "country"}, "active"),
+        ("overview", {"changed_by": "country"}, "what_changed"),
+    ],
+)
+def test_the_files_of_a_chart_that_shows_a_few_groups_have_them_all(
+    files: dict[str, chart_files.Files], page: str, split: dict[str, str], key: str
+) -> None:
+    assert failed(opened(page, **split)) == []
+    countries = {formats.dimension_value("country", code) for code in data.relation("mart_customers")["country"].to_pylist()}
+    drawn = set(files[key].table["series"].to_pylist())
+    filed = set(column(files[key], "series"))
+    assert len(drawn) <= 10 < len(filed)
+    assert filed - countries == set()
+    assert "segment" in files[key].content()[0]
+
+
+def test_the_files_of_a_map_and_of_a_list_of_countries_have_every_country(files: dict[str, chart_files.Files]) -> None:
+    assert failed(opened("payments")) == []
+    codes = [column(files[key], "code") for key in ("map", "countries")]
+    assert codes[0] == codes[1]
+    assert len(codes[0]) == len(set(codes[0])) > payments.COUNTRIES == files["countries"].table.num_rows
+
+
+def test_what_a_list_adds_up_to_is_of_all_of_it_and_counts_each_customer_once() -> None:
+    rows = data.customers(Search(), limit=1_000_000).table.to_pylist()
+    amounts = sorted(row["amount_usd"] for row in rows)
+    together = data.customers(Search(), limit=1).together
+    assert together.customers == len(rows)
+    assert together.transactions == sum(row["transactions"] for row in rows)
+    assert together.amount_usd == pytest.approx(sum(amounts))
+    assert together.median_amount_usd == pytest.approx(statistics.median(amounts))
+    back = Behind(Question("resurrected_customers", window=7, grain="month"), date(2019, 3, 1))
+    listed = data.customers(Search(behind=back), limit=1_000_000)
+    once = {row["user_id"]: row for row in listed.table.to_pylist()}
+    assert listed.together.customers == len(once) < listed.total
+    assert listed.together.transactions == sum(row["transactions"] for row in once.values())
+    assert listed.together.amount_usd == pytest.approx(sum(row["amount_usd"] for row in once.values()))
+    page = opened("customers")
+    expected = f"{len(rows):,} customers together: {together.transactions:,} counted transactions"
+    assert any(expected in caption.value for caption in page.caption)
+
+
+def test_a_list_of_nobody_adds_up_to_nothing() -> None:
+    nobody = data.customers(Search(text="no such customer"))
+    assert (nobody.total, nobody.together) == (0, Together(0, 0, 0.0, None))
+    assert not any("together" in caption.value for caption in opened("customers", active="never").caption)
 
 
 def test_who_was_never_active_is_a_list_of_its_own_beside_those_who_are_gone(bank: Path) -> None:

@@ -56,7 +56,7 @@ def test_two_segments_are_compared_in_the_last_period_in_which_both_have_thirty_
 
 def test_nothing_is_drawn_until_somebody_is_in_a() -> None:
     page = whole("retention")
-    assert len(page.get("vega_lite_chart")) == 3
+    assert len(page.get("vega_lite_chart")) == 4
     assert "Choose who is A" in words(page)
 
 
@@ -137,7 +137,7 @@ def test_a_link_compares_any_filters_with_everybody_else(monkeypatch: pytest.Mon
     page, ((first, one), (second, other)) = sides(monkeypatch, a_country=["FR", "GB"], a_os="iOS")
     assert (first, second) == ("A: France or United Kingdom · iOS", "B: Everybody else")
     assert (counted(one), counted(other)) == (by_hand(GIVEN), by_hand(f"not ({GIVEN})"))
-    assert len(page.get("vega_lite_chart")) == 4
+    assert len(page.get("vega_lite_chart")) == 5
     assert "chance alone" in words(page) or "too few to tell" in words(page)
     assert page.query_params["a_country"] == ["FR", "GB"]
 
@@ -190,7 +190,7 @@ def test_a_link_from_before_by_what_is_no_dimension_says_so_until_somebody_is_in
     page = whole("retention", between="eye_colour", a="blue", b="brown")
     told = "The link asks for “A against B” = `eye_colour`, which is not here. Shown instead: Nobody yet."
     assert [warning.value for warning in page.warning] == [told]
-    assert len(page.get("vega_lite_chart")) == 3
+    assert len(page.get("vega_lite_chart")) == 4
     page.selectbox(key="a_os").select(("iOS",)).run()
     assert failed(page) == []
     assert (page.warning.len, dict(page.query_params)) == (0, {"a_os": "iOS"})
@@ -202,7 +202,7 @@ def test_a_filter_is_added_to_a_as_to_any_segment_and_stands_in_the_address() ->
     page.selectbox(key="a_country").select(("GB",)).run()
     page.selectbox(key="a_country").select(("FR", "GB")).run()
     assert failed(page) == []
-    assert (page.query_params["a_country"], len(page.get("vega_lite_chart"))) == (["FR", "GB"], 4)
+    assert (page.query_params["a_country"], len(page.get("vega_lite_chart"))) == (["FR", "GB"], 5)
 
 
 def test_the_filters_of_b_leave_the_address_with_it() -> None:
@@ -240,7 +240,7 @@ def test_everybody_less_everybody_else_tells_a_viewer_of_no_few_customers(come_i
 def test_the_caption_of_both_curves_names_the_segment_of_the_page_and_neither_of_the_two() -> None:
     said = [caption.value for caption in whole("retention", a_plan_tier="premium", os="iOS").caption]
     of_the_page = [line for line in said if "Phone: iOS · " in line]
-    assert len(of_the_page) == 4
+    assert len(of_the_page) == 5
     assert not [line for line in said if "Tier:" in line]
 
 
