@@ -15,6 +15,7 @@ from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
 DAYS = (0, 7, 30, 90)
+ROWS = 24  # two years of months of opening
 SPLIT, NAMES = "first_by", "retention.first.columns"
 
 
@@ -38,19 +39,28 @@ def _draw(answer: Answer) -> None:
         return
     at_opening = replace(answer, table=answer.table.filter(pc.equal(answer.table["tenure_days"], 0)))
     every = figures.groups_of(at_opening) if answer.question.by else []
-    drawn = _by_group(answer, figures.drawn_groups(at_opening) if answer.question.by else [])
+    few = figures.drawn_groups(at_opening) if answer.question.by else []
+    drawn = _by_group(answer, few)
     first = replace(drawn, table=drawn.table.filter(pc.less_equal(drawn.table["tenure_days"], DAYS[-1])))
-    names = dict.fromkeys(drawn.table["series"].to_pylist())
-    shown = t("common.shown_of", shown=len(names), total=len(every)) if len(every) > len(names) else ""
     chart.show(
         charts.FIRST_TRANSACTION,
         first,
         key="first_transaction",
         title=t("retention.first.chart", days=formats.number(DAYS[-1])),
-        subtitle=f"{t('retention.first.chart_explained')} {shown}".strip(),
+        subtitle=f"{t('retention.first.chart_explained')} {_shown_of(few, every)}".strip(),
         filed=lambda: _by_group(answer, every),
     )
-    table.show((row(name, drawn.table.filter(pc.equal(drawn.table["series"], name))) for name in names), names=NAMES)
+    more = figures.drawn_groups(at_opening, most=ROWS) if answer.question.by else []
+    listed = _by_group(answer, more).table
+    names = dict.fromkeys(listed["series"].to_pylist())
+    table.show((row(name, listed.filter(pc.equal(listed["series"], name))) for name in names), names=NAMES)
+    if not_all := _shown_of(more, every):
+        st.caption(not_all)
+
+
+def _shown_of(groups: Sequence[str], every: Sequence[str]) -> str:
+    """A sentence where not every group is shown."""
+    return t("common.shown_of", shown=len(groups), total=len(every)) if len(every) > len(groups) else ""
 
 
 def _by_group(answer: Answer, groups: Sequence[str]) -> Answer:
