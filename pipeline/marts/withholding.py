@@ -1,7 +1,8 @@
 """Figures of few customers, withheld: for readers who see aggregates of at least 10 customers.
 
-A figure's size is its n; a count of customers is its own size. Where a breakdown hides exactly one of its parts, its total
-would give it away: the smallest of the other parts is hidden as well. Zero is no customer's figure and stays. A figure of
+A figure's size is its n; a count of customers is its own size. Where a breakdown hides some of its parts, its total would give
+away their sum: the smallest of the other parts are hidden as well, until that is of two parts and 10 customers. Zero is no
+customer's figure and stays. A figure of
 several values is hidden where that of one of them alone is: less the others it would tell it. Of several dimensions with several
 values each, one alone is one value of each.
 """
@@ -18,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.errors import ConfigurationError
-from pipeline.marts import changes
+from pipeline.marts import changes, withheld_curves
 from pipeline.marts.activity import STICKINESS_DAYS
 from pipeline.marts.headline import OF_FLOWS, Headline
 from pipeline.marts.intervals import REACHED
@@ -45,6 +46,9 @@ def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
     table = answer.table
     if not table.num_rows:
         return answer
+    if answer.question.metric in CURVES:
+        shown, lost = withheld_curves.cut(table, withheld_curves.ends(table, fewest=FEWEST, by=answer.question.by))
+        return replace(answer, table=shown, withheld=lost)
     given = _numbers(table["n"]) if sizes is None else np.asarray(sizes, dtype=float)
     values = _numbers(table["value"])
     hidden = _is_few(np.where(np.isnan(given), values, given))
@@ -53,7 +57,7 @@ def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
         hidden |= _is_few(values)
         given = np.where(np.isnan(values), given, values)
     for by in {answer.question.by, part} - {None}:
-        hidden = _with_the_next(hidden, np.where(np.isnan(given), values, given), table, str(by))
+        hidden = _in_each_whole(hidden, np.where(np.isnan(given), values, given), table, str(by))
     return replace(answer, table=_without_beside(_without(table, hidden)), withheld=int(hidden.sum()))
 
 
@@ -118,7 +122,9 @@ def _without_hidden(shown: Answer, alone: Answer, its: Answer, same: str | None)
     """
     table, keys = shown.table, shown.table.column_names[: shown.table.column_names.index("value")]
     if shown.question.metric in CURVES:
-        return _cut(shown, _ends(its.table, keys))
+        last = withheld_curves.last_shown(its.table)  # beyond it too few of a value are followed, whatever the others are
+        kept, lost = withheld_curves.cut(table, {key: day + 1 for key, day in last.items()})
+        return replace(shown, table=kept, withheld=shown.withheld + lost)
     names = [name for name in table.column_names[len(keys) :] if name not in KEPT]
     known = {key: place for place, key in enumerate(_rows(table, keys))}
     if same is not None:
@@ -142,22 +148,6 @@ def _without_hidden(shown: Answer, alone: Answer, its: Answer, same: str | None)
         is_new |= mask & table[name].is_valid().to_numpy()
         table = table.set_column(table.column_names.index(name), name, _nulled(table[name], mask))
     return replace(shown, table=table, withheld=shown.withheld + int(is_new.sum()))
-
-
-def _ends(table: pa.Table, keys: Sequence[str]) -> dict[tuple[Any, ...], int]:
-    """The last day on which each curve of a table is shown; -1 where no day of it is."""
-    ends: dict[tuple[Any, ...], int] = {}
-    for (day, *group), is_shown in zip(_rows(table, keys), table["value"].is_valid().to_pylist(), strict=True):
-        ends[tuple(group)] = max(ends.get(tuple(group), -1), day if is_shown else -1)
-    return ends
-
-
-def _cut(shown: Answer, ends: dict[tuple[Any, ...], int]) -> Answer:
-    """Curves up to these days: beyond one, too few of a value are followed, whatever the others are."""
-    keys = shown.table.column_names[: shown.table.column_names.index("value")]
-    after = np.array([day > ends.get(tuple(group), day) for day, *group in _rows(shown.table, keys)], dtype=bool)
-    is_new = after & shown.table["value"].is_valid().to_numpy()
-    return replace(shown, table=_without(shown.table, after), withheld=shown.withheld + int(is_new.sum()))
 
 
 def _rows(table: pa.Table, keys: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -211,8 +201,7 @@ def withheld_intervals(reader: Reader, found: Answer) -> Answer:
     """
     values, everybody = _numbers(found.table["value"]), reader.population(found.question).get(None, 0)
     hidden = np.full(len(values), True) if _few(everybody) else _is_few(values)
-    if hidden.sum() == 1:
-        hidden |= _smallest(values, hidden)
+    hidden = _with_enough(hidden, values)
     if not hidden.any():
         return found
     kept = _without(found.table, hidden)
@@ -232,13 +221,9 @@ def withheld_changes(found: Answer) -> Answer:
     if not table.num_rows:
         return found
     if found.question.by is not None:
-        hidden = _is_few(parts).any(axis=0)
-        if hidden.sum() == 1:
-            hidden |= _smallest(np.maximum(parts[0], parts[-1]), hidden)
+        hidden = _with_enough(_is_few(parts).any(axis=0), np.maximum(parts[0], parts[-1]), of=parts)
         return replace(found, table=_without(table, hidden), withheld=int(hidden.sum()))
-    hidden = _is_few(parts[:, 0])
-    if hidden.sum() == 1:
-        hidden |= _smallest(parts[:, 0], hidden)
+    hidden = _with_enough(_is_few(parts[:, 0]), parts[:, 0])
     for name in [name for name, is_hidden in zip(CHANGES, hidden, strict=True) if is_hidden]:
         table = table.set_column(table.column_names.index(name), name, pa.nulls(1, table[name].type))
     if hidden[0] or hidden[-1]:
@@ -269,9 +254,7 @@ def withheld_tail(tail: ThinTail | None) -> ThinTail | None:
 def withheld_counts(table: pa.Table, count: str, figures: Sequence[str]) -> pa.Table:
     """A list with a count of customers in each row, without the figures of rows that count fewer than 10."""
     sizes = _numbers(table[count])
-    hidden = _is_few(sizes)
-    if hidden.sum() == 1:
-        hidden |= _smallest(sizes, hidden)
+    hidden = _with_enough(_is_few(sizes), sizes)
     for name in (count, *figures):
         table = table.set_column(table.column_names.index(name), name, _nulled(table[name], hidden))
     return table
@@ -286,15 +269,29 @@ def _is_few(sizes: Any) -> Any:
         return (sizes > 0) & (sizes < FEWEST)
 
 
-def _with_the_next(hidden: Any, sizes: Any, table: pa.Table, by: str) -> Any:
-    """Where one part alone of a whole is hidden, the smallest other part is too."""
+def _in_each_whole(hidden: Any, sizes: Any, table: pa.Table, by: str) -> Any:
+    """In each whole that `by` divides, enough parts are hidden; see _with_enough."""
     others = [name for name in table.column_names[: table.column_names.index("value")] if name != by]
     wholes: dict[tuple[Any, ...], list[int]] = {}
     for place, row in enumerate(table.select(others).to_pylist() if others else [{}] * table.num_rows):
         wholes.setdefault(tuple(row.values()), []).append(place)
     for places in wholes.values():
-        if hidden[places].sum() == 1:
-            hidden[places] |= _smallest(sizes[places], hidden[places])
+        if hidden[places].any():
+            hidden[places] = _with_enough(hidden[places], sizes[places])
+    return hidden
+
+
+def _with_enough(hidden: Any, sizes: Any, *, of: Any = None) -> Any:
+    """Where parts of a whole are hidden, the smallest others are too, until these are two parts and 10 customers (or nobody).
+
+    `of` are the counts whose sums must be of that many, one a row, where they are not the sizes.
+    """
+    counts = np.nan_to_num(np.atleast_2d(sizes if of is None else of))
+    while hidden.any() and (hidden.sum() == 1 or _is_few(counts[:, hidden].sum(axis=1)).any()):
+        more = _smallest(sizes, hidden)
+        if not more.any():
+            break
+        hidden = hidden | more
     return hidden
 
 

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pytest
 import streamlit as st
 
-from pipeline.marts import METRICS, Headline, Question, Search, family
-from pipeline.marts.withholding import FEWEST, withheld, withheld_headline
+from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Answer, Headline, Question, Search, family
+from pipeline.marts.withholding import CURVES, FEWEST, withheld, withheld_headline
 from streamlit_app import auth, data
 from streamlit_app.auth import Role, RoleError, SignInError, User
 
@@ -164,7 +164,7 @@ def questions(metric: str) -> list[Question]:
     return [Question(metric, by=by, kind=kind) for kind in kinds for by in (None, *dimensions)]
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", [name for name in METRICS if name not in CURVES])
 def test_a_viewer_gets_no_figure_of_fewer_than_ten_customers_and_every_other_one_unchanged(
     metric: str, come_in: Callable[[User], None]
 ) -> None:
@@ -191,15 +191,82 @@ def test_a_viewer_gets_no_figure_of_fewer_than_ten_customers_and_every_other_one
     assert hidden or metric in ("silence_calibration", "card_not_present_share", "window_sensitivity")
 
 
-def test_one_hidden_part_of_a_breakdown_hides_a_second_one(come_in: Callable[[User], None]) -> None:
+def points(answer: Answer, by: str | None) -> dict[Any, dict[int, tuple[Any, ...]]]:
+    """Of each curve the figures by day."""
+    found: dict[Any, dict[int, tuple[Any, ...]]] = {}
+    for row in answer.rows():
+        figures = tuple(row[name] for name in ("value", "n", "low", "high", "final_on", "provisional"))
+        found.setdefault(row.get(by), {})[row["tenure_days"]] = figures
+    return found
+
+
+@pytest.mark.parametrize("metric", CURVES)
+@pytest.mark.parametrize("by", [None, *CUSTOMER_DIMENSIONS])
+def test_of_a_curve_that_ends_for_a_viewer_nothing_is_left_behind_that_day(
+    metric: str, by: str | None, come_in: Callable[[User], None]
+) -> None:
+    question = Question(metric, by=by)
+    come_in(MANAGER)
+    whole = points(data.answer(question), by)
     come_in(VIEWER)
-    for question in (Question("active_customers", by="plan"), Question("mau", by="country"), Question("l28")):
-        parts: dict[date, list[Any]] = {}
-        for row in data.answer(question).rows():
-            parts.setdefault(row["date"], []).append(row["value"])
+    answer = data.answer(question)
+    seen, lost = points(answer, by), 0
+    assert list(seen) == list(whole)
+    for group, days in seen.items():
+        shown = {day: figures for day, figures in days.items() if figures[0] is not None}
+        assert shown.items() <= whole[group].items()
+        assert all(figures[1] >= FEWEST for figures in shown.values())
+        end = max(shown, default=-1)
+        assert {day: figures for day, figures in days.items() if day > end} in ({}, {end + 1: (None,) * 6})
+        if end + 1 in days and days[end + 1][0] is None:
+            lost += 1
+        else:
+            assert shown == whole[group]
+    assert answer.withheld == lost
+    assert lost or by in (None, "plan_tier")
+
+
+@pytest.mark.parametrize("metric", CURVES)
+@pytest.mark.parametrize("by", CUSTOMER_DIMENSIONS)
+def test_what_curves_withhold_is_of_ten_customers_and_two_groups_on_each_day(
+    metric: str, by: str, come_in: Callable[[User], None]
+) -> None:
+    """The whole has a point on each day of an event: less the groups that are shown, it is of those that are not."""
+    come_in(MANAGER)
+    whole = points(data.answer(Question(metric, by=by)), by)
+    come_in(VIEWER)
+    seen = points(data.answer(Question(metric, by=by)), by)
+    shown = {group: {day for day, figures in days.items() if figures[0] is not None} for group, days in seen.items()}
+    ends = {group: max(shown[group], default=-1) for group in seen if shown[group] != set(whole[group])}
+    for day in sorted({day for group in ends for day in set(whole[group]) - shown[group]}):
+        followed = {group: days[min(at for at in days if at >= day)][1] for group, days in whole.items() if max(days) >= day}
+        hidden = {group for group in followed if day > ends.get(group, day)}
+        if hidden != set(followed):
+            assert len(hidden) > 1, day
+            assert sum(followed[group] for group in hidden) >= FEWEST, day
+
+
+def test_what_is_hidden_of_a_breakdown_is_of_two_parts_and_ten_customers(come_in: Callable[[User], None]) -> None:
+    """Together: that is what the whole less the parts that are shown tells."""
+    questions = [Question("active_customers", by="plan"), Question("mau", by="country"), Question("l28")]
+    questions += [Question("silence_risk", by=by) for by in CUSTOMER_DIMENSIONS]
+    questions += [Question("silence_risk", by="silence_band", where=(("country", "FR"),))]
+    several = 0
+    for question in questions:
+        come_in(MANAGER)
+        whole = data.answer(question).rows()
+        come_in(VIEWER)
+        parts: dict[date, list[tuple[Any, float]]] = {}
+        for row, behind in zip(data.answer(question).rows(), whole, strict=True):
+            size = behind["n"] if question.metric == "silence_risk" else behind["value"]
+            parts.setdefault(row["date"], []).append((row["value"], size))
         for day, values in parts.items():
-            others = [value for value in values if value]
-            assert values.count(None) != 1 or not others, (question.metric, day)
+            hidden = [size for value, size in values if value is None]
+            if hidden and any(value for value, _ in values):
+                assert len(hidden) > 1, (question, day)
+                assert sum(hidden) >= FEWEST, (question, day)
+                several += len(hidden) > 2
+    assert several
 
 
 def test_no_sum_of_a_viewer_tells_of_a_day_that_is_withheld(come_in: Callable[[User], None]) -> None:
