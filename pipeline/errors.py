@@ -46,6 +46,10 @@ class ConfigurationError(NeopulseError):
     exit_code = 2
 
 
+class NotCopiedError(ConfigurationError):
+    """A table of BigQuery that is too long for the copy that readers read; it is there, and can be read there."""
+
+
 class DataError(NeopulseError):
     """The data cannot be used as it is, or a test of it failed."""
 

@@ -19,10 +19,9 @@ import streamlit as st
 
 from pipeline import marts, metrics, settings
 from pipeline.kept import Kept
-from pipeline.marts import Answer, Behind, Customer, Headline, Listed, Question, Reader, Search, ThinTail, Together
+from pipeline.marts import Answer, Behind, Customer, Headline, Listed, Question, Reader, Search, ThinTail, Together, Warned
 from pipeline.marts.question import Where, meeting
 from pipeline.marts.reader import Countries
-from pipeline.marts.risk import Warned
 from pipeline.marts.samples import Sample
 from pipeline.marts.survival import Compared
 from pipeline.marts.withholding import (

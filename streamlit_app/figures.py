@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -256,17 +256,22 @@ class Point:
     high: float | None
 
 
+def curves(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+    """Each `series` of a table with its rows, in the order in which they first come."""
+    for name in dict.fromkeys(table["series"].to_pylist()):
+        yield name, table.filter(pc.equal(table["series"], name))
+
+
 def by_days(table: pa.Table, days: Sequence[int]) -> dict[int, Point | None]:
     """What one curve that rises says on each of these days since the start: its last point up to that day.
 
-    None after its last point, where nobody may be followed any more; everybody stays everybody.
+    None where nobody is followed that long (`followed_days`). A point that is withheld stands for all days behind it.
     """
-    points = {row["tenure_days"]: Point(row["value"], row["low"], row["high"]) for row in table.to_pylist()}
-    last = max(points, default=-1)
-    known = {day: max((point for point in points if point <= day), default=None) for day in days}
-    return {
-        day: None if place is None or (day > last and points[last].value != 1) else points[place] for day, place in known.items()
-    }
+    rows = table.to_pylist()
+    points = {row["tenure_days"]: Point(row["value"], row["low"], row["high"]) for row in rows}
+    followed = max((row["followed_days"] for row in rows if row["followed_days"] is not None), default=-1)
+    known = {day: points[max(at for at in points if at <= day)] for day in days}
+    return {day: point if day <= followed or point.value in (None, 1) else None for day, point in known.items()}
 
 
 def with_cohort_names(answer: Answer, name: Callable[[date, int | None], str]) -> Answer:

@@ -963,7 +963,9 @@ def _waiting(bank: Bank, _: Asked) -> dict[int, Point]:
     starts = {customer: customer.known_from for customer in times}
     still = _curve(time_to_first_transaction(bank), times, starts, bank.as_of)
     return {
-        days: replace(point, value=1 - (point.value or 0), low=_rest(point.high), high=_rest(point.low))
+        days: replace(point, value=0.0, low=None, high=None)  # nobody transacted yet: an estimate without an interval
+        if point.value == 1
+        else replace(point, value=1 - (point.value or 0), low=_rest(point.high), high=_rest(point.low))
         for days, point in still.items()
     }
 

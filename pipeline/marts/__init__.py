@@ -5,6 +5,7 @@ from pipeline.marts.customers import Customer, Listed, Page, Search, Together
 from pipeline.marts.headline import Headline
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Answer, ConfinedError, OlderVersionError, Question, TogetherError
 from pipeline.marts.reader import METRICS, Reader, family, reader
+from pipeline.marts.risk import Warned
 from pipeline.marts.thin_tail import ThinTail
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ThinTail",
     "Together",
     "TogetherError",
+    "Warned",
     "family",
     "reader",
 ]

@@ -79,6 +79,26 @@ order by silence_probability desc, amount_usd_in_90 desc, user_id
 limit $limit
 """
 
+_AT_STAKE = """
+select
+    count(*) as total,
+    coalesce(sum(silence_probability), 0)::double as expected_customers,
+    coalesce(sum(amount_usd_in_90), 0)::double as amount_usd_in_90,
+from marts.mart_silence_risk
+where {condition} and silence_probability >= $at_least
+"""
+
+
+@dataclass(frozen=True)
+class Warned(Page):
+    """A page of the list of early warnings, and of the whole list: how many are to be expected silent, and what is at stake.
+
+    `expected_customers` is the sum of their probabilities, `amount_usd_in_90` what they moved in the last 90 days (US dollars).
+    """
+
+    expected_customers: float
+    amount_usd_in_90: float
+
 
 def silence_risk(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
     """The mean probability that an active customer has no active day in the N days after as_of.
@@ -92,17 +112,6 @@ def silence_risk(database: ReadOnly, question: Question, *, window: int, as_of: 
     order = _ORDER.get(question.by or "", question.by or "date")
     table = database.query(_RISK.format(by=asked.columns, condition=asked.condition, order=order), dict(asked.parameters))
     return tables.finished(table, ["date", *asked.by], as_of=as_of, extra=["expected_customers"])
-
-
-@dataclass(frozen=True)
-class Warned(Page):
-    """A page of the list of early warnings, and of the whole list: how many are to be expected silent, and what is at stake.
-
-    `expected_customers` is the sum of their probabilities, `amount_usd_in_90` what they moved in the last 90 days (US dollars).
-    """
-
-    expected_customers: float
-    amount_usd_in_90: float
 
 
 def silence_calibration(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
@@ -137,18 +146,8 @@ def early_warnings(
     asked = scope(Question("silence_risk", where=where, countries=countries))
     parameters: dict[str, Any] = dict(asked.parameters) | {"at_least": at_least}
     table = database.query(_WARNINGS.format(condition=asked.condition), parameters | {"limit": limit})
-    (sums,) = database.query(_TOGETHER.format(condition=asked.condition), parameters).to_pylist()
+    (sums,) = database.query(_AT_STAKE.format(condition=asked.condition), parameters).to_pylist()
     return Warned(table, **sums)
-
-
-_TOGETHER = """
-select
-    count(*) as total,
-    coalesce(sum(silence_probability), 0)::double as expected_customers,
-    coalesce(sum(amount_usd_in_90), 0)::double as amount_usd_in_90,
-from marts.mart_silence_risk
-where {condition} and silence_probability >= $at_least
-"""
 
 
 def _refuse_other_windows(database: ReadOnly, window: int, *, metric: str) -> None:

@@ -16,6 +16,7 @@ from pipeline.marts.question import Question, Scope, scope
 from pipeline.statistics import LogRank, kaplan_meier, log_rank
 from pipeline.warehouse.base import ReadOnly
 
+FOLLOWED = "followed_days"
 ENOUGH = 30  # customers in a group that is compared
 
 # Under N the first lapse is the record gap with previous record <= N < gap; the row without a gap says up to when its
@@ -98,7 +99,8 @@ def compared(database: ReadOnly, question: Question, *, groups: Sequence[str], w
 def time_to_first_transaction(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:
     """The share of customers who had made a first transaction that counts, by days since account opening.
 
-    Who never transacted is censored at as_of, not dropped; n is the number at risk.
+    Who never transacted is censored at as_of, not dropped; n is the number at risk. `followed_days` says up to which day the
+    last point of its curve holds: beyond, nobody is followed. Where nobody transacted on day 0 there is no interval on it.
     """
     del window
     asked = scope(question)
@@ -108,14 +110,15 @@ def time_to_first_transaction(database: ReadOnly, question: Question, *, window:
 
 
 def _curves(counts: pa.Table, asked: Scope, *, as_of: date, share_met: bool) -> pa.Table:
+    extra = [FOLLOWED] if share_met else []
     schema = pa.schema(
         [pa.field("tenure_days", pa.int64()), *(pa.field(name, pa.string()) for name in asked.by)]
         + [pa.field(name, pa.float64()) for name in ("value", "low", "high")]
-        + [pa.field("n", pa.int64()), pa.field("final_on", pa.date32())]
+        + [pa.field("n", pa.int64()), pa.field("final_on", pa.date32()), *(pa.field(name, pa.int64()) for name in extra)]
     )
     parts = [_points(group, part, as_of=as_of, share_met=share_met) for group, part in _groups(counts, asked)]
     table = pa.concat_tables([schema.empty_table(), *(part.select(schema.names).cast(schema) for part in parts)])
-    return tables.finished(table, ["tenure_days", *asked.by], as_of=as_of)
+    return tables.finished(table, ["tenure_days", *asked.by], as_of=as_of, extra=extra)
 
 
 def _groups(counts: pa.Table, asked: Scope) -> Iterator[tuple[dict[str, str], pa.Table]]:
@@ -138,7 +141,7 @@ def _columns(part: pa.Table) -> tuple[Any, Any, Any]:
 
 
 def _points(group: dict[str, str], part: pa.Table, *, as_of: date, share_met: bool) -> pa.Table:
-    """The curve of one group, from its first day on: columns tenure_days, the group's own, value, low, high, n, final_on."""
+    """The curve of one group, from its first day on: tenure_days, the group's own columns, value, low, high, n and the rest."""
     days, events, censored = _columns(part)
     curve = kaplan_meier(days, events, censored)
     times, at_risk = curve.times, curve.at_risk
@@ -146,7 +149,8 @@ def _points(group: dict[str, str], part: pa.Table, *, as_of: date, share_met: bo
     if not times.size or times[0] > 0:
         everyone = int(events.sum() + censored.sum())
         times, at_risk = np.concatenate([[0], times]), np.concatenate([[everyone], at_risk])
-        value, low, high = (np.concatenate([[1.0], column]) for column in (value, low, high))
+        certain = np.nan if share_met else 1.0  # everybody has their first active day; that nobody transacts is an estimate
+        value, low, high = (np.concatenate([[first], rest]) for first, rest in ((1.0, value), (certain, low), (certain, high)))
     if share_met:
         value, low, high = 1 - value, 1 - high, 1 - low
     columns = {
@@ -154,6 +158,7 @@ def _points(group: dict[str, str], part: pa.Table, *, as_of: date, share_met: bo
         **{name: pa.repeat(pa.scalar(text, pa.string()), times.size) for name, text in group.items()},
         **{name: tables.nullable(column) for name, column in (("value", value), ("low", low), ("high", high))},
         "n": pa.array(at_risk.astype(np.int64)),
+        FOLLOWED: pa.repeat(pa.scalar(int(days.max()), pa.int64()), times.size),
         "final_on": _final_on(times, pc.max(part["last_start"]).as_py(), as_of),
     }
     return pa.table(columns)

@@ -16,7 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline.bigquery import BigQuery
-from pipeline.errors import ConfigurationError
+from pipeline.errors import NotCopiedError
 from pipeline.settings import PREFIX
 from pipeline.warehouse import segment_numbers
 
@@ -82,13 +82,13 @@ def _type(relation: Relation, field: pa.Field) -> str:
 
 
 def refuse_what_was_not_copied(file: duckdb.DuckDBPyConnection, error: duckdb.CatalogException) -> None:
-    """Raise ConfigurationError where what could not be found is a table that was too long to copy."""
+    """Raise NotCopiedError where what could not be found is a table that was too long to copy."""
     with suppress(duckdb.Error), file.cursor() as cursor:
         for relation, rows, place in cursor.execute(f"select * from {NOT_COPIED}").fetchall():
             if re.search(rf"\b{re.escape(relation)}\b", str(error)):
-                raise ConfigurationError(
+                raise NotCopiedError(
                     f"{relation} has {rows:,} rows and stays in BigQuery",
                     where=place,
-                    safe="Every figure that is not a list of single customers",
+                    safe="Every other figure",
                     next=f"read it there, or raise {PREFIX}BIGQUERY_READ_COPY_ROWS, then neopulse run",
                 ) from error

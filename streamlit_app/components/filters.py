@@ -295,7 +295,7 @@ def window_and_grain(question: Question) -> Question:
 
 def _split(options: Sequence[str]) -> str | None:
     """The dimension by which a chart is split; None where it is not."""
-    by = select(SPLIT, options, label=t("common.split"), name=_dimension_name)
+    by = select(SPLIT, options, label=t("common.split"), name=dimension_name)
     return None if by == EVERY else by
 
 
@@ -374,7 +374,8 @@ def _segment_and_dates() -> tuple[Where, tuple[date, date]]:
     return chosen
 
 
-def _dimension_name(name: str) -> str:
+def dimension_name(name: str) -> str:
+    """A dimension to split by in words; EVERY is no split."""
     return t("common.no_split") if name == EVERY else t(f"common.dimensions.{name}")
 
 

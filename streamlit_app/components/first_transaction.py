@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from pipeline.errors import NeopulseError
 from streamlit_app import charts, data, figures, formats, segments
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import chart, filters, states, table
 from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
@@ -21,46 +24,71 @@ SPLIT, NAMES = "first_by", "retention.first.columns"
 
 def show(where: segments.Where) -> None:
     """The section, for a segment: the first days as curves, and the shares by a few of them as a table."""
-    st.subheader(t("retention.first.title"))
-    st.caption(t("retention.first.explained"))
-    options = (filters.EVERY, *filters.SEGMENTS)
-    split, _ = st.columns([2, 5])
-    with split:
-        by = filters.select(SPLIT, options, label=t("common.split"), name=lambda name: t(f"common.dimensions.{name}"))
-    filters.tell_unheeded()
     with states.guarded():
-        question = Question("time_to_first_transaction", where=where, by=None if by == filters.EVERY else by)
-        _draw(data.answer(question))
+        st.subheader(t("retention.first.title"))
+        st.caption(t("retention.first.explained"))
+        split, _ = st.columns([2, 5])
+        with split:
+            options = (filters.EVERY, *filters.SEGMENTS)
+            by = filters.select(SPLIT, options, label=t("common.split"), name=filters.dimension_name)
+        filters.tell_unheeded()
+        _draw(data.answer(replace(_everybody(where), by=None if by == filters.EVERY else by)))
+
+
+def is_about_nobody(where: segments.Where) -> bool:
+    """Whether nobody of the segment has opened an account; False where that cannot be read."""
+    with suppress(NeopulseError):
+        return data.answer(_everybody(where)).empty
+    return False
+
+
+def _everybody(where: segments.Where) -> Question:
+    return Question("time_to_first_transaction", where=where)
 
 
 def _draw(answer: Answer) -> None:
-    if answer.empty:
-        states.empty(t("retention.nobody"), next=t("common.widen"))
-        return
-    at_opening = replace(answer, table=answer.table.filter(pc.equal(answer.table["tenure_days"], 0)))
-    every = figures.groups_of(at_opening) if answer.question.by else []
-    few = figures.drawn_groups(at_opening) if answer.question.by else []
-    drawn = _by_group(answer, few)
-    first = replace(drawn, table=drawn.table.filter(pc.less_equal(drawn.table["tenure_days"], DAYS[-1])))
+    every = _groups(answer)
+    drawn, listed = _chosen(answer, every, figures.MOST_SERIES), _chosen(answer, every, ROWS)
+    subtitle = f"{t('retention.first.chart_explained')} {_shown_of(answer, drawn, every)}"
     chart.show(
         charts.FIRST_TRANSACTION,
-        first,
+        _first_days(answer, drawn),
         key="first_transaction",
         title=t("retention.first.chart", days=formats.number(DAYS[-1])),
-        subtitle=f"{t('retention.first.chart_explained')} {_shown_of(few, every)}".strip(),
-        filed=lambda: _by_group(answer, every),
+        subtitle=subtitle.strip(),
+        filed=lambda: _first_days(answer, every),
     )
-    more = figures.drawn_groups(at_opening, most=ROWS) if answer.question.by else []
-    listed = _by_group(answer, more).table
-    names = dict.fromkeys(listed["series"].to_pylist())
-    table.show((row(name, listed.filter(pc.equal(listed["series"], name))) for name in names), names=NAMES)
-    if not_all := _shown_of(more, every):
+    curves = figures.curves(_by_group(answer, listed).table)
+    table.show((row(name, curve) for name, curve in curves), names=NAMES)
+    if not_all := _shown_of(answer, listed, every):
         st.caption(not_all)
 
 
-def _shown_of(groups: Sequence[str], every: Sequence[str]) -> str:
+def _groups(answer: Answer) -> list[str]:
+    """The groups of a split answer: months of opening in their order, others by how many opened an account, the most first."""
+    if answer.question.by is None:
+        return []
+    at_opening = answer.table.filter(pc.equal(answer.table["tenure_days"], 0))
+    groups = figures.groups_of(replace(answer, table=at_opening))
+    return sorted(groups) if answer.question.by == figures.COHORT else groups
+
+
+def _chosen(answer: Answer, every: Sequence[str], most: int) -> list[str]:
+    """Of the groups as many as there is room for: the newest months of opening, else the largest."""
+    return list(every[-most:] if answer.question.by == figures.COHORT else every[:most])
+
+
+def _shown_of(answer: Answer, groups: Sequence[str], every: Sequence[str]) -> str:
     """A sentence where not every group is shown."""
-    return t("common.shown_of", shown=len(groups), total=len(every)) if len(every) > len(groups) else ""
+    if len(groups) == len(every):
+        return ""
+    which = "retention.first.newest_of" if answer.question.by == figures.COHORT else "common.shown_of"
+    return t(which, shown=len(groups), total=len(every))
+
+
+def _first_days(answer: Answer, groups: Sequence[str]) -> Answer:
+    drawn = _by_group(answer, groups)
+    return replace(drawn, table=drawn.table.filter(pc.less_equal(drawn.table["tenure_days"], DAYS[-1])))
 
 
 def _by_group(answer: Answer, groups: Sequence[str]) -> Answer:
@@ -71,18 +99,25 @@ def _by_group(answer: Answer, groups: Sequence[str]) -> Answer:
 
 
 def row(name: str, curve: pa.Table) -> dict[str, str]:
-    """Of one curve: the group, how many opened an account, and which share has made a first transaction by each of the days."""
+    """Of one curve: the group, how many opened an account, and which share has made a first transaction by each of the days.
+
+    All of it is grey where they are fewer than 30.
+    """
     (opened,) = figures.at_risk(curve, [0]).values()
-    by_day = figures.by_days(curve, DAYS)
-    shares = {f"by_{day}": _share(point) for day, point in by_day.items()}
-    return {"group": formats.in_words(name), "opened": formats.number(opened), **shares}
+    cells = {
+        "group": formats.in_words(name),
+        "opened": t("retention.first.withheld") if opened is None else formats.number(opened),
+    }
+    cells |= {f"by_{day}": _share(point) for day, point in figures.by_days(curve, DAYS).items()}
+    is_thin = opened is not None and opened < ENOUGH
+    return {column: f":gray[{cell}]" if is_thin else cell for column, cell in cells.items()}
 
 
 def _share(point: figures.Point | None) -> str:
-    """The share with its interval; a dash where nobody is followed that long, as far as the curve says."""
+    """The share with its interval; a dash where nobody is followed that long."""
     if point is None:
         return formats.NOTHING
     if point.value is None:
-        return t("common.withheld")
+        return t("retention.first.withheld")
     interval = formats.interval(point.low, point.high)
     return formats.share(point.value) + ("" if interval == formats.NOTHING else f" ({interval})")

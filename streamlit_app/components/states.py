@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from pipeline.errors import NeopulseError
+from pipeline.errors import NeopulseError, NotCopiedError
 from pipeline.marts import ConfinedError
 from streamlit_app import auth, data, formats, messages
 from streamlit_app.auth import AdmissionError, SignInError
@@ -42,8 +42,8 @@ def unheeded(lines: list[str]) -> None:
 
 def broken(error: Exception) -> None:
     """Something failed: what, where, what is safe and what to do; never a traceback."""
-    if isinstance(error, ConfinedError):
-        empty(t("common.confined"))
+    if isinstance(error, ConfinedError | NotCopiedError):
+        empty(t("common.confined" if isinstance(error, ConfinedError) else "common.not_copied"))
         return
     if isinstance(error, SignInError):
         lines = [t(f"sign_in.refused.{error.reason}")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from streamlit_app import figures, formats
 from streamlit_app.components import table
@@ -15,9 +14,7 @@ FOLLOWED = (90, 180, 365, 730, 1460)  # days since the first active one
 
 def show(answer: Answer) -> None:
     """One row a drawn group."""
-    names = dict.fromkeys(answer.table["series"].to_pylist())
-    groups = {name: answer.table.filter(pc.equal(answer.table["series"], name)) for name in names}
-    table.show((row(name, curve) for name, curve in groups.items()), names="churn.half")
+    table.show((row(name, curve) for name, curve in figures.curves(answer.table)), names="churn.half")
 
 
 def row(name: str, curve: pa.Table) -> dict[str, str]:

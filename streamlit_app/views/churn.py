@@ -46,8 +46,7 @@ def _rates(question: Question, answer: Answer) -> None:
     shown = _shown_of(answer, groups)
     known = behind_figure.linked(figures.known(answer, window=answer.window))
     rates, lives = _by_group(known, groups), _by_group(survival, groups)
-    every = figures.groups_of(known) if question.by else []  # a chart has room for a few of them, a table and a file for all
-    all_rates = _by_group(known, every)
+    all_rates = _by_group(known, _all_of(known))  # a chart has room for a few groups, a table and a file for all
     group_tests.tiers(answer)
     subtitle = t(f"churn.rate_explained.{question.kind}") + shown
     chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=subtitle, filed=lambda: all_rates)
@@ -58,7 +57,7 @@ def _rates(question: Question, answer: Answer) -> None:
         key="survival",
         title=title,
         subtitle=explained + shown,
-        filed=lambda: figures.with_window(_by_group(survival, every), survival.window),
+        filed=lambda: figures.with_window(_by_group(survival, _all_of(survival)), survival.window),
     )
     survival_table.show(lives)
     group_tests.survival(survival, groups)
@@ -75,6 +74,10 @@ def _by_group(answer: Answer, groups: Sequence[str]) -> Answer:
     if dimension is None:
         return figures.as_one_group(answer, t("common.dimensions.all"))
     return figures.by_group(answer, lambda value: formats.dimension_value(dimension, value), groups=groups)
+
+
+def _all_of(answer: Answer) -> list[str]:
+    return figures.groups_of(answer) if answer.question.by else []
 
 
 def _shown_of(answer: Answer, groups: Sequence[str]) -> str:

@@ -33,7 +33,15 @@ def show() -> None:
     cells = data.answer(question)
     if cells.empty:
         states.empty(t("retention.nobody"), next=t("common.widen"))
-        return
+    else:
+        _of_cohorts(question, cells)
+    if not (cells.empty and first_transaction.is_about_nobody(question.where)):
+        first_transaction.show(question.where)
+    for metric in ("retention_cohort", "time_to_first_transaction"):
+        metric_help.show(metric, cells)
+
+
+def _of_cohorts(question: Question, cells: Answer) -> None:
     _cohorts(question, cells)
     _over_time(question, cells)
     fixed = filters.named_choice("cohorts", ("all", "fixed")) == "fixed"
@@ -46,9 +54,6 @@ def show() -> None:
         subtitle=t("retention.curve_explained.fixed" if fixed else "retention.curve_explained.all"),
     )
     segments_compared.show(question, fixed=fixed, periods=PERIODS[str(question.grain)])
-    first_transaction.show(question.where)
-    for metric in ("retention_cohort", "time_to_first_transaction"):
-        metric_help.show(metric, cells)
 
 
 def _cohorts(question: Question, cells: Answer) -> None:
