@@ -776,13 +776,12 @@ def amount_retention(bank: Bank, kind: str) -> dict[date, Point]:
 
 def three_digits(amount: Decimal) -> tuple[int, int]:
     """Amounts that agree in their first three digits count as equal: the power of ten and the digits, in the order of amounts."""
-    value = float(amount)
-    if value >= 100_000_000:
-        return 8, math.floor(value / 1_000_000)
+    if amount >= 100_000_000:
+        return 8, math.floor(amount / 1_000_000)
     power = 1
-    while value >= 10**power:
+    while amount >= 10**power:
         power += 1
-    return power - 1, math.floor(value * 100 / 10 ** (power - 1))
+    return power - 1, math.floor(amount * 100 / 10 ** (power - 1))
 
 
 def concentration(bank: Bank, measure: str, kind: str) -> dict[date, Point]:

@@ -1,13 +1,15 @@
 {# How unequally customers share an amount: classes of about the same value, and what is read off them. #}
 
-{# Amounts that agree in their first three digits are one class; classes are ordered as their amounts are. Null for no amount. #}
+{# Amounts that agree in their first three digits are one class; classes are ordered as their amounts are. Null for no amount. The digits are
+   those of the amount in ten-thousandths, which is whole: 1.13 * 100 is a little less than 113. #}
 {% macro amount_class(amount) -%}
     {%- set value = 'cast(' ~ amount ~ ' as ' ~ neopulse.float_type() ~ ')' -%}
     cast(
         case
             when {{ amount }} is null or {{ value }} <= 0 then null   {# least() of DuckDB passes over nulls #}
             {%- for power in range(1, 9) %}
-            when {{ value }} < {{ 10 ** power }} then {{ (power - 1) * 1000 }} + floor({{ value }} * 100 / {{ 10 ** (power - 1) }})
+            when {{ value }} < {{ 10 ** power }}
+                then {{ (power - 1) * 1000 }} + floor(round({{ value }} * 10000) / {{ 10 ** (power + 1) }})
             {%- endfor %}
             else 8000 + least(floor({{ value }} / 1000000), 1000000000)
         end as {{ dbt.type_bigint() }}
