@@ -114,6 +114,23 @@ def test_every_mart_proves_its_key(manifest: dict[str, Any]) -> None:
             assert ",".join(node["config"]["meta"]["grain"]) in proven.get(identifier, set()), node["name"]
 
 
+def test_a_key_of_which_not_every_row_is_looked_at_is_looked_at_from_where_its_model_forgets(manifest: dict[str, Any]) -> None:
+    looked_at_in_part = 0
+    for node in manifest["nodes"].values():
+        arguments = (node.get("test_metadata") or {}).get("kwargs", {})
+        column = next((value for name, value in arguments.items() if name.startswith("from_")), None)
+        if column is None:
+            continue
+        model = manifest["nodes"][node["attached_node"]]
+        if model["config"]["materialized"] == "view":
+            model = manifest["nodes"][model["depends_on"]["nodes"][0]]
+        forgets = " ".join(hook["sql"] for hook in model["config"]["pre-hook"])
+        assert column in forgets, node["name"]
+        assert ("cube" in forgets) == arguments.get("of_cube", False), node["name"]
+        looked_at_in_part += 1
+    assert looked_at_in_part > 10
+
+
 # What a build could lose, by the test that would see it: each of these leaves the tests of single rows content.
 LOSSES = {
     "half of the pauses that ended, in every dimension": (
