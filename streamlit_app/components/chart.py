@@ -30,6 +30,17 @@ EVERY_TYPE, CARDS = "COMPLETED transactions, every type", "COMPLETED transaction
 RULES = {"transactions": EVERY_TYPE, "transaction_amount": EVERY_TYPE, "card_not_present_share": CARDS}  # not of activity
 WORDS_OF_RULES = {EVERY_TYPE: "common.any_rule", CARDS: "common.card_rule"}
 
+# Choices in an address that some charts of their page alone follow, by the keys of these; and those that one chart does not.
+FOLLOWED_BY: Mapping[str, tuple[str, ...]] = {
+    "first_by": ("first_transaction",),
+    "span": ("what_changed",),
+    "changed_by": ("what_changed",),
+    "cohorts": ("curve", "compared"),
+    "likely": (),
+    "back": (),
+}
+NOT_FOLLOWED = {"first_transaction": ("cohort", "kind")}
+
 
 @dataclass(frozen=True)
 class Basis:
@@ -192,7 +203,7 @@ def download(
             key,
             name,
             lambda: csv_rows(table if filed is None else final_points.drawn(spec or {}, filed().table), basis),
-            lambda: question_of(basis),
+            lambda: question_of(basis, key),
             title=title,
             spec=plain,
             table=table,
@@ -206,12 +217,13 @@ def _range_in_a_name(basis: Basis) -> str:
     return f"-{basis.start or ''}_{basis.end or basis.as_of}" if basis.start or basis.end else ""
 
 
-def question_of(basis: Basis) -> dict[str, Any]:
+def question_of(basis: Basis, key: str) -> dict[str, Any]:
     """What the address says and the figure follows, and what it rests on: as the audit log and the workbook have it.
 
-    A filter of the page that this figure does not follow is not in it.
+    A filter or a choice of the page that the chart of this key does not follow is not in it.
     """
-    said = {name: value for name, value in url.heeded().items() if name not in url.SHARED or name == final_points.KEY}
+    heeded = {name: value for name, value in url.heeded().items() if _follows(key, name)}
+    said = {name: value for name, value in heeded.items() if name not in url.SHARED or name == final_points.KEY}
     asked = segments.in_an_address(basis.where) | {
         "segment": segments.in_codes(basis.where, basis.countries) or None,
         "grain": basis.grain,
@@ -219,6 +231,14 @@ def question_of(basis: Basis) -> dict[str, Any]:
     days = {"from": basis.start and basis.start.isoformat(), "to": basis.end and basis.end.isoformat()}
     rests_on = {"version": basis.version, "as_of": basis.as_of.isoformat(), "window": basis.window, "activity_rule": basis.rule}
     return said | {name: value for name, value in (asked | days).items() if value is not None} | rests_on
+
+
+def _follows(key: str, choice: str) -> bool:
+    if choice in FOLLOWED_BY:
+        return key in FOLLOWED_BY[choice]
+    if choice == "against" or choice.startswith(tuple(f"{side}_" for side in url.SIDES)):
+        return key == "compared"
+    return choice not in NOT_FOLLOWED.get(key, ())
 
 
 def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:

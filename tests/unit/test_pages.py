@@ -93,7 +93,7 @@ def test_a_chart_is_told_in_words_once_and_its_question_where_its_files_are_unfo
     told, asked = [], []
     footnote, question_of = chart.footnote, chart.question_of
     monkeypatch.setattr(chart, "footnote", lambda *given, **more: (told.append(given), footnote(*given, **more))[1])
-    monkeypatch.setattr(chart, "question_of", lambda basis: (asked.append(basis), question_of(basis))[1])
+    monkeypatch.setattr(chart, "question_of", lambda *given: (asked.append(given), question_of(*given))[1])
     page = opened("activity")
     assert (len(told), len(asked)) == (charts(page), 0)
 
@@ -633,3 +633,26 @@ def test_a_viewer_is_not_told_the_sum_of_others_of_whom_some_are_withheld(come_i
     hidden = {row["date"] for row in answer.rows() if row["value"] is None and formats.country(row["country"]) not in named}
     assert hidden
     assert {row["date"] for row in drawn if row["series"] == "All others" and row["value"] is None} == hidden
+
+
+def test_a_file_says_the_choices_that_its_chart_follows_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(chart_files, "menu", lambda files: told.update({files.key: files.asked()}))
+    asked = {
+        "first_by": "plan_tier",
+        "cohorts": "fixed",
+        "kind": "unbounded",
+        "cohort": "signup",
+        "a_country": "FR",
+        "plan": "STANDARD",
+    }
+    assert failed(opened("retention", **asked, only_final="True")) == []
+    of_cohorts = {"kind", "cohort", "plan"}
+    assert {key: {name for name in asked if name in said} for key, said in told.items()} == {
+        "cohorts": of_cohorts,
+        "over_time": of_cohorts,
+        "curve": of_cohorts | {"cohorts"},
+        "compared": of_cohorts | {"cohorts", "a_country"},
+        "first_transaction": {"first_by", "plan"},
+    }
+    assert all(said["only_final"] == "True" for said in told.values())
