@@ -265,13 +265,16 @@ def curves(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
 def by_days(table: pa.Table, days: Sequence[int]) -> dict[int, Point | None]:
     """What one curve that rises says on each of these days since the start: its last point up to that day.
 
-    None where nobody is followed that long (`followed_days`). A point that is withheld stands for all days behind it.
+    None where nobody is followed that long (`followed_days`). A point that is withheld stands for all days behind it; where
+    it is withheld how long somebody is followed, so is every day behind the last point.
     """
     rows = table.to_pylist()
     points = {row["tenure_days"]: Point(row["value"], row["low"], row["high"]) for row in rows}
-    followed = max((row["followed_days"] for row in rows if row["followed_days"] is not None), default=-1)
+    followed = max((row["followed_days"] for row in rows if row["followed_days"] is not None), default=None)
+    behind = None if followed is not None else Point(None, None, None)
+    until = max(points) if followed is None else followed
     known = {day: points[max(at for at in points if at <= day)] for day in days}
-    return {day: point if day <= followed or point.value in (None, 1) else None for day, point in known.items()}
+    return {day: point if day <= until or point.value in (None, 1) else behind for day, point in known.items()}
 
 
 def with_cohort_names(answer: Answer, name: Callable[[date, int | None], str]) -> Answer:

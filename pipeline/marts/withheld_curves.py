@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from pipeline.marts.survival import FOLLOWED
+
 Key = tuple[Any, ...]
 DAY = "tenure_days"
 
@@ -43,11 +45,12 @@ def cut(table: pa.Table, days: Mapping[Key, int]) -> tuple[pa.Table, int]:
 
     One empty row stands for all that a curve has from there on: on day 0, or on the day after the last that is left.
     """
-    groups = _groups(table)
+    places: dict[Key, list[int]] = {}
+    for place, key in enumerate(_groups(table)):
+        places.setdefault(key, []).append(place)
     parts, lost = [table.slice(0, 0)], 0
-    for key in dict.fromkeys(groups):
-        of_curve = table.filter(pa.array([group == key for group in groups]))
-        day = days.get(key)
+    for key, rows in places.items():
+        of_curve, day = table.take(rows), days.get(key)
         if day is None or not (of_curve[DAY].to_numpy() >= day).any():
             parts.append(of_curve)
             continue
@@ -56,6 +59,14 @@ def cut(table: pa.Table, days: Mapping[Key, int]) -> tuple[pa.Table, int]:
         was_cut = kept.num_rows > 0 and kept["value"][-1].as_py() is None
         parts += [kept] if was_cut else [kept, _empty_row(of_curve, kept[DAY][-1].as_py() + 1 if kept.num_rows else 0)]
     return pa.concat_tables(parts), lost
+
+
+def without_the_longest_followed(table: pa.Table) -> pa.Table:
+    """The curves without FOLLOWED, which is a day of one customer: whoever is followed longest."""
+    if FOLLOWED not in table.column_names:
+        return table
+    place = table.column_names.index(FOLLOWED)
+    return table.set_column(place, FOLLOWED, pa.nulls(table.num_rows, table.schema.field(FOLLOWED).type))
 
 
 def _empty_row(of_curve: pa.Table, day: int) -> pa.Table:

@@ -48,7 +48,7 @@ def withheld(answer: Answer, sizes: Sequence[Any] | None = None) -> Answer:
         return answer
     if answer.question.metric in CURVES:
         shown, lost = withheld_curves.cut(table, withheld_curves.ends(table, fewest=FEWEST, by=answer.question.by))
-        return replace(answer, table=shown, withheld=lost)
+        return replace(answer, table=withheld_curves.without_the_longest_followed(shown), withheld=lost)
     given = _numbers(table["n"]) if sizes is None else np.asarray(sizes, dtype=float)
     values = _numbers(table["value"])
     hidden = _is_few(np.where(np.isnan(given), values, given))

@@ -53,6 +53,11 @@ def test_a_day_has_what_the_last_point_before_it_has_for_as_long_as_somebody_is_
     assert figures.by_days(waiting, (0, 4, 7, 30, 31)) == {0: half, 4: half, 7: more, 30: more, 31: None}
 
 
+def test_behind_the_last_point_nothing_is_told_where_it_is_withheld_how_long_somebody_is_followed() -> None:
+    half, withheld = Point(0.5, None, None), Point(None, None, None)
+    assert figures.by_days(curve((0, 0.5, 40), (5, 0.5, 20), followed=None), (0, 5, 6)) == {0: half, 5: half, 6: withheld}
+
+
 def test_where_everybody_has_made_one_everybody_has_later_on_too() -> None:
     everybody = curve((0, 0.0, 4), (3, 1.0, 2), followed=3)
     assert figures.by_days(everybody, (2, 90)) == {2: Point(0.0, None, None), 90: Point(1.0, None, None)}
@@ -184,7 +189,8 @@ def test_a_viewer_learns_of_no_group_of_fewer_than_ten(monkeypatch: pytest.Monke
     for found in of_group.values():
         *_, last = found
         if last["value"] is None:
-            assert all(last[name] is None for name in ("n", "low", "high", "final_on", "followed_days"))
+            assert all(last[name] is None for name in ("n", "low", "high", "final_on"))
+        assert all(row["followed_days"] is None for row in found)  # the day of whoever is followed longest
         assert all(row["n"] >= 10 for row in found if row["value"] is not None)
     assert any(found[0]["value"] is None and len(found) == 1 for found in of_group.values())
 
