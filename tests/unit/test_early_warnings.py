@@ -78,7 +78,7 @@ def test_a_viewer_sees_bands_of_at_least_ten_customers_and_neither_list_nor_file
     counts = [row["n"] for row in data.answer(Question("silence_risk", by="silence_band")).rows()]
     assert None in counts
     assert all(count is None or count >= 10 for count in counts)
-    assert "withheld, of fewer than 10 customers" in cells(page)
+    assert "withheld, of fewer than 10 customers or telling of them" in cells(page)
     with pytest.raises(RoleError):
         early_warnings._file((), 0.5, "csv")
 
