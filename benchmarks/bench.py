@@ -19,6 +19,7 @@ from benchmarks.peers.engines import PEERS, Peer, python, version_of
 from benchmarks.processes import FailedError, Watched, watch
 from benchmarks.questions import EACH
 from pipeline.settings import Settings
+from pipeline.warehouse.memory import granted_memory
 
 LONG_SECONDS = 60.0
 REPEATS = 3
@@ -163,7 +164,7 @@ def job(*files: Path) -> Job:
         excluded_types=defaults.activity_excluded_types,
         window_days=defaults.inactivity_days,
         threads=defaults.threads or os.cpu_count() or 1,
-        memory_limit=defaults.memory_limit,
+        memory_limit=defaults.memory_limit or granted_memory(),
     )
 
 

@@ -75,7 +75,12 @@ class Settings(
     demo_transactions: int = Field(default=2_740_075, ge=1000, description="Size of the demo bank, in transactions.")
     demo_seed: int = Field(default=1, ge=0, description="Seed of the demo bank.")
     versions_kept: int = Field(default=5, ge=2, le=100, description="Published versions that stay on disk.")
-    memory_limit: str = Field(default="4GB", pattern=r"^\d+(MB|GB)$", description="Memory that the transforming engine may use.")
+    memory_limit: str = Field(
+        default="",
+        pattern=r"^(\d+(MB|GB))?$",
+        description="Memory that the transforming engine may use, such as 4GB; empty means half of the machine's or the "
+        "container's, and at most 5 GB. What does not fit is spilled to disk.",
+    )
     threads: int = Field(default=0, ge=0, le=256, description="Threads of the transforming engine; 0 means one a core.")
     address: str = Field(default="127.0.0.1", description="Address that the app listens on.")
     port: int = Field(default=8501, ge=1, le=65535, description="Port that the app listens on.")

@@ -16,10 +16,7 @@
 
 {# The opt-ins and switches come as 1.0, 0.0, true or nothing; nothing is unknown, which is not a no. #}
 {% macro clean_flag(text) %}
-    case lower({{ neopulse.trimmed(text) }})
-        {%- for word in ['true', '1', '1.0', 't'] %} when '{{ word }}' then true{% endfor %}
-        {%- for word in ['false', '0', '0.0', 'f'] %} when '{{ word }}' then false{% endfor %}
-    end
+    ({{ neopulse.place_of('lower(' ~ neopulse.trimmed(text) ~ ')', ['true', '1', '1.0', 't', 'false', '0', '0.0', 'f']) }} <= 4)
 {%- endmacro %}
 
 {# A whole number that may have come as a float, such as 5411.0; halves are rounded away from zero on both engines. #}

@@ -20,6 +20,7 @@ from pipeline.kept import Kept, Value
 from pipeline.sources.landing import Landing
 from pipeline.warehouse import duckdb_damage, duckdb_state, read_copy, segment_numbers
 from pipeline.warehouse.base import DamagedStateError, Increment
+from pipeline.warehouse.memory import granted_memory
 from pipeline.warehouse.publication import DATABASE
 from pipeline.warehouse.signature import signature
 
@@ -39,7 +40,7 @@ _READABLE = f"""
 
 
 class DuckDBWarehouse:
-    """Builds on one file in `folder`, with the memory and the threads that the settings grant."""
+    """Builds on one file in `folder`, with the memory and the threads that are granted: else `granted_memory` and one a core."""
 
     name = "duckdb"
 
@@ -48,13 +49,13 @@ class DuckDBWarehouse:
         folder: Path,
         *,
         project: Path,
-        memory_limit: str,
+        memory_limit: str = "",
         threads: int = 0,
         is_to_end: Callable[[], bool] = lambda: False,
     ) -> None:
         self._folder = files.make_folder(folder.absolute())
         self._project = project
-        self._memory_limit = memory_limit
+        self._memory_limit = memory_limit or granted_memory()
         self._threads = threads or os.cpu_count() or 1
         self._is_to_end = is_to_end
 

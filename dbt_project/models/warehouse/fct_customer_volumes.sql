@@ -32,41 +32,44 @@ transactions as (
     {%- endif %}
 ),
 
--- by all that a sum depends on first: one sum a row is cheaper than four with conditions
+-- a known type by its code: its word is put together once a group
 counted as (
     select
         customer_key,
         transaction_type_code,
         other_type,
-        transaction_state_code,
-        is_activity,
         min(user_id_text) as user_id_text,
         min(transaction_date) as first_date,
         max(transaction_date) as last_date,
         count(*) as transactions,
-        sum(amount_usd) as amount_usd,
+        count(case when {{ is_completed() }} then 1 end) as completed_transactions,
+        sum(case when {{ is_completed() }} then amount_usd else 0 end) as completed_amount_usd,
+        count(case when is_activity then 1 end) as activity_transactions,
+        sum(case when is_activity then amount_usd else 0 end) as activity_amount_usd,
     from transactions
-    group by customer_key, transaction_type_code, other_type, transaction_state_code, is_activity
+    group by customer_key, transaction_type_code, other_type
 ),
 
 by_type as (
     select
         customer_key,
         coalesce(other_type, {{ word_at(known_types(), 'transaction_type_code') }}) as transaction_type,
-        min(user_id_text) as user_id_text,
-        min(first_date) as first_date,
-        max(last_date) as last_date,
-        sum(transactions) as transactions,
-        sum(case when {{ is_completed() }} then transactions else 0 end) as completed_transactions,
-        sum(case when {{ is_completed() }} then amount_usd else 0 end) as completed_amount_usd,
-        sum(case when is_activity then transactions else 0 end) as activity_transactions,
-        sum(case when is_activity then amount_usd else 0 end) as activity_amount_usd,
+        user_id_text,
+        first_date,
+        last_date,
+        transactions,
+        completed_transactions,
+        completed_amount_usd,
+        activity_transactions,
+        activity_amount_usd,
     from counted
-    group by customer_key, coalesce(other_type, {{ word_at(known_types(), 'transaction_type_code') }})
-    {%- if is_incremental() %}
+),
+
+{% if is_incremental() -%}
+with_what_was_counted as (
+    select * from by_type
     union all
     select * from before where customer_key not in (select customer_key from counted_anew)
-    {%- endif %}
 ),
 
 final as (
@@ -81,8 +84,11 @@ final as (
         sum(completed_amount_usd) as completed_amount_usd,
         cast(sum(activity_transactions) as {{ dbt.type_bigint() }}) as activity_transactions,
         sum(activity_amount_usd) as activity_amount_usd,
-    from by_type
+    from with_what_was_counted
     group by customer_key, transaction_type
 )
+{%- else -%}
+final as (select * from by_type)
+{%- endif %}
 
 select * from final
