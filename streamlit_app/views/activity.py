@@ -25,7 +25,7 @@ from streamlit_app.messages import t
 
 COUNTS = ("active_customers", "new_customers", "resurrected_customers", "churned_customers")
 ROLLING = ("mau", "wau", "dau")
-CARDS_OF_THE_LAST_DAYS = ("rolling", "stickiness")  # they fall where loading is not finished
+CARDS_OF_THE_LAST_DAYS = ("rolling", "stickiness", "l28")  # they fall where loading is not finished
 
 
 @st.fragment
@@ -41,7 +41,7 @@ def show() -> None:
     with chart.side_by_side():
         card("rolling", charts.COUNT_BY_SERIES, _rolling(question))
         card("stickiness", charts.RATIO_OVER_TIME, behind_figure.linked(data.answer(_daily(question, "stickiness"))))
-    card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, behind_figure.linked(data.answer(_daily(question, "l28"))))
+    _days_of_28(question)
     metric_help.show("active_customers")
     metric_help.show("window_sensitivity")
 
@@ -80,10 +80,22 @@ def _by_each_group(answer: Answer) -> Answer:
     return figures.by_group(answer, lambda code: formats.dimension_value(dimension, code), groups=figures.groups_of(answer))
 
 
+def _days_of_28(question: Question) -> None:
+    """L28 is counted to the end of each month and to the last loaded day: here to the last of these that the range reaches."""
+    answer = data.answer(replace(_daily(question, "l28"), start=None))
+    if answer.empty:
+        with st.container(border=True):
+            st.markdown(f"**{t('activity.cards.l28.title')}**")
+            states.empty(t("activity.no_month_end"), next=t("common.widen"))
+        return
+    named = replace(answer, question=replace(answer.question, end=answer.table["date"][0].as_py()))
+    card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, behind_figure.linked(named))
+
+
 def card(key: str, spec: charts.Chart, answer: Answer, *, filed: Callable[[], Answer] | None = None) -> None:
     """One chart of this page, under the texts of its key."""
     few = thin_days.in_short(until=answer.question.end) if key in CARDS_OF_THE_LAST_DAYS else ""
-    explained = f"{t(f'activity.cards.{key}.explained')} {few}".strip()
+    explained = f"{t(f'activity.cards.{key}.explained', day=formats.day(answer.question.end or answer.as_of))} {few}".strip()
     chart.show(spec, answer, key=key, title=t(f"activity.cards.{key}.title"), subtitle=explained, filed=filed)
 
 

@@ -520,6 +520,14 @@ def test_the_cards_of_activity_follow_the_last_day_of_the_range_and_say_it() -> 
     assert "The charts by N are of" not in whole_range
 
 
+def test_the_days_of_28_name_the_end_of_the_month_that_they_are_counted_to() -> None:
+    assert "in the 28 days to 10 May 2019" in words(whole("activity"))
+    page = words(whole("activity", **{"from": "2019-02-10", "to": "2019-02-20"}))
+    assert "in the 28 days to 31 Jan 2019" in page
+    assert "CARD_REFUND · to 31 Jan 2019" in page
+    assert "none of these days is there" in words(whole("activity", **{"to": "2018-01-20"}))
+
+
 def test_a_viewer_has_no_sum_of_another_day_than_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "current_user", lambda: User("vera", Role.VIEWER))
     assert data.headline(until=date(2019, 2, 20)) == data.headline()
