@@ -16,7 +16,11 @@ from streamlit_app.messages import t
 GOOD: Mapping[str, Literal["up", "down", "neither"]] = dict.fromkeys(targets.LESS_IS_GOOD, "down")
 FLOW_DAYS = 28
 COURSE_MONTHS = 12
-OF_THE_LAST_DAYS = ("mau", "stickiness")
+# What rows of the last days that are still to come can do to a figure which counts these days.
+OF_THE_LAST_DAYS: Mapping[str, thin_days.Way] = {
+    **dict.fromkeys(("active_customers", "new_customers", "mau", "stickiness"), "rise"),
+    **dict.fromkeys(("resurrected_customers", "churned_customers", "quick_ratio", "monthly_churn_rate"), "change"),
+}
 
 
 def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
@@ -113,7 +117,8 @@ def _note(figure: Headline, question: Question, shown: Version) -> str:
         lines.append(t("common.withheld"))
     if figure.value and (listed := _list(figure, question)):
         lines[0] = f"{lines[0]} · {listed}"
-    if figure.metric.name in OF_THE_LAST_DAYS and (few := thin_days.on_a_card()):
+    way = OF_THE_LAST_DAYS.get(figure.metric.name)
+    if way and (few := thin_days.on_a_card(way, until=figure.until)):
         lines.append(few)
     return "  \n".join(lines)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from pipeline.marts.thin_tail import SHARE
 from streamlit_app import data, formats
 from streamlit_app.data import ThinTail
 from streamlit_app.messages import t
+
+Way = Literal["rise", "change"]
 
 
 def in_words(tail: ThinTail) -> str:
@@ -32,7 +35,7 @@ def in_short(*, until: date | None = None) -> str:
     return t("common.thin_tail.short", first=formats.day(tail.first))
 
 
-def on_a_card() -> str:
-    """What a figure of the last days has to say beside it; nothing where they are as usual."""
+def on_a_card(way: Way, *, until: date) -> str:
+    """What a figure up to a day has to say beside it; nothing where no thin day is among those that it counts."""
     tail = data.thin_tail()
-    return t("common.thin_tail.card", first=formats.day(tail.first)) if tail is not None else ""
+    return "" if tail is None or until < tail.first else t(f"common.thin_tail.card.{way}", first=formats.day(tail.first))
