@@ -89,7 +89,7 @@ def _payments(question: Question) -> str:
     return t(
         "overview.see_payments",
         month=formats.month(last[0]["date"]),
-        share=formats.share(last[0]["value"], 0),
+        share=formats.share(last[0]["value"]),
         unknown=formats.number(last[0]["unknown"]),
         sure=sure(last[0]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -32,6 +33,7 @@ def kpi(monkeypatch: pytest.MonkeyPatch, n: int, *, metric: Metric = CHURN) -> A
     figure = Headline(metric, "month", day, 0.2, 0.1, n, low, high, day, False, before_n=1000)
     monkeypatch.setattr(data, "headline", lambda **_: (figure,))
     monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=90))
+    monkeypatch.setattr(data, "thin_tail", lambda: None)
     monkeypatch.setattr(headline.data_kept, "targets", lambda: ())
     monkeypatch.setattr(headline, "_course", lambda *_: ())
     return headline.kpis(Question("active_customers"))[0]
@@ -68,6 +70,15 @@ def test_a_share_in_a_sentence_has_its_interval_and_n_and_says_where_n_is_small(
     row = {"value": 0.2, "low": 0.1, "high": 0.35, "n": 30}
     assert next_steps.sure(row) == "95%: 10.0–35.0%, n 30"
     assert next_steps.sure(row | {"n": 29}) == "95%: 10.0–35.0%, n 29, fewer than 30"
+
+
+@pytest.mark.usefixtures("bank_of_the_pages")
+@pytest.mark.xdist_group("the bank of the pages")
+def test_each_share_of_what_to_look_at_next_has_as_many_digits_as_its_interval() -> None:
+    sentences = [note.value for note in whole("overview").markdown if "(95%: " in note.value]
+    found = [(share, low) for sentence in sentences for share, low in re.findall(r"\*\*([\d.]+)%\*\* \(95%: ([\d.]+)–", sentence)]
+    assert len(found) == 3  # churn of both tiers, and absent card holders
+    assert [share.partition(".")[2] != "" for share, _ in found] == [low.partition(".")[2] != "" for _, low in found]
 
 
 def draw(rows: int) -> None:
