@@ -26,7 +26,9 @@ def _build(text: Translate) -> alt.LayerChart:
         sort=None,  # as the table has them: the largest first
         axis=alt.Axis(labelLimit=150, domain=False, ticks=False),
     )
-    axis = alt.Axis(format=",~r", tickCount=6, gridWidth=alt.condition("datum.value === 0", alt.value(2), alt.value(1)))
+    axis = alt.Axis(
+        format=",~r", tickCount=6, tickMinStep=1, gridWidth=alt.condition("datum.value === 0", alt.value(2), alt.value(1))
+    )
     bars = (
         base.transform_filter(f"datum.part != '{NET}' && isValid(datum.customers)")
         .transform_calculate(address=f"datum.{marks.LIST} ? '{marks.LISTS_PAGE}?' + datum.{marks.LIST} : null")

@@ -23,7 +23,9 @@ def _build(text: Translate) -> alt.LayerChart:
         alt.Tooltip("customers:Q", title=text("charts.customers"), format=",.0f"),
         alt.Tooltip("state:N", title=text("charts.state")),
     ]
-    axis = alt.Axis(format=",~r", tickCount=5, gridWidth=alt.condition("datum.value === 0", alt.value(2), alt.value(1)))
+    axis = alt.Axis(
+        format=",~r", tickCount=5, tickMinStep=1, gridWidth=alt.condition("datum.value === 0", alt.value(2), alt.value(1))
+    )
     bars = (
         rows.transform_filter(f"datum.part != '{NET}'")
         .transform_stack(

@@ -62,7 +62,7 @@ def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None =
         f"{field}:Q",
         title=title,
         scale=alt.Scale(zero=zero, nice=True),
-        axis=alt.Axis(format=AXIS_FORMATS[unit], tickCount=4),
+        axis=alt.Axis(format=AXIS_FORMATS[unit], tickCount=4, **({"tickMinStep": 1} if unit == "count" else {})),
     )
 
 

@@ -15,13 +15,14 @@ from streamlit.delta_generator import DeltaGenerator
 from pipeline.marts import Answer
 from pipeline.marts.grid import period_of
 from streamlit_app import data, formats, messages, segments
-from streamlit_app.charts import Chart
+from streamlit_app.charts import COUNT_BY_WINDOW, SHARE_BY_WINDOW, Chart
 from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import behind_figure, chart_files, final_points, on_the_chart, states, url
 from streamlit_app.messages import t
 
 CARD_WIDTH = 250  # pixels, at least
 PERIODS = ("week", "month")
+BY_WINDOW = (COUNT_BY_WINDOW, SHARE_BY_WINDOW)
 WITHOUT_WINDOW = {
     *("dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"),
     *("amount_concentration", "transaction_concentration"),
@@ -150,7 +151,7 @@ def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] |
     segment = segments.in_words(basis.where, basis.countries)
     lines = [
         *([segment] if segment else []),
-        t("common.any_window") if basis.window is None else t("common.window_of", window=basis.window),
+        _window(basis, spec),
         t(WORDS_OF_RULES[basis.rule]) if basis.rule in WORDS_OF_RULES else formats.rule(basis.rule),
         _days(basis),
         *([messages.named(t("common.grain"), t(f"common.grains.{basis.grain}"))] if basis.grain else []),
@@ -164,6 +165,13 @@ def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] |
     if basis.withheld:
         lines.append(t("common.withheld_means", count=formats.number(basis.withheld)))
     return " · ".join(lines)
+
+
+def _window(basis: Basis, spec: Chart | Mapping[str, Any] | None) -> str:
+    """Which N the figures are of: one, none, or each on its place along the drawing."""
+    if basis.window is not None:
+        return t("common.window_of", window=basis.window)
+    return t("common.each_window" if spec in BY_WINDOW else "common.any_window")
 
 
 def _days(basis: Basis) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +63,7 @@ def _expected(answer: Answer) -> str:
     return t(
         "churn.early.expected",
         n=formats.number(row["n"]),
-        expected=formats.number(row["expected_customers"]),
+        expected=_about(row["expected_customers"]),
         share=formats.share(row["value"]),
         interval=formats.interval(row["low"], row["high"]),
         window=formats.days(answer.window),
@@ -99,7 +99,7 @@ def _card(answer: Answer, rows: Sequence[dict[str, str]], *, key: str, title: st
             shown = t("churn.early.groups_shown", shown=len(rows), total=of) if of > len(rows) else ""
             st.markdown(f"**{title}**" + (f"\n\n:gray[:small[{shown}]]" if shown else ""))
             chart.download(answer.table, basis, key=key, title=title)
-        table.show(rows, names=NAMES)
+        table.show(rows if any(row["note"] for row in rows) else [_without_note(row) for row in rows], names=NAMES)
         st.caption(f":small[{chart.footnote(answer.table, basis)}]")
 
 
@@ -115,6 +115,10 @@ def _cells(row: dict[str, Any], **whose: str) -> dict[str, str]:
         "note": note,
     }
     return {name: f":gray[{cell}]" if is_thin and cell else cell for name, cell in cells.items()}
+
+
+def _without_note(row: Mapping[str, str]) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if name != "note"}
 
 
 def _about(customers: float | None) -> str:

@@ -78,5 +78,5 @@ def _over_time(question: Question, cells: Answer) -> None:
     drawn = figures.over_cohorts(cells, names)
     if drawn.empty:
         return
-    title, subtitle = t("retention.over_time.title"), t("retention.over_time.explained")
+    title, subtitle = t("retention.over_time.title"), t(f"retention.over_time.explained.{question.grain}")
     chart.show(charts.SHARE_BY_SERIES, drawn, key="over_time", title=title, subtitle=subtitle)

@@ -312,6 +312,19 @@ def test_the_caption_says_where_the_window_or_the_rule_does_not_enter() -> None:
     assert chart.basis_of(answer(row(JANUARY, 0.5), metric="retention_cohort", kind="unbounded")).window == 90
 
 
+def test_the_caption_of_a_figure_by_window_says_that_each_n_stands_for_itself() -> None:
+    found = answer(row(JANUARY, 5.0), metric="window_sensitivity")
+    captions = [chart.footnote(found.table, chart.basis_of(found), spec=spec) for spec in chart.BY_WINDOW]
+    assert [caption.partition(" · ")[0] for caption in captions] == ["each N by itself"] * 2
+    assert chart.footnote(found.table, chart.basis_of(found)).startswith("independent of N")
+
+
+def test_an_axis_of_counts_has_no_part_of_a_customer() -> None:
+    text = str(charts.COUNT_OVER_TIME.spec("en", messages.text))
+    assert "'tickMinStep': 1" in text
+    assert "'tickMinStep': 1" not in str(charts.SHARE_OVER_TIME.spec("en", messages.text))
+
+
 def test_growth_puts_who_left_below_the_line_and_the_net_adds_up() -> None:
     parts = {"new_customers": (50, 20), "resurrected_customers": (4, 6), "churned_customers": (9, 31)}
     answers = [answer(row(JANUARY, float(a)), row(FEBRUARY, float(b)), metric=metric) for metric, (a, b) in parts.items()]

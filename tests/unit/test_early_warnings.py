@@ -130,6 +130,15 @@ def test_at_another_n_the_number_of_active_customers_says_whose_it_is() -> None:
     assert note not in words(whole("churn", window="90"))
 
 
+def test_a_table_has_the_column_of_notes_only_where_a_group_is_of_few() -> None:
+    def notes(**parameters: str) -> list[list[str]]:
+        tables = [table.value for table in whole("churn", **parameters).table if "Expected silent" in table.value.columns]
+        return [table["Note"].tolist() if "Note" in table.columns else [] for table in tables]
+
+    assert notes(by="os")[1] == []
+    assert "fewer than 30" in str(notes(by="country"))
+
+
 def test_how_far_what_came_lay_from_what_was_told_is_told_in_points() -> None:
     days = data.answer(Question("silence_calibration", kind="error")).rows()
     off = f"What came lay {days[-1]['value'] * 100:.1f} pp from what was told, on average; chance alone makes that "
@@ -141,7 +150,7 @@ def test_the_section_says_where_the_probability_comes_from_and_that_the_slider_d
     for drawn in (page, other):
         assert "It was learned for 90 days; the slider above does not change it." in words(drawn)
     row = data.answer(Question("silence_risk")).rows()[0]
-    assert f"Of the **{row['n']}** active customers, about **{round(row['expected_customers'])}**" in words(page)
+    assert f"Active customers: **{row['n']}**, of whom about **{round(row['expected_customers'])}**" in words(page)
 
 
 def test_the_clock_stands_in_the_link_and_the_months_that_still_move_are_marked() -> None:

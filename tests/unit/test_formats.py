@@ -79,7 +79,7 @@ def test_the_activity_rule_that_the_settings_write_is_told_in_the_readers_langua
         language,
         formats.rule(Settings(_env_file=None).activity_rule),
         en="COMPLETED transactions, not FEE, TAX, CASHBACK, REFUND, CARD_REFUND",
-        fr="opérations COMPLETED, sauf FEE, TAX, CASHBACK, REFUND, CARD_REFUND",
+        fr="transactions COMPLETED, sauf FEE, TAX, CASHBACK, REFUND, CARD_REFUND",
     )
     wide = Settings(
         _env_file=None, activity_states="COMPLETED,PENDING", activity_excluded_types="", activity_minimum_amount=1.5
@@ -88,7 +88,7 @@ def test_the_activity_rule_that_the_settings_write_is_told_in_the_readers_langua
         language,
         formats.rule(wide),
         en="COMPLETED or PENDING transactions, every type, at least 1.5 USD",
-        fr="opérations COMPLETED ou PENDING, tous types, au moins 1.5 USD",
+        fr="transactions COMPLETED ou PENDING, tous types, au moins 1.5 USD",
     )
 
 
