@@ -100,10 +100,13 @@ def name_of(field: str, names: Mapping[str, str]) -> str:
 
 
 def explained(chart: Drawing, text: Translate, unit: Unit, *, columns: Sequence[str]) -> Drawing:
-    """The texts that a tooltip shows, as far as the table has the columns: value, interval, from which day it is final."""
+    """The texts that a tooltip shows, as far as the table has the columns: value, interval, from which day it is final.
+
+    A provisional share has no interval, which would know nothing of what may still come.
+    """
     texts = {"shown": f"isValid(datum.value) ? format(datum.value, '{VALUE_FORMATS[unit]}') : '–'"}
     if "low" in columns and unit == "share":
-        texts["interval"] = interval_text()
+        texts["interval"] = f"datum.provisional ? '–' : {interval_text()}" if "provisional" in columns else interval_text()
     if "final_on" in columns:
         texts["state"] = state(text)
     return chart.transform_calculate(**texts)
@@ -139,7 +142,7 @@ def list_of(day: str, *, period: str | None = None) -> dict[str, str]:
 
 
 def day_tip(text: Translate) -> alt.Tooltip:
-    """The period that a point stands for, by its first day."""
+    """The day that a point stands for, or the first one of its period."""
     return alt.Tooltip("date:T", title=text("charts.from_day"), format="%-d %b %Y")
 
 

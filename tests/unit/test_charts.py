@@ -241,6 +241,15 @@ def test_the_caption_says_what_grey_and_pale_mean_where_a_point_is_of_fewer_than
     assert told(charts.SHARE_OVER_TIME, 30) == "to 15 Feb 2019"
 
 
+def test_hovering_tells_no_interval_of_a_provisional_share() -> None:
+    def interval(drawing: charts.Chart) -> set[str]:
+        return set(re.findall(r"'calculate': \"([^\"]+)\", 'as': 'interval'", str(drawing.spec("en", messages.text))))
+
+    for drawing in (charts.SHARE_OVER_TIME, charts.SHARE_BY_SERIES, charts.RETENTION_COHORTS):
+        assert [found.startswith("datum.provisional ? '–' : ") for found in interval(drawing)] == [True], drawing.name
+    assert not any("provisional" in found for found in interval(charts.SURVIVAL))
+
+
 def test_the_caption_says_why_a_provisional_share_has_no_interval() -> None:
     given = answer(row(FEBRUARY, 0.05, n=100, low=0.02, high=0.1))
     assert "no interval there" in chart.footnote(given.table, chart.basis_of(given), spec=charts.SHARE_OVER_TIME)
