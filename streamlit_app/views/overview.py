@@ -52,8 +52,17 @@ def _growth(question: Question, active: Answer) -> None:
     by_month = replace(question, grain="month")
     _card("growth", charts.GROWTH, behind_figure.linked(data.growth(by_month), behind_figure.of_a_part))
     with chart.side_by_side():
-        _card("quick_ratio", charts.RATIO_OVER_TIME, data.answer(replace(by_month, metric="quick_ratio")))
+        _quick_ratio(data.answer(replace(by_month, metric="quick_ratio")))
         _card("active", charts.COUNT_OVER_TIME, behind_figure.linked(active), key="active_customers")
+
+
+def _quick_ratio(answer: Answer) -> None:
+    if answer.withheld or answer.table["value"].null_count < answer.table.num_rows:
+        _card("quick_ratio", charts.RATIO_OVER_TIME, answer)
+        return
+    with st.container(border=True):
+        st.markdown(f"**{t('overview.cards.quick_ratio.title')}**")
+        states.empty(t("overview.cards.quick_ratio.nobody_left"))
 
 
 def _card(name: str, spec: charts.Chart, answer: Answer, *, key: str | None = None) -> None:

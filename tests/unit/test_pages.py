@@ -108,6 +108,12 @@ def test_the_headline_figures_are_those_of_the_published_version(home: Path) -> 
     assert len(shown) == 8
 
 
+def test_the_quick_ratio_of_those_of_whom_nobody_left_is_told_instead_of_drawn() -> None:
+    nobody_left = "Nobody has left yet: there is nothing to compare those who came with."
+    assert nobody_left in words(whole("overview", country="MT", window="180"))
+    assert nobody_left not in words(whole("overview"))
+
+
 def active_customers(page: AppTest) -> str:
     return str(next(metric.value for metric in page.metric if metric.label == "Active customers"))
 
