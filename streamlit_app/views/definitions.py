@@ -169,8 +169,9 @@ def _who_served() -> None:
     """What served the facts from outside, and which service did not answer well."""
     for kind, facts in data.external_facts().items():
         as_of = date.fromisoformat(facts["as_of"]) if facts["as_of"] else None
-        known = {"service": facts["service"], "rows": formats.number(facts["rows"]), "as_of": formats.day(as_of)}
-        st.markdown(t(f"definitions.served.{kind}", **known))
+        known = {"service": formats.service(facts["service"]), "rows": formats.number(facts["rows"])}
+        told = "served" if facts["rows"] else "none_served"
+        st.markdown(t(f"definitions.{told}.{kind}", as_of=formats.day(as_of), **known))
         if facts.get("is_fallback"):
             st.warning(t("definitions.fallback", why=facts["why"]), icon=":material/cloud_off:")
 

@@ -68,3 +68,4 @@ def test_the_definitions_name_what_served_and_which_service_did_not_answer(
         in told
     )
     assert "World Bank answers 503" in told
+    assert {"en": "Exchange rates: none.", "fr": "Taux de change : aucun."}[language] in told
