@@ -57,7 +57,8 @@ def _growth(question: Question, active: Answer) -> None:
 
 
 def _quick_ratio(answer: Answer) -> None:
-    if answer.withheld or answer.table["value"].null_count < answer.table.num_rows:
+    """The ratio over time; in words where no period has one, for it is over those who left."""
+    if answer.empty or answer.withheld or answer.table["value"].null_count < answer.table.num_rows:
         _card("quick_ratio", charts.RATIO_OVER_TIME, answer)
         return
     with st.container(border=True):
