@@ -19,6 +19,7 @@ FRESHNESS, RUNS = "freshness", "runs"
 OPENED, CLOSED = "opened", "closed"
 RUNS_READ = 200
 INCIDENTS_READ = 20
+LARGEST_SKEW = timedelta(hours=1)  # between two machines; a run that ended later than that was made by a clock that was ahead
 WHOLE = ("extract", "transform")  # a run that begins here brings new figures
 STEP_BY_STEP = ("notify", "activate", "sheet", "transform")  # by runs of their own, the last one first
 
@@ -37,7 +38,7 @@ def watch_freshness(settings: Settings, store: RunStore, clock: Clock, tell: Tel
         return
     due = last_moment(now, settings.fresh_by, settings.zone)
     last = last_success(store)
-    if _is_stale(store, last, due, settings.fresh_hours):
+    if _is_stale(store, last, due, settings.fresh_hours, now):
         store.open_incident(FRESHNESS, RUNS, _opening(due, last, settings.zone))
     else:
         store.close_incident(FRESHNESS, RUNS)
@@ -79,11 +80,12 @@ def _first_step(store: RunStore, run: Run) -> str:
         return ""
 
 
-def _is_stale(store: RunStore, last: Run | None, due: datetime, hours: int) -> bool:
+def _is_stale(store: RunStore, last: Run | None, due: datetime, hours: int, now: datetime) -> bool:
+    """Whether none ended in time; when one that is still to end really did, nobody knows."""
     began = store.first_run_at()
     if began is None or began > due:
         return False
-    return last is None or last.ended_at is None or last.ended_at <= due - timedelta(hours=hours)
+    return last is None or last.ended_at is None or not due - timedelta(hours=hours) < last.ended_at <= now + LARGEST_SKEW
 
 
 def _opening(due: datetime, last: Run | None, zone: ZoneInfo) -> Mapping[str, Any]:

@@ -58,7 +58,9 @@ class Postman:
 
     def _is_due(self, message: Delivery) -> bool:
         failed = self._failed.get(message.key)
-        return failed is None or failed.again_at <= self._clock.now()
+        now = self._clock.now()
+        # further away than any pause: the machine's clock was ahead when it failed
+        return failed is None or not now < failed.again_at <= now + timedelta(seconds=REFUSED_SECONDS)
 
     def _put_off(self, key: str, error: NeopulseError) -> None:
         before = self._failed[key].attempts if key in self._failed else 0

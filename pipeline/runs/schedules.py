@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, insert, or_, select, update
 
 from pipeline.errors import ConfigurationError, PermanentError
 from pipeline.runs import calendar
@@ -111,7 +111,8 @@ class ScheduleStore(Database):
         """Those of the rows of which a moment has come that nobody served; a look that writes nothing."""
         now = self._clock.now()
         with self._read() as connection:
-            served = connection.execute(select(slots.c.job, func.max(slots.c.due_at)).group_by(slots.c.job)).all()
+            query = select(slots.c.job, func.max(slots.c.due_at)).where(_counts(now)).group_by(slots.c.job)
+            served = connection.execute(query).all()
         latest = {row[0]: row[1] for row in served}
         return [row for row in rows if row.enabled and calendar.slots(row, after=_from(row, latest.get(row.name)), until=now)]
 
@@ -136,18 +137,22 @@ class ScheduleStore(Database):
             else:
                 request = open_request(connection, now, row.name, "schedule", _parameters(row))
                 _take(connection, row, latest, now, outcome=SlotOutcome.ASKED, request_id=request.id)
-        return self.slots(name, limit=1)[0]
+        return self.slots(name, limit=1, until=latest)[0]
 
-    def slots(self, name: str | None = None, *, limit: int = 50) -> list[Slot]:
-        """The last moments that were served, of all rows or of one, newest first."""
+    def slots(self, name: str | None = None, *, limit: int = 50, until: datetime | None = None) -> list[Slot]:
+        """The last moments that were served, of all rows or of one, up to a moment or all, newest first."""
         query = (
             select(slots, requests.c.run_id, requests.c.state.label("request_state"), requests.c.answer)
             .join(requests, requests.c.id == slots.c.request_id, isouter=True)
             .order_by(slots.c.due_at.desc(), slots.c.job)
             .limit(limit)
         )
+        if name is not None:
+            query = query.where(slots.c.job == name)
+        if until is not None:
+            query = query.where(slots.c.due_at <= until)
         with self._read() as connection:
-            return [_slot(row) for row in connection.execute(query if name is None else query.where(slots.c.job == name))]
+            return [_slot(row) for row in connection.execute(query)]
 
 
 def _find(connection: Connection, name: str) -> ScheduleRow | None:
@@ -157,8 +162,25 @@ def _find(connection: Connection, name: str) -> ScheduleRow | None:
 
 
 def _due(connection: Connection, row: ScheduleRow, now: datetime) -> list[datetime]:
-    served = connection.execute(select(func.max(slots.c.due_at)).where(slots.c.job == row.name)).scalar_one()
-    return calendar.slots(row, after=_from(row, served), until=now)
+    """The moments that are still to be served; what a clock that was ahead said of them is taken back."""
+    query = select(func.max(slots.c.due_at)).where(slots.c.job == row.name, _counts(now))
+    due = calendar.slots(row, after=_from(row, connection.execute(query).scalar_one()), until=now)
+    if due:
+        connection.execute(delete(slots).where(slots.c.job == row.name, _is_too_early(now)))
+    return due
+
+
+def _counts(now: datetime) -> ColumnElement[bool]:
+    """Whether a moment has come and was dealt with."""
+    return and_(slots.c.due_at <= now, ~_is_too_early(now))
+
+
+def _is_too_early(now: datetime) -> ColumnElement[bool]:
+    """Whether a moment was called missed at a time that is still to come: a clock that was ahead said so.
+
+    What was asked for at such a time was run, and is not asked for again when the moment comes.
+    """
+    return and_(slots.c.taken_at > now, func.coalesce(slots.c.reason, "") == SkipReason.MISSED)
 
 
 def _from(row: ScheduleRow, served: datetime | None) -> datetime:

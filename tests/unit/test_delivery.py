@@ -75,6 +75,23 @@ def test_the_worker_waits_longer_after_each_try_and_up_to_five_minutes(tmp_path:
     assert pauses == [5, 15, 45, 120, 300, 300, 300]
 
 
+def test_a_message_that_failed_while_the_clock_was_ahead_does_not_wait_until_then(tmp_path: Path, clock: FixedClock) -> None:
+    store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+    store.reserve("n8n-k", "n8n", letter().to_json())
+    tries: list[str] = []
+
+    def busy(key: str) -> None:
+        tries.append(key)
+        raise TransientError("busy")
+
+    worker = Postman(store, clock, service="n8n", deliver=busy)
+    clock.sleep(365 * 86400)
+    worker.deliver_next()
+    clock.sleep(-365 * 86400)
+    worker.deliver_next()
+    assert len(tries) == 2
+
+
 def test_the_worker_leaves_alone_what_is_for_another_service_and_what_a_run_is_at(tmp_path: Path, clock: FixedClock) -> None:
     store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
     store.reserve("SMTP-k", "SMTP", {})

@@ -257,6 +257,19 @@ def test_a_run_that_was_taken_up_counts_as_what_it_began_as(day: Day) -> None:
     assert last.id == taken_up
 
 
+def test_a_run_of_a_clock_that_was_ahead_does_not_count_until_then(day: Day) -> None:
+    day.at(TUESDAY_SIX - timedelta(days=1))
+    day.run()
+    day.at(TUESDAY_SIX + timedelta(days=30))
+    day.run()
+    day.at(TUESDAY_SIX + timedelta(hours=3))
+    day.look(times=3)
+    assert day.subjects() == ["[demo data] neopulse: No run has succeeded by 3 March 2026 08:00"]
+    day.run()
+    day.look(times=3)
+    assert day.subjects()[1:] == ["[demo data] neopulse: A run has succeeded again"]
+
+
 def test_what_was_due_before_the_first_run_ever_was_not_missed(day: Day) -> None:
     day.at(TUESDAY_SIX + timedelta(hours=3))
     day.look()

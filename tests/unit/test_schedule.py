@@ -165,6 +165,48 @@ def test_of_the_slots_that_were_missed_the_latest_runs_and_the_others_say_why_no
     assert store.serve_slots("daily") is None
 
 
+def test_what_a_clock_that_was_ahead_called_missed_is_served_when_it_comes(store: RunStore, clock: FixedClock) -> None:
+    store.add_schedule(DAILY, "ada")
+    to(clock, SIX + 3 * DAY)
+    store.serve_slots("daily")
+    to(clock, SIX - HOUR)
+    (row,) = store.schedules()
+    for number in range(6):
+        to(clock, SIX + number * DAY)
+        assert bool(store.due([row])) is (number != 3)
+        slot = store.serve_slots("daily")
+        assert (slot.due_at, slot.outcome) == (clock.now(), SlotOutcome.ASKED) if slot else number == 3
+        assert store.serve_slots("daily") is None
+    assert [(due_at, outcome) for due_at, outcome, _ in told(store)] == [
+        (SIX + number * DAY, SlotOutcome.ASKED) for number in range(6)
+    ]
+
+
+def test_a_clock_that_went_back_serves_at_most_what_was_really_missed_and_nothing_twice(
+    store: RunStore, clock: FixedClock
+) -> None:
+    store.add_schedule(HOURLY, "ada")
+    half = SIX + 30 * MINUTE
+    to(clock, half + 3 * HOUR + 10 * MINUTE)
+    store.serve_slots("hourly")
+    asked = [told(store, "hourly")[-1]]
+    to(clock, half + 2 * HOUR + 10 * MINUTE)  # and is behind now
+    store.serve_slots("hourly")
+    to(clock, half + 3 * HOUR + 20 * MINUTE)
+    assert store.serve_slots("hourly") is None
+    assert told(store, "hourly")[-2:] == [(half + 2 * HOUR, SlotOutcome.ASKED, ""), *asked]
+
+
+def test_an_edit_lets_go_of_what_a_clock_that_was_ahead_called_missed(store: RunStore, clock: FixedClock) -> None:
+    store.add_schedule(DAILY, "ada")
+    to(clock, SIX + 3 * DAY)
+    store.serve_slots("daily")
+    to(clock, SIX + HOUR)
+    store.change_schedule(replace(DAILY, hour=7), "ada")
+    slots_left = [(slot.due_at, slot.reason) for slot in reversed(store.slots())]
+    assert slots_left == [(SIX, SkipReason.CHANGED), (SIX + 3 * DAY, None)]
+
+
 def test_a_slot_is_skipped_while_a_run_is_going_on_and_names_it(store: RunStore, clock: FixedClock) -> None:
     store.add_schedule(DAILY, "ada")
     to(clock, SIX - HOUR)
