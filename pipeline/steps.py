@@ -99,9 +99,30 @@ def _transform(context: StepContext) -> StepResult:
     from pipeline import approval
     from pipeline.transform import transform
 
-    result = transform(context) if context.run.approves is None else approval.publish(context)
+    def tell_damage(damaged: NeopulseError) -> None:
+        _announce_damage(context, damaged)
+
+    result = transform(context, tell_damage=tell_damage) if context.run.approves is None else approval.publish(context)
     _look_at_rules(context)
     return result
+
+
+def _announce_damage(context: StepContext, damaged: NeopulseError) -> None:
+    """Tell the recipients in a message of its own, for whatever becomes of the run; what goes wrong with it costs no build."""
+    from pipeline.notify.event import Notice
+
+    run = context.run.id
+    notice = Notice("damaged", f"run-{run}-damaged", {"run": run, "what": damaged.what, "where": damaged.where})
+    now, version = context.clock.now(), context.publications.current()
+    try:
+        delivered = _deliver(context, telling.notice_of(notice, now, context.settings, version, run_id=run))
+    except InterruptedRunError:
+        raise
+    except Exception as error:
+        _log.warning("The damage could not be told: %s", error, exc_info=error)
+        return
+    if delivered.waits is not None:
+        _log.warning("The message of the damage waits, the worker will deliver it: %s", delivered.waits)
 
 
 def _look_at_rules(context: StepContext) -> None:

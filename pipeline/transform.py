@@ -41,8 +41,11 @@ _BROKEN_RULES = {
 _log = logging.getLogger(__name__)
 
 
-def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResult:
-    """Build, test and publish: when this returns, readers see the new version. A damaged state is set aside and built anew, once.
+def transform(
+    context: StepContext, *, project: Path = DBT_PROJECT, tell_damage: Callable[[DamagedStateError], None] = lambda _damaged: None
+) -> StepResult:
+    """Build, test and publish: when this returns, readers see the new version. A damaged state is set aside, told, and built
+    anew, once.
 
     Raises DataError where a model or a test failed; the state then stays to be looked at, and the next run builds it anew.
     Raises HeldError where the candidate looks unusual: it then waits, whole, for an admin.
@@ -63,6 +66,7 @@ def transform(context: StepContext, *, project: Path = DBT_PROJECT) -> StepResul
         context.guard()
         warehouse.set_aside()
         _log.warning("%s. It has been set aside; everything is built anew from the landed files", damaged.what)
+        tell_damage(damaged)
         increment, built, version = _built_and_published(context, warehouse, prepare, variables, landing, project)
         increment = dataclasses.replace(increment, reason=f"{damaged.what}. It has been set aside: look at the disk")
     told = {"full_refresh": increment.full_refresh} | ({"why_full": increment.reason} if increment.full_refresh else {})

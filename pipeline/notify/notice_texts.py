@@ -1,4 +1,4 @@
-"""The words of notices, in each language: what the guard finds, incidents, and rules on figures."""
+"""The words of notices, in each language: what the guard finds, a damaged state, incidents, and rules on figures."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "reason.column_new": "The column {relation}.{column} ({after}) is new since {version}.",
         "reason.column_missing": "The column {relation}.{column} ({before}), which {version} has, is missing.",
         "reason.column_retyped": "The column {relation}.{column} is {after}; it was {before} in {version}.",
+        "damaged.title": "The state that runs build on was damaged: look at the disk",
+        "damaged.body": "Run {run} found this in {where} and set the file aside (.damaged): {what}. It builds everything anew "
+        "from the landed files, which takes as long as a first run; no figure is lost.",
+        "damaged.next": "Look at the disk (the system's log, smartctl): the other files lie on it too. How it went stands on the "
+        "page Runs, or type neopulse status.",
         "stale.title": "No run has succeeded by {at}",
         "stale.body": "The last run that succeeded ended {since} ({zone}).",
         "stale.next": "Look at the page Runs, or type neopulse status.",
@@ -67,6 +72,11 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "reason.column_new": "La colonne {relation}.{column} ({after}) est nouvelle depuis {version}.",
         "reason.column_missing": "La colonne {relation}.{column} ({before}), que {version} a, manque.",
         "reason.column_retyped": "La colonne {relation}.{column} est {after} ; elle était {before} dans {version}.",
+        "damaged.title": "L'état sur lequel les exécutions s'appuient était endommagé : vérifiez le disque",
+        "damaged.body": "L'exécution {run} a constaté ceci dans {where} et a mis le fichier de côté (.damaged) : {what}. Elle "
+        "reconstruit tout à partir des fichiers déposés, ce qui dure autant qu'une première exécution ; rien n'est perdu.",
+        "damaged.next": "Vérifiez le disque (journal du système, smartctl) : les autres fichiers s'y trouvent aussi. La suite se "
+        "lit sur la page Exécutions, ou tapez neopulse status.",
         "stale.title": "Aucune exécution n'a réussi avant {at}",
         "stale.body": "La dernière exécution réussie s'est terminée le {since} ({zone}).",
         "stale.next": "Regardez la page Exécutions, ou tapez neopulse status.",

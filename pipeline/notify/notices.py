@@ -1,4 +1,4 @@
-"""What a notice says, in the words of one language: a held candidate, an incident, a rule on a figure."""
+"""What a notice says, in the words of one language: a held candidate, a damaged state, an incident, a rule on a figure."""
 
 from __future__ import annotations
 

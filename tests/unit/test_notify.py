@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import email
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from email import policy
 from email.message import EmailMessage
@@ -12,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hand_made import House
 
+from pipeline import steps
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError
 from pipeline.marts import Headline
@@ -25,6 +28,7 @@ from pipeline.notify.outbox import Outbox
 from pipeline.notify.texts import TEXTS
 from pipeline.runs.holders import Holders
 from pipeline.runs.store import RunStore
+from pipeline.warehouse.base import DamagedStateError
 from pipeline.warehouse.publication import TestSummary, Version
 
 PUBLISHED_AT = datetime(2019, 5, 17, 4, 12, 30, tzinfo=UTC)
@@ -302,3 +306,44 @@ def test_sync_counts_are_taken_out_of_a_steps_details() -> None:
 def test_every_word_is_there_in_every_language() -> None:
     assert set(TEXTS["en"]) == set(TEXTS["fr"])
     assert all(text for texts in TEXTS.values() for text in texts.values())
+
+
+@pytest.mark.parametrize(
+    ("language", "subject", "body"),
+    [
+        ("en", "neopulse: The state that runs build on was damaged: look at the disk", "Run 1 found this in var/state.duckdb"),
+        (
+            "fr",
+            "neopulse : L'état sur lequel les exécutions s'appuient était endommagé : vérifiez le disque",
+            "L'exécution 1 a constaté ceci dans var/state.duckdb",
+        ),
+    ],
+)
+def test_a_damaged_state_is_told_once_whatever_becomes_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, subject: str, body: str
+) -> None:
+    house = House.at(tmp_path, language=language, raw=tmp_path)
+    monkeypatch.setattr("pipeline.transform.transform", damaged_and_failing)
+    with pytest.raises(DataError, match="a test failed"):
+        steps.run_step("transform", house.context(house.lease()))
+    [path] = (tmp_path / "outbox").glob("*.eml")
+    mail = email.message_from_bytes(path.read_bytes(), policy=policy.default)
+    assert mail["Subject"] == subject
+    text = " ".join(mail.get_body(("plain",)).get_content().split())  # type: ignore[attr-defined]
+    assert body in text
+    assert "the sum of block 7 is wrong" in text
+
+
+def test_damage_that_cannot_be_told_costs_no_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = House.at(tmp_path, mail_to=("no address",))
+    monkeypatch.setattr("pipeline.transform.transform", damaged_and_failing)
+    with pytest.raises(DataError, match="a test failed"):
+        steps.run_step("transform", house.context(house.lease()))
+    assert house.store.waiting() == []
+
+
+def damaged_and_failing(_context: object, *, tell_damage: Callable[[DamagedStateError], None]) -> None:
+    """A second step whose state is damaged, at every attempt, and which comes to nothing."""
+    for _ in range(2):
+        tell_damage(DamagedStateError("the sum of block 7 is wrong", where="var/state.duckdb"))
+    raise DataError("a test failed")

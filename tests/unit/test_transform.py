@@ -134,6 +134,7 @@ class House:
         stop_at: str | None = None,
         once: tuple[str, Callable[[], object]] | None = None,
         full_refresh: bool = False,
+        tell_damage: Callable[[DamagedStateError], None] = lambda _damaged: None,
         **given: Any,
     ) -> StepResult:
         """Run the step as a run of its own; when its progress says so, somebody ends it (`stop_at`) or acts (`once`)."""
@@ -155,7 +156,7 @@ class House:
         clock, guard = FixedClock(NOW), lambda: self.store.assert_held(lease)
         context = StepContext(settings, self.store, run, clock, self.publications, progress, lambda: False, guard)
         try:
-            return transform(context, project=self.project)
+            return transform(context, project=self.project, tell_damage=tell_damage)
         finally:
             self.store.release(lease)
 
@@ -342,11 +343,12 @@ def test_a_damaged_state_is_set_aside_and_everything_is_built_anew_in_the_same_r
         connection.execute(f"create table marts.mart_of_nobody as {SEVERAL_BLOCKS}")
     find, words = FOUND[found]
     find(state)(state)
-    broken = state.read_bytes()
+    broken, told_of = state.read_bytes(), list[str]()
     with caplog.at_level("INFO"):
-        result = house.transform()
+        result = house.transform(tell_damage=lambda damaged: told_of.append(damaged.where))
     version = house.publications.current()
     assert version is not None
+    assert told_of == [str(state)]
     assert (version.name, version.rows) == ("v0002", {"mart_customers": 2, "dim_publication": 1, "rejected_rows": 1})
     assert result.detail["full_refresh"] is True
     assert words in result.detail["why_full"]
