@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Protocol
 
 import schedule
@@ -99,10 +100,14 @@ class Loop:
         safely(self._serve_next, _log)
 
     def _mind_the_clock(self) -> None:
-        """After the machine's clock went back, the library would stand still until it is again where it was."""
+        """After the machine's clock went back, the library would stand still until it is again where it was.
+
+        It goes by what the clocks of the machine's zone show, which in autumn go back as well.
+        """
         before, self._turned_at = self._turned_at, self._clock.now()
         if self._turned_at < before:
             _log.warning("the machine's clock went back from %s", before.isoformat(timespec="seconds"))
+        if _shown(self._turned_at) < _shown(before):
             self._set_again()
 
     def _follow_the_schedule(self) -> None:
@@ -150,3 +155,8 @@ class Loop:
     def _run(self, request: Request, *, is_to_end: Callable[[], bool]) -> str:
         run = self._runner.execute(jobs.order_for(request), cancelled=is_to_end)
         return f"run {run.id} {run.state}"
+
+
+def _shown(moment: datetime) -> datetime:
+    """What the clocks of the machine's zone show at a moment."""
+    return moment.astimezone().replace(tzinfo=None)

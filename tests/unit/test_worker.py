@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time as machine_time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, time, timedelta
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -183,6 +185,30 @@ def test_a_clock_that_jumps_ahead_and_back_stops_no_worker_and_serves_no_moment_
     assert len({slot.due_at for slot in worker.store.slots()}) == len(worker.store.slots())
     turn_until(loop, clock, clock.now() + timedelta(days=6))
     assert worker.store.slots()[0].due_at > asked[0].due_at
+
+
+@pytest.fixture
+def machine_in_paris(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if not hasattr(machine_time, "tzset"):
+        pytest.skip("the machine's zone cannot be set here")
+    with monkeypatch.context() as inside:
+        inside.setenv("TZ", "Europe/Paris")
+        machine_time.tzset()
+        yield
+    machine_time.tzset()
+
+
+@pytest.mark.usefixtures("machine_in_paris")
+def test_a_machine_whose_clocks_go_back_in_autumn_stands_still_for_no_hour(
+    worker: Worker, clock: FixedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock.sleep((datetime(2019, 10, 27, 0, 50, tzinfo=UTC) - clock.now()).total_seconds())  # 02:50, for the first time
+    loop, looks = worker.start(), list[int]()
+    for _ in range(9):
+        turn_until(loop, clock, clock.now() + timedelta(minutes=10), every=timedelta(seconds=10))
+        looks.append(worker.looks_for_messages)
+    assert all(after - before >= 60 for before, after in pairwise(looks))
+    assert "went back" not in caplog.text
 
 
 def test_two_workers_do_a_slot_once(worker: Worker, clock: FixedClock) -> None:
