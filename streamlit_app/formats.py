@@ -210,4 +210,4 @@ def plain(text: str) -> str:
 
 def in_words(text: str) -> str:
     """A name from the bank's files within a sentence: as it is where it is of words alone, else as `literal` has it."""
-    return text if WORDS.fullmatch(text) else literal(text)
+    return text if WORDS.fullmatch(text) and not READ_ANYWAY.search(text) else literal(text)

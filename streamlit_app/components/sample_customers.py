@@ -32,7 +32,7 @@ def _one(sample: Sample) -> None:
     with st.container(border=True, gap="xsmall"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             name = t(f"{AREA}.names.{sample.history}")
-            st.markdown(f"**{name}** · {t('customers.one', id=facts['user_id'])}", width="content")
+            st.markdown(f"**{name}** · {t('customers.one', id=formats.plain(facts['user_id']))}", width="content")
             if st.button(t(f"{AREA}.open"), key=f"sample_{sample.history}", type="tertiary", icon=":material/person:"):
                 links.go("customers", customer=facts["user_id"])
         st.caption(t(f"{AREA}.rules.{sample.history}"))

@@ -62,7 +62,7 @@ def _list() -> None:
     found = data.customer(search.text) if search.text.strip() else None
     if found is not None:
         user_id = found.facts["user_id"]
-        st.button(t("customers.open", id=user_id), icon=":material/person:", on_click=_open, args=(user_id,))
+        st.button(t("customers.open", id=formats.plain(user_id)), icon=":material/person:", on_click=_open, args=(user_id,))
     if page.total == 0:
         states.empty(t("customers.none"), next=t("customers.none_next"))
         return
@@ -201,11 +201,11 @@ def _one(asked: str) -> None:
     st.button(t("customers.back"), icon=":material/arrow_back:", type="tertiary", on_click=_close)
     if customer is None:
         st.header(t("customers.title"))
-        states.empty(t("customers.unknown", id=asked), next=t("customers.unknown_next"))
+        states.empty(t("customers.unknown", id=filters.as_asked(asked)), next=t("customers.unknown_next"))
         return
     facts = customer.facts
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.header(t("customers.one", id=facts["user_id"]), width="content")
+        st.header(t("customers.one", id=formats.plain(facts["user_id"])), width="content")
         if facts["is_active"]:
             st.badge(_state(facts), icon=":material/check_circle:", color="primary")
         else:
@@ -254,7 +254,8 @@ def _facts(customer: Customer) -> None:
 
 def _who(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     days = ("opening_date", "first_active_day", "last_active_day")
-    segments = [(t(f"common.dimensions.{name}"), formats.dimension_value(name, facts[name])) for name in filters.SEGMENTS]
+    values = {name: formats.in_words(formats.dimension_value(name, facts[name])) for name in filters.SEGMENTS}
+    segments = [(t(f"common.dimensions.{name}"), value) for name, value in values.items()]
     dates = [(t(f"{NAMES}.{name}"), formats.day(facts[name])) for name in days]
     return [*segments, *dates, (t(f"{NAMES}.lapses"), formats.number(facts["lapses"]))]
 

@@ -120,3 +120,18 @@ def test_the_days_of_the_week_have_their_names() -> None:
 )
 def test_somebodys_words_in_plain_type_are_read_as_they_were_written(written: str, shown: str) -> None:
     assert formats.plain(written) == shown.replace("{0}", formats.NOT_JOINED)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Spain", "Spain"),
+        ("Côte d'Ivoire (CI)", "Côte d'Ivoire (CI)"),
+        ("METAL_FREE", "METAL_FREE"),
+        ("**P**", "`**P**`"),
+        ("www.x.example/a", "`www.x.example/a`"),
+        ("see WWW.x.example", "`see WWW.x.example`"),
+    ],
+)
+def test_a_name_of_the_bank_in_a_sentence_is_no_link(name: str, shown: str) -> None:
+    assert formats.in_words(name) == shown

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 import streamlit as st
-from page_kit import SECONDS, failed, opened, whole, words
+from page_kit import HOSTILE, SECONDS, failed, is_harmless, opened, whole, words
 from streamlit.testing.v1 import AppTest
 
 from pipeline.marts import Behind, OlderVersionError, Question, Reader, Search, Together
@@ -673,3 +673,24 @@ def test_a_file_says_the_choices_that_its_chart_follows_and_no_others(monkeypatc
         "first_transaction": {"first_by", "plan"},
     }
     assert all(said["only_final"] == "True" for said in told.values())
+
+
+def test_no_customer_of_a_link_and_no_id_or_plan_of_the_bank_is_read_as_more_than_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    for asked in (
+        "<b>`a`</b> $x$",
+        "![x](http://elsewhere.example/x.png)",
+        "[sign in](http://elsewhere.example)",
+        "www.elsewhere.example",
+    ):
+        told = words(whole("customers", customer=asked))
+        assert formats.literal(asked) in told
+        assert asked not in told.replace(formats.literal(asked), "")
+    someone = data.customers(Search(), limit=1).table["user_id"][0].as_py()
+    known = data.customer(someone)
+    assert known is not None
+    odd = replace(known, facts={**known.facts, "user_id": HOSTILE, "plan": HOSTILE})
+    monkeypatch.setattr(data, "customer", lambda _asked: odd)
+    page = whole("customers", customer=someone)
+    assert page.header[0].value == f"Customer {formats.plain(HOSTILE)}"
+    assert is_harmless(page)
+    assert f"Open customer {formats.plain(HOSTILE)}" in [button.label for button in whole("customers", search=someone).button]
