@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # a full-width sign counts in some countries
-_WITHIN = re.compile(r'((?:(?<=.)[;\t\r\n]|^;)[\s"]*)(?=[=+\-@＝＋－＠])', re.DOTALL)
+_BEFORE, _SIGN = r'((?:(?<=.)[;\t\r\n]|^;)[\s"]*)', r"(?=[=+\-@＝＋－＠])"
+_WITHIN, _WITHIN_SAFE = (re.compile(f"{_BEFORE}{mark}{_SIGN}", re.DOTALL) for mark in ("", "'"))
 
 
 def safe_cell(value: Any) -> Any:
@@ -18,3 +19,9 @@ def safe_cell(value: Any) -> Any:
         return value
     text = _WITHIN.sub(r"\1'", value)
     return f"'{text}" if text.lstrip(" ").startswith(FORMULA_STARTS) else text
+
+
+def as_before(cell: str) -> str:
+    """The text that `safe_cell` made this cell of."""
+    text = cell[1:] if cell.startswith("'") and cell[1:].lstrip(" ").startswith(FORMULA_STARTS) else cell
+    return _WITHIN_SAFE.sub(r"\1", text)

@@ -1,6 +1,6 @@
 """A CSV file that holds a sync's rows, and whatever other people keep in it: read whole, replaced whole.
 
-A text that a spreadsheet would take for a formula gets an apostrophe before it, which is what OWASP advises.
+A text that a spreadsheet would take for a formula gets an apostrophe before it, as in every CSV file (`pipeline/safe_cells.py`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from pipeline import files
 from pipeline.reverse_etl.snapshots import SentRows
 from pipeline.reverse_etl.tables import Row
 from pipeline.reverse_etl.workbook import FILES, digest_of, unusable
+from pipeline.safe_cells import as_before, safe_cell
 from pipeline.spreadsheets import storable
-
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 class CsvRows:
@@ -40,7 +39,7 @@ class CsvRows:
         places = [header.index(name) if name in header else None for name in columns]
         found: dict[str, Row] = {}
         for row in rows:
-            if known := _plain(row[header.index(key)]):
+            if known := as_before(row[header.index(key)]):
                 found.setdefault(known, [None if place is None else row[place] for place in places])
         return found
 
@@ -53,7 +52,7 @@ class CsvRows:
         left, gone = dict(changed), set(deleted)
         kept: list[list[str]] = []
         for row in rows:
-            known = _plain(row[full.index(key)])
+            known = as_before(row[full.index(key)])
             if known in gone:
                 continue
             kept.append(_filled(row + [""] * (len(full) - len(row)), places, left.pop(known, None)))
@@ -97,13 +96,8 @@ def cell(value: Any) -> str | None:
     if isinstance(stored, bool):
         return "true" if stored else "false"
     if isinstance(stored, str):
-        return f"'{stored}" if stored.startswith(FORMULA_STARTS) else stored
+        return str(safe_cell(stored))
     return stored.isoformat() if hasattr(stored, "isoformat") else str(stored)
-
-
-def _plain(text: str) -> str:
-    """A key without the apostrophe that keeps it from being a formula."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_STARTS) else text
 
 
 def _filled(row: list[str], places: Sequence[int], values: Row | None) -> list[str]:

@@ -250,6 +250,21 @@ def test_a_csv_keeps_the_columns_and_rows_of_other_people_and_holds_no_formula(t
     assert counts(desk.run()) == (0, 0, 1, 2, 0)
 
 
+def test_no_key_and_no_text_of_a_csv_is_a_formula_and_each_key_is_found_again(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, "csv")
+    keys = ["=1", "＝1", " =1", "a;=1", ";@x", 'a;"-1', "'x", "a;b", "a-b"]
+    desk.mart = desk.table(dict.fromkeys(keys, "＠SUM(1)"))
+    assert counts(desk.run()) == (len(keys), 0, 0, 0, 0)
+    with desk.path.open(encoding="utf-8", newline="") as stream:
+        written = dict(list(csv.reader(stream))[1:])
+    assert list(written) == ["'=1", "'＝1", "' =1", "a;'=1", ";'@x", "a;\"'-1", "'x", "a;b", "a-b"]
+    assert set(written.values()) == {"'＠SUM(1)"}
+    desk.path.write_text(desk.path.read_text(encoding="utf-8") + "99,theirs\n", encoding="utf-8")  # so that it is read again
+    assert counts(desk.run()) == (0, 0, len(keys), 0, 0)
+    desk.mart = desk.table({"=1": "B"})
+    assert counts(desk.run()) == (0, 1, 0, len(keys) - 1, 0)
+
+
 @pytest.mark.parametrize(("content", "told"), [(b"\xff\xfe\x00", "cannot be read as CSV"), (b"a,b\n1,2\n", "has no column id")])
 def test_a_csv_of_somebody_else_is_refused(tmp_path: Path, content: bytes, told: str) -> None:
     desk = Desk(tmp_path, "csv")
