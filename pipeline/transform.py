@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ DBT_PROJECT = PROJECT / "dbt_project"
 EXTERNAL_TABLES = ("external_countries", "external_exchange_rates")
 FACTS = "external_facts.json"  # what served the external tables, as the extract tells it
 ROOM_TO_RECORD = 5_000_000  # bytes
+_CALLS = re.compile(r"(\w+)\s*\((?:\s*'(\w+)'\s*,\s*'neopulse')?")  # a macro's name, and that of what `dispatch` calls
 _BUILT = 0.9  # of the step's progress; copying and publishing are the rest
 _BROKEN_RULES = {
     "unique": "values of {model}.{column} that occur more than once: {count}",
@@ -342,16 +344,21 @@ def _models(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _written(node: Mapping[str, Any], macros: Mapping[str, Any]) -> str:
-    """A digest of a model as its author wrote it, with the macros that it calls: another one, another calculation."""
-    digest = hashlib.sha256(str(node.get("raw_code") or "").encode())
-    seen, to_see = set[str](), list(node["depends_on"].get("macros", ()))
+    """A digest of a model as its author wrote it, with the macros that it names: another one, another calculation.
+
+    Those that the text names, not those that dbt saw called: which branch is taken depends on whether a run builds everything.
+    """
+    own = {macro["name"]: str(macro["macro_sql"]) for key, macro in macros.items() if key.startswith("macro.neopulse.")}
+    text = str(node.get("raw_code") or "")
+    digest = hashlib.sha256(text.encode())
+    seen, to_see = set[str](), [text]
     while to_see:
-        name = to_see.pop()
-        if name in macros and name not in seen and name.startswith("macro.neopulse."):
-            seen.add(name)
-            to_see += macros[name]["depends_on"]["macros"]
+        named = {name for names in _CALLS.findall(to_see.pop()) for name in names if name}
+        new = {name for name in own if name not in seen and (name in named or name.partition("__")[2] in named)}
+        seen |= new
+        to_see += [own[name] for name in new]
     for name in sorted(seen):
-        digest.update(str(macros[name]["macro_sql"]).encode())
+        digest.update(own[name].encode())
     return digest.hexdigest()[:16]
 
 

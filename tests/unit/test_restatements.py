@@ -11,6 +11,7 @@ import pytest
 from hand_made import facts
 from page_kit import cells, whole, words
 
+from pipeline import transform
 from pipeline.marts import Question, Reader
 from pipeline.marts.restatements import Point, Restatement, Told, restatements, told
 from pipeline.metrics import Metric
@@ -104,6 +105,31 @@ def test_models_behind_the_figure_that_were_written_otherwise_are_named() -> Non
     other = {**MODELS, "fct_days": {"depends_on": [], "written": "c"}, "mart_else": {"depends_on": [], "written": "d"}}
     [change] = compared(as_told(1, churn(0.05)), as_told(2, churn(0.06), models=other))
     assert [(str(why.cause), why.values) for why in change.reasons] == [("models", {"models": ["fct_days"]})]
+
+
+def test_a_model_is_written_alike_whichever_of_its_branches_a_run_takes() -> None:
+    raw = "select 1 {% if neopulse.again() %} from {{ neopulse.days('a') }} {% endif %}"
+    texts = {
+        "again": "{% macro again() %}{{ return(var('before')) }}{% endmacro %}",
+        "days": "{% macro days(name) %}{{ return(adapter.dispatch('days', 'neopulse')(name)) }}{% endmacro %}",
+        "duckdb__days": "{% macro duckdb__days(name) %}{{ neopulse.deep() }}{% endmacro %}",
+        "deep": "{% macro deep() %}a{% endmacro %}",
+        "other": "{% macro other() %}b{% endmacro %}",
+    }
+
+    def digest(*, called: tuple[str, ...] = ("again",), **changed: str) -> str:
+        own = {
+            f"macro.neopulse.{name}": {"name": name, "macro_sql": text, "depends_on": {"macros": []}}
+            for name, text in (texts | changed).items()
+        }
+        node = {"name": "m", "resource_type": "model", "config": {"schema": "marts"}, "description": "", "columns": {}}
+        depends = {"nodes": [], "macros": [f"macro.neopulse.{name}" for name in called]}
+        manifest = {"nodes": {"model.m": node | {"raw_code": raw, "depends_on": depends}}, "macros": own}
+        return str(transform._models(manifest)[0]["written"])
+
+    assert digest() == digest(called=("again", "days")) == digest(other="{% macro other() %}c{% endmacro %}")
+    for name in ("again", "days", "duckdb__days", "deep"):
+        assert digest(**{name: texts[name] + " "}) != digest(), name
 
 
 def test_versions_that_do_not_say_how_their_models_were_written_claim_nothing() -> None:
