@@ -69,9 +69,10 @@ def held(candidate: Held) -> str:
 
 def thin_tail(tail: ThinTail) -> str:
     """Which days at the end of the data hold far fewer active customers than usual, and what follows."""
+    days = f"{tail.last}" if tail.days == 1 else f"each day from {tail.first} to {tail.last}"
     return (
-        f"each day from {tail.first} to {tail.last} holds less than {SHARE:.0%} of its usual active customers: "
-        "loading may not be finished, and figures of these days may still rise"
+        f"{days} holds less than {SHARE:.0%} of its usual active customers: "
+        f"loading may not be finished, and figures of {'this day' if tail.days == 1 else 'these days'} may still rise"
     )
 
 

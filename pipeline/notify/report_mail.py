@@ -109,7 +109,8 @@ def _thin(thin: Mapping[str, Any] | None, words: Wording) -> str:
     if thin is None:
         return ""
     first, last = (words.day(date.fromisoformat(thin[end])) for end in ("first", "last"))
-    return word(words.language, "thin_tail", first=first, last=last, share=words.value(SHARE, "share"))
+    name = "thin_day" if first == last else "thin_tail"
+    return word(words.language, name, first=first, last=last, share=words.value(SHARE, "share"))
 
 
 def _problems(problems: Mapping[str, Any] | None, words: Wording) -> dict[str, Any]:

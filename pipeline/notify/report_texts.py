@@ -19,6 +19,8 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "n": "n = {n}",
         "thin": "fewer than 30, too few to judge",
         "withheld": "not shown: fewer than 10 customers",
+        "thin_day": "{last} holds less than {share} of its usual active customers: loading may not be finished, "
+        "and figures of this day may still rise.",
         "thin_tail": "Each day from {first} to {last} holds less than {share} of its usual active customers: loading may not be "
         "finished, and figures of these days may still rise.",
         "problems": "The bank's data",
@@ -44,6 +46,8 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "n": "n = {n}",
         "thin": "moins de 30, trop peu pour juger",
         "withheld": "non affiché : moins de 10 clients",
+        "thin_day": "Le {last} compte moins de {share} de ses clients actifs habituels : le chargement n'est peut-être pas "
+        "terminé, et les chiffres de ce jour peuvent encore monter.",
         "thin_tail": "Chaque jour du {first} au {last} compte moins de {share} de ses clients actifs habituels : le chargement "
         "n'est peut-être pas terminé, et les chiffres de ces jours peuvent encore monter.",
         "problems": "Les données de la banque",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -12,7 +13,7 @@ from page_kit import opened, words
 from test_pages import whole_app
 from test_reports import ADA, House, house
 
-from pipeline import listings
+from pipeline import listings, reporting
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Reader, ThinTail
 from pipeline.marts.thin_tail import read, thin_tail
@@ -179,5 +180,21 @@ def test_the_letter_names_the_days_in_its_language(house: House, monkeypatch: py
     assert beginning.replace("'", "&#39;") in mail.html
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "10 May 2019 holds less than 60.0% of its usual"), ("fr", "Le 10 mai 2019 compte moins de 60,0 % de ses")],
+)
+def test_one_day_is_no_row_of_days_in_a_letter(house: House, monkeypatch: pytest.MonkeyPatch, language: str, told: str) -> None:
+    report = {"first": "2019-05-10", "last": "2019-05-10"}
+    monkeypatch.setattr(reporting, "_thin", lambda *_: report)
+    house.subscribe(ADA, frequency=WEEKLY, language=language)
+    house.look()
+    text = " ".join(render(house.letters()[ADA].event, language).text.split())
+    assert told in text.replace("\u202f", " ").replace("\xa0", " ")
+
+
 def test_the_command_line_names_the_days() -> None:
     assert "each day from 2019-05-05 to 2019-05-10 holds less than 60% of its usual" in listings.thin_tail(SIX)
+    one = listings.thin_tail(replace(SIX, first=SIX.last))
+    assert one.startswith("2019-05-10 holds less than 60% of its usual")
+    assert one.endswith("figures of this day may still rise")
