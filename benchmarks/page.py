@@ -70,12 +70,12 @@ _APP_MEANING = """
 Measured by `make bench-app` on a published bank, in Chromium without a graphics card and by clients over the websocket, on the
 same two cores as the app itself. The clock begins with the browser's own event of the press and ends with the frame in which
 the last chart or figure of the page was drawn; all charts of the page count, also those below the fold. *Filter* is one country
-after another on Overview and on Activity, *slider* is N on Activity and on Churn. A browser *that knows the app* was here before,
-was ended and started again, and has on disk what it fetched and compiled; a *new* one has nothing. Sessions move the slider on Activity to any N
-from 7 to 180; *thinking* is the second of two rounds, in which some of the answers are known. *Over plain Streamlit* is the
-ratio to a page of the same charts in Streamlit and Altair as it is usually written, on the same read side, in the same run.
-A part that was left out keeps its last figures. The load of the machine says whether anything else ran: two cores are busy at 2.
-"""
+after another on Overview and on Activity, *slider* is N on Activity and on Churn. A browser *that knows the app* was here
+before, was ended and started again, and has on disk what it fetched and compiled; a *new* one has nothing. Sessions move the
+slider on Activity to any N from 7 to 180; *thinking* is the second of two rounds, in which some of the answers are known. *Over
+plain Streamlit* is the ratio to a page of the same charts in Streamlit and Altair as it is usually written, on the same read
+side, in the same run. A part that was left out keeps its last figures. The load of the machine says whether anything else ran:
+two cores are busy at 2."""
 
 
 def page(kept: Found) -> str:
