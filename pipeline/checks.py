@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from pipeline.addresses import shown_address
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.files import make_folder
@@ -58,10 +59,12 @@ def shown(value: Any) -> str:
 
 
 def _in_force(settings: Settings, name: str) -> str:
-    """The value without what nobody should read over a shoulder; of the run store the address without its password."""
+    """The value without what nobody should read over a shoulder, in an address too."""
     value = getattr(settings, name)
     if name == "run_store" and shown(value):
         return _address(value.get_secret_value())
+    if name == "n8n_url" and value:
+        return shown_address(value)
     path = settings.secret_files.get(name)
     return f"set, from {path}" if path else shown(value)
 

@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version as installed
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
+from pipeline.addresses import shown_address
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError, PermanentError, TransientError
 from pipeline.masking import MASK, masked, spellings
@@ -123,7 +123,7 @@ class Service:
     @property
     def place(self) -> str:
         """The address as it may be shown: without a password or a secret in it."""
-        return self._hide(_without_password(self.address))
+        return self._hide(shown_address(self.address))
 
     def get(self, path: str, *, parameters: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None) -> Answer:
         """Read; may be done again without harm."""
@@ -294,13 +294,6 @@ def _never_arrived(error: Exception) -> bool:
         return True
     reason = getattr(error.args[0] if error.args else None, "reason", None)
     return isinstance(error, requests.ConnectionError) and isinstance(reason, NewConnectionError)
-
-
-def _without_password(address: str) -> str:
-    parts = urlsplit(address)
-    if "@" not in parts.netloc:
-        return address
-    return urlunsplit(parts._replace(netloc=MASK + "@" + parts.netloc.rpartition("@")[2]))
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pipeline.activation import census_syncs, declared, destinations
+from pipeline.addresses import shown_address
 from pipeline.reverse_etl.embedded import WORKBOOK
 from pipeline.reverse_etl.syncs import Sync
 from pipeline.settings import Settings
@@ -133,7 +134,7 @@ class _Words:
     def notify(self) -> str:
         settings, readers = self.settings, ", ".join(self.settings.mail_to)
         if settings.n8n_url:
-            return self._say("n8n", server=settings.n8n_url, readers=readers)
+            return self._say("n8n", server=shown_address(settings.n8n_url), readers=readers)
         if settings.mail_server is not None:
             return self._say("mail_server", server=settings.mail_server.address, readers=readers)
         return self._say("outbox", outbox=settings.home / "outbox", readers=readers)
