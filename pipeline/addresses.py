@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from urllib.parse import urlsplit, urlunsplit
-
-from pipeline.masking import MASK
+from urllib.parse import urlsplit
 
 
 def is_loopback(address: str) -> bool:
@@ -44,16 +42,3 @@ def web_address(value: str, *, example: str, may_be_clear: Callable[[str], bool]
         own_network = " and its own network" if may_be_clear is is_nearby else ""
         raise ValueError(f"has to be https:// beyond this machine{own_network}")
     return value.rstrip("/")
-
-
-def shown_address(address: str) -> str:
-    """The address without what may be secret in it, for logs and pages: no user, no password, no values of the query."""
-    parts = urlsplit(address)
-    who, at, host = parts.netloc.rpartition("@")
-    query = "&".join(_masked(one) for one in parts.query.split("&")) if parts.query else ""
-    return urlunsplit(parts._replace(netloc=(MASK if who else "") + at + host, query=query))
-
-
-def _masked(part: str) -> str:
-    name, equals, _ = part.partition("=")
-    return f"{name}={MASK}" if equals else MASK

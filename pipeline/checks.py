@@ -10,10 +10,10 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from pipeline.addresses import shown_address
 from pipeline.clock import SystemClock
 from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.files import make_folder
+from pipeline.masking import shown_address
 from pipeline.settings import PREFIX, Settings
 
 

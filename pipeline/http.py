@@ -14,10 +14,9 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
-from pipeline.addresses import shown_address
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError, PermanentError, TransientError
-from pipeline.masking import MASK, masked, spellings
+from pipeline.masking import MASK, masked, shown_address, spellings
 
 WORTH_ANOTHER_TRY = frozenset({408, 425, 429})  # and what the service says of its own faults, see is_worth_another_try
 HOPELESS = frozenset({501, 505})  # faults of a service that time does not mend

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
-from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
 MASK = "***"
 SHORT = 4  # a value shorter than this is masked as a word of its own only: `a` is in every other word
@@ -67,3 +67,16 @@ def _forms(secret: str) -> Iterator[str]:
     yield repr(secret)[1:-1]
     if len(secret) >= SHORT:
         yield base64.b64encode(secret.encode()).decode().rstrip("=")
+
+
+def shown_address(address: str) -> str:
+    """The address without what may be secret in it, for logs and pages: no user, no password, no values of the query."""
+    parts = urlsplit(address)
+    who, at, host = parts.netloc.rpartition("@")
+    query = "&".join(_masked(one) for one in parts.query.split("&")) if parts.query else ""
+    return urlunsplit(parts._replace(netloc=(MASK if who else "") + at + host, query=query))
+
+
+def _masked(part: str) -> str:
+    name, equals, _ = part.partition("=")
+    return f"{name}={MASK}" if equals else MASK

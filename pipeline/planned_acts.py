@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from pipeline.activation import census_syncs, declared, destinations
-from pipeline.addresses import shown_address
+from pipeline.masking import shown_address
 from pipeline.reverse_etl.embedded import WORKBOOK
 from pipeline.reverse_etl.syncs import Sync
 from pipeline.settings import Settings

@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.addresses import shown_address
+from pipeline.masking import shown_address
 
 
 @pytest.mark.parametrize(
