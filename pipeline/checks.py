@@ -63,7 +63,7 @@ def _in_force(settings: Settings, name: str) -> str:
     value = getattr(settings, name)
     if name == "run_store" and shown(value):
         return _address(value.get_secret_value())
-    if name == "n8n_url" and value:
+    if isinstance(value, str) and "://" in value:
         return shown_address(value)
     path = settings.secret_files.get(name)
     return f"set, from {path}" if path else shown(value)

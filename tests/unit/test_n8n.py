@@ -16,7 +16,7 @@ from n8n_kit import carrier
 from stand_ins.n8n import N8nStandIn
 from stand_ins.smtp import MailServer
 
-from pipeline.checks import findings
+from pipeline.checks import findings, settings_in_force
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
 from pipeline.http import Patience
@@ -234,6 +234,13 @@ def test_a_dry_run_names_the_carrier(tmp_path: Path) -> None:
     with_smtp = Settings(home=tmp_path, smtp_url="smtps://u:secret-word@mail.bank.example", _env_file=None)
     assert planned_act("notify", with_smtp).startswith("send a mail by smtps://mail.bank.example:465 to ")
     assert PATIENCE.answer_seconds > 60  # n8n gives up a mail server that never greets before we give n8n up
+
+
+def test_neither_the_plan_nor_the_check_shows_a_key_in_the_address(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, n8n_url="https://n8n.bank.example/x?token=k-1234", n8n_secret=SECRET, _env_file=None)
+    (checked,) = (one.value for one in settings_in_force(settings) if one.name == "NEOPULSE_N8N_URL")
+    assert checked == "https://n8n.bank.example/x?token=***"
+    assert f" at {checked} " in planned_act("notify", settings)
 
 
 def test_neopulse_check_names_what_is_wrong_with_the_carrier_and_what_waits(

@@ -26,7 +26,7 @@ from streamlit_app import auth, data, figures, formats, navigation
 from streamlit_app.auth import Role, User
 from streamlit_app.components import chart, chart_files, frame
 from streamlit_app.messages import text
-from streamlit_app.views import activity, payments
+from streamlit_app.views import activity, overview, payments
 
 APP = Path(data.__file__).parent / "app.py"
 VIEWS = ("overview", "activity", "retention", "churn", "payments")
@@ -109,9 +109,17 @@ def test_the_headline_figures_are_those_of_the_published_version(home: Path) -> 
 
 
 def test_the_quick_ratio_of_those_of_whom_nobody_left_is_told_instead_of_drawn() -> None:
-    nobody_left = "Nobody has left yet: there is nothing to compare those who came with."
+    nobody_left = "Nobody left in these months: there is nothing to compare those who came with."
     assert nobody_left in words(whole("overview", country="MT", window="180"))
     assert nobody_left not in words(whole("overview"))
+
+
+def test_a_quick_ratio_of_no_month_at_all_is_said_to_be_empty_as_any_chart_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[str] = []
+    monkeypatch.setattr(overview, "_card", lambda name, *_: drawn.append(name))
+    found = data.answer(Question("quick_ratio"))
+    overview._quick_ratio(replace(found, table=found.table.slice(0, 0)))
+    assert drawn == ["quick_ratio"]
 
 
 def active_customers(page: AppTest) -> str:
