@@ -57,8 +57,12 @@ def _is_thin(figure: Headline) -> bool:
 
 
 def _is_judged(figure: Headline) -> bool:
-    """Whether a change is called good or bad: not what chance alone makes, nor what rests on too few."""
-    return bool(figure.is_beyond_chance) and not _is_thin(figure)
+    """Whether a change is called good or bad: not what chance alone makes, what rests on too few, or on days not loaded whole."""
+    return bool(figure.is_beyond_chance) and not _is_thin(figure) and not _counts_thin_days(figure)
+
+
+def _counts_thin_days(figure: Headline) -> bool:
+    return figure.metric.name in OF_THE_LAST_DAYS and thin_days.are_counted(figure.until)
 
 
 def _label(figure: Headline) -> str:
@@ -91,8 +95,11 @@ def _is_of_few(figure: Headline) -> bool:
 
 
 def _chance(figure: Headline) -> str:
-    """Whether chance alone would make the change, with its interval where that is of percent; nothing where it cannot be said."""
-    if not figure.change or figure.is_beyond_chance is None or figure.change_interval is None:
+    """Whether chance alone would make the change, with its interval where that is of percent; nothing where it cannot be said.
+
+    Nor where days that may not be loaded whole are counted: what is missing is no chance.
+    """
+    if not figure.change or figure.is_beyond_chance is None or figure.change_interval is None or _counts_thin_days(figure):
         return ""
     told = t(f"common.chance.{'beyond' if figure.is_beyond_chance else 'within'}")
     if figure.metric.unit == "ratio" or (figure.metric.unit != "share" and _is_of_few(figure)):

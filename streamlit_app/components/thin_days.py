@@ -30,12 +30,16 @@ def _share(tail: ThinTail) -> str:
 def in_short(*, until: date | None = None) -> str:
     """The same in one sentence for figures up to a day; nothing where no thin day is among them."""
     tail = data.thin_tail()
-    if tail is None or (until is not None and until < tail.first):
-        return ""
-    return t("common.thin_tail.short", first=formats.day(tail.first))
+    return "" if tail is None or not are_counted(until) else t("common.thin_tail.short", first=formats.day(tail.first))
+
+
+def are_counted(until: date | None) -> bool:
+    """Whether a thin day is among those that a figure up to a day counts; None is the last loaded day."""
+    tail = data.thin_tail()
+    return tail is not None and (until is None or until >= tail.first)
 
 
 def on_a_card(way: Way, *, until: date) -> str:
     """What a figure up to a day has to say beside it; nothing where no thin day is among those that it counts."""
     tail = data.thin_tail()
-    return "" if tail is None or until < tail.first else t(f"common.thin_tail.card.{way}", first=formats.day(tail.first))
+    return "" if tail is None or not are_counted(until) else t(f"common.thin_tail.card.{way}", first=formats.day(tail.first))

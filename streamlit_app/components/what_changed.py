@@ -30,7 +30,7 @@ def answer(question: Question) -> None:
         total, split = _changes(_undated(question), days=days, by=by)
         for whole in total.rows():  # none where nobody was ever active
             told = in_words(whole, _groups(split, by), days=days, until=formats.day(total.as_of))
-            st.markdown(" ".join(filter(None, [told, _chance(whole), thin_days.in_short()])))
+            st.markdown(" ".join(filter(None, [told, thin_days.in_short() or _chance(whole)])))
 
 
 def _chance(whole: dict[str, Any]) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import pickle
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from pipeline.marts import Headline, Question
 from pipeline.marts.headline import _TESTS
+from pipeline.marts.thin_tail import ThinTail
 from pipeline.marts.withholding import withheld_headline
 from pipeline.metrics import Metric
 from pipeline.statistics import Z_95, ratio_of_counts, ratio_of_ratios
@@ -148,3 +149,15 @@ def test_a_change_of_few_is_a_count_and_no_percentage(kpi: object) -> None:
 def test_a_stock_is_neither_good_nor_bad(kpi: object) -> None:
     assert callable(kpi)
     assert told(kpi(figure("active_customers", 973, 1500)))[:2] == ("−35.1%", "neutral")
+
+
+def test_what_days_not_loaded_whole_make_is_no_chance_and_neither_good_nor_bad(
+    kpi: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert callable(kpi)
+    fell = figure("new_customers", 45, 90)
+    monkeypatch.setattr(data, "thin_tail", lambda: ThinTail(DAY + timedelta(days=1), DAY + timedelta(days=3), 0.1, 0.5, 9))
+    assert told(kpi(fell))[:2] == ("−50.0%", "bad")  # it ends before them
+    monkeypatch.setattr(data, "thin_tail", lambda: ThinTail(DAY, DAY + timedelta(days=3), 0.1, 0.5, 9))
+    assert told(kpi(fell)) == ("−50.0%", "neutral", "few active since 16 May 2019: may still rise")
+    assert "chance" not in str(kpi(fell).note)
