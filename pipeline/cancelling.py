@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, TransientError
@@ -12,7 +12,7 @@ from pipeline.runs.by_hand import SyncByHand
 from pipeline.runs.records import Run, RunState
 from pipeline.runs.store import RunStore
 
-PATIENCE = timedelta(seconds=60)  # a runner ends within ten seconds; one that is dead is found out within this time
+PATIENCE_SECONDS = 60.0  # a runner ends within ten seconds; one that is dead is found out within this time
 LOOK_SECONDS = 0.5
 
 
@@ -27,9 +27,9 @@ def cancel(
     store.reap(is_dead)
     wanted = run_id if run_id is not None else _going_on(store, clock.now()).id
     ask(store, wanted, who)
-    until = clock.now() + PATIENCE
+    until = clock.passed() + PATIENCE_SECONDS
     while (run := store.run(wanted)).state is RunState.RUNNING:
-        if clock.now() >= until:
+        if clock.passed() >= until:
             raise TransientError(
                 f"Run {wanted} is asked to end and has not ended yet", where="the run store", next="neopulse status"
             )

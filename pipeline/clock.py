@@ -15,6 +15,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """The current moment, with zone UTC."""
 
+    def passed(self) -> float:
+        """The seconds since some moment of this process, for limits and pauses: nobody who sets the clock moves it."""
+
     def sleep(self, seconds: float) -> None:
         """Wait that many seconds."""
 
@@ -25,6 +28,9 @@ class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def passed(self) -> float:
+        return time.monotonic()
+
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
@@ -34,12 +40,21 @@ class FixedClock:
 
     def __init__(self, now: datetime) -> None:
         self._now = now.astimezone(UTC)
+        self._passed = timedelta()
 
     def now(self) -> datetime:
         return self._now
 
+    def passed(self) -> float:
+        return self._passed.total_seconds()
+
     def sleep(self, seconds: float) -> None:
         self._now += timedelta(seconds=seconds)
+        self._passed += timedelta(seconds=seconds)
+
+    def set(self, now: datetime) -> None:
+        """Set it to another time, as somebody sets the clock of a machine: no time passes."""
+        self._now = now.astimezone(UTC)
 
 
 def bank_day(moment: datetime, zone: ZoneInfo) -> date:

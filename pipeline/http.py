@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version as installed
 from typing import Any
@@ -145,7 +145,7 @@ class Service:
         a request that cannot be sent at all.
         """
         request = _Request(method, path, content, parameters, headers, is_repeatable)
-        until = self._clock.now() + timedelta(seconds=self._patience.deadline_seconds)
+        until = self._clock.passed() + self._patience.deadline_seconds
         attempt = 0
         while True:
             self._look()
@@ -158,7 +158,7 @@ class Service:
             self._wait(pause)
             attempt += 1
 
-    def _attempt(self, request: _Request, until: datetime) -> Answer | _Delay:
+    def _attempt(self, request: _Request, until: float) -> Answer | _Delay:
         """The answer, or why there is none yet."""
         try:
             response, body = self._exchange(request, until)
@@ -177,7 +177,7 @@ class Service:
             return self._put_off(request, response, words)
         return self._answer(request, response, body, words)
 
-    def _exchange(self, request: _Request, until: datetime) -> tuple[requests.Response, bytes]:
+    def _exchange(self, request: _Request, until: float) -> tuple[requests.Response, bytes]:
         """The answer's head and its whole body; an answer that drips in beyond the deadline is given up."""
         response = self._session.request(
             request.method,
@@ -197,7 +197,7 @@ class Service:
                     raise requests.ReadTimeout("the answer took longer than the deadline")
         return response, bytes(body)
 
-    def _limits(self, until: datetime) -> tuple[float, float]:
+    def _limits(self, until: float) -> tuple[float, float]:
         left = max(self._left(until), 1.0)
         return min(self._patience.connect_seconds, left), min(self._patience.answer_seconds, left)
 
@@ -256,8 +256,8 @@ class Service:
     def _lost(self, what: str) -> LostAnswerError:
         return LostAnswerError(what, where=self.place, next="neopulse check")
 
-    def _left(self, until: datetime) -> float:
-        return (until - self._clock.now()).total_seconds()
+    def _left(self, until: float) -> float:
+        return until - self._clock.passed()
 
     def _wait(self, seconds: float) -> None:
         """Wait, but not beyond the wish to end."""

@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pipeline import steps as chain
 from pipeline.clock import Clock
@@ -154,7 +154,7 @@ class _Execution:
         self._keeper = keeper
         self._event_log = event_log
         self._asked_to_end = asked_to_end
-        self._step_ends_at: datetime | None = None
+        self._step_ends_at: float | None = None
 
     def carry_out(self) -> Run:
         """Do the planned steps; returns the run as it ended."""
@@ -173,7 +173,7 @@ class _Execution:
         """Do a step, again where its error may pass; returns the error that stays, if any."""
         error: NeopulseError | None = None
         attempts = self._settings.step_attempts
-        self._step_ends_at = self._clock.now() + self._settings.step_limit(step)
+        self._step_ends_at = self._clock.passed() + self._settings.step_limit(step).total_seconds()
         for attempt in range(1, attempts + 1):
             error = self._attempt(step, attempt)
             if not isinstance(error, TRIED_AGAIN) or attempt == attempts:
@@ -185,13 +185,13 @@ class _Execution:
         return error
 
     def _attempt(self, step: str, attempt: int) -> NeopulseError | None:
-        started_at = self._clock.now()
+        began = self._clock.passed()
         try:
             self._check()
             self._store.start_step(self._keeper.lease, self._run.id, step, attempt=attempt)
             _log.info("%s began", step)
             result = self._runner.run_step(step, self._context(step))
-            self._record(step, result, (self._clock.now() - started_at).total_seconds())
+            self._record(step, result, self._clock.passed() - began)
         except KeyboardInterrupt:
             return _stopped(step)
         except InterruptedRunError as error:
@@ -272,14 +272,14 @@ class _Execution:
 
     def _progress_of(self, step: str) -> Callable[[float | None, str], None]:
         """What the step calls as often as it likes; the run store hears of it about once a second."""
-        store_again_at = self._clock.now()
+        store_again_at = self._clock.passed()
 
         def progress(fraction: float | None, text: str) -> None:
             nonlocal store_again_at
             self._check()
             self._reporter.step_progressed(step, fraction, text)
-            if self._clock.now() >= store_again_at:
-                store_again_at = self._clock.now() + timedelta(seconds=PROGRESS_EVERY_SECONDS)
+            if self._clock.passed() >= store_again_at:
+                store_again_at = self._clock.passed() + PROGRESS_EVERY_SECONDS
                 with contextlib.suppress(TransientError):
                     self._store.progress(self._keeper.lease, self._run.id, step, fraction=fraction, text=text)
 
@@ -297,7 +297,7 @@ class _Execution:
             return _stopped(step, by=self._keeper.cancelled_by)
         if self._asked_to_end():
             return _stopped(step)
-        if self._step_ends_at is not None and self._clock.now() >= self._step_ends_at:
+        if self._step_ends_at is not None and self._clock.passed() >= self._step_ends_at:
             return _over_limit(step, self._settings.step_limit(step))
         return None
 
@@ -316,8 +316,8 @@ class _Execution:
 
     def _wait(self, seconds: float) -> None:
         """Wait, but not beyond the wish to end."""
-        until = self._clock.now() + timedelta(seconds=seconds)
-        while self._clock.now() < until and not self._is_to_end():
+        until = self._clock.passed() + seconds
+        while self._clock.passed() < until and not self._is_to_end():
             self._clock.sleep(min(0.5, seconds))
 
 

@@ -66,14 +66,14 @@ class ByHand:
         with holding(self.store, self.holders) as keeper:
             self._claim(press)
             limit = self.settings.step_limit("activate")
-            until = self.clock.now() + limit
+            until = self.clock.passed() + limit.total_seconds()
 
             def look() -> None:
                 if keeper.is_lost:
                     raise lost(keeper.lease)
                 if is_to_end():
                     raise _ended(press.sync, "The sync was stopped")
-                if self.clock.now() >= until:
+                if self.clock.passed() >= until:
                     raise _ended(press.sync, f"The sync was ended: it took longer than {limit.total_seconds() / 60:,.0f} minutes")
 
             def guard() -> None:

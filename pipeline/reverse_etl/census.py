@@ -6,7 +6,6 @@ import itertools
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Protocol
 
 from pipeline.clock import Clock
@@ -94,7 +93,7 @@ class Census:
         return tuple(results)
 
     def _carry_out(self, sync: CensusSync) -> SyncResult:
-        until = self._clock.now() + timedelta(seconds=self._deadline_seconds)
+        until = self._clock.passed() + self._deadline_seconds
         run = self._recalled(sync)
         while run is None or run.status == "skipped":
             if run is not None:
@@ -112,16 +111,16 @@ class Census:
         except ConfigurationError:  # Census does not know it any more
             return None
         if not run.is_over:
-            return self._followed(sync, known, self._clock.now() + timedelta(seconds=self._deadline_seconds))
+            return self._followed(sync, known, self._clock.passed() + self._deadline_seconds)
         return run if run.status == "completed" and not run.was_cancelled else None
 
-    def _triggered(self, sync: CensusSync, until: datetime) -> CensusRun:
+    def _triggered(self, sync: CensusSync, until: float) -> CensusRun:
         """A run of our own, to its end."""
         run = self._trigger(sync, until)
         self._memory.note(sync, run)
         return self._followed(sync, run, until)
 
-    def _trigger(self, sync: CensusSync, until: datetime) -> str:
+    def _trigger(self, sync: CensusSync, until: float) -> str:
         """Start a run, once: after a lost answer it is looked for among the runs before it is asked for again."""
         before = {run.id for run in self._api.newest_runs(sync.id)}
         while True:
@@ -132,7 +131,7 @@ class Census:
             except LostAnswerError as error:
                 if found := self._found_after(error, sync, before):
                     return found
-                if self._clock.now() >= until:
+                if self._clock.passed() >= until:
                     raise
 
     def _found_after(self, error: LostAnswerError, sync: CensusSync, before: set[str]) -> str | None:
@@ -145,7 +144,7 @@ class Census:
                 return started[-1]
         return None
 
-    def _followed(self, sync: CensusSync, run_id: str, until: datetime) -> CensusRun:
+    def _followed(self, sync: CensusSync, run_id: str, until: float) -> CensusRun:
         """The run once it is over; cancelled where the run of the chain is to end before."""
         try:
             return self._over(sync, run_id, until)
@@ -153,25 +152,25 @@ class Census:
             self._cancel(sync, run_id)
             raise
 
-    def _over(self, sync: CensusSync, run_id: str, until: datetime) -> CensusRun:
+    def _over(self, sync: CensusSync, run_id: str, until: float) -> CensusRun:
         pause = FIRST_PAUSE_SECONDS
         while True:
             run = self._api.run(run_id)
             if run.is_over:
                 return run
             self._tell(sync, run)
-            if self._clock.now() + timedelta(seconds=pause) > until:
+            if self._clock.passed() + pause > until:
                 raise self._too_late(sync, run)
             self._wait(pause)
             pause = min(pause * PAUSE_GROWTH, LONGEST_PAUSE_SECONDS)
 
-    def _wait_for_the_one_going_on(self, sync: CensusSync, until: datetime) -> None:
+    def _wait_for_the_one_going_on(self, sync: CensusSync, until: float) -> None:
         """Ours was skipped because another run goes on; that one may have begun before the data was published."""
         going_on = next((run for run in self._api.newest_runs(sync.id) if not run.is_over), None)
         _log.info("%s: Census skipped the run because another one goes on", sync.name)
         if going_on is not None:
             self._over(sync, going_on.id, until)
-        elif self._clock.now() >= until:
+        elif self._clock.passed() >= until:
             raise _failed(f"Census skips every run of {sync.name}", self._link(sync))
         else:
             self._wait(FIRST_PAUSE_SECONDS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pipeline.errors import PermanentError
 from pipeline.sheets.base import SheetResult, Tab
@@ -78,7 +78,7 @@ class GoogleSheet:
         del at
         drafts = [draft(tab) for tab in tabs]
         attempt, differed, before = 0, 0, _Attempt()
-        until = self._calls.clock.now() + timedelta(seconds=self._calls.patience.deadline_seconds)
+        until = self._calls.clock.passed() + self._calls.patience.deadline_seconds
         while True:
             try:
                 address = self._try(drafts, before)

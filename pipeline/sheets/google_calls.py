@@ -7,7 +7,6 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
 import requests
@@ -142,10 +141,10 @@ class Calls:
         """Raise where the run is to end."""
         self._look()
 
-    def wait_after(self, unclear: UnclearError, attempt: int, until: datetime) -> None:
+    def wait_after(self, unclear: UnclearError, attempt: int, until: float) -> None:
         """Wait before looking again at what became of a call; raises the error where there is no time left."""
         pause = max(unclear.asked_pause, self.patience.pause(attempt, self.jitter()))
-        if self.clock.now() + timedelta(seconds=pause) > until:
+        if self.clock.passed() + pause > until:
             raise unclear
         self.wait(pause)
 
@@ -190,15 +189,15 @@ class _Minute:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._made: deque[datetime] = deque()
+        self._made: deque[float] = deque()
 
-    def seconds_to_wait(self, now: datetime) -> float:
-        while self._made and (now - self._made[0]).total_seconds() >= 60:
+    def seconds_to_wait(self, passed: float) -> float:
+        while self._made and passed - self._made[0] >= 60:
             self._made.popleft()
-        return 60 - (now - self._made[0]).total_seconds() if len(self._made) >= self._most else 0.0
+        return 60 - (passed - self._made[0]) if len(self._made) >= self._most else 0.0
 
-    def count(self, now: datetime) -> None:
-        self._made.append(now)
+    def count(self, passed: float) -> None:
+        self._made.append(passed)
 
 
 class _PatientClient(HTTPClient):
@@ -223,7 +222,7 @@ class _PatientClient(HTTPClient):
         A read and a `PUT` to an explicit range may be repeated; any other call is not, once it may have been carried out.
         """
         calls, is_repeatable = self._calls, method.upper() in ("GET", "PUT")
-        until, attempt = calls.clock.now() + timedelta(seconds=calls.patience.deadline_seconds), 0
+        until, attempt = calls.clock.passed() + calls.patience.deadline_seconds, 0
         while True:
             self._take_turn(is_read=method.upper() == "GET")
             calls.look()
@@ -232,15 +231,15 @@ class _PatientClient(HTTPClient):
                     return json_answer(super().request(method, self._redirected(endpoint), *args, **kwargs), is_repeatable)
             except PutOffError as put_off:
                 pause = max(put_off.asked_pause, calls.patience.pause(attempt, calls.jitter()))
-                if calls.clock.now() + timedelta(seconds=pause) > until:
+                if calls.clock.passed() + pause > until:
                     raise put_off.why from None
                 calls.wait(pause)
                 attempt += 1
 
     def _take_turn(self, *, is_read: bool) -> None:
         minute, clock = (self._reads if is_read else self._writes), self._calls.clock
-        self._calls.wait(minute.seconds_to_wait(clock.now()))
-        minute.count(clock.now())
+        self._calls.wait(minute.seconds_to_wait(clock.passed()))
+        minute.count(clock.passed())
 
     def _redirected(self, address: str) -> str:
         for host in GOOGLE:

@@ -99,7 +99,7 @@ class GoogleRows:
         for row in changed.values():
             _refuse_unfit(tab, columns, row)
         first: _Found | None = None
-        until = self._calls.clock.now() + timedelta(seconds=self._calls.patience.deadline_seconds)
+        until = self._calls.clock.passed() + self._calls.patience.deadline_seconds
         for attempt in count():
             found = self._look(tab, key)
             first = first or found

@@ -27,7 +27,7 @@ def show() -> None:
     if volumes.empty:
         states.empty(t("payments.nothing"), next=t("common.widen"))
         return
-    types = figures.groups_of(volumes)  # of both charts, so that a type has one colour
+    types = _types(question, volumes)
     with chart.side_by_side():
         for spec, answer, key, title in (
             (charts.TRANSACTIONS_BY_TYPE, volumes, "volumes", t("payments.volumes")),
@@ -90,6 +90,13 @@ def _by_country(answer: Answer) -> None:
             shown = t("common.shown_of", shown=drawn.table.num_rows, total=every.table.num_rows)
             title, subtitle = t(f"payments.by_country.{key}.title"), f"{t(f'payments.by_country.{key}.explained')} {shown}"
             chart.show(spec, drawn, key=key, title=title, subtitle=subtitle, filed=lambda: every)
+
+
+def _types(question: Question, volumes: Answer) -> list[str]:
+    """The types of both charts, in the order of all their transactions: one colour each, whatever segment and days are asked."""
+    everything = data.answer(Question(volumes.question.metric, grain=question.grain, by="type"))
+    found = set(figures.groups_of(volumes))
+    return [code for code in figures.groups_of(everything) if code in found]
 
 
 def _by_type(answer: Answer, types: Sequence[str]) -> Answer:

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -367,3 +367,29 @@ def test_the_building_processes_end_with_the_limit(
 def test_the_limits_are_settings_in_minutes() -> None:
     settings = Settings(_env_file=None, step_limit_notify=5)  # type: ignore[call-arg]
     assert [settings.step_limit(step).total_seconds() / 60 for step in STEPS] == [120, 360, 60, 240, 5]
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_who_sets_the_clock_of_the_machine_ends_no_step(runner: Runner, chain: Chain, clock: FixedClock, hours: int) -> None:
+    def moved(context: StepContext) -> None:
+        pass_time(context.store, clock, 30)
+        lease = context.store.lease()
+        assert lease is not None
+        clock.set(clock.now() + timedelta(hours=hours))
+        context.store.renew(lease, seconds=40)  # as its keeper does within ten seconds
+        pass_time(context.store, clock, 29)
+        context.progress(0.5, "working")
+        assert not context.cancelled()
+
+    chain.acts["sheet"] = moved
+    assert with_limit(runner, sheet=1).execute(SCHEDULED, cancelled=never).state is RunState.SUCCEEDED
+
+
+def test_a_clock_set_back_makes_no_step_longer(runner: Runner, chain: Chain, clock: FixedClock) -> None:
+    def moved(context: StepContext) -> None:
+        clock.set(clock.now() - timedelta(hours=1))
+        pass_time(context.store, clock, 60)
+        context.progress(0.5, "working")
+
+    chain.acts["sheet"] = moved
+    assert with_limit(runner, sheet=1).execute(SCHEDULED, cancelled=never).error_kind == "permanent"
