@@ -293,7 +293,7 @@ def worker() -> None:
 
     settings = _settings()
     _run_store(settings)  # a store that does not open is told here, once, instead of on every tick
-    serving.become(serving.WORKER, settings)
+    serving.become(serving.WORKER, serving.environment(settings))
 
 
 @main.command()
@@ -304,7 +304,7 @@ def app() -> None:
     settings = _settings()
     serving.check_address(settings)
     click.echo(f"neopulse is at {settings.app_address}")
-    serving.become((serving.ORDERLY, *serving.app_command(settings)), settings)
+    serving.become((serving.ORDERLY, *serving.app_command(settings)), serving.app_environment(settings))
 
 
 @main.command()

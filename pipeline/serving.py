@@ -31,6 +31,8 @@ END_SECONDS = 10.0
 APP = PROJECT / "streamlit_app" / "server.py"
 WORKER = ("worker",)
 ORDERLY = "pipeline.orderly"
+# glibc gives many threads an arena each and Arrow keeps a pool of its own; what one of them frees, no other may use.
+SPARING = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 def app_command(settings: Settings) -> tuple[str, ...]:
@@ -53,9 +55,14 @@ def environment(settings: Settings) -> dict[str, str]:
     for name in Settings.secret_names():
         variable = PREFIX + name.upper()
         given |= {variable: "", variable + SUFFIX: str(by_file[name])} if name in by_file else {variable + SUFFIX: ""}
-    # Streamlit would collect garbage after each rerun: most of a rerun's time on a page of charts.
     others = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return {**others, **given, "STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
+    return {**others, **given}
+
+
+def app_environment(settings: Settings) -> dict[str, str]:
+    """That of the app: a thread a session takes little memory, unless the environment says otherwise."""
+    # Streamlit would collect garbage after each rerun: most of a rerun's time on a page of charts.
+    return {**SPARING, **environment(settings), "STREAMLIT_RUNNER_POST_SCRIPT_GC": "false"}
 
 
 def _as_text(value: Any) -> str:
@@ -73,10 +80,10 @@ def _as_text(value: Any) -> str:
     return str(value)
 
 
-def become(module: Sequence[str], settings: Settings) -> None:
+def become(module: Sequence[str], environment: Mapping[str, str]) -> None:
     """Turn this process into that module; signals then reach it directly."""
     os.chdir(PROJECT)
-    os.execve(sys.executable, [sys.executable, "-m", *module], environment(settings))
+    os.execve(sys.executable, [sys.executable, "-m", *module], environment)
 
 
 def check_address(settings: Settings) -> None:
@@ -158,7 +165,10 @@ def serve(settings: Settings, *, say: Callable[[str], None], is_to_end: Callable
     """
     if is_to_end():
         return
-    with _child("app", app_command(settings), settings) as app, _child("worker", WORKER, settings) as worker:
+    with (
+        _child("app", app_command(settings), app_environment(settings), settings) as app,
+        _child("worker", WORKER, environment(settings), settings) as worker,
+    ):
         children = {"app": app, "worker": worker}
         _wait(children, settings, lambda: is_to_end() or is_answering(settings), seconds=READY_SECONDS)
         if not is_to_end():
@@ -187,7 +197,9 @@ def _wait(
 
 
 @contextmanager
-def _child(name: str, command: Sequence[str], settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+def _child(
+    name: str, command: Sequence[str], environment: Mapping[str, str], settings: Settings
+) -> Iterator[subprocess.Popen[bytes]]:
     """A child whose words go to a log file; it has ended, one way or another, when the block has."""
     with _log_file(name, settings).open("wb") as words:
         child = subprocess.Popen(
@@ -196,7 +208,7 @@ def _child(name: str, command: Sequence[str], settings: Settings) -> Iterator[su
             stdout=words,
             stderr=subprocess.STDOUT,
             cwd=PROJECT,
-            env=environment(settings),
+            env=environment,
             start_new_session=True,  # Ctrl-C in the terminal is for this process; it ends its children itself
         )
     try:

@@ -342,6 +342,16 @@ def test_a_child_gets_exactly_the_settings_of_its_parent(monkeypatch: pytest.Mon
     assert (given.home, given.raw) == (tmp_path / "relative", tmp_path / "bank")
 
 
+def test_the_app_is_sparing_with_memory_unless_the_environment_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Settings(_env_file=None)  # type: ignore[call-arg]
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "mimalloc")
+    child = serving.app_environment(given)
+    assert (child["MALLOC_ARENA_MAX"], child["ARROW_DEFAULT_MEMORY_POOL"]) == ("2", "mimalloc")
+    assert "MALLOC_ARENA_MAX" not in serving.environment(given)  # a build has threads that allocate much, beside each other
+    assert child.items() >= serving.environment(given).items()
+
+
 def test_the_default_state_folder_is_the_one_beside_which_the_command_was_typed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
