@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import altair as alt
 
 from streamlit_app.charts import marks
 from streamlit_app.charts.base import Chart
-from streamlit_app.charts.marks import Translate
+from streamlit_app.charts.marks import Grain, Translate
 
 COLUMNS = ("cohort", "cohort_name", "period", "value", "n", "low", "high", "final_on", "provisional", marks.LIST)
-MONTH_HEIGHT, WEEK_HEIGHT = 24, 13
+HEIGHTS: Mapping[Grain, int] = {"month": 24, "week": 13}
 FITTING = "bandwidth('x') < 13 ? 0 : bandwidth('x') < 22 ? 8 : 11"  # no number where it would run into the next
 STROKES, STROKES_APART = 12, 6  # of the hatching of a cell: how many at most, and how many pixels apart at least
 HATCHING = "hatching"
@@ -32,11 +34,11 @@ def _hatching() -> alt.Parameter:
     return alt.param(name=HATCHING, expr=" + ".join(strokes))
 
 
-def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
-    cells = marks.drawn()
+def _build(text: Translate, *, grain: Grain) -> alt.LayerChart:
+    cells, since = marks.drawn(), text(f"charts.since_the_first.{grain}")
     tips = [
         alt.Tooltip("cohort_name:N", title=text("charts.cohort")),
-        alt.Tooltip("period:O", title=text("charts.period")),
+        alt.Tooltip("period:O", title=since),
         alt.Tooltip("shown:N", title=text("charts.value")),
         alt.Tooltip("customers:Q", title=text("charts.customers"), format=","),
         alt.Tooltip("n:Q", title="n", format=","),
@@ -86,7 +88,7 @@ def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
         tooltip=tips,  # also over the number and the hatching
         x=alt.X(
             "period:O",
-            title=text("charts.period"),
+            title=since,
             axis=alt.Axis(orient="top", labelAngle=0, domain=False, ticks=False, labelOverlap=True),
             scale=alt.Scale(paddingInner=0.06),
         ),
@@ -106,13 +108,13 @@ def _build(text: Translate, *, row_height: int) -> alt.LayerChart:
             **marks.list_of("cohort", period="period"),
         )
         .add_params(_hatching())
-        .properties(height=alt.Step(row_height))
+        .properties(height=alt.Step(HEIGHTS[grain]))
     )
 
 
-def _chart(name: str, row_height: int) -> Chart:
-    return Chart(name, COLUMNS, lambda text: _build(text, row_height=row_height), provisional="hatched", thin="grey_cells")
+def _chart(name: str, grain: Grain) -> Chart:
+    return Chart(name, COLUMNS, lambda text: _build(text, grain=grain), provisional="hatched", thin="grey_cells")
 
 
-RETENTION_COHORTS = _chart("retention_cohorts", MONTH_HEIGHT)
-RETENTION_COHORTS_BY_WEEK = _chart("retention_cohorts_by_week", WEEK_HEIGHT)
+RETENTION_COHORTS = _chart("retention_cohorts", "month")
+RETENTION_COHORTS_BY_WEEK = _chart("retention_cohorts_by_week", "week")

@@ -8,7 +8,7 @@ import altair as alt
 
 from streamlit_app.charts import marks
 from streamlit_app.charts.base import Chart
-from streamlit_app.charts.marks import Translate, Unit
+from streamlit_app.charts.marks import Grain, Translate, Unit
 
 POINT_COLUMNS = ("date", "value", "n", "low", "high", "final_on", "provisional")
 CURVE_COLUMNS = ("period", "value", "n", "low", "high")
@@ -80,9 +80,9 @@ def _nobody_before(text: Translate) -> tuple[alt.Chart, alt.Chart]:
     )
 
 
-def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart:
+def _retention_curve(text: Translate, *, grain: Grain, series: bool = False) -> alt.LayerChart:
     points, groups = marks.drawn(), ["series"] if series else []
-    first = [alt.Tooltip("period:Q", title=text("charts.period"))]
+    first = [alt.Tooltip("period:Q", title=text(f"charts.since_the_first.{grain}"))]
     if series:
         first.append(alt.Tooltip("series:N", title=text("charts.series")))
     tips = marks.tooltip(text, first=first, interval=True, state=False)
@@ -92,7 +92,7 @@ def _retention_curve(text: Translate, *, series: bool = False) -> alt.LayerChart
         marks.thin_points(points),
         marks.hover(points, tips, along="period", groups=groups),
     ).encode(
-        x=alt.X("period:Q", title=text("charts.period"), axis=alt.Axis(grid=False, domain=True, tickMinStep=1)),
+        x=alt.X("period:Q", title=text(f"charts.since_the_first.{grain}"), axis=alt.Axis(grid=False, domain=True, tickMinStep=1)),
         y=marks.value_axis("value", "share"),
         **({"color": marks.by_series()} if series else {}),
     )
@@ -109,12 +109,16 @@ def _chart(name: str, unit: Unit, *, series: bool = False) -> Chart:
     )
 
 
+def _curve(name: str, grain: Grain, *, series: bool = False) -> Chart:
+    columns = (*CURVE_COLUMNS, *(["series"] if series else []))
+    return Chart(name, columns, lambda text: _retention_curve(text, grain=grain, series=series), thin="pale")
+
+
 COUNT_OVER_TIME, COUNT_BY_SERIES = _chart("count_over_time", "count"), _chart("count_by_series", "count", series=True)
 RATIO_OVER_TIME, RATIO_BY_SERIES = _chart("ratio_over_time", "ratio"), _chart("ratio_by_series", "ratio", series=True)
 SHARE_OVER_TIME, SHARE_BY_SERIES = _chart("share_over_time", "share"), _chart("share_by_series", "share", series=True)
-RETENTION_CURVE = Chart("retention_curve", CURVE_COLUMNS, _retention_curve, thin="pale")
-RETENTION_CURVES = Chart(
-    "retention_curves", (*CURVE_COLUMNS, "series"), lambda text: _retention_curve(text, series=True), thin="pale"
-)
+RETENTION_CURVE, RETENTION_CURVE_BY_WEEK = _curve("retention_curve", "month"), _curve("retention_curve_by_week", "week")
+RETENTION_CURVES = _curve("retention_curves", "month", series=True)
+RETENTION_CURVES_BY_WEEK = _curve("retention_curves_by_week", "week", series=True)
 FIRST_TRANSACTION = Chart("first_transaction", FIRST_COLUMNS, _first_transaction, thin="pale")
 SURVIVAL = Chart("survival", SURVIVAL_COLUMNS, _survival, thin="pale")

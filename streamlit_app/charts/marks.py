@@ -13,6 +13,7 @@ import altair as alt
 
 Translate = Callable[[str], str]
 Unit = Literal["count", "share", "ratio", "usd"]
+Grain = Literal["month", "week"]
 Drawing = TypeVar("Drawing", alt.Chart, alt.LayerChart)  # what is said of layers as a whole is sent once, and they inherit it
 
 AXIS_FORMATS: Mapping[Unit, str] = {"count": ",~r", "share": "~%", "ratio": ".2~f", "usd": "~s"}

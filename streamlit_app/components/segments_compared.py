@@ -123,7 +123,8 @@ def _draw(question: Question, sides: tuple[Side, Side], *, fixed: bool, periods:
     drawn = figures.together({messages.named(letter, side.drawn): curve for letter, side, curve in pair})
     drawn = replace(drawn, question=replace(drawn.question, where=question.where))  # of both, and not of the first
     both = " — ".join(messages.named(letter, side.told) for letter, side, _ in pair)  # whole, also in a picture: a legend cuts it
-    chart.show(charts.RETENTION_CURVES, drawn, key="compared", title=t("retention.compare.curves"), subtitle=both)
+    curves = charts.RETENTION_CURVES_BY_WEEK if question.grain == "week" else charts.RETENTION_CURVES
+    chart.show(curves, drawn, key="compared", title=t("retention.compare.curves"), subtitle=both)
 
 
 def in_words(curves: Mapping[str, Answer], *, periods: tuple[int, ...], judged: bool = True) -> str:

@@ -47,7 +47,7 @@ def _of_cohorts(question: Question, cells: Answer) -> None:
     fixed = filters.named_choice("cohorts", ("all", "fixed")) == "fixed"
     filters.tell_unheeded()
     chart.show(
-        charts.RETENTION_CURVE,
+        charts.RETENTION_CURVE_BY_WEEK if question.grain == "week" else charts.RETENTION_CURVE,
         data.retention_curve(question, fixed_cohorts=fixed),
         key="curve",
         title=t("retention.curve"),
