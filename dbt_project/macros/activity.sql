@@ -115,7 +115,7 @@
 {% endmacro %}
 
 {% macro doubts() %}
-    {{ return(['unreadable_amount', 'negative_amount', 'absurd_amount', 'unknown_state', 'unknown_type']) }}
+    {{ return(['unreadable_amount', 'negative_amount', 'absurd_amount', 'unknown_state', 'unknown_type', 'missing_amount']) }}
 {% endmacro %}
 
 {% macro code_of(word, words) %}{{ return(words.index(word) + 1) }}{% endmacro %}

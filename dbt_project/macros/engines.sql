@@ -24,7 +24,8 @@
 {% macro read_moment(text, plain=none) %}{{ return(adapter.dispatch('read_moment', 'neopulse')(text, plain or neopulse.read_plain_moment(text))) }}{% endmacro %}
 {% macro default__read_moment(text, plain) %}{{ plain }}{% endmacro %}
 {# A plain cast reads a UTC spelling four times as fast, but would take any other zone for UTC. A sign before the ninth letter is one of the
-   date (`2018-3-9`), one behind may be that of a zone. #}
+   date (`2018-3-9`), one behind may be that of a zone. Of three letters DuckDB guesses the zone: BST is that of Bangladesh to it, IST that of
+   India. Those that are no zone of the IANA's are refused, as BigQuery refuses them. #}
 {% macro duckdb__read_moment(text, plain) %}
     case
         when suffix({{ text }}, ' UTC') or suffix({{ text }}, '+00:00') then {{ plain }}
@@ -32,8 +33,19 @@
             and not contains(substr({{ text }}, 9), '+')
             and not contains(substr({{ text }}, 9), '-')
             then {{ plain }}
-        else timezone('UTC', try_cast({{ text }} as timestamp with time zone))
+        else
+            case when ascii(right({{ text }}, 1)) between 48 and 57 or not regexp_matches({{ text }}, '(^|[^A-Za-z/])({{ guessed_zones() | join('|') }}) *$', 'i')
+                then timezone('UTC', try_cast({{ text }} as timestamp with time zone))
+            end
     end
+{% endmacro %}
+
+{# ICU's names of three letters that are no zone of the IANA's. #}
+{% macro guessed_zones() %}
+    {{ return([
+        'ACT', 'AET', 'AGT', 'ART', 'AST', 'BET', 'BST', 'CAT', 'CNT', 'CST', 'CTT', 'EAT', 'ECT', 'IET', 'IST', 'JST', 'MIT', 'NET', 'NST',
+        'PLT', 'PNT', 'PRT', 'PST', 'SST', 'VST',
+    ]) }}
 {% endmacro %}
 
 {# The moment that a text says if it is of UTC. #}

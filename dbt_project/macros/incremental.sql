@@ -35,8 +35,15 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# Hooks that run before the new rows are added. #}
-{% macro forget(condition) %}{% if is_incremental() %}delete from {{ this }} where {{ condition }}{% endif %}{% endmacro %}
+{# Hooks that run before the new rows are added. A build by hand on tables that are there would take none of their customers for changed. #}
+{% macro forget(condition) -%}
+    {%- if is_incremental() -%}
+        {%- if execute and not neopulse.builds_on_the_last_run() -%}
+            {%- do exceptions.raise_compiler_error('a build on the tables of another needs the variable previous_as_of, or --full-refresh; `neopulse run` gives dbt either') -%}
+        {%- endif -%}
+        delete from {{ this }} where {{ condition }}
+    {%- endif -%}
+{%- endmacro %}
 
 {% macro forget_days(column) %}{{ neopulse.forget(column ~ ' >= ' ~ neopulse.changed_from()) }}{% endmacro %}
 

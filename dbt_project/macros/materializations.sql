@@ -20,6 +20,9 @@
 {% endmaterialization %}
 
 {% macro replaced(type, sql) %}
+    {%- if config.get('unique_key') -%}
+        {%- do exceptions.raise_compiler_error(this.identifier ~ ': rows are forgotten by pre-hooks here; a unique_key would do nothing on DuckDB') -%}
+    {%- endif -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- if existing is not none and existing.type != type %}{% do adapter.drop_relation(existing) %}{% endif -%}
     {%- do run_hooks(pre_hooks) -%}
@@ -39,6 +42,9 @@
 {% macro filled_table(relation) %}
     {%- if not config.get('contract').enforced -%}
         {{ return('create or replace table ' ~ relation ~ ' as (' ~ compiled_code ~ ')') }}
+    {%- endif -%}
+    {%- if relation | string in compiled_code -%}
+        {%- do exceptions.raise_compiler_error(relation.identifier ~ ': with a contract it is empty before it is read, so it cannot read itself') -%}
     {%- endif -%}
     {%- do neopulse.hold_to_the_contract() -%}
     {%- set declared = 'create or replace table ' ~ relation ~ ' ' ~ get_table_columns_and_constraints() -%}

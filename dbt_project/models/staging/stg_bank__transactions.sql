@@ -45,6 +45,8 @@ judged as (
         -- of a row that can be used: what about it is doubtful all the same
         cast(case
             when money is null and nullif({{ trimmed('amount_usd') }}, '') is not null then {{ code_of('unreadable_amount', doubts()) }}
+            when money is null and transaction_state_code = {{ code_of('COMPLETED', known_states()) }}
+                then {{ code_of('missing_amount', doubts()) }}
             when money < 0 then {{ code_of('negative_amount', doubts()) }}
             when money >= {{ var('absurd_amount_usd') }} and transaction_state_code = {{ code_of('COMPLETED', known_states()) }}
                 then {{ code_of('absurd_amount', doubts()) }}

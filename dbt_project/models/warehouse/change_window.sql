@@ -27,10 +27,16 @@ changed_copies as (
     (select * from repeated_after except distinct select * from repeated_before)
 ),
 
-candidates as (
+changed as (
     select changed_day from changed_days
     union all
     select transaction_date from changed_copies
+),
+
+candidates as (
+    select changed_day
+    from changed
+    where changed_day >= cast('{{ var("earliest_bank_day") }}' as date)   -- what is dated before it is in no figure
     union all
     select {{ add_days("cast('" ~ var('previous_as_of') ~ "' as date)", 1) }}
     union all
@@ -42,7 +48,6 @@ final as (
         min(changed_day) as changed_from,
         min(changed_day) > cast('{{ var("previous_as_of") }}' as date) as only_appends,
     from candidates
-    where changed_day >= cast('{{ var("earliest_bank_day") }}' as date)   -- what is dated before it is in no figure
 )
 {%- else -%}
 with final as (select {{ neopulse.beginning() }} as changed_from, false as only_appends)

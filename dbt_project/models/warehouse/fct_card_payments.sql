@@ -34,12 +34,12 @@ by_day as (
 final as (
     select
         {{ month_start('transaction_date') }} as month,
-        coalesce(merchant_country, 'unknown') as merchant_country,
+        coalesce(nullif(merchant_country, 'UNKNOWN'), 'unknown') as merchant_country,
         {%- for column in card_not_present_columns() %}
         coalesce(sum({{ column }}), 0) as {{ column }},
         {%- endfor %}
     from by_day
-    group by {{ month_start('transaction_date') }}, coalesce(merchant_country, 'unknown')
+    group by {{ month_start('transaction_date') }}, coalesce(nullif(merchant_country, 'UNKNOWN'), 'unknown')
 )
 
 select * from final
