@@ -21,7 +21,7 @@ counted as (
     select transaction_type, -transactions, -completed from months
 )
 
-select transaction_type, sum(transactions) as transactions, sum(completed) as completed
+select transaction_type, sum(transactions) as too_many, sum(completed) as too_many_completed
 from counted
 group by transaction_type
 having sum(transactions) <> 0 or sum(completed) <> 0
