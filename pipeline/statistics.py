@@ -120,11 +120,15 @@ def ratio_of_ratios(first: tuple[int, int], second: tuple[int, int]) -> tuple[fl
 
 @dataclass(frozen=True)
 class LogRank:
-    """Whether the curves of several groups are one: the statistic, its degrees of freedom and the probability under one curve."""
+    """Whether the curves of several groups are one: the statistic, its degrees of freedom and the probability under one curve.
+
+    `of` has the places of the groups that it is of, among those that were given.
+    """
 
     statistic: float
     degrees_of_freedom: int
     p_value: float
+    of: tuple[int, ...] = ()
 
 
 def log_rank(groups: Sequence[tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]]) -> LogRank | None:
@@ -133,10 +137,11 @@ def log_rank(groups: Sequence[tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
     At each time with an event, a group is expected to have the events of all in proportion to those of it at risk:
     `E_i = sum d n_i / n`. The statistic is `(O - E)' V^-1 (O - E)` over all groups but the last, where
     `V_il = sum d (n - d) / (n - 1) * n_i / n * (1[i = l] - n_l / n)`; under one curve it is chi-square with one degree fewer than
-    groups. None for fewer than two groups, and where nothing can be told between them: no event while two were at risk.
+    groups. A group of which nobody is at risk at any of these times says nothing and counts for none. None where fewer than
+    two are left, or nothing can be told between them.
     Sources: N. Mantel (1966), Cancer Chemotherapy Reports 50, 163-170; J. D. Kalbfleisch and R. L. Prentice (1980), section 1.4.
     """
-    if len(groups) < 2:
+    if not groups:
         return None
     when = np.unique(np.concatenate([np.asarray(times, dtype=np.int64) for times, _, _ in groups]))
     met = np.stack([_counted(when, times, events) for times, events, _ in groups])
@@ -145,15 +150,20 @@ def log_rank(groups: Sequence[tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]
     events, everybody = met.sum(axis=0), at_risk.sum(axis=0)
     told = (events > 0) & (everybody > 1)
     events, everybody, at_risk, met = events[told], everybody[told], at_risk[:, told], met[:, told]
+    of = np.flatnonzero(at_risk.any(axis=1))
+    at_risk, met = at_risk[of], met[of]
+    if of.size < 2:
+        return None
     shares = at_risk / everybody
     apart = (met - events * shares).sum(axis=1)[:-1]
     spread = events * (everybody - events) / (everybody - 1)
     variance = np.diag((spread * shares).sum(axis=1)) - (spread * shares) @ shares.T
     variance = variance[:-1, :-1]
-    if np.linalg.matrix_rank(variance) < len(groups) - 1:
+    degrees = int(of.size) - 1
+    if np.linalg.matrix_rank(variance) < degrees:
         return None
     statistic = float(apart @ np.linalg.solve(variance, apart))
-    return LogRank(statistic, len(groups) - 1, chi_square_tail(statistic, len(groups) - 1))
+    return LogRank(statistic, degrees, chi_square_tail(statistic, degrees), tuple(of.tolist()))
 
 
 def _counted(when: npt.NDArray[np.int64], times: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:

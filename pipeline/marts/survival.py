@@ -76,12 +76,13 @@ def survival(database: ReadOnly, question: Question, *, window: int, as_of: date
 class Compared:
     """Whether the survival curves of groups differ: the test (None where nothing can be told), and which groups it is of.
 
-    `left_out` are those of fewer than 30 customers.
+    `left_out` are those of fewer than 30 customers, `too_young` those of which nobody is followed to a day on which somebody left.
     """
 
     test: LogRank | None
     groups: tuple[str, ...]
     left_out: tuple[str, ...]
+    too_young: tuple[str, ...] = ()
 
 
 def compared(database: ReadOnly, question: Question, *, groups: Sequence[str], window: int, as_of: date) -> Compared:
@@ -92,8 +93,10 @@ def compared(database: ReadOnly, question: Question, *, groups: Sequence[str], w
     found = {group[asked.by[0]]: _columns(part) for group, part in _groups(counts, asked)}
     known = {name: found[name] for name in groups if name in found}
     large = {name: part for name, part in known.items() if part[1].sum() + part[2].sum() >= ENOUGH}
-    test = log_rank(list(large.values()))
-    return Compared(test, tuple(large), tuple(name for name in known if name not in large))
+    test, names = log_rank(list(large.values())), tuple(large)
+    compared = names if test is None else tuple(names[place] for place in test.of)
+    left_out = tuple(name for name in known if name not in large)
+    return Compared(test, compared, left_out, tuple(name for name in names if name not in compared))
 
 
 def time_to_first_transaction(database: ReadOnly, question: Question, *, window: int, as_of: date) -> pa.Table:

@@ -73,6 +73,8 @@ def survival_in_words(compared: Compared, dimension: str) -> str:
     left_out = (
         t("churn.log_rank.left_out", groups=_named(compared.left_out, dimension), least=ENOUGH) if compared.left_out else ""
     )
+    if compared.too_young:
+        left_out = f"{left_out} {t('churn.log_rank.too_young', groups=_named(compared.too_young, dimension))}".strip()
     test = compared.test
     if test is None:
         return f"{t('churn.log_rank.none')} {left_out}".strip()

@@ -58,6 +58,19 @@ def test_nothing_can_be_told_of_one_group_or_without_an_event() -> None:
     assert log_rank([([1, 2], [0, 0], [3, 3]), ([2], [0], [4])]) is None
 
 
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_group_that_nobody_is_followed_of_to_an_event_changes_nothing(place: int) -> None:
+    """Of two As and three Bs an A leaves on day 5; of one and three a B on day 6. Of the third group all are followed for two days."""
+    groups = [([5, 9], [1, 0], [0, 1]), ([6, 12], [1, 0], [0, 2])]
+    test = log_rank(groups[:place] + [([2], [0], [40])] + groups[place:])
+    assert test is not None
+    risk = [2 / 5, 1 / 4]
+    variance = sum(share * (1 - share) for share in risk)
+    assert test.statistic == pytest.approx((1 - sum(risk)) ** 2 / variance)
+    assert (test.degrees_of_freedom, test.of) == (1, tuple(one for one in range(3) if one != place))
+    assert test.p_value == log_rank(groups).p_value  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("groups", [2, 3, 6])
 def test_the_log_rank_test_is_that_of_lifelines(groups: int) -> None:
     statistics = pytest.importorskip("lifelines.statistics", reason="the package lifelines is not installed")
@@ -176,6 +189,8 @@ def test_the_log_rank_test_in_words_names_its_groups_and_who_was_left_out() -> N
     assert told.endswith("Left out, with fewer than 30 customers: unknown.")
     assert "p < 0.001" in group_tests.survival_in_words(Compared(LogRank(50.0, 1, 1e-12), ("standard",), ()), "plan_tier")
     assert "No log-rank test" in group_tests.survival_in_words(Compared(None, ("standard",), ()), "plan_tier")
+    young = Compared(LogRank(8.1, 1, 0.0044), ("standard", "premium"), (), too_young=("unknown",))
+    assert group_tests.survival_in_words(young, "plan_tier").endswith("followed to a day on which somebody left: unknown.")
 
 
 def test_the_groups_of_a_split_answer_come_largest_first() -> None:
