@@ -97,6 +97,15 @@ def checked_entry(text: str) -> str:
     raise ValueError(f"{entry!r} is neither ada@bank.example nor @bank.example nor group:name")
 
 
+def is_entry(text: str) -> bool:
+    """Whether a text can name somebody."""
+    try:
+        checked_entry(text)
+    except ValueError:
+        return False
+    return True
+
+
 def named(entries: Sequence[str]) -> Identity:
     """Somebody whom these entries name together: an address or domain, and groups.
 

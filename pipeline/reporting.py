@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from pipeline import data_problems
-from pipeline.access import Role, named
+from pipeline.access import Role, is_entry, named
 from pipeline.marts import Answer, ConfinedError, Question, Reader
 from pipeline.marts.headline import headline
 from pipeline.marts.holding import last_whole_month
@@ -29,6 +30,7 @@ CHURN_BY = ("plan_tier", "plan", "country")
 MOST_ROWS = 8  # of each split: a mail is read at a glance
 MOST_REASONS = 5
 
+_KEY = re.compile(r"report-(\d+)-.+")
 _log = logging.getLogger(__name__)
 
 
@@ -73,6 +75,9 @@ def readers(subscription: Subscription, settings: Settings) -> Iterator[Recipien
         if rules is None:
             yield Recipient(address, Role.MANAGER, asked)
             continue
+        if not is_entry(bare(address)):
+            _log.warning("report %d: no rule can name %s, so no letter is written", subscription.id, address)
+            continue
         who = named([bare(address)])
         allowed = rules.countries_of(who)
         if rules.asks_for_groups(who):
@@ -92,8 +97,29 @@ def bare(address: str) -> str:
 
 def key(subscription: Subscription, period: Period, person: Recipient) -> str:
     """The same however often the letter is made: subscription, period, person."""
-    digest = hashlib.sha256(bare(person.address).encode()).hexdigest()[:12]
-    return f"report-{subscription.id}-{period.name}-{digest}"
+    return f"report-{subscription.id}-{period.name}-{_digest(person.address)}"
+
+
+def _digest(address: str) -> str:
+    return hashlib.sha256(bare(address).encode()).hexdigest()[:12]
+
+
+def subscription_of(key: str) -> int | None:
+    """The subscription whose letter has that key; None where it is another message's."""
+    found = _KEY.fullmatch(key)
+    return None if found is None else int(found[1])
+
+
+def is_still_theirs(key: str, report: Mapping[str, Any], subscription: Subscription, settings: Settings) -> bool:
+    """Whether the letter of that key, with this content, may still go out: to whom it is for now, with the rights of now."""
+    if not subscription.enabled:
+        return False
+    people = (one for one in readers(subscription, settings) if key.endswith(f"-{_digest(one.address)}"))
+    return any(_rights(one) == {name: report.get(name) for name in ("role", "countries")} for one in people)
+
+
+def _rights(person: Recipient) -> dict[str, Any]:
+    return {"role": person.role.name, "countries": None if person.countries is None else list(person.countries)}
 
 
 def content(reader: Reader, subscription: Subscription, period: Period, person: Recipient, *, app: str) -> dict[str, Any]:
@@ -107,7 +133,7 @@ def content(reader: Reader, subscription: Subscription, period: Period, person: 
         "frequency": subscription.frequency,
         "first": period.first.isoformat(),
         "last": period.last.isoformat(),
-        "countries": None if person.countries is None else list(person.countries),
+        **_rights(person),
         "headline": [Figure.of(figure).to_json() for figure in figures],
         "churn": [split for by in CHURN_BY if (split := _churn(ask, by)) is not None],
         "thin": _thin(reader, period, person),

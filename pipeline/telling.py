@@ -138,11 +138,30 @@ def check_carrier(settings: Settings, clock: Clock) -> str:
 
 
 def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -> None:
-    """Try once to deliver a message that waits; raises what hinders it."""
+    """Try once to deliver a message that waits; raises what hinders it.
+
+    A report that its reader may not see any more is taken back; `look_at_reports` makes another where they may see something.
+    """
     from pipeline.notify.delivery import deliver_waiting
 
+    if not _is_still_theirs(key, settings, store):
+        store.take_back(key)
+        return
     carrier = _carrier(settings, clock, look=lambda: None, in_one_try=True)
     deliver_waiting(key, carrier=carrier, store=store, holders=_holders(settings))
+
+
+def _is_still_theirs(key: str, settings: Settings, store: RunStore) -> bool:
+    from pipeline import reporting
+    from pipeline.notify.letter import Letter
+
+    noted = store.delivery(key)
+    number = None if noted is None else reporting.subscription_of(key.removeprefix(f"{noted.target}-"))
+    if noted is None or noted.delivered or number is None:
+        return True
+    subscription = next((one for one in store.report_subscriptions() if one.id == number), None)
+    report = Letter.from_json(noted.payload).event.report or {}
+    return subscription is not None and reporting.is_still_theirs(key, report, subscription, settings)
 
 
 def _holders(settings: Settings) -> Holders:

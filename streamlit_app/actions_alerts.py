@@ -9,7 +9,7 @@ from pipeline.clock import SystemClock
 from pipeline.marts import family, reader
 from pipeline.marts.question import one_of
 from pipeline.runs.alerts import AlertRule
-from streamlit_app import auth, data
+from streamlit_app import auth, data, formats
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role
 
@@ -19,15 +19,16 @@ SUBJECT = "alert rule {id}"
 def save(rule: AlertRule) -> Outcome:
     """Add a rule or change one; raises ConfigurationError, with what can be asked, where its figure cannot."""
     user = auth.require_everywhere(Role.ADMIN)
-    if not rule.name.strip():
+    name = formats.visible(rule.name)
+    if not name:
         return Outcome(False, "rule_nameless")
     _refuse_what_cannot_be_asked(rule)
     store = data.run_store()
     before = store.alert_rule(rule.id).content if rule.id else None
-    rule_id = store.save_alert_rule(replace(rule, name=rule.name.strip()))
+    rule_id = store.save_alert_rule(replace(rule, name=name))
     what = "change_alert_rule" if rule.id else "add_alert_rule"
     store.audit(user.name, what, SUBJECT.format(id=rule_id), before=before, after=store.alert_rule(rule_id).content)
-    return Outcome(True, "rule_saved", {"name": rule.name.strip()})
+    return Outcome(True, "rule_saved", {"name": name})
 
 
 def switch(rule_id: int, *, enabled: bool) -> Outcome:

@@ -8,7 +8,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.marts.question import one_of
 from pipeline.runs.annotations import Annotation
 from pipeline.runs.store import RunStore
-from streamlit_app import auth, data, data_kept, stores
+from streamlit_app import auth, data, data_kept, formats, stores
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role, RoleError, User
 
@@ -24,7 +24,7 @@ METRICS = (
 def add_note(day: date, text: str, *, metric: str | None = None) -> Outcome:
     """Write a note on a day; raises ConfigurationError where it is about no metric of a chart over time."""
     user = auth.require(Role.MANAGER)
-    said = " ".join(text.split())
+    said = formats.visible(text)
     if not said:
         return Outcome(False, "note_empty")
     if len(said) > LONGEST:

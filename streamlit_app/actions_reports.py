@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.access import is_entry
 from pipeline.marts.question import one_of
 from pipeline.masking import masked
 from pipeline.notify.mail import unusable
+from pipeline.reporting import bare
 from pipeline.runs.reports import FREQUENCIES, Subscription
 from streamlit_app import auth, data, messages
 from streamlit_app.actions import Outcome
@@ -21,7 +24,7 @@ def save(subscription: Subscription) -> Outcome:
     user = auth.require_everywhere(Role.ADMIN)
     if not subscription.addresses:
         return Outcome(False, "report_for_nobody")
-    if wrong := unusable(subscription.addresses):
+    if wrong := [*unusable(subscription.addresses), *_unnameable(subscription.addresses)]:
         return Outcome(False, "report_to_nowhere", {"addresses": masked(", ".join(wrong))[:LONGEST_TOLD]})
     one_of("frequency", subscription.frequency, FREQUENCIES, metric="reports")
     one_of("language", subscription.language, messages.LANGUAGES, metric="reports")
@@ -31,6 +34,13 @@ def save(subscription: Subscription) -> Outcome:
     act = "change_report" if subscription.id else "add_report"
     store.audit(user.name, act, SUBJECT.format(id=number), before=before, after=subscription.content)
     return Outcome(True, "report_saved", {"addresses": len(subscription.addresses)})
+
+
+def _unnameable(addresses: Sequence[str]) -> list[str]:
+    """Addresses that no rule of access can name, where rules decide what each reader sees."""
+    if not data.in_force().signs_in:
+        return []
+    return [address for address in addresses if not is_entry(bare(address)) and not unusable([address])]
 
 
 def switch(subscription_id: int, *, enabled: bool) -> Outcome:

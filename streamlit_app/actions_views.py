@@ -8,17 +8,20 @@ from urllib.parse import urlencode
 from pipeline.errors import ConfigurationError
 from pipeline.runs.saved_views import Query, SavedView
 from pipeline.runs.store import RunStore
-from streamlit_app import auth, data, stores
+from streamlit_app import auth, data, formats, stores
 from streamlit_app.actions import Outcome
 from streamlit_app.auth import Role, RoleError, User
 
 LONGEST_NAME, LONGEST_QUERY = 80, 2000  # characters
 PAGE = re.compile("[a-z_]{1,40}")
+OF_CUSTOMERS = ("customer", "search")  # of a page's choices: who reads the view may not see them
 
 
 def save_view(name: str, *, page: str, query: Query, shared: bool = False) -> Outcome:
-    """Save a page and its query under a name; what everybody reads is written by managers and admins."""
+    """Save a page and its query under a name; what everybody reads is written by managers and admins, and names no customer."""
     user = auth.require(Role.MANAGER if shared else Role.VIEWER)
+    if shared:
+        query = {key: value for key, value in query.items() if key not in OF_CUSTOMERS}
     called = _checked(name)
     if not called:
         return Outcome(False, "view_nameless")
@@ -41,6 +44,8 @@ def rename_view(view_id: int, name: str) -> Outcome:
     view = _store().saved_view(view_id)
     if view.owner != user.name:
         raise RoleError(user, Role.ADMIN)
+    if view.shared:
+        auth.require(Role.MANAGER)
     if not called:
         return Outcome(False, "view_nameless")
     if not _store().rename_view(view_id, called):
@@ -68,7 +73,7 @@ def may_delete(user: User, view: SavedView) -> bool:
 
 
 def _checked(name: str) -> str:
-    return " ".join(name.split())[:LONGEST_NAME]
+    return formats.visible(name)[:LONGEST_NAME]
 
 
 def _store() -> RunStore:

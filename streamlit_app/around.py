@@ -18,6 +18,7 @@ Server = Callable[[Message, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 LOGIN, CALLBACK = "/auth/login", "/oauth2callback"
+UPLOADS = "/_stcore/upload_file"  # of Streamlit, for anybody with a tab; no page asks for a file
 WAY_BACK = "neopulse_way_back"
 SECONDS_TO_SIGN_IN = 600
 LONGEST_WAY = 2000  # characters
@@ -49,6 +50,10 @@ class Around:
                 message["headers"] = self._answered(scope["path"], asked, list(message.get("headers", ())))
             await send(message)
 
+        if UPLOADS in scope["path"]:
+            await send_more({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
         await self._server(scope, receive, send_more)
 
     def _answered(self, path: str, asked: dict[bytes, str], headers: list[Header]) -> list[Header]:

@@ -300,7 +300,7 @@ def _kept(asked: _Asked, what: str, arguments: Mapping[str, Any], make: Callable
     return _answers().get(key, lambda: make(asked))
 
 
-@st.cache_resource(show_spinner=False)
+@cache  # Streamlit's own is emptied by anybody who has opened a tab
 def _answers() -> Kept:
     return Kept(KEPT_BYTES)
 

@@ -25,6 +25,9 @@ PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what markdown may read as more t
 # What Streamlit reads in a text in spite of backslashes: icons and emoji, addresses of pages and people, arrows.
 READ_ANYWAY = re.compile(r":(?=[\w+./-]+:|//)|(?i:www)(?=\.)|@(?=[\w-])|(?<!\S)(?=(?:<->|->|<-|--|[<>~]=)(?!\S))")
 NOT_JOINED = "\u2060"  # no width, and no line breaks at it
+ICON = ":material/"  # which Streamlit looks for in code too
+# Marks of direction, spaces of no width, and controls but those that part words. Those that join letters and emoji stay.
+UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 NOTHING = "–"
 # A page writes the same numbers and days many times over, and each takes Babel a tenth of a millisecond. What is kept for 0.0
 # would be found for -0.0 too, so that a zero is added to what may be one.
@@ -195,16 +198,21 @@ def _locale() -> str:
     return LOCALES[messages.language()]
 
 
+def visible(text: str) -> str:
+    """Somebody's text in one line, without what cannot be seen in it or turns the direction of what follows."""
+    return " ".join(UNSEEN.sub("", text).split())
+
+
 def literal(text: str) -> str:
     """Somebody else's text as it was written: no page reads it as a link, a picture, a formula or an icon."""
-    shown = " ".join(text.split()) or NOTHING
+    shown = (visible(text) or NOTHING).replace(ICON, f":{NOT_JOINED}{ICON[1:]}")
     fence = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
     return f"{fence} {shown} {fence}" if "`" in shown else f"{fence}{shown}{fence}"
 
 
 def plain(text: str) -> str:
     """Somebody's own words in the type of the page, as they were written: nothing in them is a link, an icon or a formula."""
-    shown = " ".join(text.split()) or NOTHING
+    shown = visible(text) or NOTHING
     return PUNCTUATION.sub(r"\\\g<0>", READ_ANYWAY.sub(rf"\g<0>{NOT_JOINED}", shown))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from functools import lru_cache
 
 from pipeline.clock import SystemClock
 from pipeline.runs.store import RunStore
 
 
-@st.cache_resource(max_entries=2, show_spinner=False)
+@lru_cache(maxsize=2)  # Streamlit's own is emptied by anybody who has opened a tab
 def run_store(url: str) -> RunStore:
     """The run store at an address; who asks has checked the role."""
     return RunStore.open(url, clock=SystemClock())

@@ -19,7 +19,8 @@ from streamlit_app.auth import Role, User
 SECONDS = 120
 KINDS = ("header", "subheader", "caption", "markdown", "warning", "info", "error", "code", "table", "toast")
 HOSTILE = "`[click](javascript:alert(1)) <script>alert(1)</script> **bold** :material/check:"
-HARMLESS = f"`` {HOSTILE} ``"  # text between two ticks: it has one itself
+UNMADE = HOSTILE.replace(":material", ":\u2060material")  # Streamlit makes an icon of it in code too
+HARMLESS = f"`` {UNMADE} ``"  # text between two ticks: it has one itself
 
 
 def draw(name: str) -> None:
@@ -61,7 +62,7 @@ def press(page: AppTest, key: str) -> AppTest:
 
 def is_harmless(page: AppTest, hostile: str = HOSTILE) -> bool:
     """Whether the hostile text stands on the page, and each time as a text: in code type, or plain as people's words are."""
-    harmless, in_plain_type = f"`` {hostile} ``", formats.plain(hostile)
+    harmless, in_plain_type = f"`` {hostile.replace(HOSTILE, UNMADE)} ``", formats.plain(hostile)
     shown = "\n".join([*(str(element.value) for kind in KINDS if kind != "table" for element in page.get(kind)), *cells(page)])
     return (harmless in shown or in_plain_type in shown) and hostile not in shown.replace(harmless, "")
 

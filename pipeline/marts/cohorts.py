@@ -126,8 +126,8 @@ def retention_curve(
     """One row per period: the retention of all cohorts together, weighted by size, over final cells only.
 
     With `fixed_cohorts` each period counts the same cohorts, those whose cells are final up to the longest period that
-    more than half of the cohorts have reached; the unbounded curve of such a set never rises. `cohorts` counts them. `without` leaves
-    out whoever meets all of these filters.
+    more than half of the cohorts have reached; the unbounded curve of such a set never rises. `cohorts` counts them.
+    `without` leaves out whoever meets all of these filters.
     """
     asked = scope(question, without=without)
     cells = _cells(database, question, asked)

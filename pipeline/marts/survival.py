@@ -76,7 +76,8 @@ def survival(database: ReadOnly, question: Question, *, window: int, as_of: date
 class Compared:
     """Whether the survival curves of groups differ: the test (None where nothing can be told), and which groups it is of.
 
-    `left_out` are those of fewer than 30 customers, `too_young` those of which nobody is followed to a day on which somebody left.
+    `left_out` are those of fewer than 30 customers, `too_young` those of which nobody is followed to a day on which
+    somebody left.
     """
 
     test: LogRank | None

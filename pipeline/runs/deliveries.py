@@ -45,6 +45,11 @@ class DeliveryStore(Database):
                 .values(state=DELIVERED, delivered_at=self._clock.now(), location=location)
             )
 
+    def take_back(self, key: str) -> None:
+        """Forget a delivery that was not made; does nothing where it was."""
+        with self._write() as connection:
+            connection.execute(delete(deliveries).where(deliveries.c.key == key, deliveries.c.state == WAITING))
+
     def delivery(self, key: str) -> Delivery | None:
         """The delivery of that key, if it was ever reserved."""
         with self._read() as connection:

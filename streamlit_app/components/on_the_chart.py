@@ -97,7 +97,7 @@ def _notes(notes: Sequence[Annotation]) -> pa.Table:
     """One row a day, whatever stands about it in several notes."""
     by_day: dict[date, list[str]] = {}
     for note in notes:
-        by_day.setdefault(note.day, []).append(f"{note.text} ({note.author})")
+        by_day.setdefault(note.day, []).append(formats.visible(f"{note.text} ({note.author})"))
     rows = [{"day": day, "note": " · ".join(texts)} for day, texts in by_day.items()]
     return pa.Table.from_pylist(rows, schema=pa.schema([("day", pa.date32()), ("note", pa.string())]))
 

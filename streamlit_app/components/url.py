@@ -24,6 +24,7 @@ from streamlit_app import messages
 Value = TypeVar("Value")
 Said = str | list[str]  # what an address says at a key: one value, or several
 
+MOST_DIGITS = 18  # of a number in an address; Python reads no number of thousands of digits
 SIDES = ("a", "b")  # two segments that a page compares, each with filters of its own
 SEVERAL = (*CUSTOMER_DIMENSIONS, *(f"{side}_{dimension}" for side in SIDES for dimension in CUSTOMER_DIMENSIONS))
 SHARED = (
@@ -201,7 +202,12 @@ def one_of(options: list[str]) -> Callable[[str], str | None]:
 
 def whole_number(low: int, high: int) -> Callable[[str], int | None]:
     """Reads a whole number within limits."""
-    return lambda written: int(written) if written.isascii() and written.isdigit() and low <= int(written) <= high else None
+
+    def read(written: str) -> int | None:
+        is_number = written.isascii() and written.isdigit() and len(written) <= MOST_DIGITS
+        return int(written) if is_number and low <= int(written) <= high else None
+
+    return read
 
 
 def day(low: date, high: date) -> Callable[[str], date | None]:

@@ -61,3 +61,10 @@ def test_every_answer_keeps_others_from_framing_it_and_cookies_are_for_https_alo
     assert any(line.startswith("strict-transport-security") for line in lines)
     here = answered("/", is_https=False, said={"set-cookie": "_streamlit_user=x; HttpOnly"})
     assert "set-cookie: _streamlit_user=x; HttpOnly" in here
+
+
+@pytest.mark.parametrize("path", ["/_stcore/upload_file/session/file", "/base/_stcore/upload_file/a/b"])
+def test_nobody_leaves_a_file_with_the_server(path: str) -> None:
+    lines = answered(path, said={"x-server": "was asked"})
+    assert "x-server: was asked" not in lines
+    assert "x-frame-options: DENY" in lines

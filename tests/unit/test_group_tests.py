@@ -60,9 +60,9 @@ def test_nothing_can_be_told_of_one_group_or_without_an_event() -> None:
 
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_a_group_that_nobody_is_followed_of_to_an_event_changes_nothing(place: int) -> None:
-    """Of two As and three Bs an A leaves on day 5; of one and three a B on day 6. Of the third group all are followed for two days."""
+    """Of two As and three Bs an A leaves on day 5, of one and three a B on day 6; the third group is followed for two days."""
     groups = [([5, 9], [1, 0], [0, 1]), ([6, 12], [1, 0], [0, 2])]
-    test = log_rank(groups[:place] + [([2], [0], [40])] + groups[place:])
+    test = log_rank([*groups[:place], ([2], [0], [40]), *groups[place:]])
     assert test is not None
     risk = [2 / 5, 1 / 4]
     variance = sum(share * (1 - share) for share in risk)

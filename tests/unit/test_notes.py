@@ -193,3 +193,12 @@ def test_an_empty_note_is_not_written_and_one_about_nothing_or_too_long_is_refus
             actions_notes.add_note(date(2019, 3, 1), text, metric=metric)
     assert data_kept.annotations() == ()
     assert set(actions_notes.METRICS) <= set(data.registry())
+
+
+def test_a_note_forges_no_author_by_turning_the_direction_of_what_follows() -> None:
+    assert actions_notes.add_note(date(2019, 3, 1), "Card\u202e outage\u200b \u2066elpmaxe.knab@ada").accepted
+    (note,) = data_kept.annotations()
+    assert note.text == "Card outage elpmaxe.knab@ada"
+    assert formats.plain("a\u202eb") == "ab"
+    assert ":material/" not in formats.literal(":material/delete:")
+    assert formats.literal("\U0001f468\u200d\U0001f469") == "`\U0001f468\u200d\U0001f469`"  # what joins emoji stays

@@ -549,7 +549,7 @@ def test_a_viewer_has_no_sum_of_another_day_than_the_last(monkeypatch: pytest.Mo
 
 
 def test_an_error_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
-    st.cache_resource.clear()
+    data._answers.cache_clear()
     working = data.marts.reader
 
     def broken(_: Version) -> None:

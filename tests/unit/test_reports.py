@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import email
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from email import policy
 from pathlib import Path
@@ -206,6 +206,42 @@ def test_everybody_gets_what_they_may_see_and_who_would_see_nothing_gets_nothing
     assert all(row["n"] is None or row["n"] >= 10 for row in few)
     assert any(row["n"] is None for row in few)
     assert all(row["n"] is not None for split in reports[ADA]["churn"] for row in split["rows"])
+
+
+def test_an_address_that_no_rule_can_name_is_left_out_and_those_behind_it_get_theirs(house: House) -> None:
+    house.settings = Settings(_env_file=None, home=house.settings.home, **SIGN_IN)
+    for address in (ADA, "ada @bank.example", VERA):
+        house.subscribe(address)
+    assert house.look() == 2
+    assert set(house.letters()) == {ADA, VERA}
+
+
+@pytest.mark.parametrize("change", ["role", "countries", "off", "deleted"])
+def test_a_letter_that_waits_is_taken_back_where_its_reader_may_not_see_it_any_more(house: House, change: str) -> None:
+    house.settings = Settings(_env_file=None, home=house.settings.home, **SIGN_IN)
+    number = house.subscribe(MAX)
+    house.look()
+    stays = house.subscribe(ADA)
+    house.look()
+    rules = {"role": {"role_managers": BOB}, "countries": {"role_countries": f"{MAX}=GB"}}.get(change, {})
+    house.settings = Settings(_env_file=None, home=house.settings.home, **(SIGN_IN | rules))
+    if change == "off":
+        house.store.save_report_subscription(replace(house.store.report_subscription(number), enabled=False), "ada")
+    if change == "deleted":
+        house.store.delete_report_subscription(number)
+    man = postman(house.settings, house.store, house.clock)
+    for _ in range(3):
+        man.deliver_next()
+    assert stays
+    (written,) = (house.settings.home / "outbox").glob("*.eml")
+    assert f"To: {ADA}" in written.read_text()
+    assert house.store.waiting() == []
+    made_anew = house.look()
+    assert made_anew == (1 if change in ("role", "countries") else 0)
+    if made_anew:
+        letter = house.letters()[MAX].event.report
+        assert letter is not None
+        assert (letter["role"], letter["countries"]) == (("VIEWER", ["FR"]) if change == "role" else ("MANAGER", ["GB"]))
 
 
 def test_whose_countries_follow_from_groups_gets_no_letter(house: House) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-import streamlit as st
 
 from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Answer, Headline, Question, Search, family
 from pipeline.marts.withholding import CURVES, FEWEST, withheld, withheld_headline
@@ -318,7 +317,7 @@ def test_countries_with_few_customers_are_listed_without_their_figures(come_in: 
 
 
 def test_what_a_manager_read_is_not_served_to_a_viewer_from_the_cache(come_in: Callable[[User], None]) -> None:
-    st.cache_resource.clear()
+    data._answers.cache_clear()
     question = Question("active_customers", by="country")
     come_in(MANAGER)
     assert data.answer(question).withheld == 0

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import streamlit as st
 from click.testing import CliRunner
 from page_kit import failed, opened
 
@@ -127,7 +126,7 @@ def test_a_confined_person_finds_the_customers_of_their_countries_alone(come_in:
 
 
 def test_the_cache_keeps_the_answers_of_different_countries_apart(come_in: Callable[[User], None]) -> None:
-    st.cache_resource.clear()
+    data._answers.cache_clear()
     last: dict[Any, Any] = {}
     for countries in (None, OF_FRANCE, frozenset({"GB"}), frozenset({"FR", "GB"}), None, OF_FRANCE):
         come_in(User("max", Role.MANAGER, countries))

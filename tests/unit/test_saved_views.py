@@ -135,6 +135,20 @@ def test_a_view_is_renamed_and_deleted_by_its_owner_and_a_shared_one_deleted_by_
     assert (acts()[1].before, acts()[1].after, acts()[2].before["owner"]) == ({"name": "mine"}, {"name": "my own"}, "grace")
 
 
+def test_who_is_no_manager_any_more_gives_a_shared_view_no_name_and_a_shared_view_names_no_customer(
+    come_in: Callable[[User], None],
+) -> None:
+    query = {"customer": "117", "search": "1", "window": "30"}
+    actions_views.save_view("ours", page="customers", query=query, shared=True)
+    actions_views.save_view("mine", page="customers", query=query)
+    assert {view.name: view.query for view in data_kept.views()} == {"ours": {"window": "30"}, "mine": query}
+    come_in(User(GRACE.name, Role.VIEWER))
+    ours = next(view.id for view in data_kept.views() if view.shared)
+    with pytest.raises(RoleError):
+        actions_views.rename_view(ours, "figures are wrong")
+    assert "figures are wrong" not in names()
+
+
 def test_the_page_renames_and_deletes() -> None:
     actions_views.save_view("mine", page="churn", query={})
     page = whole_app()
@@ -158,7 +172,8 @@ def test_a_viewer_keeps_views_and_shares_none(come_in: Callable[[User], None]) -
 
 
 def test_what_cannot_be_a_view_is_not_saved() -> None:
-    assert actions_views.save_view("  ", page="churn", query={}).answer == "view_nameless"
+    for nothing in ("  ", "\u200b", "\u202e\u200b"):
+        assert actions_views.save_view(nothing, page="churn", query={}).answer == "view_nameless"
     actions_views.save_view("taken", page="churn", query={"window": "30"})
     assert actions_views.save_view("taken", page="churn", query={}).answer == "view_name_taken"
     for page, query in (("../churn", {}), ("churn", {"search": "x" * 2000})):
@@ -212,3 +227,8 @@ def test_an_address_that_asks_for_a_version_that_is_not_kept_says_so_and_leads_t
     assert "version" not in page.query_params
     assert told not in [warning.value for warning in page.warning]
     assert whole_app(version="v0001").warning[0].value != told
+
+
+def test_a_number_of_thousands_of_digits_in_an_address_is_none() -> None:
+    read = url.whole_number(7, 180)
+    assert [read(written) for written in ("90", "9" * 5000, "0" * 5000 + "90", "-9")] == [90, None, None, None]
