@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
 
@@ -29,6 +29,21 @@ EVENTS_A_READ = 1000
 LAST_RUNS = 100
 LIKE_RUNS = 5
 ACTS_SHOWN = 200
+ON_THE_CHAIN = frozenset(
+    (
+        "sign_in",
+        "sign_in_refused",
+        "sign_out",
+        "run_now",
+        "run_with",
+        "retry_from_failure",
+        "cancel",
+        "rollback",
+        "backup",
+        "restore",
+    )
+    + ("schedule_add", "schedule_change", "schedule_remove")
+)  # acts whose values name no customer and no country
 SYNC_RUNS_SHOWN = 20
 
 
@@ -242,8 +257,15 @@ def _last_sync_run(store: RunStore, name: str) -> SyncRun | None:
 
 
 def acts(asked: Acts, limit: int = ACTS_SHOWN) -> list[AuditRow]:
-    """The last acts of those asked for, newest first."""
-    return _store().acts(asked, limit=limit)
+    """The last acts of those asked for, newest first.
+
+    Who is confined to countries reads what was noted down of their own acts and of those on the chain; of others, such as rules,
+    reports, files and views, that they were done.
+    """
+    found, user = _store().acts(asked, limit=limit), auth.current_user()
+    if user.countries is None:
+        return found
+    return [row if row.who == user.name or row.action in ON_THE_CHAIN else replace(row, before=None, after=None) for row in found]
 
 
 def actors() -> list[str]:

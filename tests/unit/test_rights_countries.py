@@ -16,6 +16,7 @@ from pipeline.errors import ConfigurationError
 from pipeline.marts import METRICS, ConfinedError, Question, Search
 from pipeline.marts.withholding import FEWEST
 from pipeline.runs.alerts import AlertRule
+from pipeline.runs.trail import Acts
 from streamlit_app import actions_alerts, data, operations, operations_alerts, operations_versions
 from streamlit_app.auth import Role, User
 
@@ -198,7 +199,18 @@ def test_an_admin_of_some_countries_sees_no_rows_and_no_figures_of_every_country
     for read in reads:
         with pytest.raises(ConfinedError):
             read()
+    for who, act in (("max", "change_alert_rule"), ("max", "export"), ("max", "schedule_change"), ("ada", "export")):
+        data.run_store().audit(who, act, "a thing", before={"of": "ES"}, after={"of": "GB"})
+    told = {(row.who, row.action): (row.before, row.after) for row in operations.acts(Acts(), limit=4)}
+    hidden, values = (None, None), ({"of": "ES"}, {"of": "GB"})
+    assert told == {
+        ("max", "change_alert_rule"): hidden,
+        ("max", "export"): hidden,
+        ("max", "schedule_change"): values,
+        ("ada", "export"): values,
+    }
     come_in(User("ada", Role.ADMIN))
+    assert all(row.before == {"of": "ES"} for row in operations.acts(Acts(), limit=4))
     assert data.run_store().alert_rules() == [rule]
 
 
