@@ -29,21 +29,11 @@ EVENTS_A_READ = 1000
 LAST_RUNS = 100
 LIKE_RUNS = 5
 ACTS_SHOWN = 200
-ON_THE_CHAIN = frozenset(
-    (
-        "sign_in",
-        "sign_in_refused",
-        "sign_out",
-        "run_now",
-        "run_with",
-        "retry_from_failure",
-        "cancel",
-        "rollback",
-        "backup",
-        "restore",
-    )
-    + ("schedule_add", "schedule_change", "schedule_remove")
-)  # acts whose values name no customer and no country
+# Acts whose values name no customer and no country.
+ON_THE_CHAIN = {
+    *("sign_in", "sign_in_refused", "sign_out", "run_now", "run_with", "retry_from_failure", "cancel", "rollback"),
+    *("backup", "restore", "schedule_add", "schedule_change", "schedule_remove"),
+}
 SYNC_RUNS_SHOWN = 20
 
 
