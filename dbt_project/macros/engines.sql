@@ -30,15 +30,16 @@
     case
         when suffix({{ text }}, ' UTC') or suffix({{ text }}, '+00:00') then {{ plain }}
         when ascii(right({{ text }}, 1)) between 48 and 57
-            and not contains(substr({{ text }}, 9), '+')
-            and not contains(substr({{ text }}, 9), '-')
-            then {{ plain }}
-        else
-            case when ascii(right({{ text }}, 1)) between 48 and 57 or not regexp_matches({{ text }}, '(^|[^A-Za-z/])({{ guessed_zones() | join('|') }}) *$', 'i')
-                then timezone('UTC', try_cast({{ text }} as timestamp with time zone))
+            then case
+                when contains(substr({{ text }}, 9), '+') or contains(substr({{ text }}, 9), '-') then {{ neopulse.zoned_moment(text) }}
+                else {{ plain }}
             end
+        when not regexp_matches({{ text }}, '(^|[^A-Za-z/])({{ neopulse.guessed_zones() | join('|') }}) *$', 'i')
+            then {{ neopulse.zoned_moment(text) }}
     end
 {% endmacro %}
+
+{% macro zoned_moment(text) %}timezone('UTC', try_cast({{ text }} as timestamp with time zone)){% endmacro %}
 
 {# ICU's names of three letters that are no zone of the IANA's. #}
 {% macro guessed_zones() %}
