@@ -174,6 +174,18 @@ LOSSES = {
         """,
         {"no_two_customers_share_a_key"},
     ),
+    "transactions of a customer that were counted before": (
+        "update warehouse.fct_customer_volumes set transactions = transactions - 1 where transactions > 1",
+        {"volumes_and_months_count_the_same_transactions"},
+    ),
+    "that some of a month went through": (
+        "update marts.mart_transactions_monthly set transaction_state = 'DECLINED' where month = '2019-01-01'",
+        {"volumes_and_months_count_the_same_transactions"},
+    ),
+    "a type of a month": (
+        "delete from marts.mart_transactions_monthly where transaction_type = 'TRANSFER' and month = '2019-01-01'",
+        {"volumes_and_months_count_the_same_transactions"},
+    ),
     "devices": ("delete from warehouse.customer_devices where os = 'iOS'", {"no_row_of_the_bank_is_dropped_silently"}),
     **{
         f"nothing, but {table} holds a row twice": (

@@ -702,3 +702,15 @@ def test_no_customer_of_a_link_and_no_id_or_plan_of_the_bank_is_read_as_more_tha
     assert page.header[0].value == f"Customer {formats.plain(HOSTILE)}"
     assert is_harmless(page)
     assert f"Open customer {formats.plain(HOSTILE)}" in [button.label for button in whole("customers", search=someone).button]
+
+
+def test_a_type_of_transaction_keeps_its_place_in_every_segment() -> None:
+    whole_bank = figures.groups_of(data.answer(Question("transactions", by="type")))
+    orders = set()
+    for country in data.dimension_values("country"):
+        asked = Question("transactions", where=(("country", country),), by="type")
+        volumes = data.answer(asked)
+        kept = payments._types(asked, volumes)
+        assert kept == [code for code in whole_bank if code in figures.groups_of(volumes)]
+        orders.add(tuple(figures.groups_of(volumes)) == tuple(kept))
+    assert False in orders  # some segment has an order of its own, which is not followed
