@@ -224,6 +224,16 @@ def test_the_quota_of_a_minute_is_waited_for_and_never_refused(tmp_path: Path) -
         assert here.clock.now() - AT >= timedelta(seconds=120)
 
 
+def test_a_clock_that_is_set_back_lets_no_call_wait_longer_than_a_minute(here: World) -> None:
+    writer = here.sheet()
+    for number in range(60):
+        writer.write([tab(note=f"number {number}")], at=AT)
+    here.clock.set(here.clock.now() - timedelta(hours=1))
+    before = here.clock.passed()
+    writer.write([tab(note="the last")], at=AT)
+    assert 0 < here.clock.passed() - before <= 60
+
+
 def test_a_quota_that_somebody_else_used_up_is_waited_out(tmp_path: Path) -> None:
     with world(tmp_path, writes_per_minute=10) as here:
         for number in range(25):

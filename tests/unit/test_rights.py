@@ -13,10 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+import streamlit as st
 
 from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Answer, Headline, Question, Search, family
 from pipeline.marts.withholding import CURVES, FEWEST, withheld, withheld_headline
-from streamlit_app import auth, data
+from streamlit_app import auth, data, stores
 from streamlit_app.auth import Role, RoleError, SignInError, User
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
@@ -346,3 +347,11 @@ def test_a_rate_of_the_period_before_is_withheld_where_it_was_of_few() -> None:
     figure = Headline(metric, "month", day, 0.1, 0.25, 12, 0.0, 0.2, day, False, before_n=4)
     assert (withheld_headline(figure).value, withheld_headline(figure).before) == (0.1, None)
     assert withheld_headline(replace(figure, before_n=10)).before == 0.25
+
+
+def test_what_is_kept_for_readers_stays_when_somebody_empties_streamlits_caches() -> None:
+    kept, store = data._answers(), stores.run_store(data.in_force().run_store_url)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    assert data._answers() is kept
+    assert stores.run_store(data.in_force().run_store_url) is store
