@@ -251,8 +251,20 @@ def _copy(connection: duckdb.DuckDBPyConnection, relation: str, order: str, *, h
     schema = relation.partition(".")[0]
     connection.execute(f"create schema if not exists {schema}")
     rows = segment_numbers.numbered(f"state.{relation}") if has_segments else f"select * from state.{relation}"
-    copied = connection.execute(f"create table {relation} as {rows} order by {order}").fetchone()
+    by = _by_places(connection, relation, order)
+    copied = connection.execute(f"create table {relation} as {rows} order by {by}").fetchone()
     return int(copied[0]) if copied else 0
+
+
+def _by_places(connection: duckdb.DuckDBPyConnection, relation: str, order: str) -> str:
+    """The same order, with texts compared by their place among all of their column: a third to two thirds of the sorting."""
+    source = connection.table(f"state.{relation}")
+    texts = {name for name, kind in zip(source.columns, source.types, strict=True) if kind == "VARCHAR"}
+    keys = [key.strip() for key in order.split(",")]
+    for key in texts.intersection(keys):
+        values = f"select distinct {key} from state.{relation} where {key} is not null order by 1"
+        connection.execute(f"create or replace temp type places_of_{key} as enum ({values})")
+    return ", ".join(f"{key}::places_of_{key}" if key in texts else key for key in keys)
 
 
 def _leading(columns: int) -> str:

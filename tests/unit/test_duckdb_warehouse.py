@@ -317,3 +317,26 @@ def test_the_code_of_rows_in_the_future_is_the_place_of_that_word_in_the_models(
     words = re.search(r"macro rejection_reasons\(\).*?return\((\[.*?\])\)", macros, re.DOTALL)
     assert words is not None
     assert ast.literal_eval(words[1])[IN_THE_FUTURE - 1] == "in_the_future"
+
+
+def test_what_readers_ask_lies_in_the_order_that_its_model_names(tmp_path: Path) -> None:
+    rows = [(word, number) for number in (2, None, 1) for word in ("Écosse", "aland", "Zypern", None, "", "Aland")]
+    warehouse = warehouse_in(tmp_path / "state")
+    with duckdb.connect(tmp_path / "state" / STATE) as state:
+        state.execute("create schema marts; create table marts.of_countries (country varchar, n integer)")
+        state.execute("create table marts.of_nobody (country varchar, n integer)")
+        state.executemany("insert into marts.of_countries values (?, ?)", rows)
+
+    target = tmp_path / "version"
+    target.mkdir()
+    warehouse.copy_readable(target, orders={"of_countries": "country, n", "of_nobody": "n, country"}, types={})
+
+    def by_bytes_and_absent_last(row: tuple[str | None, int | None]) -> Any:
+        word, number = row
+        return word is None, (word or "").encode(), number is None, number or 0
+
+    with duckdb.connect(target / "published.duckdb") as file:
+        assert file.execute("from marts.of_countries").fetchall() == sorted(rows, key=by_bytes_and_absent_last)
+        assert file.execute("from marts.of_nobody").fetchall() == []
+        assert [str(kind) for kind in file.table("marts.of_countries").types] == ["VARCHAR", "INTEGER"]
+        assert file.execute("from duckdb_types() where not internal").fetchall() == []
