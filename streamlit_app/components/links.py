@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from streamlit_app.components import url
+
 OPEN = "_pages"
 
 
@@ -18,6 +20,7 @@ def go(name: str, **parameters: str | list[str]) -> None:
     """Open a page at once, with these parameters in its address, where the reader may open it."""
     page = st.session_state.get(OPEN, {}).get(name)
     if page is not None:
+        url.note_leaving(page.url_path, parameters)
         st.switch_page(page, query_params=parameters)
 
 

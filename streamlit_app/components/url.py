@@ -7,6 +7,9 @@ A filter of several values stands in it once for each (`?country=ES&country=FR`)
 
 What several pages ask for in the same words (SHARED) goes along from page to page: a page begins with it in its URL, also where
 the page has no widget for it, so that the next one has it again.
+
+On the way to a page that begins with a query, Streamlit puts a step into the browser's history that nobody made: the page that is
+left, with that query. The way back comes by it, so each is noted (LEFT) and shows the page as it was left.
 """
 
 from __future__ import annotations
@@ -36,9 +39,13 @@ SHARED = (
     "version",
     "only_final",
 )
+ALONG = (*SHARED, messages.LANGUAGE_PARAMETER)
+OF_A_PAGE = ("grain",)  # of these the pages have defaults of their own, so that also one that is some page's goes along
 EVERY = "all"
 KEPT, PAGE, FRESH = "_kept_filters", "_page_of_the_filters", "_begun_afresh"
 CARRIED, UNREAD = "_carried_filters", "_unread_filters"
+ADDRESS, LEFT = "_address", "_pages_as_they_were_left"
+Query = tuple[tuple[str, tuple[str, ...]], ...]  # of an address, in its order
 
 
 def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw: Callable[[Value], Value | None]) -> Value:
@@ -46,12 +53,14 @@ def bind(key: str, default: Value, *, read: Callable[[str], Value | None], draw:
 
     `draw` gets the value to start from. What it cannot hold any more, or was emptied of, counts as the default. A value of the
     URL that cannot be read stays there until the reader chooses, so that the page can say what its link asked for; one that
-    could be read before, and cannot any more, goes.
+    could be read before, and cannot any more, goes. So stays a default that a link names: to take it out would be a step of the
+    browser's history, and the way back would lead to it.
     """
     written = st.query_params.get(key)
     found = None if written is None else read(written)
     unknown = [written] if written is not None and found is None else []
-    return _bound(key, default if found is None else found, unknown, default=default, draw=draw)
+    start = default if found is None else found
+    return _bound(key, start, unknown, default=default, draw=draw, names_default=found == default)
 
 
 def bind_several(
@@ -63,17 +72,26 @@ def bind_several(
     return _bound(key, found, [text for text in written if read(text) is None], default=(), draw=draw)
 
 
-def _bound(key: str, start: Value, unknown: list[str], *, default: Value, draw: Callable[[Value], Value | None]) -> Value:
+def _bound(
+    key: str,
+    start: Value,
+    unknown: list[str],
+    *,
+    default: Value,
+    draw: Callable[[Value], Value | None],
+    names_default: bool = False,
+) -> Value:
     _begin_afresh(key, start)
     drawn = draw(start)
     value = default if drawn is None else drawn
     unread: dict[str, list[str]] = st.session_state.setdefault(UNREAD, {})
     waits = value == start and (key not in unread or unread[key])
     unread[key] = unknown if waits else []
-    if not unread[key]:
+    if not unread[key] and not (names_default and value == start):
         remember(key, value, default)
     if value != start:
-        keep(key, value)
+        keep(key, EVERY if value == default and key not in OF_A_PAGE else value)
+    _note_address()
     return value
 
 
@@ -116,13 +134,20 @@ def language() -> dict[str, str]:
 
 def follow_history() -> None:
     """After Back or Forward the address counts, not what the widgets still show; called first in each drawing of the app."""
+    language = messages.LANGUAGE_PARAMETER  # is asked for before its switch is drawn
     if not _is_history():
+        kept = st.session_state.get(KEPT, {}).get(language, EVERY)
+        if kept != EVERY and language not in st.session_state and language not in st.query_params:
+            _speak(kept)  # a page that is opened has nothing in its address yet
         return
     begin_afresh()
-    language = messages.LANGUAGE_PARAMETER  # is asked for before its switch is drawn
     if language in st.session_state:
-        st.session_state[language] = messages.language_of_the_address()
-        messages.look_again()
+        _speak(messages.language_of_the_address())
+
+
+def _speak(language: str) -> None:
+    st.session_state[messages.LANGUAGE_PARAMETER] = language
+    messages.look_again()
 
 
 def _is_history() -> bool:
@@ -160,8 +185,14 @@ def _begin_afresh(key: str, start: object) -> None:
 
 def enter(page: str) -> None:
     """Begin a page with the filters of the page before; what its own link says counts more, and is kept for the next."""
-    if st.session_state.get(PAGE) == page:
-        return
+    if _is_history():
+        _as_it_was_left(page)
+    if st.session_state.get(PAGE) != page:
+        _begin(page)
+    _note_address(page)
+
+
+def _begin(page: str) -> None:
     st.session_state[PAGE] = page
     kept: dict[str, Said] = st.session_state.setdefault(KEPT, {})
     unread: dict[str, list[str]] = st.session_state.get(UNREAD, {})
@@ -169,16 +200,50 @@ def enter(page: str) -> None:
         kept[key] = _without(kept[key], unread[key])  # the page before said that its link asked for what is not there
         if not kept[key]:
             del kept[key]
-    kept.update({key: said for key in SHARED if key in st.query_params and (said := _said(key))})
-    carried = {key: value for key, value in kept.items() if key not in st.query_params and value != EVERY}
+    kept.update({key: said for key in ALONG if key in st.query_params and (said := _said(key))})
+    order = dict.fromkeys([*(key for key, _ in _last_address()[1]), *kept])  # as it was: the same query is no step of the history
+    carried = {key: kept[key] for key in order if key in kept and key not in st.query_params and kept[key] != EVERY}
     st.session_state[CARRIED], st.session_state[UNREAD] = set(carried), {}
     if carried:
+        note_leaving(page, {**{key: _said(key) for key in st.query_params}, **carried})
         st.query_params.update(carried)  # at once: each writing is a step of the browser's history
 
 
+def note_leaving(page: str, query: Mapping[str, Said]) -> None:
+    """Say, before it happens, that the reader goes on to a page that begins with this query."""
+    left, step = _last_address(), tuple((key, tuple(_texts(said))) for key, said in query.items())
+    if left[0] not in (None, page) and left[1] != step:
+        st.session_state.setdefault(LEFT, {})[left[0], step] = left[1]
+
+
+def _as_it_was_left(page: str) -> None:
+    """After Back to a step that nobody made: the address of the page when the reader left it; once, for it then stands there."""
+    left, here = st.session_state.get(LEFT, {}), (page, _query())
+    whole: Query | None = left.get(here)
+    st.session_state[LEFT] = {step: query for step, query in left.items() if here not in (step, (step[0], query))}
+    if whole is not None:
+        st.query_params.from_dict({key: as_said(texts) for key, texts in whole})
+
+
+def _last_address() -> tuple[str | None, Query]:
+    last: tuple[str | None, Query] = st.session_state.get(ADDRESS, (None, ()))
+    return last
+
+
+def _note_address(page: str | None = None) -> None:
+    """Where the reader is, which is a step that somebody made."""
+    address = (_last_address()[0] if page is None else page, _query())
+    st.session_state[ADDRESS] = address
+    st.session_state.get(LEFT, {}).pop(address, None)
+
+
+def _query() -> Query:
+    return tuple((key, tuple(st.query_params.get_all(key))) for key in st.query_params)
+
+
 def keep(key: str, value: object) -> None:
-    """What a reader chose goes along to the next page; every page has its own default, so that also one of those counts."""
-    if key in SHARED:
+    """What a reader chose goes along to the next page; EVERY is nothing that does."""
+    if key in ALONG:
         st.session_state.setdefault(KEPT, {})[key] = as_said(_texts(value)) or EVERY
 
 
@@ -192,7 +257,7 @@ def remember(key: str, value: object, default: object) -> None:
 
 
 def _texts(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, tuple) else [str(value)]
+    return [str(one) for one in value] if isinstance(value, tuple | list) else [str(value)]
 
 
 def one_of(options: list[str]) -> Callable[[str], str | None]:

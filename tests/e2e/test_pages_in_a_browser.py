@@ -132,6 +132,33 @@ def test_back_and_forward_show_what_the_address_says(app: str, page: Page, publi
     assert failures(page) == []
 
 
+def test_the_first_back_from_another_page_brings_back_all_that_the_page_before_had(app: str, page: Page) -> None:
+    asked = "by=plan&clock=effective&lang=fr&window=60&country=FR"
+    page.goto(f"{app}/churn?{asked}")
+    expect(heading(page, "churn", "fr")).to_be_visible()
+    expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=text("common.pages.activity", "fr")).click()
+    expect(heading(page, "activity", "fr")).to_be_visible()
+    expect(page).to_have_url(f"{app}/activity?lang=fr&window=60&country=FR")
+    page.go_back()
+    expect(heading(page, "churn", "fr")).to_be_visible()
+    expect(page).to_have_url(f"{app}/churn?{asked}")
+    expect(page.get_by_role("combobox", name=re.compile("Pays"))).to_have_value("France")
+
+
+def test_a_way_along_pages_without_choices_of_their_own_is_one_step_back_each(app: str, page: Page) -> None:
+    query = "window=90&lang=fr&country=FR"
+    page.goto(f"{app}/activity?{query}")
+    for name in ("churn", "payments", "retention"):
+        page.get_by_test_id("stSidebarNav").get_by_role("link", name=text(f"common.pages.{name}", "fr")).click()
+        expect(heading(page, name, "fr")).to_be_visible()
+        expect(page).to_have_url(f"{app}/{name}?{query}")
+    for name in ("payments", "churn", "activity"):
+        page.go_back()
+        expect(heading(page, name, "fr")).to_be_visible()
+        expect(page).to_have_url(f"{app}/{name}?{query}")
+
+
 def test_one_country_is_replaced_by_another_and_a_second_one_added_in_two_clicks(
     app: str, page: Page, published_bank: Bank
 ) -> None:

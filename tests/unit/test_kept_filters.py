@@ -23,6 +23,10 @@ class Address(dict[str, Any]):
         found = super().get(key, [])
         return [found] if isinstance(found, str) else list(found)
 
+    def from_dict(self, query: dict[str, url.Said]) -> None:
+        self.clear()
+        super().update(query)
+
 
 class Browser:
     """What Streamlit keeps of one tab: a session, and the query of its address, which is empty on each page that is opened."""
@@ -34,6 +38,16 @@ class Browser:
     def open(self, page: str, **link: url.Said) -> dict[str, Any]:
         self.query_params = Address(link)
         url.enter(page)
+        return self.query_params
+
+    def go_back(self, page: str, monkeypatch: pytest.MonkeyPatch, **query: url.Said) -> dict[str, Any]:
+        """Draw the page of a step of the history."""
+        self.query_params = Address(query)
+        with monkeypatch.context() as patched:
+            patched.setattr(url, "_is_history", lambda: True)
+            patched.setattr(messages, "language_of_the_address", lambda: "en")
+            url.follow_history()
+            url.enter(page)
         return self.query_params
 
 
@@ -101,6 +115,53 @@ def test_a_grain_that_is_one_pages_default_and_was_chosen_counts_on_a_page_with_
     choose("grain", "month", default="month", options=["month", "week"])
     assert browser.query_params == {}
     assert browser.open("activity") == {"grain": "month"}
+
+
+def test_a_default_that_a_link_names_stays_in_the_address_until_something_else_is_chosen(browser: Browser) -> None:
+    options = ["60", "90"]
+    browser.open("activity", window="90")
+    choose("window", "90", default="90", options=options)
+    assert browser.query_params == {"window": "90"}
+    choose("window", "60", default="90", options=options)
+    assert browser.query_params == {"window": "60"}
+    choose("window", "90", default="90", options=options)
+    assert browser.query_params == {}
+    assert browser.open("churn") == {}
+
+
+def test_what_goes_along_keeps_the_order_of_the_address_and_the_language(browser: Browser) -> None:
+    link = {"window": "60", "lang": "fr", "country": "FR"}
+    browser.open("activity", **link)
+    assert list(browser.open("churn").items()) == list(link.items())
+
+
+def test_back_shows_a_page_as_it_was_left_where_the_way_on_has_put_a_step_of_its_own(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = {"by": "plan", "clock": "effective", "country": "FR"}
+    browser.open("churn", **link)
+    assert browser.open("activity") == {"country": "FR"}
+    assert browser.go_back("churn", monkeypatch, country="FR") == link
+    assert browser.session_state[url.KEPT] == {"country": "FR"}
+    assert browser.go_back("churn", monkeypatch, country="FR") == {"country": "FR"}  # one of the reader's own, before
+
+
+def test_back_to_what_was_chosen_shows_that(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    browser.open("churn", by="plan", country="FR")
+    browser.open("activity")
+    browser.open("churn", country="FR")
+    assert browser.go_back("churn", monkeypatch, country="FR") == {"country": "FR"}
+    browser.open("activity")
+    assert browser.go_back("churn", monkeypatch, country="FR") == {"country": "FR"}
+
+
+def test_back_from_a_page_that_a_button_opened_shows_the_page_of_the_button(
+    browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.open("churn", by="plan", country="FR")
+    url.note_leaving("customers", {"customer": "user_1"})
+    browser.open("customers", customer="user_1")
+    assert browser.go_back("churn", monkeypatch, customer="user_1") == {"by": "plan", "country": "FR"}
 
 
 def test_choices_of_a_single_page_stay_on_it(browser: Browser) -> None:
