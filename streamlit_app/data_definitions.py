@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import streamlit as st
+from functools import cache
 
 from pipeline import marts, reconciliation
+from pipeline.kept import LIGHT_BYTES, Kept
 from pipeline.marts import restatements as restated
 from pipeline.marts.reader import Countries
 from pipeline.marts.restatements import Point, Reason, Restatement, Told
@@ -15,7 +16,7 @@ from streamlit_app.auth import Role
 
 __all__ = ["Cell", "Line", "Place", "Point", "Reason", "Reconciliation", "Restatement"]
 
-PLACES_KEPT, VERSIONS_KEPT = 4, 20
+MOST_KEPT = 24  # of both together, each of which counts alike
 
 
 def reconciled() -> Reconciliation:
@@ -26,17 +27,12 @@ def reconciled() -> Reconciliation:
     user = auth.require_everywhere(Role.VIEWER)
     in_force, version = data.in_force(), data.published()
     store = stores.run_store(in_force.run_store_url)
-    found = _reconciled(version, str(version.folder), repr(reconciliation.marks(in_force, store)))
+    key = ("places", str(version.folder), repr(reconciliation.marks(in_force, store)))
+    found = _kept().get(key, lambda: reconciliation.reconcile(marts.reader(version), in_force, store))
     if user.may(Role.MANAGER):
         return found
     hidden = frozenset(figure.metric.name for figure in data.headline() if figure.withheld)
     return reconciliation.withheld(found, hidden)
-
-
-@st.cache_resource(max_entries=PLACES_KEPT, show_spinner=False)
-def _reconciled(_version: Version, folder: str, marks: str) -> Reconciliation:  # noqa: ARG001 - they are the key
-    in_force = data.in_force()
-    return reconciliation.reconcile(marts.reader(_version), in_force, stores.run_store(in_force.run_store_url))
 
 
 def restatements() -> tuple[tuple[Version, ...], tuple[Restatement, ...]]:
@@ -48,9 +44,13 @@ def restatements() -> tuple[tuple[Version, ...], tuple[Restatement, ...]]:
     countries = None if user.countries is None else tuple(sorted(user.countries))
     kept = Publications(data.in_force().home, keep=data.in_force().versions_kept).versions()
     versions = tuple(version for version in kept if version.number <= shown.number)
-    return versions, restated.restatements(versions, lambda version: _told(version, str(version.folder), countries))
+    return versions, restated.restatements(versions, lambda version: _told(version, countries))
 
 
-@st.cache_resource(max_entries=VERSIONS_KEPT, show_spinner=False)
-def _told(_version: Version, folder: str, countries: Countries) -> Told:  # noqa: ARG001 - it is the key
-    return restated.told(_version, countries=countries)
+def _told(version: Version, countries: Countries) -> Told:
+    return _kept().get(("told", str(version.folder), countries), lambda: restated.told(version, countries=countries))
+
+
+@cache  # Streamlit's own is emptied by anybody who has opened a tab
+def _kept() -> Kept:
+    return Kept(MOST_KEPT * LIGHT_BYTES)

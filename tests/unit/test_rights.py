@@ -17,7 +17,7 @@ import streamlit as st
 
 from pipeline.marts import CUSTOMER_DIMENSIONS, METRICS, Answer, Headline, Question, Search, family
 from pipeline.marts.withholding import CURVES, FEWEST, withheld, withheld_headline
-from streamlit_app import auth, data, stores
+from streamlit_app import auth, data, data_definitions, stores
 from streamlit_app.auth import Role, RoleError, SignInError, User
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
@@ -349,9 +349,13 @@ def test_a_rate_of_the_period_before_is_withheld_where_it_was_of_few() -> None:
     assert withheld_headline(replace(figure, before_n=10)).before == 0.25
 
 
-def test_what_is_kept_for_readers_stays_when_somebody_empties_streamlits_caches() -> None:
+def test_what_is_kept_for_readers_stays_when_somebody_empties_streamlits_caches(come_in: Callable[[User], None]) -> None:
     kept, store = data._answers(), stores.run_store(data.in_force().run_store_url)
+    come_in(MANAGER)
+    reconciled, told = data_definitions.reconciled(), data_definitions._told(data.published(), None)
     st.cache_resource.clear()
     st.cache_data.clear()
     assert data._answers() is kept
+    assert data_definitions.reconciled() is reconciled
+    assert data_definitions._told(data.published(), None) is told
     assert stores.run_store(data.in_force().run_store_url) is store
