@@ -205,16 +205,30 @@ def bridged(answer: Answer, window: int) -> tuple[int, float] | None:
     return within[-1]["to_days"], within[-1]["reached"]
 
 
-def known(answer: Answer, *, window: int) -> Answer:
-    """Monthly churn by the effective clock without the months of which nothing can be known yet.
+def known(answer: Answer, *, window: int, first_day: date) -> Answer:
+    """Monthly churn without the months of which nothing can be known: they would stand there as zero.
 
-    Nobody can be seen to have left within the last N days; a month that lies in them as a whole would stand there as zero.
+    By the effective clock nobody can be seen to have left within the last N days; by the recognised one nobody can have been
+    silent for N days within the first N days of the data.
     """
     table = answer.table
-    if answer.question.kind != "effective":
-        return answer
-    unknown = pc.greater(table["date"], pa.scalar(answer.as_of - timedelta(days=window - 1), pa.date32()))
-    for name in ("value", "low", "high", "churned"):
+    if answer.question.kind == "effective":
+        unknown = pc.greater(table["date"], pa.scalar(answer.as_of - timedelta(days=window - 1), pa.date32()))
+    else:
+        unknown = pc.less(table["final_on"], pa.scalar(first_day + timedelta(days=window), pa.date32()))
+    return _without(answer, unknown)
+
+
+def known_by_window(answer: Answer, *, first_day: date) -> Answer:
+    """Churn of one month by N without the windows that nobody can have been silent for by its end."""
+    ends = answer.table["final_on"].to_pylist()
+    longest = pa.array([(day - first_day).days for day in ends], pa.int64())
+    return _without(answer, pc.greater(answer.table["window_days"], longest))
+
+
+def _without(answer: Answer, unknown: pa.ChunkedArray) -> Answer:
+    table = answer.table
+    for name in {"value", "low", "high", "churned"} & {*table.column_names}:
         place = table.column_names.index(name)
         table = table.set_column(place, name, pc.if_else(unknown, pa.scalar(None, table[name].type), table[name]))
     return replace(answer, table=table)

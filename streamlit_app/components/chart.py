@@ -187,7 +187,7 @@ def _marked(table: pa.Table, spec: Chart) -> list[str]:
         lines.append(t(f"common.provisional_means.{spec.provisional}"))
         if spec.provisional == "dashed" and "low" in told and table["low"].null_count < table.num_rows:
             lines.append(t("common.without_interval"))
-    if "n" in told and pc.any(pc.less(table["n"], ENOUGH)).as_py():
+    if "n" in told and pc.any(pc.less(table["n"].filter(pc.is_valid(table["value"])), ENOUGH)).as_py():
         lines.append(t(f"common.thin_means.{spec.thin}", least=ENOUGH))
     return lines
 

@@ -26,10 +26,10 @@ def tiers(answer: Answer) -> None:
 
 
 def tiers_in_words(answer: Answer) -> str:
-    """Both rates, their difference and its interval; empty where a month with both is not there or is withheld."""
+    """Both rates, their difference and its interval; empty where a month with both is not there, not known or withheld."""
     months: dict[Any, dict[str, Any]] = {}
     for row in figures.final(answer.table).to_pylist():
-        if row["n"]:
+        if row["n"] and row["value"] is not None:
             months.setdefault(row["date"], {})[row["plan_tier"]] = row
     both = [month for month, rows in months.items() if set(TIERS) <= rows.keys()]
     if not both:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Literal
 
@@ -26,7 +27,22 @@ OF_THE_LAST_DAYS: Mapping[str, thin_days.Way] = {
 def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
     """One KPI a figure, for the question's window, segment and last day; of all figures, or of those named."""
     read, shown = data.headline(window=question.window, where=question.where, until=question.end), data.published()
-    return [_kpi(figure, question, shown) for figure in read if not only or figure.metric.name in only]
+    known = [_known(figure, question, shown) for figure in read if not only or figure.metric.name in only]
+    return [_kpi(figure, question, shown) for figure in known]
+
+
+def _known(figure: Headline, question: Question, shown: Version) -> Headline:
+    """A rate of churn without the months in which nobody can have been silent for N days yet; see figures.known."""
+    if figure.metric.name != "monthly_churn_rate":
+        return figure
+    if _is_too_early(figure.until, question, shown):
+        return replace(figure, value=None, low=None, high=None, before=None)
+    month_before = figure.until.replace(day=1) - timedelta(days=1)
+    return replace(figure, before=None) if _is_too_early(month_before, question, shown) else figure
+
+
+def _is_too_early(month_end: date, question: Question, shown: Version) -> bool:
+    return month_end < data.bounds()[0] + timedelta(days=question.window or shown.inactivity_days)
 
 
 def _kpi(figure: Headline, question: Question, shown: Version) -> Kpi:
@@ -118,6 +134,8 @@ def _note(figure: Headline, question: Question, shown: Version) -> str:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
     if chance := _chance(figure):
         lines.append(chance)
+    if figure.metric.name == "monthly_churn_rate" and figure.n and _is_too_early(figure.until, question, shown):
+        lines.append(t("churn.too_early", window=question.window or shown.inactivity_days))
     if _is_thin(figure):
         lines.append(t("churn.thin") if figure.low is not None else f"n {formats.number(figure.n)}, {t('churn.thin')}")
     if figure.withheld:
@@ -146,6 +164,9 @@ def _course(figure: Headline, question: Question, shown: Version) -> tuple[float
     name = figure.metric.name
     asked = Question(name, window=question.window, where=question.where, end=_earlier_day(figure, shown))
     if figure.period == "month" or name == "quick_ratio":
-        values = figures.final(data.answer(asked).table)["value"].drop_null().to_pylist()
+        answer = data.answer(asked)
+        if name == "monthly_churn_rate":
+            answer = figures.known(answer, window=answer.window, first_day=data.bounds()[0])
+        values = figures.final(answer.table)["value"].drop_null().to_pylist()
         return tuple(values[-COURSE_MONTHS:])
     return data.course(asked, days_summed=FLOW_DAYS if figure.period == "28 days" else 1)

@@ -38,7 +38,8 @@ def show(question: Question) -> None:
 
 
 def _churn(question: Question) -> str:
-    last = _last_final(data.answer(replace(question, metric="monthly_churn_rate", by="plan_tier")).table)
+    answer = data.answer(replace(question, metric="monthly_churn_rate", by="plan_tier"))
+    last = _last_final(figures.known(answer, window=answer.window, first_day=data.bounds()[0]).table)
     rates = {row["plan_tier"]: row for row in last}
     if not {"standard", "premium"} <= set(rates) or any(row["value"] is None for row in last):
         return ""

@@ -24,7 +24,7 @@ def show(answer: Answer, *, key: str, title: str) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
         st.dataframe(
-            [_row(row, answer.window) for row in rows],
+            [_row(row, answer) for row in rows],
             hide_index=True,
             height=HEIGHT,
             key=key,
@@ -45,7 +45,7 @@ def _columns() -> dict[str, object]:
     return config
 
 
-def _row(row: dict[str, Any], window: int) -> dict[str, str | float | date | None]:
+def _row(row: dict[str, Any], answer: Answer) -> dict[str, str | float | date | None]:
     return {
         t("churn.columns.month"): row["date"],
         t("churn.columns.group"): row["series"],
@@ -53,13 +53,15 @@ def _row(row: dict[str, Any], window: int) -> dict[str, str | float | date | Non
         t("churn.columns.interval"): formats.NOTHING if row["provisional"] else formats.interval(row["low"], row["high"]),
         t("churn.columns.churned"): row["churned"],
         t("churn.columns.at_start"): row["n"],
-        t("churn.columns.status"): _status(row, window),
+        t("churn.columns.status"): _status(row, answer),
     }
 
 
-def _status(row: dict[str, Any], window: int) -> str:
+def _status(row: dict[str, Any], answer: Answer) -> str:
     if row["value"] is None and row["n"] is not None:
-        return t("churn.not_known_before", day=formats.day(row["date"] + timedelta(days=window - 1)))
+        if answer.question.kind != "effective":
+            return t("churn.too_early", window=answer.window)
+        return t("churn.not_known_before", day=formats.day(row["date"] + timedelta(days=answer.window - 1)))
     if row["provisional"]:
         return t("churn.final_on", day=formats.day(row["final_on"]))
     if row["n"] is None:

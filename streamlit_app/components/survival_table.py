@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+import streamlit as st
 
 from streamlit_app import figures, formats
 from streamlit_app.components import table
@@ -15,6 +16,7 @@ FOLLOWED = (90, 180, 365, 730, 1460)  # days since the first active one
 def show(answer: Answer) -> None:
     """One row a drawn group."""
     table.show((row(name, curve) for name, curve in figures.curves(answer.table)), names="churn.half")
+    st.caption(t("churn.followed_means", days=", ".join(map(formats.number, FOLLOWED))))
 
 
 def row(name: str, curve: pa.Table) -> dict[str, str]:

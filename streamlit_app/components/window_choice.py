@@ -39,6 +39,7 @@ def _sensitivity(question: Question, window: int) -> None:
     with below:
         share = int(filters.choice("back", SHARES, label=t("activity.choice.below"), name=_percent, default=USUAL_SHARE)) / 100
         filters.tell_unheeded()
+    answers["churn"] = figures.known_by_window(answers["churn"], first_day=data.bounds()[0])
     found = suggested_window(answers["came_back"].table, below=share)
     with words:
         st.markdown(in_words(found, below=share, window=window))

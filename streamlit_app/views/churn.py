@@ -44,10 +44,11 @@ def _rates(question: Question, answer: Answer) -> None:
     survival = data.answer(_survival(question))
     groups = figures.drawn_groups(answer) if question.by else []  # of both charts, so that a group has one colour
     shown = _shown_of(answer, groups)
-    known = behind_figure.linked(figures.known(answer, window=answer.window))
+    told = figures.known(answer, window=answer.window, first_day=data.bounds()[0])
+    known = behind_figure.linked(told)
     rates, lives = _by_group(known, groups), _by_group(survival, groups)
     all_rates = _by_group(known, _all_of(known))  # a chart has room for a few groups, a table and a file for all
-    group_tests.tiers(answer)
+    group_tests.tiers(told)
     subtitle = t(f"churn.rate_explained.{question.kind}") + shown
     chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=subtitle, filed=lambda: all_rates)
     drawn, title, explained = figures.with_window(lives, survival.window), t("churn.survival"), t("churn.survival_explained")
