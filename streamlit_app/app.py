@@ -19,7 +19,8 @@ with states.guarded(), messages.one_language(), sign_in.asked(navigation.address
     actions.note_sign_in()
     sections = navigation.open_to(user)
     links.remember({name: page for pages in sections.values() for name, page in pages.items()})
-    opened = st.navigation({t(f"common.sections.{section}"): list(pages.values()) for section, pages in sections.items()})
+    listed = {t(f"common.sections.{section}"): list(pages.values()) for section, pages in sections.items()}
+    opened = st.navigation(listed | {"": navigation.in_vain(sections)})
     url.enter(opened.url_path)
     frame.show(user)
     opened.run()

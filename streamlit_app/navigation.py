@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from streamlit_app import data
 from streamlit_app.auth import Role, User
@@ -27,6 +30,9 @@ from streamlit_app.views import (
     payments,
     retention,
 )
+
+IN_VAIN = "_page_asked_for_in_vain"
+ONE_WORD = re.compile(r"[\w.-]{1,100}")  # what Streamlit takes for the address of a page
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,21 @@ PAGES = {
 def addresses() -> list[str]:
     """The address of every page, whoever may open it."""
     return [entry.name for entries in PAGES.values() for entry in entries]
+
+
+def in_vain(sections: Mapping[str, Mapping[str, st.Page]]) -> list[st.Page]:
+    """A page out of sight at the address that was asked for and is none of these, which says so in the reader's language.
+
+    Streamlit's own word for it is English. A browser names its page when it opens it, and not at each later drawing.
+    """
+    drawing = get_script_run_ctx(suppress_warning=True)
+    asked = drawing.pages_manager.intended_page_name if drawing else None
+    if asked:
+        there = {name for pages in sections.values() for name in pages}
+        st.session_state[IN_VAIN] = asked if asked not in there and ONE_WORD.fullmatch(asked) else None
+    name = st.session_state.get(IN_VAIN)
+    title = t("common.no_such_page.title")
+    return [st.Page(states.no_such_page, title=title, url_path=name, visibility="hidden")] if name else []
 
 
 def open_to(user: User) -> dict[str, dict[str, st.Page]]:

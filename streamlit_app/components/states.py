@@ -34,6 +34,13 @@ def stale(text: str, *, next: str | None = None) -> None:
     st.warning(text + (f"  \n{next}" if next else ""), icon=":material/schedule:")
 
 
+def no_such_page() -> None:
+    """The address is of no page, or of one that this reader may not open: say so, and the way back."""
+    st.header(t("common.no_such_page.title"))
+    st.markdown(t("common.no_such_page.explained"))
+    links.to("overview", t("common.no_such_page.back"))
+
+
 def unheeded(lines: list[str]) -> None:
     """The page's link asks for what is not there: what it asks and what is shown instead; nothing where all is as it asks."""
     if lines:

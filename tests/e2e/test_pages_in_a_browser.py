@@ -51,6 +51,19 @@ def test_each_page_opens_in_english_and_french_without_a_failure(app: str, page:
         assert failures(page) == []
 
 
+def test_an_address_of_no_page_is_told_in_the_readers_language_with_the_way_back(app: str, page: Page) -> None:
+    page.goto(f"{app}/nowhere?lang=fr")
+    expect(page.get_by_role("heading", name=text("common.no_such_page.title", "fr"))).to_be_visible()
+    assert failures(page) == []
+    page.get_by_test_id("stButtonGroup").get_by_text("en", exact=True).click()
+    expect(page.get_by_role("heading", name=text("common.no_such_page.title", "en"))).to_be_visible()
+    page.get_by_test_id("stMain").get_by_role("link", name=text("common.no_such_page.back", "en")).click()
+    expect(heading(page, "overview")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name=text("common.no_such_page.title", "en"))).to_be_visible()
+    assert failures(page) == []
+
+
 def test_the_toolbar_over_a_chart_offers_no_file_past_the_role_check_and_the_audit_log(app: str, page: Page) -> None:
     page.goto(f"{app}/activity")
     charts(page).first.hover()
