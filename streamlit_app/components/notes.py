@@ -14,7 +14,7 @@ from streamlit_app.data_kept import Annotation
 from streamlit_app.messages import t
 
 ANSWER = "answer_about_notes"
-FIRST_DAY = date(2000, 1, 1)
+FIRST_DAY = date(1990, 1, 1)  # no figure is of a day before it: earliest_bank_day in dbt_project.yml
 A_YEAR = timedelta(days=366)  # what is coming may be noted, too
 HEIGHT = 260  # pixels; a longer list scrolls
 MANY = 5

@@ -11,6 +11,7 @@ from typing import Any
 import altair as alt
 import pyarrow as pa
 import pytest
+import yaml
 from altair.utils.schemapi import validate_jsonschema
 from page_kit import HOSTILE, SECONDS, failed, press, whole, words
 from streamlit.testing.v1 import AppTest
@@ -20,7 +21,7 @@ from pipeline.marts import Question
 from streamlit_app import actions_notes, charts, data, data_kept, formats, messages, stores
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.charts import marked, marks
-from streamlit_app.components import on_the_chart
+from streamlit_app.components import notes, on_the_chart
 from streamlit_app.data_kept import Annotation
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
@@ -148,6 +149,28 @@ def test_a_note_is_written_read_as_text_and_removed_by_its_author() -> None:
         {"day": "2019-03-10", "text": HOSTILE, "metric": None, "author": "grace"},
     )
     assert (removed.action, removed.before) == ("remove_note", added.after)
+
+
+@pytest.mark.parametrize("as_of", ["1998-06-30", "1990-01-01"])
+def test_a_bank_of_the_last_century_can_take_notes_on_its_days(as_of: str) -> None:
+    def draw(as_of: str) -> None:
+        from dataclasses import replace
+        from datetime import date
+
+        from streamlit_app import data
+        from streamlit_app.auth import Role, User
+        from streamlit_app.components import notes
+
+        notes.show(User("grace", Role.MANAGER), replace(data.published(), as_of=date.fromisoformat(as_of)))
+
+    page = AppTest.from_function(draw, args=(as_of,), default_timeout=SECONDS).run()
+    assert failed(page) == []
+    assert page.date_input(key="note_day").value == date.fromisoformat(as_of)
+
+
+def test_the_first_day_that_takes_a_note_is_the_first_that_a_figure_can_be_of() -> None:
+    project = yaml.safe_load((Path(data.__file__).parents[1] / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8"))
+    assert date.fromisoformat(project["vars"]["earliest_bank_day"]) == notes.FIRST_DAY
 
 
 def test_many_notes_are_folded_and_all_of_them_are_there() -> None:
