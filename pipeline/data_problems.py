@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-DAYS = "day_without_activity"  # the one that is about days instead of rows
+DAYS = "day_without_activity"  # about days instead of rows
+NO_USERS = "no_users"  # about all customers
+OF_NO_ROW = (DAYS, NO_USERS)
 
 WHAT: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -26,6 +28,7 @@ WHAT: Mapping[str, Mapping[str, str]] = {
         "unknown_state": "transactions in a state that neopulse does not know",
         "unknown_type": "transactions of a type that neopulse does not know",
         "customer_without_user_row": "transactions of customers who are missing from users",
+        "no_users": "customers of whom only transactions are known: the table users has no row",
         "before_account_opening": "transactions older than the account",
         "absurd_amount": "completed transactions of 100 million USD or more",
         "too_long_ago": "rows dated before 1990",
@@ -47,6 +50,7 @@ WHAT: Mapping[str, Mapping[str, str]] = {
         "unknown_state": "transactions dans un état inconnu de neopulse",
         "unknown_type": "transactions d'un type inconnu de neopulse",
         "customer_without_user_row": "transactions de clients absents de users",
+        "no_users": "clients dont on ne connaît que les transactions : la table users n'a aucune ligne",
         "before_account_opening": "transactions plus anciennes que le compte",
         "absurd_amount": "transactions terminées de 100 millions USD ou plus",
         "too_long_ago": "lignes datées d'avant 1990",
@@ -62,12 +66,13 @@ def in_words(reason: str, language: str) -> str:
 
 
 def rows(problems: Iterable[Mapping[str, Any]]) -> int:
-    """How many rows these problems of mart_data_quality are about: one with several things wrong is one row, a missing day none.
+    """How many rows these problems of mart_data_quality are about: one with several things wrong is one row, a missing day none, nor is
+    a table that was not sent.
 
     Versions that were published before rows were counted once have the rows of each problem alone; these are added up.
     """
 
     def once(problem: Mapping[str, Any]) -> int:
-        return int(problem.get("rows_counted_once", 0 if problem["reason"] == DAYS else problem["rows_affected"]))
+        return int(problem.get("rows_counted_once", 0 if problem["reason"] in OF_NO_ROW else problem["rows_affected"]))
 
     return sum(map(once, problems))

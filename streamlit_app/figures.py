@@ -154,6 +154,11 @@ def on_tiles(answer: Answer) -> Answer:
     return replace(answer, table=placed)
 
 
+def is_of_nobody(answer: Answer) -> bool:
+    """Whether every point is a share of 0; one that is withheld is a share of somebody."""
+    return bool(pc.all(pc.equal(pc.fill_null(answer.table["n"], 1), 0)).as_py())
+
+
 def unknown_share(answer: Answer) -> Answer:
     """The share of payments whose presence is unknown, among all of them."""
     table = answer.table

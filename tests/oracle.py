@@ -749,7 +749,12 @@ def time_to_first(customer: Customer, as_of: date) -> tuple[int, bool]:
 
 def time_to_first_transaction(bank: Bank) -> list[SurvivalStep]:
     """The share of customers still without an active day, by days since opening."""
-    return kaplan_meier([time_to_first(customer, bank.as_of) for customer in bank.customers])
+    return kaplan_meier([time_to_first(customer, bank.as_of) for customer in with_account(bank)])
+
+
+def with_account(bank: Bank) -> list[Customer]:
+    """Who has a row of users: when the others opened their account is not known."""
+    return [customer for customer in bank.customers if customer.has_user_row]
 
 
 def monthly_amounts(bank: Bank) -> dict[str, dict[date, Decimal]]:
@@ -958,7 +963,7 @@ def _survival(bank: Bank, asked: Asked) -> dict[int, Point]:
 
 
 def _waiting(bank: Bank, _: Asked) -> dict[int, Point]:
-    times = {customer: time_to_first(customer, bank.as_of) for customer in bank.customers}
+    times = {customer: time_to_first(customer, bank.as_of) for customer in with_account(bank)}
     starts = {customer: customer.known_from for customer in times}
     still = _curve(time_to_first_transaction(bank), times, starts, bank.as_of)
     return {

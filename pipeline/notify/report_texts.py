@@ -25,7 +25,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "finished, and figures of these days may still rise.",
         "problems": "The bank's data",
         "problems.none": "Every row of the bank could be used as it came.",
-        "problems.some": "{rows} rows are rejected, or used without their doubtful part ({kinds} kinds). Most of them:",
+        "problems.some": "{rows} rows are rejected, or used although something about them is doubtful ({kinds} kinds). Most of them:",
         "problems.confined": "Counted for all countries together, so not part of this report.",
         "open": "Open the same figures in neopulse",
         "footer": "You get this because an admin of neopulse subscribed this address ({frequency}). It shows what you may see.",
@@ -52,8 +52,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "n'est peut-être pas terminé, et les chiffres de ces jours peuvent encore monter.",
         "problems": "Les données de la banque",
         "problems.none": "Toutes les lignes de la banque ont pu être utilisées telles quelles.",
-        "problems.some": "{rows} lignes sont rejetées, ou utilisées sans leur partie douteuse ({kinds} sortes). Les plus "
-        "nombreuses :",
+        "problems.some": "{rows} lignes sont rejetées, ou utilisées bien que douteuses ({kinds} sortes). Les plus nombreuses :",
         "problems.confined": "Comptées pour tous les pays ensemble, donc absentes de ce rapport.",
         "open": "Ouvrir les mêmes chiffres dans neopulse",
         "footer": "Vous recevez ceci parce qu'un admin de neopulse a abonné cette adresse ({frequency}). Il montre ce que vous "

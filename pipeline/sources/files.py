@@ -112,8 +112,14 @@ def _table_missing(folder: Path, table: RawTable) -> DataError:
         f"The table {table.name} is missing" + (f"; the nearest is {', '.join(near[:5])}" if near else ""),
         where=str(folder),
         safe=UNTOUCHED,
-        next=f"put {table.name}.csv, {table.name}*.parquet or {table.name}/*.csv.gz there, {AGAIN}",
+        next=f"put {table.name}.csv, {table.name}*.parquet or {table.name}/*.csv.gz there{_or_its_first_line(table)}, {AGAIN}",
     )
+
+
+def _or_its_first_line(table: RawTable) -> str:
+    if table.name in NEVER_EMPTY:
+        return ""
+    return f" (where the bank has none: {table.name}.csv with the line {','.join(table.columns)} alone)"
 
 
 def _check_columns(source: Source, path: Path) -> None:

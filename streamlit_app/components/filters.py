@@ -313,17 +313,18 @@ def retention() -> Question:
 def churn() -> Question:
     """Window, clock, split, segment and range: what the page Churn asks."""
     slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
+    tiers = len(values("plan_tier")) > 1
     with slider:
         days = window()
     with choices:
-        by = _split(("plan_tier", EVERY, *(name for name in SEGMENTS if name != "plan_tier")))
+        by = _split(("plan_tier", EVERY, *(name for name in SEGMENTS if name != "plan_tier")) if tiers else (EVERY, *SEGMENTS))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         clock = named_choice("clock", CLOCKS)
         st.button(
             t("churn.compare"),
             icon=":material/compare_arrows:",
             on_click=_compare_tiers,
-            disabled=not _differs_from_tiers(by),
+            disabled=not (tiers and _differs_from_tiers(by)),
             help=t("churn.compare_help"),
         )
     where, (start, end) = _segment_and_dates()

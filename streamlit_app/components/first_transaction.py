@@ -47,6 +47,9 @@ def _everybody(where: segments.Where) -> Question:
 
 
 def _draw(answer: Answer) -> None:
+    if answer.empty:
+        states.empty(t("retention.first.no_accounts"))
+        return
     every = _groups(answer)
     drawn, listed = _chosen(answer, every, figures.MOST_SERIES), _chosen(answer, every, ROWS)
     subtitle = f"{t('retention.first.chart_explained')} {_shown_of(answer, drawn, every)}"

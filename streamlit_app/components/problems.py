@@ -26,7 +26,7 @@ class Doubtful:
     """Rows that no figure uses, and rows used without a part; each counted once, whatever is wrong with it.
 
     `rejected` and `kept` are the same by reason, where a row stands once for each thing wrong with it. `missing_days` are days
-    on which nobody was active. Of the `transactions` that the bank sent, so many are `doubtful_transactions`.
+    on which nobody was active; `customers_alone` the customers of a bank that sent no users, else 0. Of the `transactions` that the bank sent, so many are `doubtful_transactions`.
     """
 
     rejected_rows: int
@@ -34,6 +34,7 @@ class Doubtful:
     rejected: Counter[str]
     kept: Counter[str]
     missing_days: int
+    customers_alone: int
     doubtful_transactions: int
     transactions: int
 
@@ -74,10 +75,10 @@ def _row(problem: Mapping[str, Any]) -> dict[str, str]:
 
 
 def banner() -> None:
-    """The same in one sentence, where more than one of a hundred transactions is doubtful; else the header says enough."""
+    """The same in one sentence, where more than one of a hundred transactions is doubtful or no users were sent; else the header says enough."""
     with suppress(ConfinedError):  # counted for all countries together alone
         found = _counted(data.data_quality().to_pylist())
-        if found.share is not None and found.share > MANY:
+        if found.customers_alone or (found.share is not None and found.share > MANY):
             with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
                 st.markdown(f":material/rule: {in_words(found)}", width="stretch")
                 links.to("definitions", t("overview.problems.more"))
@@ -86,9 +87,9 @@ def banner() -> None:
 def counted(problems: Sequence[Mapping[str, Any]], *, usable_transactions: int) -> Doubtful:
     """The rows of mart_data_quality together; no transactions where the version does not tell how many it used."""
     reasons = {"rejected": Counter[str](), "kept": Counter[str]()}
-    days = Counter[str]()
+    of_no_row = Counter[str]()
     for problem in problems:
-        of = days if problem["reason"] == data_problems.DAYS else reasons[problem["disposition"]]
+        of = of_no_row if problem["reason"] in data_problems.OF_NO_ROW else reasons[problem["disposition"]]
         of[problem["reason"]] += problem["rows_affected"]
     of_transactions = [problem for problem in problems if problem["source_table"] == "transactions"]
     unused = _rows(of_transactions, "rejected")
@@ -96,7 +97,8 @@ def counted(problems: Sequence[Mapping[str, Any]], *, usable_transactions: int) 
         rejected_rows=_rows(problems, "rejected"),
         kept_rows=_rows(problems, "kept"),
         **reasons,
-        missing_days=days.total(),
+        missing_days=of_no_row[data_problems.DAYS],
+        customers_alone=of_no_row[data_problems.NO_USERS],
         doubtful_transactions=data_problems.rows(of_transactions),
         transactions=usable_transactions + unused if usable_transactions else 0,
     )
@@ -120,6 +122,8 @@ def in_words(found: Doubtful) -> str:
     ]
     if found.missing_days:
         parts.append(t("overview.problems.days", days=formats.days(found.missing_days)))
+    if found.customers_alone:
+        parts.append(t("overview.problems.no_users", customers=formats.number(found.customers_alone)))
     if found.share is not None:
         of = formats.number(found.transactions)
         parts.append(t("overview.problems.share", share=_share(found.share), transactions=of))

@@ -63,6 +63,9 @@ def _card_not_present(question: Question) -> None:
     if share.empty:
         states.empty(t("payments.no_cards"), next=t("common.widen"))
         return
+    if figures.is_of_nobody(share):
+        states.empty(t("payments.presence_unknown"))
+        return
     with chart.side_by_side():
         chart.show(
             charts.SHARE_OVER_TIME, share, key="absent", title=t("payments.absent_share"), subtitle=t("payments.absent_explained")

@@ -504,7 +504,7 @@ def test_each_customer_is_listed_with_what_the_replay_knows_of_them(twice: Twice
 
 def test_time_to_first_transaction_keeps_who_is_still_waiting(twice: Twice) -> None:
     rows = by_key(twice.published.rows("mart_time_to_first_transaction"), "user_id")
-    for customer in twice.bank.customers:
+    for customer in oracle.with_account(twice.bank):
         days, happened = oracle.time_to_first(customer, twice.bank.as_of)
         wanted = {
             "first_active_day": customer.first,

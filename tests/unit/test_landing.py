@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -295,6 +296,26 @@ def test_a_table_without_rows_is_empty_but_transactions_must_have_some(
 def test_a_missing_table_is_named_with_what_lies_nearest(bank: Path, land: Callable[[], Landing]) -> None:
     (bank / "users.csv").rename(bank / "Users.CSV")
     assert "The table users is missing; the nearest is Users.CSV" in refusal(land)
+
+
+@pytest.mark.parametrize("name", ["users", "devices"])
+def test_a_bank_that_has_no_such_table_sends_the_line_that_the_refusal_shows(
+    bank: Path, land: Callable[[], Landing], name: str
+) -> None:
+    (bank / f"{name}.csv").unlink()
+    with pytest.raises(DataError) as refused:
+        land()
+    shown = re.search(rf"{name}\.csv with the line (\S+) alone", refused.value.next)
+    assert shown is not None
+    (bank / f"{name}.csv").write_text(shown[1] + "\n")
+    assert land().tables[name].rows == 0
+
+
+def test_transactions_that_are_missing_cannot_be_made_up_by_a_line(bank: Path, land: Callable[[], Landing]) -> None:
+    (bank / "transactions.csv").unlink()
+    with pytest.raises(DataError) as refused:
+        land()
+    assert "alone" not in refused.value.next
 
 
 def test_a_missing_folder_is_a_setting_to_mend(tmp_path: Path, landing_folder: Path) -> None:

@@ -154,8 +154,8 @@ def with_problems(monkeypatch: pytest.MonkeyPatch, *rows: tuple[str, str, int], 
 def test_many_doubtful_rows_are_told_above_the_figures_and_few_in_the_header_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     with_problems(monkeypatch, ("in_the_future", "rejected", 5), ("negative_amount", "kept", 5), transactions=994)
     told = (
-        "**5 rows are rejected and in no figure**: 5 × rows dated after today. **5 rows are used**, without the part that is "
-        "doubtful: 5 × transactions with a negative amount. Of the 999 transactions that the bank sent, 1.00% are doubtful."
+        "**5 rows are rejected and in no figure**: 5 × rows dated after today. **5 rows are used all the same**, as far as they "
+        "can be read: 5 × transactions with a negative amount. Of the 999 transactions that the bank sent, 1.00% are doubtful."
     )
     assert f":material/rule: {told}" in [element.value for element in whole("overview").markdown]
     with_problems(monkeypatch, ("in_the_future", "rejected", 5), ("negative_amount", "kept", 5), transactions=995)
@@ -198,7 +198,14 @@ def test_a_row_with_several_things_wrong_is_one_row_and_a_missing_day_none(monke
     found = problems.counted(wrong, usable_transactions=197)
     assert (found.rejected_rows, found.kept_rows, found.rows, found.missing_days) == (7, 22, 29, 2)
     assert (found.doubtful_transactions, found.transactions, found.share) == (20, 200, 0.1)
-    assert "**22 rows are used**" in problems.in_words(found)
+    assert "**22 rows are used all the same**" in problems.in_words(found)
     assert "On **2 days** nobody was active" in problems.in_words(found)
+    assert found.customers_alone == 0
+    without_users = problems.counted(
+        [*wrong, dict(zip(columns, ("users", "no_users", "kept", 1_234, 0), strict=True))], usable_transactions=197
+    )
+    assert (without_users.kept_rows, without_users.customers_alone, without_users.share) == (22, 1_234, 0.1)
+    assert "1,234 × " not in problems.in_words(without_users)
+    assert "**1,234 customers**: the table of users has no row" in problems.in_words(without_users)
     of_an_older_version = [{name: row[name] for name in columns[:4]} for row in wrong]
     assert problems.counted(of_an_older_version, usable_transactions=0).rows == 3 + 10 + 15 + 4 + 6

@@ -34,6 +34,13 @@ missing_days as (
     where active_customers = 0 and customers_before >= {{ customers_of_a_day_that_is_missed() }}
 ),
 
+-- a bank of which nothing but transactions is known
+without_users as (
+    select count(*) as customers
+    from {{ ref('dim_customers') }}
+    having count(*) > 0 and sum(case when has_user_row then 1 else 0 end) = 0
+),
+
 final as (
     select
         source_table,
@@ -47,6 +54,9 @@ final as (
     select 'transactions', 'day_without_activity', 'kept', days, cast(0 as {{ dbt.type_bigint() }})
     from missing_days
     where days > 0
+    union all
+    select 'users', 'no_users', 'kept', customers, cast(0 as {{ dbt.type_bigint() }})
+    from without_users
 )
 
 select * from final

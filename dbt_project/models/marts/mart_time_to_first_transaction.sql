@@ -1,4 +1,4 @@
--- grain: one row per customer whose account was open on as_of
+-- grain: one row per customer with a row of users whose account was open on as_of
 {{ config(materialized='view') }}
 
 with customers as (select * from {{ ref('dim_customers') }}),
@@ -16,6 +16,8 @@ final as (
         customers.first_active_day is null as is_censored,
     from customers
     inner join publication on customers.opening_date <= publication.as_of
+    -- when the others opened their account is not known: their first transaction stands in for it
+    where customers.has_user_row
 )
 
 select * from final

@@ -11,11 +11,16 @@ devices as (select * from {{ ref('customer_devices') }} where rejection_reason i
 
 notifications as (select * from {{ ref('rejected_notifications') }}),
 
+-- of a bank that sends no users nobody is missing from them: mart_data_quality says so once
+users as (select count(*) as customers from customers where has_user_row),
+
 -- few customers, so that few of the transactions are looked at
 customers_in_doubt as (
     select customers.customer_key, customers.declared_opening_date, customers.has_user_row
     from customers
     inner join {{ ref('fct_customer_volumes') }} as volumes on customers.customer_key = volumes.customer_key
+    cross join users
+    where customers.has_user_row or users.customers > 0
     group by customers.customer_key, customers.declared_opening_date, customers.has_user_row
     having not customers.has_user_row or min(volumes.first_date) < customers.declared_opening_date
 ),
