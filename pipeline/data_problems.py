@@ -66,10 +66,10 @@ def in_words(reason: str, language: str) -> str:
 
 
 def rows(problems: Iterable[Mapping[str, Any]]) -> int:
-    """How many rows these problems of mart_data_quality are about: one with several things wrong is one row, a missing day none, nor is
-    a table that was not sent.
+    """How many rows these problems of mart_data_quality are about: one with several things wrong is one row.
 
-    Versions that were published before rows were counted once have the rows of each problem alone; these are added up.
+    A missing day is none, nor is a customer of a bank without users. Versions that were published before rows were counted
+    once have the rows of each problem alone; these are added up.
     """
 
     def once(problem: Mapping[str, Any]) -> int:

@@ -25,7 +25,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "finished, and figures of these days may still rise.",
         "problems": "The bank's data",
         "problems.none": "Every row of the bank could be used as it came.",
-        "problems.some": "{rows} rows are rejected, or used although something about them is doubtful ({kinds} kinds). Most of them:",
+        "problems.some": "{rows} rows are rejected, or used although they are doubtful ({kinds} kinds). Most of them:",
         "problems.confined": "Counted for all countries together, so not part of this report.",
         "open": "Open the same figures in neopulse",
         "footer": "You get this because an admin of neopulse subscribed this address ({frequency}). It shows what you may see.",

@@ -26,7 +26,8 @@ class Doubtful:
     """Rows that no figure uses, and rows used without a part; each counted once, whatever is wrong with it.
 
     `rejected` and `kept` are the same by reason, where a row stands once for each thing wrong with it. `missing_days` are days
-    on which nobody was active; `customers_alone` the customers of a bank that sent no users, else 0. Of the `transactions` that the bank sent, so many are `doubtful_transactions`.
+    on which nobody was active; `customers_alone` the customers of a bank that sent no users, else 0. Of the `transactions` that
+    the bank sent, so many are `doubtful_transactions`.
     """
 
     rejected_rows: int
@@ -75,7 +76,7 @@ def _row(problem: Mapping[str, Any]) -> dict[str, str]:
 
 
 def banner() -> None:
-    """The same in one sentence, where more than one of a hundred transactions is doubtful or no users were sent; else the header says enough."""
+    """In a sentence, where no users were sent or more than one of a hundred transactions is doubtful; else the header does."""
     with suppress(ConfinedError):  # counted for all countries together alone
         found = _counted(data.data_quality().to_pylist())
         if found.customers_alone or (found.share is not None and found.share > MANY):
