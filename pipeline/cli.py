@@ -177,7 +177,9 @@ def status(as_json: bool) -> None:
 
     settings = _settings()
     store = _run_store(settings)
-    store.reap(_holders(settings).is_dead)
+    is_dead = _holders(settings).is_dead
+    store.look_on(is_dead)
+    store.reap(is_dead)
     version = _publications(settings).current()
     click.echo(listings.status_as_json(store, version) if as_json else listings.status(store, version))
 

@@ -29,7 +29,9 @@ def approve(run: str | None, note: str) -> None:
     settings = cli._settings()
     store, publications = cli._run_store(settings), cli._publications(settings)
     run_id = _which(run, publications)
-    store.reap(cli._holders(settings).is_dead)
+    is_dead = cli._holders(settings).is_dead
+    store.look_on(is_dead)
+    store.reap(is_dead)
     store.assert_free()  # an approval that nobody carries out would only look like one
     approval.approve(store, publications, run_id, who=cli._user(), note=note)
     with Stop() as stop:

@@ -125,6 +125,7 @@ def _living(settings: Settings, clock: Clock) -> tuple[Lease | None, str | None]
     """The lease of a run that is going on, and the name of a worker that beats."""
     store = RunStore.open(settings.run_store_url, clock=clock)
     try:
+        store.look_on()
         now = clock.now()
         return store.lease(), next((worker.name for worker in store.workers() if worker.is_alive(now)), None)
     finally:

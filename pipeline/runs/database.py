@@ -19,6 +19,7 @@ from pipeline.files import make_folder
 from pipeline.masking import MASK, SECRET_OPTIONS
 from pipeline.runs.migrations import is_up_to_date, migrate
 from pipeline.runs.postgresql import is_postgresql, lock_for_migration, postgresql_engine, with_driver
+from pipeline.runs.sightings import Sightings
 
 LOCK_WAIT_SECONDS = 15
 ASK_AGAIN_SECONDS = 0.05
@@ -33,6 +34,7 @@ class Database:
         self._reading_engine = _reading(engine)
         self._writing_engine = engine.execution_options(neopulse_writes=True)
         self._clock = clock
+        self._sightings = Sightings(clock)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -116,11 +116,14 @@ class HistoryStore(Database):
         return self.run(run_id)
 
     def reap(self, is_dead: Callable[[str], bool] = lambda _holder: False) -> list[Run]:
-        """Close as interrupted every run whose holder is gone: lease lost, run out, or `is_dead` knows better."""
+        """Close as interrupted every run whose holder is gone: lease lost, run out, or `is_dead` knows better.
+
+        A lease that this store sees for the first time has not run out yet: see `look_on`.
+        """
         now = self._clock.now()
         with self._write() as connection:
             lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE).with_for_update()).one()
-            if lease.holder is not None and (lease.expires_at <= now or is_dead(lease.holder)):
+            if lease.holder is not None and (self._sightings.is_over(lease.token, lease.expires_at) or is_dead(lease.holder)):
                 take_away(connection, lease.token)
                 living = None
             else:

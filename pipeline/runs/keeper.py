@@ -102,6 +102,7 @@ def holding(store: RunStore, holders: Holders) -> Iterator[LeaseKeeper]:
 
     Raises LeaseHeldError where another run is going on.
     """
+    store.look_on(holders.is_dead)
     store.reap(holders.is_dead)
     holder = new_holder()
     with holders.alive(holder), LeaseKeeper(store, holder) as keeper:

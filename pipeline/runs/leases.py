@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 
 from pipeline.errors import InterruptedRunError, PermanentError
 from pipeline.runs.database import Database
 from pipeline.runs.records import Lease
 from pipeline.runs.schema import RUN_LEASE, leases
+
+LOOK_SECONDS = 1.0
+_ROW = select(leases).where(leases.c.name == RUN_LEASE)
+_log = logging.getLogger(__name__)
 
 
 class LeaseHeldError(PermanentError):
@@ -25,18 +32,15 @@ class LeaseStore(Database):
         Raises LeaseHeldError that names the present holder, since when, and its run.
         """
         now = self._clock.now()
-        expires_at = now + timedelta(seconds=seconds)
-        free = or_(leases.c.holder.is_(None), leases.c.expires_at <= now)
         with self._write() as connection:
-            taken = connection.execute(
-                update(leases)
-                .where(leases.c.name == RUN_LEASE, free)
-                .values(holder=holder, token=leases.c.token + 1, run_id=None, taken_at=now, expires_at=expires_at)
-            )
-            row = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
-        if taken.rowcount != 1:
-            raise _held(row.holder, row.taken_at, row.run_id)
-        return Lease(holder=holder, token=row.token, expires_at=expires_at)
+            row = connection.execute(_ROW.with_for_update()).one()
+            if self._is_living(row):
+                raise _held(row.holder, row.taken_at, row.run_id)
+            lease = Lease(holder=holder, token=row.token + 1, expires_at=now + timedelta(seconds=seconds))
+            values = {"holder": holder, "token": lease.token, "run_id": None, "taken_at": now, "expires_at": lease.expires_at}
+            connection.execute(update(leases).where(leases.c.name == RUN_LEASE).values(**values))
+        self._sightings.is_over(lease.token, lease.expires_at)
+        return lease
 
     def renew(self, lease: Lease, *, seconds: float) -> Lease:
         """Keep the lease for that many seconds from now; raises InterruptedRunError where it was lost."""
@@ -45,6 +49,7 @@ class LeaseStore(Database):
             renewed = connection.execute(update(leases).where(*_is_held_by(lease)).values(expires_at=expires_at))
         if renewed.rowcount != 1:
             raise lost(lease)
+        self._sightings.is_over(lease.token, expires_at)
         return Lease(holder=lease.holder, token=lease.token, expires_at=expires_at)
 
     def release(self, lease: Lease) -> None:
@@ -55,24 +60,45 @@ class LeaseStore(Database):
     def assert_held(self, lease: Lease) -> None:
         """Raise InterruptedRunError where somebody else holds the lease or it ran out."""
         with self._read() as connection:
-            row = connection.execute(select(leases.c.expires_at).where(*_is_held_by(lease))).one_or_none()
-        if row is None or row.expires_at <= self._clock.now():
+            row = connection.execute(select(leases).where(*_is_held_by(lease))).one_or_none()
+        if row is None or not self._is_living(row):
             raise lost(lease)
 
     def assert_free(self) -> None:
         """Raise LeaseHeldError where a run is going on; what the dead left is to be reaped before."""
         with self._read() as connection:
-            row = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
-        if row.holder is not None and row.expires_at > self._clock.now():
+            row = connection.execute(_ROW).one()
+        if self._is_living(row):
             raise _held(row.holder, row.taken_at, row.run_id)
 
     def lease(self) -> Lease | None:
         """Who holds the lease now, if anybody."""
         with self._read() as connection:
-            row = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
-        if row.holder is None or row.expires_at <= self._clock.now():
+            row = connection.execute(_ROW).one()
+        if not self._is_living(row):
             return None
         return Lease(holder=row.holder, token=row.token, expires_at=row.expires_at, taken_at=row.taken_at)
+
+    def look_on(self, is_dead: Callable[[str], bool] = lambda _holder: False) -> None:
+        """Where the lease's time is over by this clock, wait until it is renewed or it is known that nobody does.
+
+        For a process that has just begun; one that goes on looks now and then anyway.
+        """
+        first: tuple[int, datetime] | None = None
+        while True:
+            with self._read() as connection:
+                row = connection.execute(_ROW).one()
+            if row.holder is None or row.expires_at > self._clock.now() or is_dead(row.holder) or not self._is_living(row):
+                return
+            if first is None:
+                _log.warning("the time of the lease of %s is over; looking on for a moment whether it is renewed", row.holder)
+                first = (row.token, row.expires_at)
+            if first != (row.token, row.expires_at):
+                return
+            self._clock.sleep(LOOK_SECONDS)
+
+    def _is_living(self, row: Row[Any]) -> bool:
+        return row.holder is not None and not self._sightings.is_over(row.token, row.expires_at)
 
 
 def one_at_a_time(connection: Connection) -> None:

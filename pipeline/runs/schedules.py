@@ -130,14 +130,20 @@ class ScheduleStore(Database):
             if row is None or not due:
                 return None
             *missed, latest = due
+            living = self._living_run(connection)
             for moment in missed:
-                _skip(connection, row, moment, now, _overlap(connection, moment, now) or _Skip(SkipReason.MISSED))
-            if overlap := _overlap(connection, latest, now):
+                _skip(connection, row, moment, now, _overlap(connection, moment, living) or _Skip(SkipReason.MISSED))
+            if overlap := _overlap(connection, latest, living):
                 _skip(connection, row, latest, now, overlap)
             else:
                 request = open_request(connection, now, row.name, "schedule", _parameters(row))
                 _take(connection, row, latest, now, outcome=SlotOutcome.ASKED, request_id=request.id)
         return self.slots(name, limit=1, until=latest)[0]
+
+    def _living_run(self, connection: Connection) -> int | None:
+        lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
+        is_over = lease.holder is None or self._sightings.is_over(lease.token, lease.expires_at)
+        return None if is_over else lease.run_id
 
     def slots(self, name: str | None = None, *, limit: int = 50, until: datetime | None = None) -> list[Slot]:
         """The last moments that were served, of all rows or of one, up to a moment or all, newest first."""
@@ -194,14 +200,12 @@ def _let_go(connection: Connection, row: ScheduleRow, now: datetime) -> None:
         _skip(connection, row, moment, now, _Skip(SkipReason.CHANGED))
 
 
-def _overlap(connection: Connection, moment: datetime, now: datetime) -> _Skip | None:
-    """Which run was going on at that moment; None where none was that did its work or still may.
+def _overlap(connection: Connection, moment: datetime, living: int | None) -> _Skip | None:
+    """Which run was going on at that moment; None where none was that did its work or still may. `living` goes on now.
 
     One that began later is not in the way: the moment is served after it. Nor is one that was interrupted by itself: the
     moment is worth a run. One that a person cancelled is: nobody cancels a run to see the next begin.
     """
-    lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
-    living = lease.run_id if lease.holder is not None and lease.expires_at > now else None
     state = runs.c.state.in_((RunState.SUCCEEDED, RunState.FAILED, RunState.HELD))
     ended = or_(state, runs.c.cancel_asked_by.is_not(None))
     was_there = or_(runs.c.id == living, and_(ended, runs.c.ended_at > moment))

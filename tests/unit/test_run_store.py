@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -17,8 +17,10 @@ from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentEr
 from pipeline.runs import history, migrations, schema
 from pipeline.runs import requests as run_requests
 from pipeline.runs.holders import Holders
+from pipeline.runs.keeper import RENEW_SECONDS, holding
 from pipeline.runs.leases import LeaseHeldError
 from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState, SyncState
+from pipeline.runs.sightings import LOOK_ON_SECONDS
 from pipeline.runs.store import RunStore
 
 MONDAY = datetime(2019, 5, 13, 4, 0, tzinfo=UTC)
@@ -88,6 +90,80 @@ def test_a_renewed_lease_outlives_its_first_end(store: RunStore, clock: FixedClo
     clock.sleep(11)
     with pytest.raises(InterruptedRunError):
         store.assert_held(lease)
+
+
+def test_a_clock_that_is_set_on_takes_the_lease_from_nobody_who_renews_it(url: str, store: RunStore, clock: FixedClock) -> None:
+    lease, run = begin(store)
+    asking = RunStore.open(url, clock=clock)
+    for _ in range(6):
+        clock.set(clock.now() + timedelta(hours=1))
+        assert asking.reap() == []
+        with pytest.raises(LeaseHeldError, match="Run 1 is going on"):
+            asking.take_lease("second", seconds=40)
+        store.assert_held(lease)
+        clock.sleep(10)
+        store.renew(lease, seconds=40)
+    store.start_step(lease, run.id, "extract", attempt=1)
+
+    clock.set(clock.now() + timedelta(hours=1))  # and the holder dies: nobody renews any more
+    assert asking.reap() == []
+    clock.sleep(LOOK_ON_SECONDS - 1)
+    assert asking.reap() == []
+    clock.sleep(1)
+    assert [reaped.id for reaped in asking.reap()] == [run.id]
+    assert asking.take_lease("second", seconds=40).token > lease.token
+
+
+def test_a_machine_whose_clock_is_ahead_takes_the_lease_only_from_who_is_silent(
+    url: str, store: RunStore, clock: FixedClock
+) -> None:
+    ahead = FixedClock(clock.now() + timedelta(minutes=5))
+    other = RunStore.open(url, clock=ahead)
+    lease, run = begin(store)
+    for _ in range(12):
+        assert other.reap() == []
+        assert other.lease() is not None
+        clock.sleep(RENEW_SECONDS)
+        ahead.sleep(RENEW_SECONDS)
+        lease = store.renew(lease, seconds=40)
+    assert other.reap() == []
+    ahead.sleep(LOOK_ON_SECONDS)
+    assert [reaped.id for reaped in other.reap()] == [run.id]
+    assert LOOK_ON_SECONDS >= 2 * RENEW_SECONDS
+
+
+class Renewed(FixedClock):
+    """A clock under which somebody renews as time passes, until it is told that he died."""
+
+    def __init__(self, now: datetime, renew: Callable[[], object]) -> None:
+        super().__init__(now)
+        self.renew: Callable[[], object] | None = renew
+
+    def sleep(self, seconds: float) -> None:
+        super().sleep(seconds)
+        if self.renew is not None and self.passed() % RENEW_SECONDS == 0:
+            self.renew()
+
+
+def test_who_has_just_begun_looks_on_before_it_takes_a_lease_whose_time_is_over(
+    url: str, store: RunStore, clock: FixedClock, tmp_path: Path
+) -> None:
+    lease, run = begin(store)
+
+    def renew() -> None:
+        clock.sleep(RENEW_SECONDS)
+        store.renew(lease, seconds=40)
+
+    ahead = Renewed(clock.now() + timedelta(hours=1), renew)
+    other, holders = RunStore.open(url, clock=ahead), Holders(tmp_path / "holders")
+    with pytest.raises(LeaseHeldError), holding(other, holders):
+        pass
+    assert ahead.passed() == RENEW_SECONDS
+    ahead.renew = None
+    with holding(RunStore.open(url, clock=ahead), holders) as keeper:
+        assert keeper.lease.token > lease.token
+    assert ahead.passed() == RENEW_SECONDS + LOOK_ON_SECONDS
+    assert store.run(run.id).state is RunState.INTERRUPTED
 
 
 def test_who_comes_back_after_the_lease_ran_out_cannot_write(store: RunStore, clock: FixedClock) -> None:
