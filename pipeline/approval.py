@@ -10,9 +10,9 @@ import duckdb
 
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, HeldError, NeopulseError
-from pipeline.guard import RUNS, Columns, Reason, Usual, columns_of, in_words, reasons
+from pipeline.guard import Columns, Reason, Usual, columns_of, in_words, reasons
 from pipeline.runs.store import RunStore
-from pipeline.runs.watching import APPROVED, PUBLISHED, REJECTED, REPLACED, Publication
+from pipeline.runs.watching import APPROVED, PUBLISHED, REJECTED, REPLACED, USUAL_PUBLICATIONS, Publication
 from pipeline.warehouse.held import Held, HeldCandidates
 from pipeline.warehouse.publication import Candidate, Publications, Version
 
@@ -25,7 +25,7 @@ def hold_where_unusual(context: StepContext, candidate: Candidate) -> None:
     if current is None:
         return
     remember(context.store, context.publications)
-    history = context.store.publications(RUNS, source=candidate.facts.source)
+    history = context.store.publications(USUAL_PUBLICATIONS, source=candidate.facts.source)
     usual = Usual(current, _columns_seen(current), history)
     found = reasons(candidate.facts, columns_of(candidate.folder / current.database.name), usual, context.settings)
     if found:

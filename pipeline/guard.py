@@ -13,12 +13,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pipeline.runs.watching import Publication
+from pipeline.runs.watching import USUAL_PUBLICATIONS, Publication
 from pipeline.settings import DEMO_BANK, Settings
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Facts, Version
 
-RUNS = 30
 Reason = Mapping[str, Any]
 Columns = Mapping[str, Mapping[str, str]]
 """The type of each column, by relation."""
@@ -56,7 +55,7 @@ class Usual:
     def comparable(self) -> Sequence[Publication]:
         """The last publications back to the newest that an admin approved: what was approved is what is usual from then on."""
         taken: list[Publication] = []
-        for publication in self.history[:RUNS]:
+        for publication in self.history[:USUAL_PUBLICATIONS]:
             taken.append(publication)
             if publication.approved:
                 break

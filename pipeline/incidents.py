@@ -12,11 +12,10 @@ from pipeline.errors import PermanentError
 from pipeline.notify.event import Notice
 from pipeline.runs.records import Run, RunState, StepState
 from pipeline.runs.store import RunStore
-from pipeline.runs.watching import Incident
+from pipeline.runs.watching import CLOSED, OPENED, Incident
 from pipeline.settings import Settings
 
 FRESHNESS, RUNS = "freshness", "runs"
-OPENED, CLOSED = "opened", "closed"
 RUNS_READ = 200
 INCIDENTS_READ = 20
 LARGEST_SKEW = timedelta(hours=1)  # between two machines; a run that ended later than that was made by a clock that was ahead

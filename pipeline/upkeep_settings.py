@@ -31,10 +31,14 @@ class UpkeepSettings(BaseSettings):
         ge=30,
         le=3660,
         description="Days after which a run is removed from the run store, with its request, its moment of the schedule and what "
-        "its syncs did; never the newest, one whose version is kept, nor the audit.",
+        "its syncs did; so are publications, decisions, incidents and what rules found; never the newest, what belongs to a kept "
+        "version, nor the audit.",
     )
     payloads_kept_days: int = Field(
-        default=90, ge=1, le=3660, description="Days after which the text of a delivered message is removed; its key stays."
+        default=90,
+        ge=1,
+        le=3660,
+        description="Days after which the text of a delivered message is removed, also its file in the outbox; its key stays.",
     )
     candidates_kept_days: int = Field(
         default=14, ge=1, le=365, description="Days after which what a run left half built, or a damaged state, is removed."

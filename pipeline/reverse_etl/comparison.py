@@ -19,6 +19,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from pipeline import scratch
 from pipeline.reverse_etl.base import REJECTS_KEPT, Reject
 from pipeline.reverse_etl.plan import ALL, CREATE, DELETE, INVALID, REJECT, SAME, SAMPLE_ROWS, SKIP, UPDATE, Plan, Scope, refused
 from pipeline.reverse_etl.snapshots import UNKNOWN, Known
@@ -49,7 +50,7 @@ class Comparison:
         self.fields = sync.fields_of(source.column_names)
         self._refuse_unfit(source)
         self.source = source
-        self._spill = TemporaryDirectory(prefix="neopulse-syncs-")
+        self._spill = TemporaryDirectory(prefix="syncs-", dir=scratch.folder())
         self.connection = duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": str(Path(self._spill.name))})
         self.connection.execute("set TimeZone = 'UTC'")
         self.known = Known(0, 0)

@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Select, Text, cast, delete, exists, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Text, cast, delete, exists, func, null, or_, select, tuple_, update
 
+from pipeline.runs.alerts import UNSENT
 from pipeline.runs.database import Database
 from pipeline.runs.deliveries import DELIVERED
 from pipeline.runs.records import RequestState, RunState
 from pipeline.runs.schema import METADATA, deliveries, events, requests, runs, slots, steps, workers
+from pipeline.runs.schema_guard import alert_history, held_candidates, incidents, publications
+from pipeline.runs.watching import CLOSED, UNDECIDED
 
 AT_ONCE = 200  # runs a transaction, so that nobody waits long
 GOES_ALONG = (events, requests, steps)  # with the run that they are of
@@ -68,6 +71,38 @@ class PruningStore(Database):
         """Remove workers that have not beaten since: each new container is a worker of another name."""
         with self._write() as connection:
             return connection.execute(delete(workers).where(workers.c.beat_at < before)).rowcount
+
+    def prune_publications(self, before: datetime, *, kept: Collection[str], newest: int) -> int:
+        """Remove what is remembered of versions from before; those in `kept` and the newest of each source stay."""
+        number = func.row_number().over(partition_by=publications.c.source, order_by=publications.c.published_at.desc())
+        numbered = select(publications.c.version, publications.c.published_at, number.label("number")).subquery()
+        usual = select(numbered.c.version, numbered.c.published_at).where(numbered.c.number <= newest)
+        key = tuple_(publications.c.version, publications.c.published_at)
+        old = (publications.c.published_at < before, publications.c.version.not_in(list(kept)), key.not_in(usual))
+        with self._write() as connection:
+            return connection.execute(delete(publications).where(*old)).rowcount
+
+    def prune_decisions(self, before: datetime) -> int:
+        """Remove the candidates from before that were decided about and whose run is gone; the audit has who decided."""
+        decided = (held_candidates.c.held_at < before, held_candidates.c.state.not_in(UNDECIDED))
+        with self._write() as connection:
+            return connection.execute(
+                delete(held_candidates).where(*decided, ~exists().where(runs.c.id == held_candidates.c.run_id))
+            ).rowcount
+
+    def prune_incidents(self, before: datetime) -> int:
+        """Remove the incidents that ended before and were told; the newest stays, as its number is in the key of its mail."""
+        newest = select(func.max(incidents.c.id))
+        old = (incidents.c.closed_at < before, incidents.c.mailed == CLOSED, incidents.c.id.not_in(newest))
+        with self._write() as connection:
+            return connection.execute(delete(incidents).where(*old)).rowcount
+
+    def prune_alerts(self, before: datetime) -> int:
+        """Remove what rules on figures found before; what is still to be told stays, and the last of each kind of each rule."""
+        last = select(func.max(alert_history.c.id)).group_by(alert_history.c.rule_id, alert_history.c.state, alert_history.c.mail)
+        old = (alert_history.c.at < before, alert_history.c.mail != UNSENT, alert_history.c.id.not_in(last))
+        with self._write() as connection:
+            return connection.execute(delete(alert_history).where(*old)).rowcount
 
     def _prune_some_runs(self, before: datetime, kept: Collection[int]) -> list[int]:
         with self._write() as connection:

@@ -16,6 +16,8 @@ from pipeline.runs.schema import requests, runs
 from pipeline.runs.schema_guard import held_candidates, incidents, publications
 
 HELD, APPROVED, REJECTED, REPLACED, PUBLISHED = "held", "approved", "rejected", "replaced", "published"
+OPENED, CLOSED = "opened", "closed"  # how far the mails of an incident are
+USUAL_PUBLICATIONS = 30  # of a source: what is usual is the median of the last so many
 UNDECIDED = (HELD, APPROVED)  # an approved one waits as well, until a run has published it
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
+from pipeline import scratch
 from pipeline.bigquery import BigQuery
 from pipeline.sources.bigquery import UNDATED, BankTable, day, part_of
 from pipeline.sources.schema import RAW_TABLES
@@ -278,7 +279,7 @@ class State:
         self._connection.execute(f"create or replace view {self._raw(name)} as {query}")
 
     def _load(self, name: str, table: pa.Table) -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=scratch.folder()) as folder:
             path = Path(folder) / f"{name}.parquet"
             pa.parquet.write_table(table, path)
             self._connection.load_parquet(path, f"{self._dataset('raw')}.{name}")

@@ -78,6 +78,7 @@ def keep(target: Path, path: Path) -> None:
             return
         files.make_folder(path.parent)
         files.write_whole(path, lambda beside: beside.write_bytes(parsed))
+        files.remove_remains(path.parent, lambda name: name.endswith(".msgpack"))
         _make_room(path.parent)
 
 

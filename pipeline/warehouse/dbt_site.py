@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from pipeline import files
+from pipeline import files, scratch
 from pipeline.errors import PermanentError
 from pipeline.warehouse.dbt_build import child_process
 
@@ -20,7 +20,7 @@ def write(project: Path, target: Path) -> int:
     Needs no build: the statements are compiled with the variables of dbt_project.yml, and no table is looked at. Raises
     PermanentError where dbt could not read the project.
     """
-    with tempfile.TemporaryDirectory(prefix="neopulse-docs-") as folder:
+    with tempfile.TemporaryDirectory(prefix="docs-", dir=scratch.folder()) as folder:
         command = [
             *(sys.executable, "-m", "pipeline.warehouse.dbt_child", "docs", "generate", "--static", "--empty-catalog"),
             *("--project-dir", str(project), "--profiles-dir", str(project)),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from pipeline import files
+from pipeline import files, scratch
 from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.kept import Kept, Value
 from pipeline.sources.landing import Landing
@@ -213,8 +212,7 @@ class ReadOnlyDuckDB:
 
 def _reader_configuration(path: Path) -> dict[str, Any]:
     # DuckDB's own choice for what does not fit in memory is beside the file, and a version's folder is never written to.
-    spill = Path(tempfile.gettempdir()) / f"neopulse-{os.getpid()}-{path.parent.name}"
-    return {"memory_limit": READER_MEMORY, "temp_directory": str(spill)}
+    return {"memory_limit": READER_MEMORY, "temp_directory": str(scratch.folder() / path.parent.name)}
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.guard import RUNS, WORDS, Reason, Usual, column_changes, in_words, reasons
+from pipeline.guard import WORDS, Reason, Usual, column_changes, in_words, reasons
 from pipeline.notify.notice_texts import NOTICE_TEXTS
-from pipeline.runs.watching import Publication
+from pipeline.runs.watching import USUAL_PUBLICATIONS, Publication
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Facts, TestSummary, Version
 from streamlit_app import messages
@@ -91,7 +91,7 @@ def test_the_median_of_an_even_number_lies_between_the_middle_two() -> None:
 
 def test_only_the_last_thirty_publications_count() -> None:
     # 30 of 1000 and, before them, 40 of 10: with all 70 the middle would be 10.
-    assert usual(*[1000] * RUNS, *[10] * 40).rows("mart_customers") == (1000, 30)
+    assert usual(*[1000] * USUAL_PUBLICATIONS, *[10] * 40).rows("mart_customers") == (1000, 30)
 
 
 def test_what_an_admin_approved_is_what_is_usual_from_then_on() -> None:

@@ -15,8 +15,10 @@ from pipeline.clock import FixedClock
 from pipeline.pruning import prune
 from pipeline.runs import pruning as pruning_rows
 from pipeline.runs import schema
+from pipeline.runs.alerts import FIRED, RECOVERED, AlertRule
 from pipeline.runs.records import RunState, ScheduleKind, ScheduleRow, StepState, SyncState
 from pipeline.runs.store import RunStore
+from pipeline.runs.watching import CLOSED, OPENED, REJECTED, Publication
 from pipeline.settings import Settings
 from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Candidate, Publications
@@ -276,6 +278,7 @@ def test_candidates_and_temporary_files_go_and_nothing_else_does(settings: Setti
         file_of(home / "versions" / ".v0001.gone" / "published.duckdb", old),
         file_of(home / "sheet" / ".neopulse.xlsx.12.part", old),
         file_of(home / "destinations" / "crm" / ".rows.csv.12.part", old),
+        file_of(home / "warehouse" / "state.duckdb.tmp" / "duckdb_temp_12_0_storage_DEFAULT-0.tmp", old),
     ]
     candidates = [file_of(home / "candidates" / name / "dbt.log", old) for name in ("7", "8")]
     kept = [
@@ -295,7 +298,7 @@ def test_candidates_and_temporary_files_go_and_nothing_else_does(settings: Setti
         os.utime(path.parent, (old.timestamp(), old.timestamp()))
     assert pruned(settings, store, clock) == {}
     clock.sleep(2 * 86400)
-    assert pruned(settings, store, clock) == {"temporary files": 4}
+    assert pruned(settings, store, clock) == {"temporary files": 5}
     clock.sleep(13 * 86400)
     assert pruned(settings, store, clock) == {"candidates": 2, "damaged states": 1}
     assert not damaged.exists()
@@ -303,6 +306,84 @@ def test_candidates_and_temporary_files_go_and_nothing_else_does(settings: Setti
     pruned(settings, store, clock)
     assert [path for path in (*temporary, *candidates) if path.exists()] == []
     assert [path for path in kept if not path.exists()] == []
+
+
+def remembered(number: int, at: datetime, source: str) -> Publication:
+    return Publication(f"v{number:04d}", at, number, source, at.date(), 1000, {"mart_customers": 10}, approved=False)
+
+
+def test_of_publications_the_last_thirty_of_each_source_and_those_of_kept_versions_stay(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    days = [clock.now() + timedelta(days=number) for number in range(40)]
+    store.note_publications([remembered(number, day, "files") for number, day in enumerate(days, 1)])
+    store.note_publications([remembered(number, day, "demo bank") for number, day in enumerate(days[:5], 101)])
+    publish(settings, clock, run_of(store))  # v0001
+    clock.sleep(439 * 86400)
+    # older than 400 days: all 40 of the one source (its last 30 and v0001 stay) and the 5 of the other, of which all stay
+    assert pruned(settings, store, clock)["publications"] == 9
+    assert [known.run_id for known in store.publications(100, source="files")] == [*range(40, 10, -1), 1]
+    assert len(store.publications(100, source="demo bank")) == 5
+    assert "publications" not in pruned(settings, store, clock)
+
+
+def test_decisions_and_incidents_go_once_they_are_over_and_no_number_is_given_twice(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    rejected, waiting = run_of(store), run_of(store)
+    for run in (rejected, waiting):
+        store.note_held(run, clock.now(), [{"rule": "rows_gone"}])
+    store.decide(rejected, clock.now(), state=REJECTED, who="ada", note="half a delivery")
+    ended = [store.open_incident("freshness", f"runs {number}", {"since": ""}) for number in range(3)]
+    for number, incident in enumerate(ended):
+        store.close_incident("freshness", f"runs {number}")
+        store.mailed(incident.id, OPENED if number == 1 else CLOSED)  # of the second one the end is still to be told
+    clock.sleep(401 * 86400)
+    run_of(store)
+    assert {name: went for name, went in pruned(settings, store, clock).items() if name in ("decisions", "incidents")} == {
+        "decisions": 1, "incidents": 1
+    }  # fmt: skip
+    assert [decision.run_id for decision in store.decisions()] == [waiting]
+    assert [incident.id for incident in store.incidents()] == [3, 2]
+    assert store.open_incident("freshness", "runs", {}).id == 4  # the key of its mail is new
+
+
+def test_of_what_rules_found_the_last_of_each_kind_and_what_is_untold_stay(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    rule = AlertRule("few", "mau", "below", 10.0, cooldown_hours=0)
+    number = store.save_alert_rule(rule)
+    for _ in range(4):
+        for state, firing in ((FIRED, True), (RECOVERED, False)):
+            clock.sleep(86400)
+            found = {"state": state, "version": "v0001", "point": None, "figure": 3.0, "before": None, "rule": rule.content}
+            row = store.note_look(store.alert_rule(number), clock.now(), firing=firing, row=found)
+            assert row is not None
+            if row.id != 1:  # the first is still to be told
+                store.alert_sent(row.id)
+    clock.sleep(401 * 86400)
+    assert pruned(settings, store, clock) == {"findings of rules": 5}
+    assert [row.id for row in store.alert_history()] == [8, 7, 1]
+    last = store.last_fired(number)
+    assert last is not None
+    assert last.id == 7
+
+
+def test_mails_of_the_outbox_go_with_the_texts_and_one_that_nobody_noted_down_stays(
+    settings: Settings, store: RunStore, clock: FixedClock
+) -> None:
+    outbox, old = settings.home / "outbox", clock.now()
+    delivered, waiting = (file_of(outbox / f"outbox-{name}.eml", old) for name in ("v0001", "v0002"))
+    by_hand = file_of(outbox / "copy of the letter.eml", old)
+    for path in (delivered, waiting):
+        store.reserve(path.stem, "outbox", {"body": "Dear Ada"})
+    store.delivered(delivered.stem, location=str(delivered))
+    clock.sleep(59 * 86400)
+    assert pruned(settings, store, clock) == {}
+    clock.sleep(2 * 86400)
+    assert pruned(settings, store, clock) == {"texts of delivered messages": 1, "mails of the outbox": 1}
+    assert [path.exists() for path in (delivered, waiting, by_hand)] == [False, True, True]
+    assert not store.reserve(delivered.stem, "outbox", {})  # and it is not written again
 
 
 def test_nothing_goes_while_a_run_is_going_on(settings: Settings, store: RunStore, clock: FixedClock) -> None:
