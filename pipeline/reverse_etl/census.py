@@ -77,17 +77,18 @@ class Census:
         self._notes = notes or NoNotes()
 
     def run(self) -> tuple[SyncResult, ...]:
-        """Carry out every sync. Where some fail the others are carried out all the same; then PermanentError names them."""
+        """Carry out every sync. Where some fail the others are carried out all the same; then an error names them."""
         results: list[SyncResult] = []
-        failures: list[PermanentError] = []
+        failures: list[NeopulseError] = []
         for sync in self._syncs:
             try:
                 results.append(self._carry_out(sync))
                 self._notes.done(results[-1])
-            except PermanentError as error:
-                _log.error("%s", error)
-                self._notes.failed(sync.name, error)
-                failures.append(error)
+            except (PermanentError, ConfigurationError) as error:  # this sync may be gone, or not ours
+                named = _named(sync, error)
+                _log.error("%s", named)
+                self._notes.failed(sync.name, named)
+                failures.append(named)
         if failures:
             raise joined(failures, [result.sync for result in results])
         return tuple(results)
@@ -242,6 +243,13 @@ class Census:
 
     def _link(self, sync: CensusSync) -> str:
         return f"{self._api.address}/syncs/{sync.id}/sync-history"
+
+
+def _named(sync: CensusSync, error: NeopulseError) -> NeopulseError:
+    """The error with the name of the sync; what Census itself refuses does not have it."""
+    if sync.name in error.what:
+        return error
+    return type(error)(f"{sync.name}: {error.what}", where=error.where, safe=error.safe, next=error.next)
 
 
 def _failed(what: str, link: str) -> PermanentError:

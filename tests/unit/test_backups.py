@@ -466,6 +466,7 @@ def test_a_run_that_was_going_on_is_told_as_interrupted_after_a_restore(
     restore(elsewhere, tmp_path / "b", force=False, clock=clock)
     clock.sleep(41)
     restored = RunStore.open(elsewhere.run_store_url, clock=clock)
+    restored.look_on()  # as every command does that may take the lease
     assert [(reaped.id, reaped.state) for reaped in restored.reap()] == [(run.id, RunState.INTERRUPTED)]
 
 

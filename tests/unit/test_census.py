@@ -16,7 +16,7 @@ from stand_ins.census.server import Census as StandIn
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.http import Patience
-from pipeline.reverse_etl.base import SyncResult
+from pipeline.reverse_etl.base import NoNotes, SyncResult
 from pipeline.reverse_etl.census import Census, CensusSync
 from pipeline.reverse_etl.census_api import CensusAPI
 
@@ -162,6 +162,30 @@ def test_one_that_fails_does_not_keep_the_others_from_being_carried_out(desk: De
         desk.run(CensusSync("early", "40"), STATUS)
     assert "carried out: customer_status" in caught.value.safe
     assert [run.sync_id for run in desk.workspace.runs] == [40, 41]
+
+
+class Failures(NoNotes):
+    """What the run store would be told of syncs that failed."""
+
+    def __init__(self) -> None:
+        self.failures: list[tuple[str, str]] = []
+
+    def failed(self, sync: str, error: NeopulseError) -> None:
+        self.failures.append((sync, error.what))
+
+
+@pytest.mark.parametrize(("status", "faults"), [(404, []), (403, [Fault("GET", "/syncs/40/", 403, '{"message": "read only"}')])])
+def test_one_that_is_gone_at_census_or_not_ours_is_named_and_keeps_no_other_from_being_carried_out(
+    desk: Desk, status: int, faults: list[Fault]
+) -> None:
+    desk.stand_in.faults += faults
+    notes = Failures()
+    with pytest.raises(ConfigurationError, match=f"early: Census API v2 refuses with {status}") as caught:
+        desk.run(CensusSync("early", "40"), STATUS, notes=notes)
+    assert "carried out: customer_status" in caught.value.safe
+    assert [run.sync_id for run in desk.workspace.runs] == [41]
+    assert [sync for sync, _ in notes.failures] == ["early"]
+    assert f"refuses with {status}" in notes.failures[0][1]
 
 
 def test_a_run_that_somebody_cancelled_there_is_no_success(desk: Desk) -> None:
