@@ -51,7 +51,7 @@ class HealthServer:
     """Answers GET /healthz with 200 or 503 for the length of a `with` block; port 0 of the settings means not at all."""
 
     def __init__(self, store: RunStore, pulse: Pulse, *, clock: Clock, name: str, address: str, port: int | None) -> None:
-        self._seen: tuple[datetime, Health] | None = None
+        self._seen: tuple[float, Health] | None = None
         self._lock = threading.Lock()
         self._look: Callable[[], Health] = lambda: health(store, pulse, name, clock.now())
         self._clock = clock
@@ -74,9 +74,9 @@ class HealthServer:
 
     def _answer(self) -> Health:
         with self._lock:
-            now = self._clock.now()
-            if self._seen is None or (now - self._seen[0]).total_seconds() >= FRESH_SECONDS:
-                self._seen = (now, self._look())
+            passed = self._clock.passed()
+            if self._seen is None or passed - self._seen[0] >= FRESH_SECONDS:
+                self._seen = (passed, self._look())
             return self._seen[1]
 
 

@@ -127,6 +127,15 @@ def test_however_many_ask_the_store_is_asked_once_a_second(
     assert len(looks) == 2
 
 
+def test_after_the_clock_was_set_back_the_store_is_asked_as_ever(server: HealthServer, store: RunStore, clock: FixedClock) -> None:
+    store.beat("machine", started_at=MONDAY, doing="waiting")
+    assert ask(server)[0] == 200
+    clock.set(MONDAY - timedelta(hours=1))
+    store.beat("machine", started_at=MONDAY, doing=Doing.ENDED)
+    clock.sleep(2)
+    assert ask(server)[0] == 503
+
+
 def test_there_is_nothing_else_and_nothing_can_be_done(server: HealthServer) -> None:
     assert ask(server, "/")[0] == 404
     assert ask(server, "/healthz/../run_store.db")[0] == 404
