@@ -120,7 +120,8 @@ class ScheduleStore(Database):
         """Serve what is due of a row, as it stands at this moment: the latest moment becomes a request for a run, those before
         it are skipped as missed; the latest is skipped as well where a run was going on when it came.
 
-        Returns the latest moment as it was served; None where nothing is due, whoever served it.
+        Returns the latest moment as it was served; None where nothing is due, whoever served it, or where nobody can tell yet
+        whether the run whose lease's time is over goes on: the next look does.
         """
         now = self._clock.now()
         with self._write() as connection:
@@ -129,8 +130,12 @@ class ScheduleStore(Database):
             due = _due(connection, row, now) if row is not None and row.enabled else []
             if row is None or not due:
                 return None
+            lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
+            is_free = lease.holder is None or self._sightings.is_over(lease.token, lease.expires_at)
+            if not is_free and lease.expires_at <= now:
+                return None
+            living = None if is_free else lease.run_id
             *missed, latest = due
-            living = self._living_run(connection)
             for moment in missed:
                 _skip(connection, row, moment, now, _overlap(connection, moment, living) or _Skip(SkipReason.MISSED))
             if overlap := _overlap(connection, latest, living):
@@ -139,11 +144,6 @@ class ScheduleStore(Database):
                 request = open_request(connection, now, row.name, "schedule", _parameters(row))
                 _take(connection, row, latest, now, outcome=SlotOutcome.ASKED, request_id=request.id)
         return self.slots(name, limit=1, until=latest)[0]
-
-    def _living_run(self, connection: Connection) -> int | None:
-        lease = connection.execute(select(leases).where(leases.c.name == RUN_LEASE)).one()
-        is_over = lease.holder is None or self._sightings.is_over(lease.token, lease.expires_at)
-        return None if is_over else lease.run_id
 
     def slots(self, name: str | None = None, *, limit: int = 50, until: datetime | None = None) -> list[Slot]:
         """The last moments that were served, of all rows or of one, up to a moment or all, newest first."""

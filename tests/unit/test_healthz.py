@@ -127,7 +127,9 @@ def test_however_many_ask_the_store_is_asked_once_a_second(
     assert len(looks) == 2
 
 
-def test_after_the_clock_was_set_back_the_store_is_asked_as_ever(server: HealthServer, store: RunStore, clock: FixedClock) -> None:
+def test_after_the_clock_was_set_back_the_store_is_asked_as_ever(
+    server: HealthServer, store: RunStore, clock: FixedClock
+) -> None:
     store.beat("machine", started_at=MONDAY, doing="waiting")
     assert ask(server)[0] == 200
     clock.set(MONDAY - timedelta(hours=1))

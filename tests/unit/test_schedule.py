@@ -19,6 +19,7 @@ from pipeline.runs import migrations, schema
 from pipeline.runs.calendar import next_slots, slots
 from pipeline.runs.endings import waits_for_a_person
 from pipeline.runs.records import Run, RunState, ScheduleKind, ScheduleRow, SkipReason, SlotOutcome, StepState
+from pipeline.runs.sightings import LOOK_ON_SECONDS
 from pipeline.runs.store import RunStore
 
 PARIS, LORD_HOWE = "Europe/Paris", "Australia/Lord_Howe"  # whose clocks change by an hour, and by half of one
@@ -216,6 +217,23 @@ def test_a_slot_is_skipped_while_a_run_is_going_on_and_names_it(store: RunStore,
     store.serve_slots("daily")
     assert told(store) == [(SIX, SlotOutcome.SKIPPED, "run 1 was still going on")]
     assert store.requests() == []
+
+
+def test_a_slot_waits_until_it_is_known_whether_a_run_elsewhere_is_dead_and_is_served_then(
+    url: str, store: RunStore, clock: FixedClock
+) -> None:
+    store.add_schedule(DAILY, "ada")
+    to(clock, SIX - MINUTE)
+    lease = store.take_lease("another machine", seconds=40)  # which dies at once
+    store.start_run(lease, trigger="cli", requested_by="ada", plan=PLAN, first_step="extract")
+    to(clock, SIX)
+    just_begun = RunStore.open(url, clock=clock)
+    assert just_begun.serve_slots("daily") is None
+    assert told(store) == []
+    clock.sleep(LOOK_ON_SECONDS)
+    slot = just_begun.serve_slots("daily")
+    assert slot is not None
+    assert (slot.due_at, slot.outcome) == (SIX, SlotOutcome.ASKED)
 
 
 def test_a_sync_by_hand_does_not_cost_the_slot(store: RunStore, clock: FixedClock) -> None:
