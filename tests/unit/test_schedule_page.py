@@ -128,7 +128,8 @@ def test_a_name_that_is_taken_is_said_on_the_page_and_changes_nothing(store: Run
     assert store.acts() == []
 
 
-def test_what_became_of_the_last_moments_is_told(store: RunStore, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("store")
+def test_what_became_of_the_last_moments_is_told(tmp_path: Path) -> None:
     clock = FixedClock(datetime.now(UTC) - timedelta(days=4))
     earlier = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
     earlier.add_schedule(DAILY, "ada")
@@ -139,7 +140,7 @@ def test_what_became_of_the_last_moments_is_told(store: RunStore, tmp_path: Path
     assert "asked for; the worker is about to begin" in shown
     _, run = begin(earlier, request_id=earlier.requests()[0].id)
     clock.sleep(86400)
-    slot = store.serve_slots("daily")
+    slot = earlier.serve_slots("daily")
     assert slot is not None
     assert slot.outcome is SlotOutcome.ASKED  # the run's lease has run out long ago: it is in nobody's way
     assert f"Run {run.id}: going on" in tables(whole("ops_schedule"))
