@@ -21,6 +21,6 @@
 
 {# A whole number that may have come as a float, such as 5411.0; halves are rounded away from zero on both engines. #}
 {% macro clean_integer(text) -%}
-    {%- set number = neopulse.try_convert(text, neopulse.float_type()) -%}
+    {%- set number = neopulse.read_number(text) -%}
     case when abs({{ number }}) < 2147483647 then cast(round({{ number }}) as integer) end
 {%- endmacro %}

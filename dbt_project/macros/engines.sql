@@ -11,41 +11,69 @@
 {% macro default__try_convert(expression, type) %}safe_cast({{ expression }} as {{ type }}){% endmacro %}
 {% macro duckdb__try_convert(expression, type) %}try_cast({{ expression }} as {{ type }}){% endmacro %}
 
-{# Cents and fractions of them, exact: 14 digits before the point. #}
+{# Cents and fractions of them, exact: 14 digits before the point. A NUMERIC of BigQuery is rounded to nine digits first, then 1.23454999999999
+   becomes 1.2346; DuckDB reads `1_000`, BigQuery does not. #}
 {% macro read_money(text) %}{{ return(adapter.dispatch('read_money', 'neopulse')(text)) }}{% endmacro %}
 {% macro default__read_money(text) -%}
-    {%- set amount = 'round(safe_cast(' ~ text ~ ' as numeric), 4)' -%}
-    case when abs({{ amount }}) < 100000000000000 then {{ amount }} end
+    {%- set amount = 'round(safe_cast(' ~ text ~ ' as bignumeric), 4)' -%}
+    case when abs({{ amount }}) < 100000000000000 then cast({{ amount }} as numeric) end
 {%- endmacro %}
-{% macro duckdb__read_money(text) %}try_cast({{ text }} as decimal(18, 4)){% endmacro %}
+{% macro duckdb__read_money(text) %}case when not contains({{ text }}, '_') then try_cast({{ text }} as decimal(18, 4)) end{% endmacro %}
+
+{# A number with or without a fraction. Refused is what only one of the engines reads: `1_980` is DuckDB's, `0x7bc` BigQuery's. #}
+{% macro read_number(text) %}{{ return(adapter.dispatch('read_number', 'neopulse')(text)) }}{% endmacro %}
+{% macro default__read_number(text) %}safe_cast(if(regexp_contains({{ text }}, '[xX]'), null, {{ text }}) as float64){% endmacro %}
+{% macro duckdb__read_number(text) %}case when not contains({{ text }}, '_') then try_cast({{ text }} as double) end{% endmacro %}
 
 {# A UTC moment, without a zone, from any of the bank's spellings: `... UTC`, `+00:00`, or none, which is UTC. `plain` is the
    column that holds the text's read_plain_moment, where it was read before. #}
 {% macro read_moment(text, plain=none) %}{{ return(adapter.dispatch('read_moment', 'neopulse')(text, plain or neopulse.read_plain_moment(text))) }}{% endmacro %}
 {% macro default__read_moment(text, plain) %}{{ plain }}{% endmacro %}
-{# A plain cast reads a UTC spelling four times as fast, but would take any other zone for UTC. A sign before the ninth letter is one of the
-   date (`2018-3-9`), one behind may be that of a zone. Of three letters DuckDB guesses the zone: BST is that of Bangladesh to it, IST that of
-   India. Those that are no zone of the IANA's are refused, as BigQuery refuses them. #}
+{# What most banks write is told from the rest by its places alone, and read by the plain cast, which takes any zone for UTC: a year of four
+   digits, no `24:00` (read as the day after), no zone but UTC. A sign behind the ninth letter is not one of the date (`2018-3-9`). Two
+   conditions with `or` are asked one after the other, those with `not` around both at once: only moments that can be midnight are looked at. #}
 {% macro duckdb__read_moment(text, plain) %}
-    case
-        when suffix({{ text }}, ' UTC') or suffix({{ text }}, '+00:00') then {{ plain }}
-        when ascii(right({{ text }}, 1)) between 48 and 57
-            then case
-                when contains(substr({{ text }}, 9), '+') or contains(substr({{ text }}, 9), '-') then {{ neopulse.zoned_moment(text) }}
-                else {{ plain }}
-            end
-        when not regexp_matches({{ text }}, '(^|[^A-Za-z/])({{ neopulse.guessed_zones() | join('|') }}) *$', 'i')
-            then {{ neopulse.zoned_moment(text) }}
-    end
+    coalesce(
+        case
+            when position('-' in {{ text }}) = 5 and {{ plain }} >= timestamp '1000-01-01'
+                and (epoch_us({{ plain }}) & 8191 <> 0 or not contains({{ text }}, '24:00'))
+                then case
+                    when suffix({{ text }}, ' UTC') or suffix({{ text }}, '+00:00') then {{ plain }}
+                    when array_extract({{ text }}, -1) between '0' and '9'
+                        then case
+                            when not contains({{ text }}, '+') and not contains(substr({{ text }}, 9), '-') then {{ plain }}
+                            when regexp_matches({{ text }}, '[0-9][+-](0[0-9]|1[0-3]):[0-5][0-9]$') then {{ neopulse.zoned_moment(text) }}
+                        end
+                    when suffix({{ text }}, 'Z') and array_extract({{ text }}, -2) between '0' and '9' then {{ plain }}
+                end
+        end,
+        {{ neopulse.seldom_written_moment(text) }}
+    )
 {% endmacro %}
 
 {% macro zoned_moment(text) %}timezone('UTC', try_cast({{ text }} as timestamp with time zone)){% endmacro %}
 
-{# ICU's names of three letters that are no zone of the IANA's. #}
-{% macro guessed_zones() %}
+{# As BigQuery reads a text: refused is what it refuses, and the rest written as DuckDB reads it, hours of a zone with two digits. #}
+{% macro seldom_written_moment(text) -%}
+    {%- set day, hour = '0?[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}', '(?:[01]?[0-9]|2[0-3]):[0-9]{1,2}(?::[0-9]{1,2}(?:[.][0-9]+)?)?' -%}
+    {%- set offset = '[+-](?:(?:0?[0-9]|1[0-3])(?::?[0-5][0-9])?|14(?::?00)?)' -%}
+    {%- set name = '[A-Z]{2,3}|[A-Z][a-z]+|[A-Z]{2,3}[0-9-][0-9A-Z-]*|GMT[+]0|GB-Eire|W-SU|(?:[A-Z][a-z]+|US)/[A-Z][A-Za-z0-9/_+-]*' -%}
+    {%- set blanks = '[\\s\\pZ]*' -%}
+    {%- set written = '^' ~ blanks ~ '(' ~ day ~ ')(?:[ Tt](' ~ hour ~ ')(?:[Zz]|(?: UTC)?(' ~ offset ~ ')|( (?:' ~ name ~ ')))?)?' ~ blanks ~ '$' -%}
+    case
+        when regexp_matches({{ text }}, '{{ written }}')
+            and not regexp_matches({{ text }}, ' ({{ neopulse.zones_of_no_atlas() | join('|') }}){{ blanks }}$')
+            then {{ neopulse.zoned_moment(
+                "regexp_replace(trim(regexp_replace(" ~ text ~ ", '" ~ written ~ "', '\\1 \\2\\3\\4')), '([0-9][+-])([0-9])(:|$)', '\\10\\2\\3')"
+            ) }}
+    end
+{%- endmacro %}
+
+{# Zones that DuckDB knows and the IANA does not, so BigQuery neither. Of three letters it guesses: BST is that of Bangladesh to it, IST that of India. #}
+{% macro zones_of_no_atlas() %}
     {{ return([
         'ACT', 'AET', 'AGT', 'ART', 'AST', 'BET', 'BST', 'CAT', 'CNT', 'CST', 'CTT', 'EAT', 'ECT', 'IET', 'IST', 'JST', 'MIT', 'NET', 'NST',
-        'PLT', 'PNT', 'PRT', 'PST', 'SST', 'VST',
+        'PLT', 'PNT', 'PRT', 'PST', 'SST', 'VST', 'SystemV/.*', 'US/Pacific-New', 'Canada/East-Saskatchewan', 'Etc/Unknown',
     ]) }}
 {% endmacro %}
 
