@@ -174,6 +174,14 @@ LOSSES = {
         """,
         {"no_two_customers_share_a_key"},
     ),
+    "nothing, but two customers of no user table have one key": (
+        """
+        insert into warehouse.fct_customer_volumes
+        select * replace (-1 as customer_key, unnest(['a', 'b']) as user_id_text, unnest(['ATM', 'FEE']) as transaction_type)
+        from (select * from warehouse.fct_customer_volumes limit 1)
+        """,
+        {"no_two_customers_share_a_key"},
+    ),
     "transactions of a customer that were counted before": (
         "update warehouse.fct_customer_volumes set transactions = transactions - 1 where transactions > 1",
         {"volumes_and_months_count_the_same_transactions"},
