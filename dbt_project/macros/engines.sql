@@ -42,7 +42,7 @@
                     when array_extract({{ text }}, -1) between '0' and '9'
                         then case
                             when not contains({{ text }}, '+') and not contains(substr({{ text }}, 9), '-') then {{ plain }}
-                            when regexp_matches({{ text }}, '[0-9][+-](0[0-9]|1[0-3]):[0-5][0-9]$') then {{ neopulse.zoned_moment(text) }}
+                            when regexp_matches({{ text }}, '[0-9][+-](0[0-9]|1[0-3])(:?[0-5][0-9])?$') then {{ neopulse.zoned_moment(text) }}
                         end
                     when suffix({{ text }}, 'Z') and array_extract({{ text }}, -2) between '0' and '9' then {{ plain }}
                 end
