@@ -177,7 +177,7 @@ def test_a_viewer_reaches_no_admin_page_by_its_address_and_nobody_becomes_one_by
     expect(me(page, "vera@bank.example")).to_be_visible()
     assert not {"Runs", "Audit", "Customers"} & set(pages(page))
     page.goto(f"{bank.address}/ops_runs")
-    expect(page.get_by_text("Page not found")).to_be_visible()
+    expect(page.get_by_role("heading", name="No page here")).to_be_visible()
     expect(run_now(page)).to_have_count(0)
 
     (real,) = [cookie for cookie in page.context.cookies() if cookie["name"] == COOKIE]

@@ -96,7 +96,7 @@ def test_the_log_rank_test_between_segments_is_that_of_lifelines(both: tuple[Pub
 
 def test_time_to_first_transaction_is_what_lifelines_estimates(both: tuple[Published, oracle.Bank]) -> None:
     published, bank = both
-    times = [oracle.time_to_first(one, bank.as_of) for one in bank.customers]
+    times = [oracle.time_to_first(one, bank.as_of) for one in oracle.with_account(bank)]
     fitter = lifelines.KaplanMeierFitter().fit([days for days, _ in times], [happened for _, happened in times])
     figures = published.figures("time_to_first_transaction")
     for days, figure in figures.items():

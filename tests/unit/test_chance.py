@@ -105,6 +105,7 @@ def test_a_viewer_is_told_nothing_of_chance_where_a_figure_is_withheld() -> None
 def kpi(monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(messages, "language", lambda: "en")
     monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=90))
+    monkeypatch.setattr(data, "bounds", lambda: (DAY - timedelta(days=500), DAY))
     monkeypatch.setattr(data, "thin_tail", lambda: None)
     monkeypatch.setattr(headline.data_kept, "targets", lambda: ())
     monkeypatch.setattr(headline, "_course", lambda *_: ())
