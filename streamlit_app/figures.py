@@ -220,18 +220,23 @@ def known(answer: Answer, *, window: int, first_day: date) -> Answer:
     if answer.question.kind == "effective":
         unknown = pc.greater(table["date"], pa.scalar(answer.as_of - timedelta(days=window - 1), pa.date32()))
     else:
-        unknown = pc.less(table["final_on"], pa.scalar(first_day + timedelta(days=window), pa.date32()))
+        unknown = pc.less(table["final_on"], pa.scalar(first_to_lapse(first_day, window), pa.date32()))
     return _without(answer, unknown)
+
+
+def first_to_lapse(first_day: date, window: int) -> date:
+    """The first day on which somebody can have been silent for N days, in data that begin on that day."""
+    return first_day + timedelta(days=window)
 
 
 def known_by_window(answer: Answer, *, first_day: date) -> Answer:
     """Churn of one month by N without the windows that nobody can have been silent for by its end."""
-    ends = answer.table["final_on"].to_pylist()
-    longest = pa.array([(day - first_day).days for day in ends], pa.int64())
-    return _without(answer, pc.greater(answer.table["window_days"], longest))
+    points = answer.table.select(["final_on", "window_days"]).to_pylist()
+    early = [point["final_on"] < first_to_lapse(first_day, point["window_days"]) for point in points]
+    return _without(answer, pa.array(early, pa.bool_()))
 
 
-def _without(answer: Answer, unknown: pa.ChunkedArray) -> Answer:
+def _without(answer: Answer, unknown: pa.Array | pa.ChunkedArray) -> Answer:
     table = answer.table
     for name in {"value", "low", "high", "churned"} & {*table.column_names}:
         place = table.column_names.index(name)

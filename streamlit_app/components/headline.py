@@ -42,7 +42,7 @@ def _known(figure: Headline, question: Question, shown: Version) -> Headline:
 
 
 def _is_too_early(month_end: date, question: Question, shown: Version) -> bool:
-    return month_end < data.bounds()[0] + timedelta(days=question.window or shown.inactivity_days)
+    return month_end < figures.first_to_lapse(data.bounds()[0], question.window or shown.inactivity_days)
 
 
 def _kpi(figure: Headline, question: Question, shown: Version) -> Kpi:

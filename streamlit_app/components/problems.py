@@ -23,7 +23,7 @@ SMALLEST_SHARE = 0.0001
 
 @dataclass(frozen=True)
 class Doubtful:
-    """Rows that no figure uses, and rows used without a part; each counted once, whatever is wrong with it.
+    """Rows that no figure uses, and rows used all the same; each counted once, whatever is wrong with it.
 
     `rejected` and `kept` are the same by reason, where a row stands once for each thing wrong with it. `missing_days` are days
     on which nobody was active; `customers_alone` the customers of a bank that sent no users, else 0. Of the `transactions` that
