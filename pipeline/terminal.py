@@ -44,6 +44,9 @@ class Lines:
         self._stream.flush()
 
 
+REMARKS = {
+    "nobody_active": "nobody was ever active: no transaction has a state of NEOPULSE_ACTIVITY_STATES and a type that counts",
+}
 ENDS = {"interrupted": "interrupted", "held": "done, and held for approval"}
 
 
@@ -62,6 +65,8 @@ class TerminalReporter(Reporter):
 
     def step_ended(self, step: str, result: StepResult, seconds: float) -> None:
         self._lines.stay(f"  {step:<10} done in {seconds:6.1f} s  {result.service}{_rows(result, seconds)}")
+        for detail in sorted(REMARKS.keys() & result.detail):
+            self._lines.stay(f"  {'':<10} {REMARKS[detail]}")
 
     def step_failed(self, step: str, error: NeopulseError, again_in_seconds: float | None) -> None:
         if again_in_seconds is not None:

@@ -369,4 +369,5 @@ def _detail(version: Version, built: Build) -> dict[str, Any]:
         "models": sum(result.kind == "model" for result in built.results),
         "tests": version.tests.total,
         "tests_warned": version.tests.warned,
+        **({"nobody_active": True} if version.rows.get("mart_activity_gaps") == 0 else {}),
     }

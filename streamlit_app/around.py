@@ -1,7 +1,7 @@
-"""What surrounds every answer of the server: headers that keep others out, and the way back to the page that was asked for.
+"""What surrounds every answer of the server: headers that keep others out, and ways to the page that was asked for.
 
 Streamlit sends whoever has signed in to the first page. A cookie, which only that one answer reads, remembers the page on
-which the sign-in began.
+which the sign-in began. And it knows the first page by `/` alone: whoever writes its name, like that of any other, is led there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ Server = Callable[[Message, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 LOGIN, CALLBACK = "/auth/login", "/oauth2callback"
+FIRST_PAGE = "/overview"
 UPLOADS = "/_stcore/upload_file"  # of Streamlit, for anybody with a tab; no page asks for a file
 WAY_BACK = "neopulse_way_back"
 SECONDS_TO_SIGN_IN = 600
@@ -52,6 +53,12 @@ class Around:
 
         if UPLOADS in scope["path"]:
             await send_more({"type": "http.response.start", "status": 404, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        if scope["path"].rstrip("/") == FIRST_PAGE:
+            query = scope.get("query_string", b"")
+            location = (b"location", b"/?" + query if query else b"/")
+            await send_more({"type": "http.response.start", "status": 302, "headers": [location]})
             await send({"type": "http.response.body", "body": b""})
             return
         await self._server(scope, receive, send_more)

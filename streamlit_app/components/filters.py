@@ -22,6 +22,7 @@ GRAINS = ("day", "week", "month")
 EVERY = url.EVERY
 CLOCKS = ("recognised", "effective")
 SPLIT, OF_A_PLAN = "by", ("plan", "plan_tier")
+UNKNOWN = "unknown"  # what a dimension says of a customer of whom the bank says nothing
 FIELD_WIDTH = 98
 SWITCHED: Mapping[str, bool] = {"True": True, "False": False}  # as an address says them
 UNTOLD, LONGEST_TOLD = "_untold_filters", 60
@@ -108,15 +109,25 @@ def segment(side: str = "", *, within: Where = ()) -> Where:
 
     `side` is that of two segments which are compared, and `within` the one that both are part of.
     """
-    chosen = {dimension: _any_of(dimension, side, by_dimension(within).get(dimension)) for dimension in SEGMENTS}
+    chosen = {name: _any_of(name, side, by_dimension(within).get(name)) for name in _drawn(side)}
     where = canonical((dimension, value) for dimension, values in chosen.items() for value in values)
     _note_conflict(by_dimension(where))
     return where
 
 
+def _drawn(side: str = "") -> list[str]:
+    """The dimensions that have a field: what tells customers apart, and what the address names all the same."""
+    telling = dimensions()
+    return [name for name in SEGMENTS if name in telling or _key(name, side) in st.query_params]
+
+
+def _key(dimension: str, side: str) -> str:
+    return f"{side}_{dimension}" if side else dimension
+
+
 def _any_of(dimension: str, side: str, among: Sequence[str] | None) -> tuple[str, ...]:
     """Any number of a dimension's values, or of those `among` them, bound to the URL; none: all."""
-    key, label = f"{side}_{dimension}" if side else dimension, t(f"common.dimensions.{dimension}")
+    key, label = _key(dimension, side), t(f"common.dimensions.{dimension}")
     options = [value for value in values(dimension) if among is None or value in among]
     found = url.bind_several(key, read=url.one_of(options), draw=lambda start: any_of(dimension, options, start=start, key=key))
     shown = segments.values_in_words(dimension, found) or t("common.every")
@@ -185,7 +196,12 @@ def _note_conflict(chosen: Mapping[str, Sequence[str]]) -> None:
 
 def _tier_of(plan: str) -> str:
     """As dim_customers has it."""
-    return {"unknown": "unknown", "STANDARD": "standard"}.get(plan, "premium")
+    return {UNKNOWN: UNKNOWN, "STANDARD": "standard"}.get(plan, "premium")
+
+
+def dimensions() -> tuple[str, ...]:
+    """The dimensions of which something is known, else all: of a bank that sent no users it is known when each customer came."""
+    return tuple(name for name in SEGMENTS if values(name) != [UNKNOWN]) or SEGMENTS
 
 
 def values(dimension: str) -> list[str]:
@@ -288,7 +304,7 @@ def window_and_grain(question: Question) -> Question:
     with choices:
         step = grain()
     with groups:
-        by = _split((EVERY, *SEGMENTS))
+        by = _split((EVERY, *dimensions()))
     tell_unheeded()
     return replace(question, window=days, grain=step, by=by)
 
@@ -313,11 +329,11 @@ def retention() -> Question:
 def churn() -> Question:
     """Window, clock, split, segment and range: what the page Churn asks."""
     slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
-    tiers = len(values("plan_tier")) > 1
+    splits, tiers = dimensions(), len(values("plan_tier")) > 1
     with slider:
         days = window()
     with choices:
-        by = _split(("plan_tier", EVERY, *(name for name in SEGMENTS if name != "plan_tier")) if tiers else (EVERY, *SEGMENTS))
+        by = _split(("plan_tier", EVERY, *(name for name in splits if name != "plan_tier")) if tiers else (EVERY, *splits))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         clock = named_choice("clock", CLOCKS)
         st.button(
@@ -353,23 +369,28 @@ def payments() -> Question:
 
 def segment_menu(label: str, *, nothing: str, side: str = "", within: Where = ()) -> Where:
     """The fields of a segment folded into a menu, and what is chosen beside it; `nothing` where nothing is."""
-    with st.popover(label, icon=":material/filter_alt:"), _segment_grid(2):
+    with st.popover(label, icon=":material/filter_alt:"), _grid(2):
         where = segment(side, within=within)
     st.caption(segments.values_alone(where) or nothing, width="content")
     return where
 
 
 def _segment_row() -> Where:
-    with _segment_grid(len(SEGMENTS)):
+    with segment_grid():
         return segment()
 
 
-def _segment_grid(fields: int) -> DeltaGenerator:
+def segment_grid() -> DeltaGenerator:
+    """A row for the fields of a segment."""
+    return _grid(len(_drawn()))
+
+
+def _grid(fields: int) -> DeltaGenerator:
     return st.grid(fields, min_column_width=FIELD_WIDTH, gap="xsmall")
 
 
 def _segment_and_dates() -> tuple[Where, tuple[date, date]]:
-    with st.grid((len(SEGMENTS) + 2) // 2, min_column_width=FIELD_WIDTH, gap="xsmall"):  # a date wants more room than an eighth
+    with _grid(min(len(_drawn()) + 2, 4)):  # a date wants more room than an eighth
         chosen = segment(), dates()
     tell_unheeded()
     return chosen

@@ -19,14 +19,14 @@ from streamlit_app.messages import t
 
 NAMES = "overview.changes.columns"
 SPANS = ("7", "28", "91")  # whole weeks, so that the same days of the week stand on either side
-USUAL_SPAN, USUAL_SPLIT = "28", filters.SEGMENTS[0]
+USUAL_SPAN = "28"
 MOST = 8
 
 
 def answer(question: Question) -> None:
     """The page's answer in one sentence: what changed in 28 days, where most of it, and whether chance could make it."""
     with states.guarded():
-        days, by = int(USUAL_SPAN), USUAL_SPLIT
+        days, by = int(USUAL_SPAN), _usual_split()
         total, split = _changes(_undated(question), days=days, by=by)
         for whole in total.rows():  # none where nobody was ever active
             told = in_words(whole, _groups(split, by), days=days, until=formats.day(total.as_of))
@@ -49,10 +49,14 @@ def show(question: Question) -> None:
     with since:
         span = filters.choice("span", SPANS, label=t("overview.changes.span"), name=_days, default=USUAL_SPAN)
     with split:
-        by = filters.select("changed_by", filters.SEGMENTS, label=t("common.split"), name=_dimension)
+        by = filters.select("changed_by", filters.dimensions(), label=t("common.split"), name=_dimension)
     filters.tell_unheeded()
     with states.guarded():
         _draw(_undated(question), days=int(span), by=by)
+
+
+def _usual_split() -> str:
+    return filters.dimensions()[0]
 
 
 def _undated(question: Question) -> Question:
@@ -82,7 +86,7 @@ def _draw(question: Question, *, days: int, by: str) -> None:
         states.empty(t("overview.nobody"), next=t("common.widen"))
         return
     (whole,), rows = total.rows(), _groups(split, by)
-    if (str(days), by) != (USUAL_SPAN, USUAL_SPLIT):
+    if (str(days), by) != (USUAL_SPAN, _usual_split()):
         st.markdown(in_words(whole, rows, days=days, until=formats.day(total.as_of)))
     parts = _linked(replace(split, table=figures.change_parts(rows)), days=days, by=by)
     shown = t("common.shown_of", shown=MOST - 1, total=split.table.num_rows) if split.table.num_rows > MOST else ""

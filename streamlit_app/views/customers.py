@@ -146,7 +146,7 @@ def _search(behind: Behind | None) -> Search:
     with choice:
         label = t("customers.state")
         state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
-    with st.grid(len(filters.SEGMENTS), min_column_width=filters.FIELD_WIDTH, gap="xsmall"):
+    with filters.segment_grid():
         where = filters.segment()
     filters.tell_unheeded()
     return Search(text=text, state=STATES[state], where=where, behind=behind)

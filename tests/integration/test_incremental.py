@@ -6,6 +6,7 @@ PROOF_SEQUENCES=50 plays that many random sequences instead of one.
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -155,22 +156,29 @@ def assert_same_tables(found: Published, wanted: Published, *, after: str) -> No
 def play(sequence: Sequence[Batch], *, seed: int, folder: Path) -> None:
     """A first run, then a run after each batch, each held against a full refresh in an empty home."""
     bank, told = opening_bank(seed), "the first run"
-    for number, batch in enumerate((happening.nothing_changes, *sequence)):
+    assert_as_a_full_refresh(run(bank, folder), bank, folder, told=told)
+    for batch in sequence:
         batch(bank)
-        told = f"{told}, {batch.__name__}" if number else told
-        run_beside_a_full_refresh(bank, folder, f"home-{number}", told=told)
+        told = f"{told}, {batch.__name__}"
+        assert_as_a_full_refresh(run(bank, folder), bank, folder, told=told)
 
 
-def run_beside_a_full_refresh(bank: Ledger, folder: Path, name: str, *, told: str) -> Published:
-    """A run on what the home has, held against a full refresh in an empty one of that name, which no other has had."""
-    raw, empty = bank.write(folder / "raw"), folder / name
+def run(bank: Ledger, folder: Path) -> Published:
+    """A run on what the home has."""
     with builds.building(builds.forked):
-        found = publish(raw, folder / "home", now=bank.now, **bank.settings)
+        return publish(bank.write(folder / "raw"), folder / "home", now=bank.now, **bank.settings)
+
+
+def assert_as_a_full_refresh(found: Published, bank: Ledger, folder: Path, *, told: str) -> None:
+    """Hold it against a full refresh in an empty home of its own."""
+    empty = folder / f"home-{next(_number)}"
     with builds.building(builds.direct):
-        wanted = publish(raw, empty, now=bank.now, full_refresh=True, **bank.settings)
+        wanted = publish(folder / "raw", empty, now=bank.now, full_refresh=True, **bank.settings)
     assert_same_tables(found, wanted, after=told)
     shutil.rmtree(empty)
-    return found
+
+
+_number = itertools.count()  # no home has the name of another: versions are known by their place
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=() if name == DAILY else pytest.mark.proof) for name in SEQUENCES])
@@ -187,9 +195,10 @@ def test_a_clock_that_was_ahead_leaves_nothing_of_the_days_that_are_still_to_com
     found = {}
     for today in (9, 4, 9):
         bank.today = date(2020, 2, today)
-        published = run_beside_a_full_refresh(bank, tmp_path, f"home-{len(found)}", told=f"the clock says {today} February")
+        published = run(bank, tmp_path)
         found[today, len(found)] = (published.as_of.isoformat(), published.reader.relation("mart_customers").num_rows)
     assert list(found.values()) == [("2020-02-07", 3), ("2020-01-20", 2), ("2020-02-07", 3)]
+    assert_as_a_full_refresh(published, bank, tmp_path, told="a clock that was ahead")
 
 
 def test_a_copy_counts_from_the_run_whose_last_day_has_reached_its_own(tmp_path: Path) -> None:
@@ -210,13 +219,14 @@ def test_a_copy_counts_from_the_run_whose_last_day_has_reached_its_own(tmp_path:
         (12, date(2020, 1, 20), january),
         (12, None, february),
     )
-    for number, (today, pinned, active_days) in enumerate(runs):
+    for today, pinned, active_days in runs:
         bank.today = date(2020, 2, today)
         bank.settings["as_of"] = pinned
         if today == 10:
             bank.files["again"] = [sent_again]
-        found = run_beside_a_full_refresh(bank, tmp_path, f"home-{number}", told=f"{today} February, as_of pinned to {pinned}")
+        found = run(bank, tmp_path)
         assert sorted(found.values("dau", country="LU")) == active_days, (today, pinned)
+    assert_as_a_full_refresh(found, bank, tmp_path, told="a copy that waited for its day")
 
 
 _SEQUENCES = int(os.environ.get("PROOF_SEQUENCES", "0"))

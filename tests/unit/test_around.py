@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from streamlit_app.around import Around, is_way
+from streamlit_app.around import FIRST_PAGE, Around, is_way
+from streamlit_app.navigation import PAGES
+from streamlit_app.views import overview
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,8 @@ def answered(
         sent.append(message)
 
     headers = [(name.encode(), value.encode()) for name, value in (asked or {}).items()]
-    scope = {"type": "http", "path": path, "headers": headers}
+    way, _, query = path.partition("?")
+    scope = {"type": "http", "path": way, "query_string": query.encode(), "headers": headers}
     with ThreadPoolExecutor(1) as elsewhere:  # a browser of another test may have left its loop in this thread
         elsewhere.submit(asyncio.run, Around(server, is_https=is_https)(scope, None, keep)).result()  # type: ignore[arg-type]
     return [f"{name.decode()}: {value.decode()}" for name, value in sent[0]["headers"]]  # type: ignore[attr-defined]
@@ -52,6 +55,13 @@ def test_after_a_sign_in_the_page_that_was_asked_for_opens() -> None:
     assert "location: /" in answered("/oauth2callback", asked=evil, said={"location": "/"})
     other = {"host": "app.example", "referer": "https://evil.example/churn"}
     assert any("neopulse_way_back=%2F;" in line for line in answered("/auth/login", asked=other))
+
+
+def test_the_first_page_has_a_name_in_its_address_like_the_others() -> None:
+    assert [entry.name for entries in PAGES.values() for entry in entries if entry.view is overview] == [FIRST_PAGE[1:]]
+    assert "location: /?window=60&country=FR" in answered("/overview?window=60&country=FR")
+    assert "location: /" in answered("/overview/")
+    assert not any(line.startswith("location") for path in ("/", "/activity", "/activity/overview") for line in answered(path))
 
 
 def test_every_answer_keeps_others_from_framing_it_and_cookies_are_for_https_alone() -> None:

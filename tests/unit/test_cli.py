@@ -509,6 +509,15 @@ def test_a_pipe_gets_whole_lines_and_not_too_many() -> None:
     ]
 
 
+def test_a_run_that_finds_nobody_active_says_so_beneath_its_step() -> None:
+    stream = Terminal(is_terminal=False)
+    reporter = TerminalReporter(Lines(stream, seconds=lambda: 0.0))
+    reporter.step_ended("transform", StepResult("duckdb", 3, 0, {"models": 70, "nobody_active": True}), 2.0)
+    done, remark = stream.getvalue().splitlines()
+    assert done == "  transform  done in    2.0 s  duckdb, 3 rows in, 0 rows out"
+    assert "nobody was ever active" in remark
+
+
 def test_a_terminal_gets_one_line_that_changes() -> None:
     now = [0.0]
     stream = Terminal(is_terminal=True)

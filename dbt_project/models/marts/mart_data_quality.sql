@@ -2,7 +2,7 @@
 with rejected_rows as (select * from {{ ref('rejected_rows') }}),
 
 days as (
-    select dates.date_day, coalesce(counts.active_customers, 0) as active_customers
+    select dates.date_day, dates.week_start, coalesce(counts.active_customers, 0) as active_customers
     from {{ ref('dim_dates') }} as dates
     left join {{ ref('mart_daily_counts_by_dimension') }} as counts on dates.date_day = counts.date and counts.segment = 'all'
     where not dates.is_after_as_of
@@ -27,11 +27,26 @@ with_usual_before as (
     from with_usual
 ),
 
+-- a weekday of rest: it had nobody in the four weeks before and after either, in weeks that had somebody
+with_rest as (
+    select
+        *,
+        count(*) over (same_weekdays) >= 5
+        and max(active_customers) over (same_weekdays) = 0
+        and max(active_customers) over (order by date_day rows between 3 preceding and 3 following) > 0 as is_rest,
+    from with_usual_before
+    window same_weekdays as (
+        partition by {{ days_between('week_start', 'date_day') }}
+        order by date_day
+        rows between 4 preceding and 4 following
+    )
+),
+
 -- in a bank where dozens of customers are active on any day, a day without one is a day that was not loaded
 missing_days as (
     select count(*) as days
-    from with_usual_before
-    where active_customers = 0 and customers_before >= {{ customers_of_a_day_that_is_missed() }}
+    from with_rest
+    where active_customers = 0 and customers_before >= {{ customers_of_a_day_that_is_missed() }} and not is_rest
 ),
 
 -- a bank of which nothing but transactions is known
