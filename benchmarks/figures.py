@@ -60,15 +60,17 @@ def merged(kept: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
     by_size = {size: figures(one) for size, one in ordered.items()}
     names = dict.fromkeys(name for one in by_size.values() for name in one)
     headline = {name: {size: _rounded(one[name]) for size, one in by_size.items() if name in one} for name in names}
-    content = {"format": FORMAT, **headline, "metric_p95_growth": _growth(by_size), "sizes": ordered}
+    processors = {size: one["machine"]["processor"] for size, one in ordered.items()}
+    content = {"format": FORMAT, **headline, "metric_p95_growth": _growth(by_size, processors), "sizes": ordered}
     return app.with_app(content, kept.get(app.SIZES, {}))
 
 
-def _growth(by_size: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """From each size to the next: how many times longer the 95th percentile of the questions is."""
+def _growth(by_size: Mapping[str, Mapping[str, float]], processors: Mapping[str, str]) -> dict[str, float]:
+    """From each size to the next on the same processor: how many times longer the 95th percentile of the questions is."""
     return {
         f"{small} to {large}": _rounded(by_size[large]["metric_p95_ms"] / by_size[small]["metric_p95_ms"])
         for small, large in itertools.pairwise(size for size, one in by_size.items() if "metric_p95_ms" in one)
+        if processors[small] == processors[large]
     }
 
 

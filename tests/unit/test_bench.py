@@ -274,6 +274,9 @@ def test_a_new_measurement_takes_the_place_of_the_last_one_of_its_size_only() ->
     kept = figures.merged(kept, _measured(10_000_000, build=40.0))
     assert kept["full_build_over_floor"] == {"10000000": 4.0, "100000000": 3.0}
     assert kept["metric_p95_growth"] == {"10000000 to 100000000": 1.5}
+    elsewhere = _measured(100_000_000, p95=30.0)
+    elsewhere["machine"] = {**elsewhere["machine"], "processor": "another"}
+    assert figures.merged(kept, elsewhere)["metric_p95_growth"] == {}
 
 
 def test_the_page_says_what_holds_what_does_not_and_where_others_are_quicker() -> None:

@@ -31,8 +31,8 @@ with_usual_before as (
 with_rest as (
     select
         *,
-        count(*) over (same_weekdays) >= 5
-        and max(active_customers) over (same_weekdays) = 0
+        count(*) over same_weekdays >= 5
+        and max(active_customers) over same_weekdays = 0
         and max(active_customers) over (order by date_day rows between 3 preceding and 3 following) > 0 as is_rest,
     from with_usual_before
     window same_weekdays as (
