@@ -27,13 +27,14 @@ with_usual_before as (
     from with_usual
 ),
 
--- a weekday of rest: it had nobody in the four weeks before and after either, in weeks that had somebody
+-- a weekday of rest: in the four weeks before and after it hardly ever had anybody either, and the days around it had
 with_rest as (
     select
         *,
         count(*) over same_weekdays >= 5
-        and max(active_customers) over same_weekdays = 0
-        and max(active_customers) over (order by date_day rows between 3 preceding and 3 following) > 0 as is_rest,
+        and 4 * sum(case when active_customers > 0 then 1 else 0 end) over same_weekdays <= count(*) over same_weekdays
+        and max(active_customers) over (order by date_day rows between 3 preceding and 1 preceding) > 0
+        and max(active_customers) over (order by date_day rows between 1 following and 3 following) > 0 as is_rest,
     from with_usual_before
     window same_weekdays as (
         partition by {{ days_between('week_start', 'date_day') }}
