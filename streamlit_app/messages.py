@@ -125,3 +125,8 @@ def browser_language() -> str:
     """The language that the browser asks for, where the app speaks it; else English."""
     wanted = (st.context.locale or "")[:2].lower()
     return wanted if wanted in LANGUAGES else LANGUAGES[0]
+
+
+def is_the_browsers() -> bool:
+    """Whether the page speaks the language of the browser, which writes the numbers of some tables by itself."""
+    return (st.context.locale or "")[:2].lower() == language()

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit_app import actions, auth, charts, data, exports, figures, formats, messages, segments
 from streamlit_app.auth import Role
 from streamlit_app.charts.marks import ENOUGH
-from streamlit_app.components import answers, chart, download, filters, links, states, table
+from streamlit_app.components import answers, chart, download, filters, links, sortable, states, table
 from streamlit_app.data import Answer, Question
 from streamlit_app.exports import Form
 from streamlit_app.messages import t
@@ -37,6 +37,7 @@ COLUMNS = (
 )
 SHARES = ("silence_probability", "silence_probability_low", "silence_probability_high")
 COUNTS = ("observations", "days_silent", "active_days_in_90", "amount_usd_in_90")
+NUMBERS = dict.fromkeys(SHARES, sortable.percent) | dict.fromkeys(COUNTS, sortable.count)
 
 
 def show(question: Question) -> None:
@@ -148,7 +149,7 @@ def _list(where: segments.Where) -> None:
         st.caption(t("churn.early.at_stake", total=formats.number(page.total), **at_stake))
     _push()
     chosen = st.dataframe(
-        _readable(page.table),
+        sortable.rows(_readable(page.table), NUMBERS),
         hide_index=True,
         column_config=_column_config(),
         key="early_warnings",
@@ -225,9 +226,9 @@ def _column_config() -> dict[str, Any]:
     config: dict[str, Any] = dict(labels)
     config["would_lapse_on"] = st.column_config.DateColumn(labels["would_lapse_on"], format="DD/MM/YYYY")
     for name in SHARES:
-        config[name] = st.column_config.NumberColumn(labels[name], format="percent")
+        config[name] = sortable.shares(labels[name])
     for name in COUNTS:
-        config[name] = st.column_config.NumberColumn(labels[name], format="localized", step=1)
+        config[name] = sortable.counts(labels[name])
     config["note"] = st.column_config.MultiselectColumn(t(f"{NAMES}.note"), options=[t("churn.thin")], color="gray")
     return config
 

@@ -204,6 +204,12 @@ def dimensions() -> tuple[str, ...]:
     return tuple(name for name in SEGMENTS if values(name) != [UNKNOWN]) or SEGMENTS
 
 
+def splits(key: str) -> tuple[str, ...]:
+    """The dimensions that a chart can be split by: those, and what the address names all the same."""
+    telling = dimensions()
+    return tuple(name for name in SEGMENTS if name in telling or name == st.query_params.get(key))
+
+
 def values(dimension: str) -> list[str]:
     """What a filter of a dimension offers: the most frequent first, months of opening the newest first."""
     found = data.dimension_values(dimension)
@@ -304,7 +310,7 @@ def window_and_grain(question: Question) -> Question:
     with choices:
         step = grain()
     with groups:
-        by = _split((EVERY, *dimensions()))
+        by = _split((EVERY, *splits(SPLIT)))
     tell_unheeded()
     return replace(question, window=days, grain=step, by=by)
 
@@ -329,20 +335,21 @@ def retention() -> Question:
 def churn() -> Question:
     """Window, clock, split, segment and range: what the page Churn asks."""
     slider, choices = st.columns([3, 1], gap="medium", vertical_alignment="bottom")
-    splits, tiers = dimensions(), len(values("plan_tier")) > 1
+    names, tiers = splits(SPLIT), len(values("plan_tier")) > 1
     with slider:
         days = window()
     with choices:
-        by = _split(("plan_tier", EVERY, *(name for name in splits if name != "plan_tier")) if tiers else (EVERY, *splits))
+        by = _split(("plan_tier", EVERY, *(name for name in names if name != "plan_tier")) if tiers else (EVERY, *names))
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         clock = named_choice("clock", CLOCKS)
-        st.button(
-            t("churn.compare"),
-            icon=":material/compare_arrows:",
-            on_click=_compare_tiers,
-            disabled=not (tiers and _differs_from_tiers(by)),
-            help=t("churn.compare_help"),
-        )
+        if tiers:
+            st.button(
+                t("churn.compare"),
+                icon=":material/compare_arrows:",
+                on_click=_compare_tiers,
+                disabled=not _differs_from_tiers(by),
+                help=t("churn.compare_help"),
+            )
     where, (start, end) = _segment_and_dates()
     return Question("monthly_churn_rate", window=days, start=start, end=end, where=where, by=by, kind=clock)
 

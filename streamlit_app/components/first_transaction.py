@@ -29,7 +29,7 @@ def show(where: segments.Where) -> None:
         st.caption(t("retention.first.explained"))
         split, _ = st.columns([2, 5])
         with split:
-            options = (filters.EVERY, *filters.dimensions())
+            options = (filters.EVERY, *filters.splits(SPLIT))
             by = filters.select(SPLIT, options, label=t("common.split"), name=filters.dimension_name)
         filters.tell_unheeded()
         _draw(data.answer(replace(_everybody(where), by=None if by == filters.EVERY else by)))

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
 import streamlit as st
 
 from streamlit_app import formats
 from streamlit_app.charts.marks import ENOUGH
-from streamlit_app.components import chart, final_points
+from streamlit_app.components import chart, final_points, sortable
 from streamlit_app.data import Answer
 from streamlit_app.messages import t
 
 HEIGHT = 300
+COLUMNS = {
+    "month": pa.date32(),
+    "group": pa.string(),
+    "rate": pa.float64(),
+    "interval": pa.string(),
+    "churned": pa.int64(),
+    "at_start": pa.int64(),
+    "status": pa.string(),
+}
 COUNTS = ("churned", "at_start")
 
 
@@ -24,7 +34,7 @@ def show(answer: Answer, *, key: str, title: str) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{title}**")
         st.dataframe(
-            [_row(row, answer) for row in rows],
+            _table([_row(row, answer) for row in rows]),
             hide_index=True,
             height=HEIGHT,
             key=key,
@@ -34,26 +44,34 @@ def show(answer: Answer, *, key: str, title: str) -> None:
         st.caption(chart.footnote(kept, chart.basis_of(answer), hidden=answer.table.num_rows - kept.num_rows))
 
 
+def _table(rows: list[dict[str, Any]]) -> Any:
+    table = pa.table({_name(name): pa.array([row[name] for row in rows], type) for name, type in COLUMNS.items()})
+    numbers = dict.fromkeys(map(_name, COUNTS), sortable.count) | {_name("rate"): sortable.tenth_of_a_percent}
+    return sortable.rows(table, numbers)
+
+
+def _name(column: str) -> str:
+    return t(f"churn.columns.{column}")
+
+
 def _columns() -> dict[str, object]:
-    config: dict[str, object] = {
-        t(f"churn.columns.{name}"): st.column_config.NumberColumn(format="localized", step=1) for name in COUNTS
+    return {_name(name): sortable.counts() for name in COUNTS} | {
+        _name("month"): st.column_config.DateColumn(format="MM/YYYY"),
+        _name("rate"): sortable.shares(),
+        _name("interval"): st.column_config.TextColumn(alignment="right"),
+        _name("status"): st.column_config.TextColumn(width="medium"),
     }
-    config[t("churn.columns.month")] = st.column_config.DateColumn(format="MM/YYYY")
-    config[t("churn.columns.rate")] = st.column_config.NumberColumn(format="percent")
-    config[t("churn.columns.interval")] = st.column_config.TextColumn(alignment="right")
-    config[t("churn.columns.status")] = st.column_config.TextColumn(width="medium")
-    return config
 
 
-def _row(row: dict[str, Any], answer: Answer) -> dict[str, str | float | date | None]:
+def _row(row: dict[str, Any], answer: Answer) -> dict[str, Any]:
     return {
-        t("churn.columns.month"): row["date"],
-        t("churn.columns.group"): row["series"],
-        t("churn.columns.rate"): None if row["value"] is None else round(row["value"], 3),
-        t("churn.columns.interval"): formats.NOTHING if row["provisional"] else formats.interval(row["low"], row["high"]),
-        t("churn.columns.churned"): row["churned"],
-        t("churn.columns.at_start"): row["n"],
-        t("churn.columns.status"): _status(row, answer),
+        "month": row["date"],
+        "group": row["series"],
+        "rate": None if row["value"] is None else round(row["value"], 3),
+        "interval": formats.NOTHING if row["provisional"] else formats.interval(row["low"], row["high"]),
+        "churned": row["churned"],
+        "at_start": row["n"],
+        "status": _status(row, answer),
     }
 
 

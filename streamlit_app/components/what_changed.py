@@ -19,7 +19,7 @@ from streamlit_app.messages import t
 
 NAMES = "overview.changes.columns"
 SPANS = ("7", "28", "91")  # whole weeks, so that the same days of the week stand on either side
-USUAL_SPAN = "28"
+USUAL_SPAN, SPLIT = "28", "changed_by"
 MOST = 8
 
 
@@ -49,7 +49,8 @@ def show(question: Question) -> None:
     with since:
         span = filters.choice("span", SPANS, label=t("overview.changes.span"), name=_days, default=USUAL_SPAN)
     with split:
-        by = filters.select("changed_by", filters.dimensions(), label=t("common.split"), name=_dimension)
+        usual = _usual_split()
+        by = filters.select(SPLIT, filters.splits(SPLIT), label=t("common.split"), name=_dimension, default=usual)
     filters.tell_unheeded()
     with states.guarded():
         _draw(_undated(question), days=int(span), by=by)

@@ -12,7 +12,7 @@ import streamlit as st
 
 from streamlit_app import auth, charts, data, exports, formats, segments
 from streamlit_app.auth import Role
-from streamlit_app.components import behind_figure, chart, download, filters, kpi_row, states, table
+from streamlit_app.components import behind_figure, chart, download, filters, kpi_row, sortable, states, table
 from streamlit_app.components.customer_words import why
 from streamlit_app.components.kpi_row import Kpi
 from streamlit_app.data import Behind, Customer, Search, Together
@@ -38,6 +38,7 @@ COLUMNS = (
     "country",
     "plan",
 )
+COUNTS = ("days_silent", "active_days", "transactions", "amount_usd", "lapses")
 
 
 def show() -> None:
@@ -74,7 +75,7 @@ def _list() -> None:
             _downloads(search)
     _together(page.together)
     st.dataframe(
-        _readable(page.table),
+        sortable.rows(_readable(page.table), dict.fromkeys(COUNTS, sortable.count)),
         hide_index=True,
         column_config=_column_config(),
         key="customer_list",
@@ -177,8 +178,8 @@ def _column_config() -> dict[str, Any]:
     config: dict[str, Any] = dict(labels)
     for name in (HAPPENED_ON, "last_active_day", "first_active_day"):
         config[name] = st.column_config.DateColumn(labels[name], format="DD/MM/YYYY")
-    for name in ("days_silent", "active_days", "transactions", "amount_usd", "lapses"):
-        config[name] = st.column_config.NumberColumn(labels[name], format="localized", step=1)
+    for name in COUNTS:
+        config[name] = sortable.counts(labels[name])
     return config
 
 

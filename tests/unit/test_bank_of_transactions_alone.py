@@ -80,6 +80,17 @@ def test_where_all_are_of_one_tier_churn_is_of_everyone_and_nothing_is_to_compar
     page = whole("churn", lang="en")
     groups = {group for table in page.table if "Group" in table.value.columns for group in table.value["Group"]}
     assert groups == {"Everyone"}
-    (compare,) = [button for button in page.button if button.label == "Premium against standard"]
-    assert compare.disabled
+    assert not [button for button in page.button if button.label == "Premium against standard"]
     assert whole("churn", lang="en", by="plan_tier").selectbox(key="by").value == "plan_tier"
+
+
+def test_what_is_not_known_of_anybody_is_neither_a_filter_nor_a_split_unless_a_link_asks_for_it() -> None:
+    page = whole("churn", lang="en")
+    fields = {box.key for box in page.selectbox}
+    assert "signup_cohort" in fields
+    assert fields.isdisjoint({"country", "plan", "plan_tier", "os", "age_band"})
+    assert page.selectbox(key="by").options == ["No split", "Month of opening"]
+    assert whole("overview", lang="en").selectbox(key="changed_by").value == "signup_cohort"
+    asked = whole("churn", lang="en", country="unknown")
+    assert asked.selectbox(key="country").value == ("unknown",)
+    assert whole("overview", lang="en", changed_by="country").selectbox(key="changed_by").value == "country"
