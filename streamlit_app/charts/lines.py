@@ -16,7 +16,7 @@ FIRST_COLUMNS = ("tenure_days", "series", "value", "n", "low", "high")
 SURVIVAL_COLUMNS = (*FIRST_COLUMNS, "window_days")
 
 
-def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
+def _over_time(text: Translate, *, unit: Unit, series: bool, grain: Grain | None) -> alt.LayerChart:
     points, groups = marks.drawn(), ["series"] if series else []
     first = [marks.day_tip(text)] + ([alt.Tooltip("series:N", title=text("charts.series"))] if series else [])
     tips = marks.tooltip(text, first=first, interval=unit == "share")
@@ -28,7 +28,7 @@ def _over_time(text: Translate, *, unit: Unit, series: bool) -> alt.LayerChart:
         marks.provisional_points(points),
         *([] if unit == "count" else [marks.thin_points(points)]),  # a count rests on itself
         marks.hover(points, tips, along="date", groups=groups, lists=unit == "count"),
-    ).encode(x=marks.over_time(), y=marks.value_axis("value", unit), **({"color": marks.by_series()} if series else {}))
+    ).encode(x=marks.over_time(grain), y=marks.value_axis("value", unit), **({"color": marks.by_series()} if series else {}))
     return marks.explained(layers, text, unit, columns=POINT_COLUMNS).properties(height=marks.HEIGHT)
 
 
@@ -99,11 +99,11 @@ def _retention_curve(text: Translate, *, grain: Grain, series: bool = False) -> 
     return marks.explained(layers, text, "share", columns=CURVE_COLUMNS).properties(height=marks.HEIGHT)
 
 
-def _chart(name: str, unit: Unit, *, series: bool = False) -> Chart:
+def _chart(name: str, unit: Unit, *, series: bool = False, grain: Grain | None = None) -> Chart:
     return Chart(
         name,
         (*POINT_COLUMNS, *(["series"] if series else []), *([marks.LIST] if unit == "count" else [])),
-        lambda text: _over_time(text, unit=unit, series=series),
+        lambda text: _over_time(text, unit=unit, series=series, grain=grain),
         provisional="dashed",
         thin="pale",
     )
@@ -115,8 +115,13 @@ def _curve(name: str, grain: Grain, *, series: bool = False) -> Chart:
 
 
 COUNT_OVER_TIME, COUNT_BY_SERIES = _chart("count_over_time", "count"), _chart("count_by_series", "count", series=True)
-RATIO_OVER_TIME, RATIO_BY_SERIES = _chart("ratio_over_time", "ratio"), _chart("ratio_by_series", "ratio", series=True)
-SHARE_OVER_TIME, SHARE_BY_SERIES = _chart("share_over_time", "share"), _chart("share_by_series", "share", series=True)
+RATIO_OVER_TIME, RATIO_BY_SERIES = (
+    _chart("ratio_over_time", "ratio"),
+    _chart("ratio_by_series", "ratio", series=True, grain="month"),
+)
+SHARE_OVER_TIME = _chart("share_over_time", "share", grain="month")
+SHARE_BY_SERIES = _chart("share_by_series", "share", series=True, grain="month")
+SHARE_BY_SERIES_BY_WEEK = _chart("share_by_series_by_week", "share", series=True, grain="week")
 RETENTION_CURVE, RETENTION_CURVE_BY_WEEK = _curve("retention_curve", "month"), _curve("retention_curve_by_week", "week")
 RETENTION_CURVES = _curve("retention_curves", "month", series=True)
 RETENTION_CURVES_BY_WEEK = _curve("retention_curves_by_week", "week", series=True)

@@ -20,7 +20,8 @@ NOTE_COLUMNS, TARGET_COLUMNS = ("day", "note"), ("value", "label")
 # Every chart over calendar time, by name: the column of its table that says when.
 OVER_TIME: Mapping[str, str] = {
     **dict.fromkeys(("growth", "count_over_time", "count_by_series", "ratio_over_time", "ratio_by_series"), "date"),
-    **dict.fromkeys(("share_over_time", "share_by_series", "transactions_by_type", "amount_by_type"), "date"),
+    **dict.fromkeys(("share_over_time", "share_by_series", "share_by_series_by_week"), "date"),
+    **dict.fromkeys(("transactions_by_type", "amount_by_type"), "date"),
     "stretches": "starting_date",
 }
 OUTSIDE = ("padding", "config", "height", "params", "usermeta")  # what belongs to the whole drawing, not to a layer of it

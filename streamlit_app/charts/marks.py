@@ -30,6 +30,7 @@ PALE = 0.35  # the inside of a thin point
 BAND = 0.16
 GREYED = 0.25  # a cell or tile of fewer than 30 customers
 DAY_MS = 86_400_000
+SHORTEST_DAYS: Mapping[Grain | None, int] = {None: 1, "week": 7, "month": 28}  # of a step from one point to the next
 
 IS_PROVISIONAL = "datum.provisional"
 IS_FINAL = "!datum.provisional"
@@ -47,14 +48,17 @@ def drawn() -> alt.Chart:
     return alt.Chart(alt.NamedData(DRAWN))
 
 
-def over_time() -> alt.X:
+def over_time(grain: Grain | None = None) -> alt.X:
     """The time axis; a year begins with its number, months have their short names."""
-    return alt.X("date:T", title=None, axis=time_axis(labelFlush=True, domain=True))
+    return alt.X("date:T", title=None, axis=time_axis(grain, labelFlush=True, domain=True))
 
 
-def time_axis(**more: Any) -> alt.Axis:
-    """An axis of days, none of which is divided: what stands at an hour of a day has no name."""
-    return alt.Axis(tickCount=8, tickMinStep=DAY_MS, format={"hours": " "}, grid=False, **more)
+def time_axis(grain: Grain | None = None, **more: Any) -> alt.Axis:
+    """An axis of days, or of weeks or months where all points are of such: none of them is divided.
+
+    What stands at an hour of a day has no name; nor do the days between the months of a bank of three months.
+    """
+    return alt.Axis(tickCount=8, tickMinStep=SHORTEST_DAYS[grain] * DAY_MS, format={"hours": " "}, grid=False, **more)
 
 
 def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None = None) -> alt.Y:

@@ -19,7 +19,7 @@ def _by_month_and_type(text: Translate, *, unit: Unit) -> alt.Chart:
     return (
         base.mark_bar()
         .encode(
-            x=alt.X("yearmonth(date):T", title=None, axis=marks.time_axis(), bandPosition=0.5),
+            x=alt.X("yearmonth(date):T", title=None, axis=marks.time_axis("month"), bandPosition=0.5),
             y=alt.Y(
                 "value:Q",
                 title=None,

@@ -79,4 +79,5 @@ def _over_time(question: Question, cells: Answer) -> None:
     if drawn.empty:
         return
     title, subtitle = t("retention.over_time.title"), t(f"retention.over_time.explained.{question.grain}")
-    chart.show(charts.SHARE_BY_SERIES, drawn, key="over_time", title=title, subtitle=subtitle)
+    drawing = charts.SHARE_BY_SERIES_BY_WEEK if question.grain == "week" else charts.SHARE_BY_SERIES
+    chart.show(drawing, drawn, key="over_time", title=title, subtitle=subtitle)

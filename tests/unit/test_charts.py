@@ -619,3 +619,25 @@ def test_a_cohort_cell_tells_the_same_over_its_number_and_its_hatching(chart: ch
     assert len(layers) == 5
     assert len(telling) == 1
     assert not any("tooltip" in layer["encoding"] or "tooltip" in layer["mark"] for layer in layers)
+
+
+@pytest.mark.parametrize(("count", "told"), [(2, ["2018", "February"]), (3, ["2018", "February", "March"])])
+@pytest.mark.parametrize("drawing", [charts.SHARE_OVER_TIME, charts.SHARE_BY_SERIES], ids=lambda drawing: drawing.name)
+def test_an_axis_of_a_few_months_names_months_and_no_days_between_them(
+    drawing: charts.Chart, count: int, told: list[str]
+) -> None:
+    assert times(picture(drawing, months().slice(0, count))) == told
+
+
+def test_an_axis_of_a_few_weeks_names_a_day_a_week_at_most() -> None:
+    weeks = months().slice(0, 3).set_column(0, "date", pa.array([date(2018, 3, day) for day in (5, 12, 19)]))
+    named = [
+        dict(zip(("month", "day"), label.split(), strict=True)) for label in times(picture(charts.SHARE_BY_SERIES_BY_WEEK, weeks))
+    ]
+    assert [int(label["day"]) for label in named] == [11, 18]  # where weeks begin on Sunday, as the axis has them
+
+
+def times(drawn: ElementTree.Element) -> list[str]:
+    """The labels of the axis of time, left to right."""
+    (axis,) = [part for part in drawn.iter() if part.get("aria-label", "").startswith("X-axis")]
+    return [text for text in axis.itertext() if text.strip() and "X-axis" not in text]

@@ -38,6 +38,7 @@ def test_every_chart_over_time_and_of_cohorts_leaves_out_what_may_still_change_a
         "ratio_by_series",
         "share_over_time",
         "share_by_series",
+        "share_by_series_by_week",
     }
     bars = {"transactions_by_type", "amount_by_type"}
     assert following - {"stretches"} == over_time | bars | {"retention_cohorts", "retention_cohorts_by_week"}
