@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_interval, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
 from babel.units import format_unit
 
@@ -99,6 +99,17 @@ def money(value: float | None, currency: str = "USD") -> str:
 def day(value: date | None) -> str:
     """A day: 15 May 2019."""
     return NOTHING if value is None else _date(value, format="d MMM y", locale=_locale())
+
+
+def spans(days: Sequence[date]) -> list[str]:
+    """Days in their order, those in a row as one: 6 Jan 2019, 24–26 Dec 2019."""
+    rows: list[list[date]] = []
+    for one in days:
+        if rows and one - rows[-1][-1] == timedelta(days=1):
+            rows[-1].append(one)
+        else:
+            rows.append([one])
+    return [day(row[0]) if len(row) == 1 else format_interval(row[0], row[-1], "yMMMd", locale=_locale()) for row in rows]
 
 
 def month(value: date | None) -> str:

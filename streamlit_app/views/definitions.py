@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -25,6 +25,7 @@ from streamlit_app.components import (
 from streamlit_app.messages import t
 
 NAMES = "definitions.columns"
+MOST_SPANS = 40  # of days in a row that are named on the page
 STATUS_COLOURS = {"pass": "green", "warn": "orange"}
 
 
@@ -153,8 +154,16 @@ def _problem(problem: Mapping[str, Any]) -> None:
             st.markdown(f"**{formats.number(problem['rows_affected'])} · `{problem['source_table']}` · {what}**", width="content")
             rejected = problem["disposition"] == "rejected"
             st.badge(t(f"common.dispositions.{problem['disposition']}"), color="orange" if rejected else "gray")
+        if named := problem.get("days"):  # a version that was published before they were named has none
+            st.markdown(f"{t('definitions.which')} {_which(named.split(', '))}")
         if messages.has(f"{key}.why"):
             st.markdown(f"{t('definitions.why')} {t(f'{key}.why')}  \n{t('definitions.mend')} {t(f'{key}.mend')}")
+
+
+def _which(named: Sequence[str]) -> str:
+    spans = formats.spans([date.fromisoformat(one) for one in named])
+    shown = ", ".join(spans[:MOST_SPANS])
+    return shown if len(spans) <= MOST_SPANS else t("definitions.and_more", shown=shown, more=len(spans) - MOST_SPANS)
 
 
 def _countries() -> None:

@@ -23,6 +23,7 @@ from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, NeopulseError
 from pipeline.marts import Answer, Question
 from pipeline.metrics import Metric
+from pipeline.runs import sightings
 from pipeline.runs.records import StepState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings, load
@@ -251,7 +252,8 @@ def test_a_run_that_another_program_asks_for_says_so(monkeypatch: pytest.MonkeyP
     assert (run.requested_by, run.only_step) == ("Airflow, scheduled__2026-11-26T06:00:00+00:00", True)
 
 
-def test_status_closes_what_a_killed_run_left(home: Path) -> None:
+def test_status_closes_what_a_killed_run_left(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sightings, "LOOK_ON_SECONDS", 0.1)
     store = RunStore.open(load().run_store_url, clock=SystemClock())
     lease = store.take_lease("killed", seconds=-1)
     store.start_run(lease, trigger="cli", requested_by="ada", plan=[("extract", StepState.PENDING)], first_step="extract")

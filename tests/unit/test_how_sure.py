@@ -33,6 +33,7 @@ def kpi(monkeypatch: pytest.MonkeyPatch, n: int, *, metric: Metric = CHURN) -> A
     figure = Headline(metric, "month", day, 0.2, 0.1, n, low, high, day, False, before_n=1000)
     monkeypatch.setattr(data, "headline", lambda **_: (figure,))
     monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=90))
+    monkeypatch.setattr(data, "bounds", lambda: (date(2018, 1, 1), day))
     monkeypatch.setattr(data, "thin_tail", lambda: None)
     monkeypatch.setattr(headline.data_kept, "targets", lambda: ())
     monkeypatch.setattr(headline, "_course", lambda *_: ())

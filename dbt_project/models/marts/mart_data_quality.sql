@@ -45,7 +45,9 @@ with_rest as (
 
 -- in a bank where dozens of customers are active on any day, a day without one is a day that was not loaded
 missing_days as (
-    select count(*) as days
+    select
+        count(*) as number_of_days,
+        string_agg(cast(date_day as {{ dbt.type_string() }}), ', ' order by date_day) as days,
     from with_rest
     where active_customers = 0 and customers_before >= {{ customers_of_a_day_that_is_missed() }} and not is_rest
 ),
@@ -64,14 +66,15 @@ final as (
         disposition,
         count(*) as rows_affected,
         cast(sum(case when counts_row then 1 else 0 end) as {{ dbt.type_bigint() }}) as rows_counted_once,
+        cast(null as {{ dbt.type_string() }}) as days,
     from rejected_rows
     group by source_table, reason, disposition
     union all
-    select 'transactions', 'day_without_activity', 'kept', days, cast(0 as {{ dbt.type_bigint() }})
+    select 'transactions', 'day_without_activity', 'kept', number_of_days, cast(0 as {{ dbt.type_bigint() }}), days
     from missing_days
-    where days > 0
+    where number_of_days > 0
     union all
-    select 'users', 'no_users', 'kept', customers, cast(0 as {{ dbt.type_bigint() }})
+    select 'users', 'no_users', 'kept', customers, cast(0 as {{ dbt.type_bigint() }}), cast(null as {{ dbt.type_string() }})
     from without_users
 )
 
