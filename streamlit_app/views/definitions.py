@@ -154,10 +154,13 @@ def _problem(problem: Mapping[str, Any]) -> None:
             st.markdown(f"**{formats.number(problem['rows_affected'])} · `{problem['source_table']}` · {what}**", width="content")
             rejected = problem["disposition"] == "rejected"
             st.badge(t(f"common.dispositions.{problem['disposition']}"), color="orange" if rejected else "gray")
+        lines = []
         if named := problem.get("days"):  # a version that was published before they were named has none
-            st.markdown(f"{t('definitions.which')} {_which(named.split(', '))}")
+            lines.append(f"{t('definitions.which')} {_which(named.split(', '))}")
         if messages.has(f"{key}.why"):
-            st.markdown(f"{t('definitions.why')} {t(f'{key}.why')}  \n{t('definitions.mend')} {t(f'{key}.mend')}")
+            lines += [f"{t('definitions.why')} {t(f'{key}.why')}", f"{t('definitions.mend')} {t(f'{key}.mend')}"]
+        if lines:
+            st.markdown("  \n".join(lines))
 
 
 def _which(named: Sequence[str]) -> str:
