@@ -45,7 +45,7 @@ class Lines:
 
 
 REMARKS = {
-    "nobody_active": "nobody was ever active: no transaction has a state of NEOPULSE_ACTIVITY_STATES and a type that counts",
+    "nobody_active": "nobody was ever active: no transaction meets the rule of NEOPULSE_ACTIVITY_*; neopulse check lists it",
 }
 ENDS = {"interrupted": "interrupted", "held": "done, and held for approval"}
 

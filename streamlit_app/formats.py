@@ -101,15 +101,16 @@ def day(value: date | None) -> str:
     return NOTHING if value is None else _date(value, format="d MMM y", locale=_locale())
 
 
-def spans(days: Sequence[date]) -> list[str]:
-    """Days in their order, those in a row as one: 6 Jan 2019, 24–26 Dec 2019."""
+def spans(days: Sequence[date], *, most: int) -> tuple[list[str], int]:
+    """Days in their order, those in a row as one (6 Jan 2019, 24–26 Dec 2019), and how many are left untold."""
     rows: list[list[date]] = []
     for one in days:
         if rows and one - rows[-1][-1] == timedelta(days=1):
             rows[-1].append(one)
         else:
             rows.append([one])
-    return [day(row[0]) if len(row) == 1 else format_interval(row[0], row[-1], "yMMMd", locale=_locale()) for row in rows]
+    told = [day(row[0]) if len(row) == 1 else format_interval(row[0], row[-1], "yMMMd", locale=_locale()) for row in rows[:most]]
+    return told, sum(map(len, rows[most:]))
 
 
 def month(value: date | None) -> str:

@@ -15,6 +15,7 @@ import yaml
 from streamlit_app import typography
 
 LANGUAGES = ("en", "fr")
+WRITES_ALIKE = {"en": ("en", "en-GB", "en-US"), "fr": ("fr", "fr-FR")}  # browsers by their locale
 LANGUAGE_PARAMETER = "lang"
 CATALOGUES = Path(__file__).parent / "locales"
 
@@ -128,5 +129,5 @@ def browser_language() -> str:
 
 
 def is_the_browsers() -> bool:
-    """Whether the page speaks the language of the browser, which writes the numbers of some tables by itself."""
-    return (st.context.locale or "")[:2].lower() == language()
+    """Whether the browser, which writes the numbers of some tables by itself, writes them as the page does."""
+    return st.context.locale in WRITES_ALIKE[language()]

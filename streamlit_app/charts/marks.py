@@ -30,7 +30,8 @@ PALE = 0.35  # the inside of a thin point
 BAND = 0.16
 GREYED = 0.25  # a cell or tile of fewer than 30 customers
 DAY_MS = 86_400_000
-SHORTEST_DAYS: Mapping[Grain | None, int] = {None: 1, "week": 7, "month": 28}  # of a step from one point to the next
+# The least between two ticks: longer than any week or month, for Vega takes one tick more than fit.
+TICK_DAYS: Mapping[Grain | None, int] = {None: 1, "week": 8, "month": 32}
 
 IS_PROVISIONAL = "datum.provisional"
 IS_FINAL = "!datum.provisional"
@@ -54,11 +55,12 @@ def over_time(grain: Grain | None = None) -> alt.X:
 
 
 def time_axis(grain: Grain | None = None, **more: Any) -> alt.Axis:
-    """An axis of days, or of weeks or months where all points are of such: none of them is divided.
+    """An axis of days, or of weeks or months: none of them is divided.
 
-    What stands at an hour of a day has no name; nor do the days between the months of a bank of three months.
+    What stands at an hour of a day has no name; nor do the days between the months of a bank of three months. Vega's weeks begin
+    on Sunday.
     """
-    return alt.Axis(tickCount=8, tickMinStep=SHORTEST_DAYS[grain] * DAY_MS, format={"hours": " "}, grid=False, **more)
+    return alt.Axis(tickCount=8, tickMinStep=TICK_DAYS[grain] * DAY_MS, format={"hours": " "}, grid=False, **more)
 
 
 def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None = None) -> alt.Y:

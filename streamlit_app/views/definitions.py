@@ -164,9 +164,9 @@ def _problem(problem: Mapping[str, Any]) -> None:
 
 
 def _which(named: Sequence[str]) -> str:
-    spans = formats.spans([date.fromisoformat(one) for one in named])
-    shown = ", ".join(spans[:MOST_SPANS])
-    return shown if len(spans) <= MOST_SPANS else t("definitions.and_more", shown=shown, more=len(spans) - MOST_SPANS)
+    spans, left = formats.spans([date.fromisoformat(one) for one in named], most=MOST_SPANS)
+    shown = ", ".join(spans)
+    return t("definitions.and_more", shown=shown, more=formats.number(left)) if left else shown
 
 
 def _countries() -> None:

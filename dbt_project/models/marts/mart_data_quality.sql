@@ -27,20 +27,21 @@ with_usual_before as (
     from with_usual
 ),
 
--- a weekday of rest: in the four weeks before and after it hardly ever had anybody either, and the days around it had
+-- a day of rest: its day of the week hardly ever had anybody in the four weeks before and after it either, and the other days had
 with_rest as (
     select
         *,
         count(*) over same_weekdays >= 5
         and 4 * sum(case when active_customers > 0 then 1 else 0 end) over same_weekdays <= count(*) over same_weekdays
-        and max(active_customers) over (order by date_day rows between 3 preceding and 1 preceding) > 0
-        and max(active_customers) over (order by date_day rows between 1 following and 3 following) > 0 as is_rest,
+        and max(active_customers) over (order by date_day rows between 6 preceding and 1 preceding) > 0
+        and (max(active_customers) over days_after > 0 or count(*) over days_after < 6) as is_rest,
     from with_usual_before
     window same_weekdays as (
         partition by {{ days_between('week_start', 'date_day') }}
         order by date_day
         rows between 4 preceding and 4 following
-    )
+    ),
+    days_after as (order by date_day rows between 1 following and 6 following)
 ),
 
 -- in a bank where dozens of customers are active on any day, a day without one is a day that was not loaded
