@@ -128,6 +128,6 @@ def browser_language() -> str:
     return wanted if wanted in LANGUAGES else LANGUAGES[0]
 
 
-def is_the_browsers() -> bool:
+def browser_writes_alike() -> bool:
     """Whether the browser, which writes the numbers of some tables by itself, writes them as the page does."""
     return st.context.locale in WRITES_ALIKE[language()]

@@ -1,6 +1,6 @@
 """Numbers in a table that a click on a column sorts: they stay numbers, and read as the page's language writes them.
 
-Streamlit leaves their writing to the browser, which writes as its own language does. Only where the page speaks another one are
+Streamlit leaves their writing to the browser, which writes as its own language does. Only where the page's writes otherwise are
 they written here: a table of 200 rows costs 20 ms of processor time more.
 """
 
@@ -27,7 +27,7 @@ tenth_of_a_percent: Write = formats.share
 
 def rows(table: pa.Table, numbers: Mapping[str, Write]) -> pa.Table | Styler:
     """The rows for `st.dataframe`, the columns that are numbers written in the page's language."""
-    return table if messages.is_the_browsers() else table.to_pandas().style.format(numbers, na_rep=formats.NOTHING)
+    return table if messages.browser_writes_alike() else table.to_pandas().style.format(numbers, na_rep=formats.NOTHING)
 
 
 def counts(label: str | None = None) -> Any:
@@ -41,4 +41,4 @@ def shares(label: str | None = None) -> Any:
 
 
 def _left_to_the_browser(form: str) -> str | None:
-    return form if messages.is_the_browsers() else None
+    return form if messages.browser_writes_alike() else None

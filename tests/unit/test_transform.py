@@ -263,6 +263,12 @@ def test_a_failing_test_keeps_the_candidate_from_readers_and_says_what_is_wrong(
     assert "Builds everything: the last build did not end well" in caplog.text
 
 
+@pytest.mark.parametrize(("active", "told"), [("false", True), ("true", None)])
+def test_a_version_in_which_nobody_was_active_is_published_and_told(house: House, active: str, told: bool | None) -> None:
+    house.model("models/marts/mart_activity_gaps.sql", f"select 1 as customers where {active}")
+    assert house.transform().detail.get("nobody_active") is told
+
+
 def test_a_model_that_cannot_be_built_is_named_with_the_reason(house: House) -> None:
     house.model("models/warehouse/fct_plans.sql", "select user_id, plam from raw.users")
     with pytest.raises(DataError) as refusal:
