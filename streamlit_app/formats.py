@@ -158,7 +158,7 @@ def country(alpha_2: str) -> str:
 
 
 def dimension_value(dimension: str, value: str) -> str:
-    """The readable name of a country, plan, OS, age band or month of opening; the value itself where the catalogues know none."""
+    """The readable name of a country, plan, OS, age band or month of joining; the value itself where the catalogues know none."""
     if dimension == "country":
         return country(value)
     if dimension == "signup_cohort" and MONTH.fullmatch(value):

@@ -120,7 +120,7 @@ CUSTOMERS = Table(
         Column("plan_tier", "text", "Tier"),
         Column("os", "text", "Phone"),
         Column("age_band", "text", "Age"),
-        Column("signup_cohort", "text", "Month of opening"),
+        Column("signup_cohort", "text", "Month of joining"),
         Column("opening_date", "date", "Opened on"),
         Column("first_active_day", "date", "First active day"),
         Column("last_active_day", "date", "Last active day"),

@@ -211,7 +211,7 @@ def splits(key: str) -> tuple[str, ...]:
 
 
 def values(dimension: str) -> list[str]:
-    """What a filter of a dimension offers: the most frequent first, months of opening the newest first."""
+    """What a filter of a dimension offers: the most frequent first, months of joining the newest first."""
     found = data.dimension_values(dimension)
     return sorted(found, reverse=True) if dimension == "signup_cohort" else found
 

@@ -257,7 +257,7 @@ def test_the_mail_says_what_is_watched_the_figure_and_the_rule_in_both_languages
 
 def test_a_month_of_opening_is_a_month_in_the_letter_as_on_the_page() -> None:
     chosen = {"signup_cohort": ["2018-03", "unknown"]}
-    assert app_words.segment(chosen, "en") == "Month of opening: Mar 2018 or unknown"
+    assert app_words.segment(chosen, "en") == "Month of joining: Mar 2018 or unknown"
     assert app_words.segment(chosen, "fr").endswith("mars 2018 ou inconnu")
 
 

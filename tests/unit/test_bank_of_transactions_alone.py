@@ -89,7 +89,7 @@ def test_what_is_not_known_of_anybody_is_neither_a_filter_nor_a_split_unless_a_l
     fields = {box.key for box in page.selectbox}
     assert "signup_cohort" in fields
     assert fields.isdisjoint({"country", "plan", "plan_tier", "os", "age_band"})
-    assert page.selectbox(key="by").options == ["No split", "Month of opening"]
+    assert page.selectbox(key="by").options == ["No split", "Month of joining"]
     assert whole("overview", lang="en").selectbox(key="changed_by").value == "signup_cohort"
     asked = whole("churn", lang="en", country="unknown")
     assert asked.selectbox(key="country").value == ("unknown",)

@@ -51,7 +51,7 @@ def test_lapses_that_ended_are_counted_as_returns_and_the_present_one_is_not() -
 def test_who_never_had_an_active_day_is_told_from_the_opening_of_the_account() -> None:
     never = customer(is_active=False, first_active_day=None, last_active_day=None, days_silent=480)
     words = customers.why(never)
-    assert words.startswith("**Inactive: no active day so far.** The account was opened on 20 Jan 2018, 480 days before")
+    assert words.startswith("**Inactive: no active day so far.** A customer since 20 Jan 2018, 480 days before")
 
 
 SCHEMA = pa.schema(
