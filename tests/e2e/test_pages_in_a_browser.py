@@ -22,6 +22,16 @@ def heading(page: Page, name: str, language: str = "en") -> Any:
     return page.get_by_role("heading", level=2, name=text(f"{name}.title", language), exact=True)
 
 
+def at_rest(page: Page) -> Page:
+    """The page once all of it is drawn: what Streamlit still sends of a page after Back would be a step ahead again."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    return page
+
+
+def go_back(page: Page) -> None:
+    at_rest(page).go_back()
+
+
 def active_customers(page: Page, language: str = "en") -> Any:
     """The headline figure on the page Activity."""
     label = "Active customers" if language == "en" else "Clients actifs"
@@ -54,7 +64,7 @@ def test_an_address_of_no_page_is_told_in_the_readers_language_with_the_way_back
     expect(page.get_by_role("heading", name=text("common.no_such_page.title", "en"))).to_be_visible()
     page.get_by_test_id("stMain").get_by_role("link", name=text("common.no_such_page.back", "en")).click()
     expect(heading(page, "overview")).to_be_visible()
-    page.go_back()
+    go_back(page)
     expect(page.get_by_role("heading", name=text("common.no_such_page.title", "en"))).to_be_visible()
     assert failures(page) == []
 
@@ -129,11 +139,11 @@ def test_back_and_forward_show_what_the_address_says(app: str, page: Page, publi
         country.click()
         page.get_by_role("option", name=name, exact=True).click()
         shows(code, name)
-    page.go_back()
+    go_back(page)
     shows("FR", "France")
-    page.go_back()
+    go_back(page)
     shows("", "All")
-    page.go_forward()
+    at_rest(page).go_forward()
     shows("FR", "France")
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Churn").click()
     expect(page).to_have_url(f"{app}/churn?country=FR")
@@ -148,7 +158,7 @@ def test_the_first_back_from_another_page_brings_back_all_that_the_page_before_h
     page.get_by_test_id("stSidebarNav").get_by_role("link", name=text("common.pages.activity", "fr")).click()
     expect(heading(page, "activity", "fr")).to_be_visible()
     expect(page).to_have_url(f"{app}/activity?lang=fr&window=60&country=FR")
-    page.go_back()
+    go_back(page)
     expect(heading(page, "churn", "fr")).to_be_visible()
     expect(page).to_have_url(f"{app}/churn?{asked}")
     expect(page.get_by_role("combobox", name=re.compile("Pays"))).to_have_value("France")
@@ -162,7 +172,7 @@ def test_a_way_along_pages_without_choices_of_their_own_is_one_step_back_each(ap
         expect(heading(page, name, "fr")).to_be_visible()
         expect(page).to_have_url(f"{app}/{name}?{query}")
     for name in ("payments", "churn", "activity"):
-        page.go_back()
+        go_back(page)
         expect(heading(page, name, "fr")).to_be_visible()
         expect(page).to_have_url(f"{app}/{name}?{query}")
 
@@ -180,7 +190,7 @@ def test_one_country_is_replaced_by_another_and_a_second_one_added_in_two_clicks
         expect(active_customers(page)).to_have_text(published_value(published_bank, *where))
         expect(page).to_have_url(f"{app}/activity?" + "&".join(f"country={code}" for code in codes))
         expect(country).to_have_value("2 · France, Poland" if len(codes) > 1 else name)
-    page.go_back()
+    go_back(page)
     expect(country).to_have_value("2 · France, Poland")
     expect(page.get_by_text("Country: France or Poland").first).to_be_visible()
     assert failures(page) == []
