@@ -23,6 +23,8 @@ TICK_SECONDS = 0.25
 _OUTCOMES = ("LogModelResult", "LogTestResult", "LogSeedResult", "SkippingDetails")
 _BEGIN = "LogStartLine"
 NOT_BUILT = ("unit_test", "exposure")  # those test the code, and `make test` runs them; these are documentation
+_REFUSED = ("error", "fail")  # whoever asked for the build says what they are about
+_ENDED_WELL = ("success", "pass", "warn")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ def build(
     """Build and test every model of a dbt project; dbt's own files go into `folder`. Both are absolute paths.
 
     `watch` is called with the new events, at least every TICK_SECONDS, also with none; what it raises ends the child at
-    once. Raises PermanentError where dbt could not read the project, TransientError where something ended the child.
+    once. Raises PermanentError where dbt could not read the project, TransientError where something ended the child or dbt
+    broke off: a build in which nothing failed has a good result of every model and every test.
     """
     last_words: list[str] = []
     command = _command(project, folder, variables=variables, full_refresh=full_refresh, left_out=left_out)
@@ -100,7 +103,31 @@ def build(
     if code < 0:
         raise _ended_from_outside(-code)
     dbt_parsed.keep(folder / "target", parsed)
-    return _read(folder, "\n".join(last_words[-3:]))
+    built = _read(folder, "\n".join(last_words[-3:]))
+    _refuse_what_was_broken_off(built, code, left_out=left_out, last_words=last_words[-1:])
+    return built
+
+
+def _refuse_what_was_broken_off(built: Build, code: int, *, left_out: Sequence[str], last_words: Sequence[str]) -> None:
+    """Raise where nothing failed and yet something is missing: dbt that is interrupted writes the results it has by then."""
+    if any(result.status in _REFUSED for result in built.results):
+        return
+    ended_well = {result.id for result in built.results if result.status in _ENDED_WELL}
+    asked = {
+        name for name, node in built.manifest["nodes"].items() if _is_executed(node) and node["resource_type"] not in left_out
+    }
+    if code or asked - ended_well or len(ended_well) < len(built.results):
+        raise TransientError(
+            f"dbt broke off with exit code {code}, {len(asked & ended_well)} of {len(asked)} models and tests done: "
+            f"{''.join(last_words) or 'it gave no reason'}",
+            where="dbt",
+            next="neopulse run --from transform",
+        )
+
+
+def _is_executed(node: Mapping[str, Any]) -> bool:
+    kind = node["resource_type"]
+    return kind in ("test", "seed", "snapshot") or (kind == "model" and node["config"]["materialized"] != "ephemeral")
 
 
 def _command(
