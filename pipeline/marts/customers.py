@@ -15,13 +15,30 @@ from pipeline.marts.behind import Behind
 from pipeline.marts.question import CUSTOMER_DIMENSIONS, Where, any_of, canonical, confined, one_of
 from pipeline.warehouse.base import ReadOnly
 
+_ORDER = "order by last_active_day desc nulls last, user_id, happened_on"
 _LIST = """
 select user_id, country, plan, os, age_band, signup_cohort, opening_date, first_active_day, last_active_day, active_days,
-    transactions, amount_usd, is_active, days_silent, lapses, state_since, {happened_on} as happened_on
+    transactions, amount_usd, {active} as is_active, days_silent, {lapses} as lapses, {happened_on} as happened_on
 from {customers}
 where {condition}
-order by last_active_day desc nulls last, user_id, happened_on
+{order}
 limit $limit
+"""
+# Under another N than the published one each listed customer's lapses are counted anew.
+_WITH_LAPSES = """
+with listed as ({listed}),
+
+lapsed as (
+    select user_id, count(*) as lapses
+    from marts.mart_customer_breaks
+    where user_id in (select user_id from listed)
+        and coalesce(returned_on, $last_day::date + 1) - last_active_day > $silence
+    group by user_id
+)
+
+select listed.* replace (coalesce(lapsed.lapses, 0) as lapses)
+from listed left join lapsed using (user_id)
+{order}
 """
 _ONCE = "select transactions, amount_usd, 1 as times from {customers} where {condition}"
 # Who left twice is in the list behind a figure twice; together each customer counts once.
@@ -42,10 +59,11 @@ select
     median(amount_usd)::double as median_amount_usd,
 from listed
 """
+_ACTIVE = "(first_active_day is not null and days_silent < $silence)"
 STATES = {
-    "active": "is_active",
-    "inactive": "not is_active",
-    "lapsed": "not is_active and first_active_day is not null",
+    "active": _ACTIVE,
+    "inactive": f"not {_ACTIVE}",
+    "lapsed": f"not {_ACTIVE} and first_active_day is not null",
     "never": "first_active_day is null",
 }
 _EVERYBODY = "marts.mart_customers"
@@ -57,7 +75,8 @@ class Search:
     """Which customers: a part of the user id, a state, any of the values of a dimension; of these countries alone (None: of all).
 
     `state` is one of STATES on the last day, or empty for all of them: who is inactive has lapsed or was never active. With
-    `behind` those whom that figure counts; who left or came back twice in its period is in the list twice.
+    `behind` those whom that figure counts; who left or came back twice in its period is in the list twice. States and lapses are
+    those of `window`, the days of silence after which a customer counts as gone (None: that of the figure, else the published).
     """
 
     text: str = ""
@@ -65,6 +84,7 @@ class Search:
     where: Where = ()
     countries: tuple[str, ...] | None = None
     behind: Behind | None = None
+    window: int | None = None
 
     def __post_init__(self) -> None:
         """The same filters in another order are the same search."""
@@ -108,21 +128,33 @@ class Customer:
     stretches: pa.Table = field(default_factory=lambda: pa.table({}))
 
 
-def customers(database: ReadOnly, search: Search, *, window: int, as_of: date, limit: int) -> Listed:
+def customers(database: ReadOnly, search: Search, *, window: int, as_of: date, limit: int, knows_pauses: bool = True) -> Listed:
     """Customers, the last active first; total and sums are those of the whole list, never of the rows shown.
 
     `happened_on` is the day on which what the list is about happened: left, came back, was new; null for a state. `window` is
-    the published one, for figures that name none.
+    the published one, for lists that name none. `lapses` is null under another one where the version has no pauses.
     """
+    behind = search.behind
+    asked = search.window or (behind.question.window if behind else None) or window
     condition, parameters = _condition(search)
     relation, happened_on = _EVERYBODY, "null::date"
-    if search.behind is not None:
-        sql, more = figures.statement(search.behind, window=search.behind.question.window or window, as_of=as_of)
+    if behind is not None:
+        sql, more = figures.statement(behind, window=behind.question.window or window, as_of=as_of)
         relation, happened_on, parameters = _BEHIND.format(behind=sql), "behind.happened_on", parameters | more
-    listed = _LIST.format(customers=relation, happened_on=happened_on, condition=condition)
-    table = database.query(listed, parameters | {"limit": limit})
-    each = (_ONCE if search.behind is None else _EACH_ONCE).format(customers=relation, condition=condition)
-    (sums,) = database.query(_TOGETHER.format(each=each), parameters).to_pylist()
+    is_counted_anew = asked != window and knows_pauses
+    listed = _LIST.format(
+        customers=relation,
+        happened_on=happened_on,
+        condition=condition,
+        active=_ACTIVE,
+        lapses="lapses" if asked == window else "null::bigint",
+        order=_ORDER,
+    )
+    statement = _WITH_LAPSES.format(listed=listed, order=_ORDER) if is_counted_anew else listed
+    days = {"silence": asked, "last_day": as_of}
+    table = database.query(statement, _named_in(statement, parameters | days) | {"limit": limit})
+    each = (_ONCE if behind is None else _EACH_ONCE).format(customers=relation, condition=condition)
+    (sums,) = database.query(_TOGETHER.format(each=each), _named_in(each, parameters | days)).to_pylist()
     total = int(sums.pop("total"))
     return Listed(table, total, Together(**sums))
 
@@ -154,3 +186,8 @@ def _condition(search: Search) -> tuple[str, dict[str, Any]]:
             )
     chosen, values = any_of(search.where)
     return " and ".join([*conditions, *chosen]), parameters | values
+
+
+def _named_in(statement: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that the statement has."""
+    return {name: value for name, value in parameters.items() if f"${name}" in statement}

@@ -196,8 +196,8 @@ class Reader:
                 raise OlderVersionError(f"the list behind {metric}", self.version.name)
             asked = self._checked(search.behind.question, metric)
             search = dataclasses.replace(search, behind=dataclasses.replace(search.behind, question=asked))
-        window, as_of = self.version.inactivity_days, self.version.as_of
-        return lists.customers(self._database, search, window=window, as_of=as_of, limit=limit)
+        window, as_of, knows_pauses = self.version.inactivity_days, self.version.as_of, self.has_lists("churned_customers")
+        return lists.customers(self._database, search, window=window, as_of=as_of, limit=limit, knows_pauses=knows_pauses)
 
     def has_lists(self, metric: str) -> bool:
         """Whether the version has what the metric's lists are made from: not an older one, nor where it was not copied."""

@@ -98,6 +98,11 @@ def window() -> int:
     )
 
 
+def window_of_the_address() -> int:
+    """N where a page has no control for it: what the address carries on from another page, else the published one."""
+    return url.whole_number(*_window_limits())(st.query_params.get("window", "")) or data.published().inactivity_days
+
+
 def _window_limits() -> tuple[int, int]:
     low, high = WINDOW_DAYS
     published = data.published().inactivity_days

@@ -119,19 +119,17 @@ def _file(search: Search, form: Form) -> bytes:
     found = data.customers(search, limit=ROWS_IN_A_FILE).table
     names = _names(found)
     columns = [found[name].to_pylist() for name in names]
-    rows = [[*row, segments.in_codes(search.where, auth.current_user().confined_to)] for row in zip(*columns, strict=True)]
+    of_all = [search.window, segments.in_codes(search.where, auth.current_user().confined_to)]
+    rows = [[*row, *of_all] for row in zip(*columns, strict=True)]
     asked = {
         "search": search.text,
         "active": search.state,
+        "window": search.window,
         **segments.in_an_address(search.where),
         "version": data.published().name,
     }
-    asked |= {
-        name: st.query_params[name]
-        for name in (*behind_figure.OF_THE_FIGURE, "window")
-        if search.behind and name in st.query_params
-    }
-    return exports.table("customers", [*names, "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
+    asked |= {name: st.query_params[name] for name in behind_figure.OF_THE_FIGURE if search.behind and name in st.query_params}
+    return exports.table("customers", [*names, "window_days", "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
 
 
 def _names(found: pa.Table) -> list[str]:
@@ -145,12 +143,13 @@ def _search(behind: Behind | None) -> Search:
     with words:
         text = filters.text("search", label=t("customers.search"), placeholder=t("customers.search_placeholder"))
     with choice:
-        label = t("customers.state")
+        window = (behind.question.window if behind else None) or filters.window_of_the_address()
+        label = t("customers.state", window=formats.days(window))
         state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
     with filters.segment_grid():
         where = filters.segment()
     filters.tell_unheeded()
-    return Search(text=text, state=STATES[state], where=where, behind=behind)
+    return Search(text=text, state=STATES[state], where=where, behind=behind, window=window)
 
 
 def _readable(table: pa.Table) -> pa.Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,8 +19,10 @@ import streamlit as st
 
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Behind, OlderVersionError, Reader
+from pipeline.marts import customers as lists
 from pipeline.marts.activity import FLOWS
 from pipeline.marts.behind import table_of
+from pipeline.warehouse.duckdb import ReadOnlyDuckDB
 from pipeline.warehouse.publication import Publications
 from streamlit_app import auth, data, figures, messages
 from streamlit_app.auth import Role, User
@@ -197,6 +200,44 @@ def test_a_viewer_gets_no_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_address_that_names_no_list_asks_for_none(address: dict[str, Any], written: dict[str, str]) -> None:
     address.update(written)
     assert behind_figure.asked() is None
+
+
+@pytest.mark.parametrize("window", [7, 30, 180])
+def test_states_in_a_list_are_those_of_its_window(address: dict[str, Any], window: int) -> None:
+    del address
+    (active,) = [figure.value for figure in data.headline(window=window) if figure.metric.name == "active_customers"]
+    assert data.customers(Search(state="active", window=window)).total == active
+    left = Behind(Question("churned_customers", window=window, grain="month"), data.published().as_of.replace(day=1))
+    rows = data.customers(Search(behind=left), limit=100_000).table.to_pylist()
+    assert rows
+    for row in rows:
+        is_back = row["last_active_day"] > row["happened_on"]  # it happens N days after the last active day
+        assert row["is_active"] == (row["days_silent"] < window)
+        assert row["is_active"] <= is_back
+        assert row["lapses"] >= 1
+
+
+def test_lapses_under_another_window_are_counted_as_the_published_ones_were(pages_bank: Path) -> None:
+    version = Publications(pages_bank, keep=5).current()
+    assert version is not None
+    published = {"window": version.inactivity_days, "as_of": version.as_of, "limit": 100_000}
+    with closing(ReadOnlyDuckDB(version.database)) as database:
+        by_stretches = lists.customers(database, Search(), **published).table
+        anew = lists.customers(database, Search(window=version.inactivity_days), **(published | {"window": 1})).table
+    assert sum(by_stretches["lapses"].to_pylist()) > 0
+    assert anew.equals(by_stretches)
+
+
+def test_the_page_of_customers_says_its_window_and_follows_that_of_the_address(pages_bank: Path) -> None:
+    del pages_bank
+    page = page_kit.opened("customers", window="30", active="yes")
+    (label,) = [group.label for group in page.button_group if group.key == "active"]
+    assert label == "State on the last day, N = 30 days"
+    total = data.customers(Search(state="active", window=30)).total
+    assert total != data.customers(Search(state="active")).total
+    assert any(f"of {total:,} customers" in caption.value for caption in page.caption)
+    odd = page_kit.opened("customers", window="1000", active="yes")
+    assert [group.label for group in odd.button_group if group.key == "active"] == ["State on the last day, N = 90 days"]
 
 
 def without_lists(home: Path, folder: Path, *, of: str = "mart_customer_breaks", but: str = "") -> Reader:
