@@ -211,9 +211,10 @@ def samples() -> tuple[Sample, ...]:
 
 
 def country_name(alpha_3: str) -> str:
-    """The name of a country by its three letters, from the published facts; the letters where they name none."""
+    """The name of a country by its three letters, from the published facts, or in words that it is unknown; else the letters."""
     names = relation("dim_countries").select(["alpha_3", f"name_{messages.language()}"])
-    return dict(zip(*names.to_pydict().values(), strict=True)).get(alpha_3) or alpha_3
+    known = dict(zip(*names.to_pydict().values(), strict=True))
+    return known.get(alpha_3) or (messages.t("common.unknown") if alpha_3 == "unknown" else alpha_3)
 
 
 def data_quality() -> pa.Table:

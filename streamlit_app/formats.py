@@ -142,7 +142,12 @@ def duration(seconds: float | None) -> str:
 
 def days(value: int) -> str:
     """A number of days: 1 day, 90 days."""
-    return _unit(value, "duration-day", length="long", locale=_locale())
+    return length(value, "day")
+
+
+def length(value: int, grain: str) -> str:
+    """A number of days, weeks or months: 1 month, 12 weeks."""
+    return _unit(value, f"duration-{grain}", length="long", locale=_locale())
 
 
 def weekday(number: int) -> str:

@@ -20,6 +20,7 @@ from streamlit_app.messages import t
 
 NAMES = "churn.early.columns"
 ROWS_SHOWN, ROWS_IN_A_FILE, MOST_GROUPS = 200, 50_000, 10
+TWICE = 2  # what chance makes on average: beyond it a judged day counts as off
 LIKELY = ("30", "50", "70", "90")  # percent; a customer is likelier to fall silent than not from 50 on
 USUAL = "50"
 COLUMNS = (
@@ -241,7 +242,7 @@ def _how_right() -> None:
     if bins.empty or days.empty:
         states.empty(t("churn.early.not_judged"))
         return
-    st.markdown(_score(days))
+    st.markdown(f"{_score(days)} {over_the_year(days)}")
     judged = formats.day(bins.table["date"][0].as_py())
     with chart.side_by_side():
         title, subtitle = t("churn.early.calibration"), t("churn.early.calibration_explained", day=judged)
@@ -261,6 +262,16 @@ def _score(days: Answer) -> str:
         chance=_points(last["by_chance"]),
         skill=formats.share(last["skill_over_base_rate"], 0),
     )
+
+
+def over_the_year(days: Answer) -> str:
+    """On how many of the judged days what came lay further from what was told than chance puts it, and to which side."""
+    rows = [row for row in days.rows() if row["value"] is not None]
+    off = [row for row in rows if row["value"] > TWICE * row["by_chance"]]
+    too_many = sum(row["expected"] > row["observed"] for row in off)
+    numbers = {"days": len(rows), "off": len(off), "too_many": too_many, "too_few": len(off) - too_many}
+    told = {name: formats.number(number) for name, number in numbers.items()}
+    return t("churn.early.year_off" if off else "churn.early.year_within", **told)
 
 
 def _points(distance: float) -> str:

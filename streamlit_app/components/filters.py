@@ -26,6 +26,7 @@ UNKNOWN = "unknown"  # what a dimension says of a customer of whom the bank says
 FIELD_WIDTH = 98
 SWITCHED: Mapping[str, bool] = {"True": True, "False": False}  # as an address says them
 UNTOLD, LONGEST_TOLD = "_untold_filters", 60
+TURNED = "turned"
 Value = TypeVar("Value")
 
 
@@ -228,7 +229,12 @@ def dates() -> tuple[date, date]:
         _day("from", first, label=t("common.from"), low=first, high=last),
         _day("to", last, label=t("common.to"), low=first, high=last),
     )
-    return min(chosen), max(chosen)
+    untold: dict[str, str] = st.session_state.setdefault(UNTOLD, {})
+    untold.pop(TURNED, None)
+    start, end = min(chosen), max(chosen)
+    if chosen != (start, end):
+        untold[TURNED] = t("common.turned", start=formats.day(start), end=formats.day(end))
+    return start, end
 
 
 def _day(key: Literal["from", "to"], default: date, *, label: str, low: date, high: date) -> date:

@@ -119,7 +119,7 @@ def _draw(question: Question, sides: tuple[Side, Side], *, fixed: bool, periods:
         return
     pair = list(zip(map(str.upper, url.SIDES), sides, (first, second), strict=True))
     told = {f"{letter} ({side.told})": curve for letter, side, curve in pair}
-    st.markdown(in_words(told, periods=periods, judged=judged))
+    st.markdown(in_words(told, grain=str(question.grain), periods=periods, judged=judged))
     drawn = figures.together({messages.named(letter, side.drawn): curve for letter, side, curve in pair})
     drawn = replace(drawn, question=replace(drawn.question, where=question.where))  # of both, and not of the first
     both = " — ".join(messages.named(letter, side.told) for letter, side, _ in pair)  # whole, also in a picture: a legend cuts it
@@ -127,8 +127,8 @@ def _draw(question: Question, sides: tuple[Side, Side], *, fixed: bool, periods:
     chart.show(curves, drawn, key="compared", title=t("retention.compare.curves"), subtitle=both)
 
 
-def in_words(curves: Mapping[str, Answer], *, periods: tuple[int, ...], judged: bool = True) -> str:
-    """The two shares in the last of these periods that both have with 30 customers or more, and their difference.
+def in_words(curves: Mapping[str, Answer], *, grain: str, periods: tuple[int, ...], judged: bool = True) -> str:
+    """The two shares in the last of these weeks or months that both have with 30 customers or more, and their difference.
 
     With its interval where it is `judged`, which supposes different customers.
     """
@@ -143,7 +143,7 @@ def in_words(curves: Mapping[str, Answer], *, periods: tuple[int, ...], judged: 
     verdict = "overlap" if not judged else "open" if low <= 0 <= high else "differ"
     return t(
         f"retention.compare.{verdict}",
-        period=both[-1],
+        after=formats.length(both[-1], grain),
         first=_share(first, left),
         second=_share(second, right),
         points=formats.signed_points(points),

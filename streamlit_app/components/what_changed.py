@@ -19,6 +19,7 @@ from streamlit_app.messages import t
 
 NAMES = "overview.changes.columns"
 SPANS = ("7", "28", "91")  # whole weeks, so that the same days of the week stand on either side
+A_YEAR = "364"  # where the bank is older: of two days of one season
 USUAL_SPAN, SPLIT = "28", "changed_by"
 MOST = 8
 
@@ -47,7 +48,7 @@ def show(question: Question) -> None:
     st.subheader(t("overview.changes.title"))
     since, split, _ = st.columns([2, 2, 3], gap="medium", vertical_alignment="bottom")
     with since:
-        span = filters.choice("span", SPANS, label=t("overview.changes.span"), name=_days, default=USUAL_SPAN)
+        span = filters.choice("span", _spans(), label=t("overview.changes.span"), name=_days, default=USUAL_SPAN)
     with split:
         usual = _usual_split()
         by = filters.select(SPLIT, filters.splits(SPLIT), label=t("common.split"), name=_dimension, default=usual)
@@ -62,6 +63,11 @@ def _usual_split() -> str:
 
 def _undated(question: Question) -> Question:
     return replace(question, start=None, end=None, grain=None)
+
+
+def _spans() -> tuple[str, ...]:
+    first, last = data.bounds()
+    return (*SPANS, A_YEAR) if (last - first).days >= int(A_YEAR) else SPANS
 
 
 def _days(span: str) -> str:

@@ -90,7 +90,11 @@ def _by_country(answer: Answer) -> None:
         ):
             countries = replace(every, table=every.table.slice(0, most))
             drawn = figures.on_tiles(countries) if spec is charts.CARD_SHARE_ON_A_MAP else countries
-            shown = t("common.shown_of", shown=drawn.table.num_rows, total=every.table.num_rows)
+            placed = every if drawn is countries else figures.on_tiles(every)
+            shown = t("common.shown_of", shown=drawn.table.num_rows, total=placed.table.num_rows)
+            shown = shown if drawn.table.num_rows < placed.table.num_rows else ""
+            if placed.table.num_rows < every.table.num_rows:
+                shown = f"{t('payments.by_country.map.unplaced')} {shown}"
             title, subtitle = t(f"payments.by_country.{key}.title"), f"{t(f'payments.by_country.{key}.explained')} {shown}"
             chart.show(spec, drawn, key=key, title=title, subtitle=subtitle, filed=lambda: every)
 

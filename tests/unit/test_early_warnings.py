@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pytest
 from page_kit import cells, failed, whole, words
 
 from pipeline.marts import Question, Search
-from streamlit_app import data, formats, segments, stores
+from streamlit_app import data, formats, messages, segments, stores
 from streamlit_app.auth import Role, RoleError, User
 from streamlit_app.components import early_warnings
 
@@ -50,6 +52,22 @@ def test_a_page_that_is_split_says_of_each_group_how_many_are_to_be_expected_sil
     for name, customers, expected in rows:
         assert (customers, expected) == (str(len(by_country[name])), early_warnings._about(sum(by_country[name])))
     assert f"The 10 of {len(by_country)} groups" in words(page)
+
+
+def test_how_right_the_probabilities_were_is_told_of_the_whole_year(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "language", lambda: "en")
+    told = data.answer(Question("silence_calibration", kind="error"))
+
+    def of(*days: tuple[float, float, float]) -> str:
+        """Of days with an error where chance makes 2 points, what was expected and what came."""
+        rows = [{"value": error, "by_chance": 0.02, "expected": told, "observed": came} for error, told, came in days]
+        return early_warnings.over_the_year(replace(told, table=pa.Table.from_pylist(rows)))
+
+    assert of((0.04, 0.2, 0.16), (0.01, 0.2, 0.2)).startswith("On none of the 2 days")
+    spring = of((0.07, 0.28, 0.21), (0.06, 0.25, 0.19), (0.041, 0.1, 0.14), (0.02, 0.2, 0.2))
+    assert "**3 of 4** judged days" in spring
+    assert "expected silent on 2 of them, too few on 1" in spring
+    assert re.search(r"On none of the \d+ days|\*\*\d+ of \d+\*\* judged days", words(whole("churn")))
 
 
 def unmarked(cell: str) -> str:

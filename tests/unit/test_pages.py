@@ -22,7 +22,7 @@ from pipeline.marts import Behind, OlderVersionError, Question, Reader, Search, 
 from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
 from pipeline.warehouse.publication import Publications, TestSummary, Version
-from streamlit_app import auth, data, figures, formats, navigation
+from streamlit_app import auth, data, figures, formats, messages, navigation
 from streamlit_app.auth import Role, User
 from streamlit_app.components import chart, chart_files, frame
 from streamlit_app.messages import text
@@ -184,6 +184,9 @@ def test_a_range_chosen_backwards_is_read_forwards() -> None:
     assert failed(page) == []
     months = set(page.dataframe[0].value["Month"])
     assert months == {date(2019, 1, 1), date(2019, 2, 1), date(2019, 3, 1)}
+    said = "From lies after To: the days shown are 1 Jan 2019 to 1 Mar 2019."
+    assert [element.value for element in page.warning if said in element.value]
+    assert said not in words(opened("churn", **{"from": "2019-01-01", "to": "2019-03-01"}))
 
 
 def test_a_segment_without_anybody_says_so_and_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,6 +255,11 @@ def test_the_files_of_a_chart_that_shows_a_few_groups_have_them_all(
     assert len(drawn) <= 10 < len(filed)
     assert filed == countries if key in ("survival", "first_transaction") else filed <= countries
     assert "segment" in files[key].content()[0]
+
+
+def test_a_country_that_is_not_known_is_called_so_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "language", lambda: "fr")
+    assert [data.country_name(code) for code in ("ESP", "unknown", "XQX")] == ["Espagne", "inconnu", "XQX"]
 
 
 def test_the_files_of_a_map_and_of_a_list_of_countries_have_every_country(files: dict[str, chart_files.Files]) -> None:

@@ -37,7 +37,7 @@ def curve(*points: tuple[int, int, int]) -> Answer:
 
 
 def said(first: Answer, second: Answer) -> str:
-    return segments_compared.in_words({"Premium": first, "Standard": second}, periods=(1, 3, 6))
+    return segments_compared.in_words({"Premium": first, "Standard": second}, grain="month", periods=(1, 3, 6))
 
 
 def test_two_segments_are_compared_in_the_last_period_in_which_both_have_thirty_customers(
@@ -46,11 +46,14 @@ def test_two_segments_are_compared_in_the_last_period_in_which_both_have_thirty_
     monkeypatch.setattr(messages, "language", lambda: "en")
     told = said(curve((1, 60, 70), (3, 56, 70), (6, 9, 10)), curve((1, 60, 80), (3, 48, 80), (6, 30, 60)))
     premium, standard = "**80.0%** (95%: 69.2–87.7%, n 70)", "**60.0%** (95%: 49.0–70.0%, n 80)"
-    assert told.startswith(f"In period 3: Premium {premium}, Standard {standard}. Difference +20.0 pp")
+    assert told.startswith(f"After 3 months: Premium {premium}, Standard {standard}. Difference +20.0 pp")
     assert "(95%: +5.2 pp to +33.4 pp): chance alone would hardly make it." in told  # Newcombe (1998), his first example
     assert "chance alone could make it" in said(curve((1, 50, 100)), curve((1, 49, 100)))
     assert "fewer than 30 customers" in said(curve((1, 20, 29)), curve((1, 49, 100)))
-    part = segments_compared.in_words({"A": curve((1, 60, 70)), "B": curve((1, 60, 80))}, periods=(1,), judged=False)
+    part = segments_compared.in_words(
+        {"A": curve((1, 60, 70)), "B": curve((1, 60, 80))}, grain="week", periods=(1,), judged=False
+    )
+    assert part.startswith("After 1 week: ")
     assert "Difference +10.7 pp. Whether chance" in part  # and no interval, where A is counted in both
 
 

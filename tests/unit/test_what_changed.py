@@ -107,6 +107,17 @@ def test_the_page_says_the_change_in_words_and_shows_the_total_below_the_groups(
     assert f"{found['now']:,}" in cells(page)
 
 
+def test_a_year_can_be_asked_where_the_bank_is_older(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, last = data.bounds()
+    assert (last - first).days >= 364
+    page = whole("overview", span="364", changed_by="plan_tier")
+    found = total(days=364)
+    assert f"went from **{found['before']:,}** to **{found['now']:,}**" in words(page)
+    for days, spans in ((364, ("7", "28", "91", "364")), (363, ("7", "28", "91"))):
+        monkeypatch.setattr(data, "bounds", lambda days=days: (last - timedelta(days=days), last))
+        assert what_changed._spans() == spans
+
+
 def test_the_page_begins_with_its_answer_and_says_it_once() -> None:
     found = total()
     sentence = f"went from **{found['before']:,}** to **{found['now']:,}**"
@@ -176,7 +187,7 @@ def test_of_many_reasons_the_commonest_are_named_and_the_others_counted(monkeypa
         for reason, rows in reasons.items()
     ]
     found = problems.counted(wrong, usable_transactions=0)
-    assert problems.in_words(found) == "**21 rows are rejected and in no figure**: 9 × a b; 5 × c; 4 × d; 2 more kinds."
+    assert problems.in_words(found) == "**21 rows are rejected and in no figure**: 9 × a b; 5 × c; 4 × d; other reasons: 2."
     assert problems.in_words(problems.counted(wrong, usable_transactions=1_000_000)).endswith(
         "Of the 1,000,021 transactions that the bank sent, < 0.01% are doubtful."
     )
