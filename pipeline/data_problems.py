@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-DAYS = "day_without_activity"  # about days instead of rows
+MISSING_DAYS = "day_without_activity"  # about days instead of rows
+DAYS_WITH_FEW = "day_with_few_customers"  # the same
 NO_USERS = "no_users"  # about all customers
-OF_NO_ROW = (DAYS, NO_USERS)
+OF_NO_ROW = (MISSING_DAYS, DAYS_WITH_FEW, NO_USERS)
 
 WHAT: Mapping[str, Mapping[str, str]] = {
     "en": {
@@ -33,6 +34,7 @@ WHAT: Mapping[str, Mapping[str, str]] = {
         "absurd_amount": "completed transactions of 100 million USD or more",
         "too_long_ago": "rows dated before 1990",
         "day_without_activity": "days on which nobody was active, between days with dozens",
+        "day_with_few_customers": "days on which fewer than a quarter of the usual customers were active",
         "city_with_digits": "cities that are telephone numbers or codes",
     },
     "fr": {
@@ -55,6 +57,7 @@ WHAT: Mapping[str, Mapping[str, str]] = {
         "absurd_amount": "transactions terminées de 100 millions USD ou plus",
         "too_long_ago": "lignes datées d'avant 1990",
         "day_without_activity": "jours où personne n'a été actif, entre des jours où des dizaines l'étaient",
+        "day_with_few_customers": "jours où moins d'un quart du nombre habituel de clients ont été actifs",
         "city_with_digits": "villes qui sont des numéros de téléphone ou des codes",
     },
 }
@@ -68,8 +71,8 @@ def in_words(reason: str, language: str) -> str:
 def rows(problems: Iterable[Mapping[str, Any]]) -> int:
     """How many rows these problems of mart_data_quality are about: one with several things wrong is one row.
 
-    A missing day is none, nor is a customer of a bank without users. Versions that were published before rows were counted
-    once have the rows of each problem alone; these are added up.
+    A missing day is none, nor is one with few customers, nor a customer of a bank without users. Versions that were published
+    before rows were counted once have the rows of each problem alone; these are added up.
     """
 
     def once(problem: Mapping[str, Any]) -> int:

@@ -135,3 +135,6 @@
 
 {# How many customers a day must have had in the four weeks before, so that one without any is noticed. #}
 {% macro customers_of_a_day_that_is_missed() %}20{% endmacro %}
+
+{# How many customers must be usual on a day, so that one with few is told: where fewer come, chance makes such days. #}
+{% macro usual_customers_of_a_day_that_is_judged() %}50{% endmacro %}

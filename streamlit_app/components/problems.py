@@ -26,8 +26,8 @@ class Doubtful:
     """Rows that no figure uses, and rows used all the same; each counted once, whatever is wrong with it.
 
     `rejected` and `kept` are the same by reason, where a row stands once for each thing wrong with it. `missing_days` are days
-    on which nobody was active; `customers_alone` the customers of a bank that sent no users, else 0. Of the `transactions` that
-    the bank sent, so many are `doubtful_transactions`.
+    on which nobody was active, `days_with_few` those with far fewer customers than usual; `customers_alone` the customers of a
+    bank that sent no users, else 0. Of the `transactions` that the bank sent, so many are `doubtful_transactions`.
     """
 
     rejected_rows: int
@@ -35,6 +35,7 @@ class Doubtful:
     rejected: Counter[str]
     kept: Counter[str]
     missing_days: int
+    days_with_few: int
     customers_alone: int
     doubtful_transactions: int
     transactions: int
@@ -98,7 +99,8 @@ def counted(problems: Sequence[Mapping[str, Any]], *, usable_transactions: int) 
         rejected_rows=_rows(problems, "rejected"),
         kept_rows=_rows(problems, "kept"),
         **reasons,
-        missing_days=of_no_row[data_problems.DAYS],
+        missing_days=of_no_row[data_problems.MISSING_DAYS],
+        days_with_few=of_no_row[data_problems.DAYS_WITH_FEW],
         customers_alone=of_no_row[data_problems.NO_USERS],
         doubtful_transactions=data_problems.rows(of_transactions),
         transactions=usable_transactions + unused if usable_transactions else 0,
@@ -123,6 +125,8 @@ def in_words(found: Doubtful) -> str:
     ]
     if found.missing_days:
         parts.append(t("overview.problems.days", days=formats.days(found.missing_days)))
+    if found.days_with_few:
+        parts.append(t("overview.problems.days_with_few", days=formats.days(found.days_with_few)))
     if found.customers_alone:
         parts.append(t("overview.problems.no_users", customers=formats.number(found.customers_alone)))
     if found.share is not None:

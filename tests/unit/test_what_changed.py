@@ -202,15 +202,18 @@ def test_a_row_with_several_things_wrong_is_one_row_and_a_missing_day_none(monke
         ("transactions", "negative_amount", "kept", 10, 10),
         ("transactions", "before_account_opening", "kept", 15, 7),
         ("transactions", "day_without_activity", "kept", 2, 0),
+        ("transactions", "day_with_few_customers", "kept", 3, 0),
         ("users", "exact_duplicate", "rejected", 4, 4),
         ("users", "city_with_digits", "kept", 6, 5),
     ]
     wrong = [dict(zip(columns, row, strict=True)) for row in rows]
     found = problems.counted(wrong, usable_transactions=197)
-    assert (found.rejected_rows, found.kept_rows, found.rows, found.missing_days) == (7, 22, 29, 2)
+    assert (found.rejected_rows, found.kept_rows, found.rows) == (7, 22, 29)
+    assert (found.missing_days, found.days_with_few) == (2, 3)
     assert (found.doubtful_transactions, found.transactions, found.share) == (20, 200, 0.1)
     assert "**22 rows are used all the same**" in problems.in_words(found)
-    assert "On **2 days** nobody was active" in problems.in_words(found)
+    told = "On **2 days** nobody was active, between days with dozens. On **3 days** fewer than a quarter of the usual customers"
+    assert told in problems.in_words(found)
     assert found.customers_alone == 0
     without_users = problems.counted(
         [*wrong, dict(zip(columns, ("users", "no_users", "kept", 1_234, 0), strict=True))], usable_transactions=197

@@ -44,13 +44,44 @@ with_rest as (
     days_after as (order by date_day rows between 1 following and 6 following)
 ),
 
--- in a bank where dozens of customers are active on any day, a day without one is a day that was not loaded
-missing_days as (
+-- each day that had somebody, beside the same day of the week in the four weeks before it and in the four after it
+beside as (
     select
-        count(*) as number_of_days,
-        string_agg(cast(date_day as {{ dbt.type_string() }}), ', ' order by date_day) as days,
+        days.date_day,
+        others.date_day < days.date_day as is_before,
+        others.active_customers >= {{ usual_customers_of_a_day_that_is_judged() }}
+        and others.active_customers > 4 * days.active_customers as has_many_more,
+    from days
+    inner join days as others
+        on {{ days_between('days.week_start', 'days.date_day') }} = {{ days_between('others.week_start', 'others.date_day') }}
+        and abs({{ days_between('days.week_start', 'others.week_start') }}) between 7 and 28
+    where days.active_customers > 0
+),
+
+-- most of the weeks of a side instead of their average: a fee for everybody on a first of the month makes no ordinary day thin
+sides_with_many_more as (
+    select date_day
+    from beside
+    group by date_day, is_before
+    having 2 * sum(case when has_many_more then 1 else 0 end) > count(*)
+),
+
+-- both sides: a bank that begins, grows, dwindles or ends has one of them, and last days that are still loading have none after
+days_with_few as (
+    select date_day
+    from sides_with_many_more
+    group by date_day
+    having count(*) = 2
+),
+
+-- in a bank where dozens of customers are active on any day, a day without one is a day that was not loaded
+doubtful_days as (
+    select date_day, 'day_without_activity' as reason
     from with_rest
     where active_customers = 0 and customers_before >= {{ customers_of_a_day_that_is_missed() }} and not is_rest
+    union all
+    select date_day, 'day_with_few_customers' as reason
+    from days_with_few
 ),
 
 -- a bank of which nothing but transactions is known
@@ -71,9 +102,15 @@ final as (
     from rejected_rows
     group by source_table, reason, disposition
     union all
-    select 'transactions', 'day_without_activity', 'kept', number_of_days, cast(0 as {{ dbt.type_bigint() }}), days
-    from missing_days
-    where number_of_days > 0
+    select
+        'transactions',
+        reason,
+        'kept',
+        count(*),
+        cast(0 as {{ dbt.type_bigint() }}),
+        string_agg(cast(date_day as {{ dbt.type_string() }}), ', ' order by date_day),
+    from doubtful_days
+    group by reason
     union all
     select 'users', 'no_users', 'kept', customers, cast(0 as {{ dbt.type_bigint() }}), cast(null as {{ dbt.type_string() }})
     from without_users
