@@ -14,6 +14,7 @@ from pipeline.marts import Answer
 from pipeline.marts.changes import PARTS
 from pipeline.statistics import wilson
 from streamlit_app.charts import tiles
+from streamlit_app.charts.marks import ENOUGH
 
 PART_OF = {"new_customers": "new", "resurrected_customers": "resurrected", "churned_customers": "churned"}
 METRIC_OF = {part: metric for metric, part in PART_OF.items()}
@@ -360,6 +361,13 @@ def course(table: pa.Table, *, days_summed: int = 1) -> tuple[float, ...]:
     totals = np.convolve(values, np.ones(days_summed), mode="valid")
     points = totals[::-COURSE_STEP_DAYS][:COURSE_POINTS][::-1]
     return () if np.isnan(points).any() else tuple(float(value) for value in points)  # no course where a day is withheld
+
+
+def top_of_solid(table: pa.Table) -> float | None:
+    """The largest value of the points of 30 customers or more, the intervals of final ones included; None where there is none."""
+    solid = table.filter(pc.fill_null(pc.greater_equal(table["n"], ENOUGH), True)) if "n" in table.column_names else table
+    ends = [pc.max(solid["value"]).as_py()] + ([pc.max(final(solid)["high"]).as_py()] if "high" in table.column_names else [])
+    return max((end for end in ends if end is not None), default=None)
 
 
 def final(table: pa.Table) -> pa.Table:

@@ -37,7 +37,8 @@ class Chart:
     """One kind of drawing: `build` gets a function from key to text and gives the Altair chart.
 
     `columns` are those that the table must have; the spec names no others. `provisional` and `thin` say how points that may
-    still change and points of fewer than 30 are drawn, where the columns tell of them: the caption names it.
+    still change and points of fewer than 30 are drawn, where the columns tell of them: the caption names it. Where the
+    vertical axis `is_of_solid`, a point of fewer than 30 above all others and their intervals is a triangle at its upper end.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Chart:
     build: Callable[[Translate], alt.TopLevelMixin]
     provisional: Literal["dashed", "faded", "hatched"] = "faded"
     thin: Literal["grey", "grey_cells", "pale"] = "grey"
+    is_of_solid: bool = False
 
     def spec(self, language: str, text: Text) -> Mapping[str, Any]:
         """The constant spec in one language."""

@@ -20,16 +20,18 @@ def _over_time(text: Translate, *, unit: Unit, series: bool, grain: Grain | None
     points, groups = marks.drawn(), ["series"] if series else []
     first = [marks.day_tip(text)] + ([alt.Tooltip("series:N", title=text("charts.series"))] if series else [])
     tips = marks.tooltip(text, first=first, interval=unit == "share")
-    course = [marks.line(points, groups=groups)]
+    course, placed = [marks.line(points, groups=groups)], {} if unit == "count" else marks.at_its_place()
     if unit == "share":  # of what may still come, an interval of sampling knows nothing
         course.insert(0, marks.band(points.transform_filter(marks.IS_FINAL), groups=groups))
     layers = alt.layer(
         marks.in_runs(alt.layer(*course), along="date", groups=groups),
         marks.provisional_points(points),
-        *([] if unit == "count" else [marks.thin_points(points)]),  # a count rests on itself
-        marks.hover(points, tips, along="date", groups=groups, lists=unit == "count"),
+        *([] if unit == "count" else [marks.thin_points(points, **placed)]),  # a count rests on itself
+        marks.hover(points, tips, along="date", groups=groups, lists=unit == "count", **placed),
     ).encode(x=marks.over_time(grain), y=marks.value_axis("value", unit), **({"color": marks.by_series()} if series else {}))
-    return marks.explained(layers, text, unit, columns=POINT_COLUMNS).properties(height=marks.HEIGHT)
+    explained = marks.explained(layers, text, unit, columns=POINT_COLUMNS)  # of what is told, so first
+    placed_on = explained if unit == "count" else marks.on_the_axis_of_solid(explained)
+    return placed_on.properties(height=marks.HEIGHT)
 
 
 def _survival(text: Translate) -> alt.LayerChart:
@@ -106,6 +108,7 @@ def _chart(name: str, unit: Unit, *, series: bool = False, grain: Grain | None =
         lambda text: _over_time(text, unit=unit, series=series, grain=grain),
         provisional="dashed",
         thin="pale",
+        is_of_solid=unit != "count",
     )
 
 

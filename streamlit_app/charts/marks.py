@@ -27,6 +27,7 @@ ENOUGH = 30  # below this n a proportion is greyed
 DASH = (4, 3)
 FADED = 0.4
 PALE = 0.35  # the inside of a thin point
+EDGE = 5  # pixels from the upper edge to the middle of a thin point that lies above it
 BAND = 0.16
 GREYED = 0.25  # a cell or tile of fewer than 30 customers
 DAY_MS = 86_400_000
@@ -38,6 +39,8 @@ IS_FINAL = "!datum.provisional"
 IS_THIN = f"isValid(datum.n) && datum.n < {ENOUGH}"
 IS_SOLID = f"!({IS_THIN})"
 IS_ALONE = "datum.run_points === 1"
+IS_ABOVE = "scale('y', datum.told) < -0.5"  # half a pixel, for rounding
+AT_ITS_PLACE = f"({IS_ABOVE} ? {EDGE} : scale('y', datum.told)) - scale('y', datum.value)"
 # Black or white, whichever stands out more: 4.5 at least on any ground (luminance 0.179 is where they are equal).
 INK_ON = "luminance({ground}) > 0.179 ? 'black' : 'white'"
 PAGE_INK = INK_ON.format(ground="background")
@@ -119,6 +122,24 @@ def explained(chart: Drawing, text: Translate, unit: Unit, *, columns: Sequence[
     return chart.transform_calculate(**texts)
 
 
+def on_the_axis_of_solid(chart: Drawing) -> Drawing:
+    """Thin points lengthen no axis: as `value` they have at most the largest of those with enough customers, bands included.
+
+    What they have is `told`. Nothing changes where no point has enough customers.
+    """
+    reach = "max(datum.value, datum.provisional ? 0 : datum.high || 0)"  # what is provisional has no band
+    return (
+        chart.transform_calculate(told="datum.value", reach=f"isValid(datum.value) && {IS_SOLID} ? {reach} : null")
+        .transform_joinaggregate(top="max(reach)")
+        .transform_calculate(value=f"{IS_THIN} && datum.top > 0 && datum.told > datum.top ? datum.top : datum.told")
+    )
+
+
+def at_its_place() -> dict[str, Any]:
+    """How a mark at such a `value` stands where it is told, or as a triangle at the upper edge where it is told above it."""
+    return {"shape": alt.expr(f"{IS_ABOVE} ? 'triangle-up' : 'circle'"), "yOffset": alt.expr(AT_ITS_PLACE)}
+
+
 def interval_text(low: str = "low", high: str = "high") -> str:
     """A Vega expression: the 95 % interval of a share, or a dash where there is none."""
     return f"isValid(datum.{low}) ? format(datum.{low} * 100, '.1f') + '–' + format(datum.{high}, '.1%') : '–'"
@@ -197,7 +218,7 @@ def lone_points(runs: alt.Chart) -> alt.Chart:
 
 
 def hover(
-    base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: Sequence[str] = (), lists: bool = False
+    base: alt.Chart, tips: Sequence[alt.Tooltip], *, along: str, groups: Sequence[str] = (), lists: bool = False, **mark: Any
 ) -> alt.LayerChart:
     """A point that follows the pointer and carries the tooltip; `along` is the column of the horizontal axis.
 
@@ -225,7 +246,7 @@ def hover(
     across = {"x": alt.XValue(alt.expr(left)), "x2": alt.X2Value(alt.expr(right))}
     down = {"y": alt.YValue(alt.expr(top)), "y2": alt.Y2Value(alt.expr(bottom))}
     return alt.layer(
-        at_pointer.mark_point(size=60, filled=True, strokeWidth=0, opacity=1),
+        at_pointer.mark_point(size=60, filled=True, strokeWidth=0, opacity=1, **mark),
         caught.encode(**across, **down, tooltip=list(tips)).add_params(near),
     )
 
@@ -240,11 +261,11 @@ def provisional_points(base: alt.Chart) -> alt.Chart:
     return base.transform_filter(f"{IS_PROVISIONAL} && {IS_SOLID}").mark_point(size=45, filled=False, strokeWidth=1.8)
 
 
-def thin_points(base: alt.Chart) -> alt.Chart:
+def thin_points(base: alt.Chart, **mark: Any) -> alt.Chart:
     """Points that rest on fewer than 30 customers: pale, in the colour of their series, with a grey edge."""
     return (
         base.transform_filter(IS_THIN)
-        .mark_point(size=34, filled=True, opacity=1, fillOpacity=PALE, strokeWidth=1)
+        .mark_point(size=34, filled=True, opacity=1, fillOpacity=PALE, strokeWidth=1, **mark)
         .encode(stroke=alt.value("gray"))
     )
 

@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pipeline.marts import Answer
 from pipeline.marts.grid import period_of
-from streamlit_app import data, formats, messages, segments
+from streamlit_app import data, figures, formats, messages, segments
 from streamlit_app.charts import COUNT_BY_WINDOW, SHARE_BY_WINDOW, Chart
 from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import behind_figure, chart_files, final_points, on_the_chart, states, url
@@ -189,6 +189,8 @@ def _marked(table: pa.Table, spec: Chart) -> list[str]:
             lines.append(t("common.without_interval"))
     if "n" in told and pc.any(pc.less(table["n"].filter(pc.is_valid(table["value"])), ENOUGH)).as_py():
         lines.append(t(f"common.thin_means.{spec.thin}", least=ENOUGH))
+        if spec.is_of_solid and (top := figures.top_of_solid(table)) and pc.max(table["value"]).as_py() > top:
+            lines.append(t("common.above_means"))
     return lines
 
 

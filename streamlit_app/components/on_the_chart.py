@@ -13,7 +13,7 @@ import streamlit as st
 
 from pipeline.marts import Answer
 from pipeline.marts.activity import FLOWS
-from streamlit_app import data, data_kept, formats, messages, targets
+from streamlit_app import data, data_kept, figures, formats, messages, targets
 from streamlit_app.charts import Chart, marked, marks
 from streamlit_app.components import target_words
 from streamlit_app.data_kept import Annotation, Target
@@ -84,7 +84,7 @@ def _reached_for(answer: Answer | pa.Table, metrics: Sequence[str], table: pa.Ta
         return {}
     published = data.published().inactivity_days
     found = targets.on_a_chart(kept, metrics, answer.question, published_window=published)
-    largest = pc.max(table["value"]).as_py() if found else None
+    largest = (figures.top_of_solid(table) or pc.max(table["value"]).as_py()) if found else None
     beyond = tuple(target for target in found if largest and target.value > FAR * largest)
     return {
         "targets": tuple(target for target in found if target not in beyond),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 import dataclasses
 import io
@@ -642,5 +643,98 @@ def test_an_axis_of_a_few_weeks_names_a_day_a_week_at_most(mondays: tuple[int, .
 
 def times(drawn: ElementTree.Element) -> list[str]:
     """The labels of the axis of time, left to right."""
-    (axis,) = [part for part in drawn.iter() if part.get("aria-label", "").startswith("X-axis")]
-    return [text for text in axis.itertext() if text.strip() and "X-axis" not in text]
+    return labels(drawn, "X-axis")
+
+
+def labels(drawn: ElementTree.Element, name: str) -> list[str]:
+    (axis,) = [part for part in drawn.iter() if part.get("aria-label", "").startswith(name)]
+    return [text for text in axis.itertext() if text.strip() and name not in text]
+
+
+OF_SOLID = [drawing for drawing in charts.ALL if drawing.is_of_solid]
+of_solid = pytest.mark.parametrize("drawing", OF_SOLID, ids=lambda drawing: drawing.name)
+FEW = 4  # a month of five customers
+
+
+def with_few(few: float | None, **others: Any) -> pa.Table:
+    """14 months of which one is of five customers and has this value; what the others have."""
+    of_few = {"value": few, "low": None, "high": None}
+    rows = months(thin=(FEW,)).to_pylist()
+    return pa.Table.from_pylist([row | (of_few if month == FEW else others) for month, row in enumerate(rows)])
+
+
+def upper_end(drawn: ElementTree.Element) -> float:
+    return max(float(label.rstrip("%")) for label in labels(drawn, "Y-axis")) / (100 if "%" in labels(drawn, "Y-axis")[0] else 1)
+
+
+def triangles(drawn: ElementTree.Element) -> list[str]:
+    """The points that are drawn with corners; a round one is made of arcs."""
+    return [path for path in strokes(drawn, "symbol") if "A" not in path]
+
+
+@of_solid
+def test_a_point_of_few_customers_lengthens_no_axis_and_is_a_triangle_at_its_upper_end(drawing: charts.Chart) -> None:
+    drawn = picture(drawing, with_few(1.0))
+    assert upper_end(drawn) <= 0.15
+    (above,) = [part for part in drawn.iter() if part.get("d") in triangles(drawn) and part.get("transform")]
+    assert above.get("transform", "").endswith(f",{marks.EDGE})")
+    assert len(strokes(drawn, "symbol")) == 1
+
+
+@of_solid
+@pytest.mark.parametrize(
+    ("given", "least", "shown"),
+    [
+        (with_few(0.05), 0.1, 1),
+        (with_few(None), 0.1, 0),
+        (with_few(1.0, n=5), 1.0, 14),
+        (with_few(0.5, value=0.6), 0.6, 1),
+        (with_few(0.5, value=None), 0.5, 1),
+    ],
+    ids=["within", "no value", "all of few", "beneath", "the only one"],
+)
+def test_a_point_of_few_customers_stays_where_it_is_unless_it_lies_above_the_others(
+    drawing: charts.Chart, given: pa.Table, least: float, shown: int
+) -> None:
+    drawn = picture(drawing, given)
+    assert upper_end(drawn) >= least
+    assert (triangles(drawn), len(strokes(drawn, "symbol"))) == ([], shown)
+
+
+@of_solid
+def test_a_provisional_point_of_enough_customers_is_within_the_axis_without_its_interval(drawing: charts.Chart) -> None:
+    rows = with_few(1.0).to_pylist()
+    last = rows[-1] | {"value": 0.4, "high": 0.9, "provisional": True}
+    assert 0.4 <= upper_end(picture(drawing, pa.Table.from_pylist([*rows[:-1], last]))) <= 0.5
+
+
+@of_solid
+def test_the_tooltip_of_a_point_above_the_axis_tells_its_true_value(drawing: charts.Chart) -> None:
+    """What catches the pointer is turned into the text that it would tell."""
+    told = copy.deepcopy(dict(spec(drawing)))
+    (caught,) = (node for node in nodes(told) if "mark" in node and node["mark"].get("type") == "rect")
+    caught["mark"] = {"type": "text"}
+    caught["encoding"]["text"] = {"field": "shown", "type": "nominal"}
+    given = with_few(0.98765)
+    drawn = ElementTree.fromstring(vl_convert.vegalite_to_svg(pictures.whole(told, given, title="", lines=[])))
+    said = [part.text for part in drawn.iter() if part.tag.endswith("text")]
+    assert ("0.99" if drawing in (charts.RATIO_OVER_TIME, charts.RATIO_BY_SERIES) else "98.8%") in said
+
+
+def test_an_axis_of_counts_asks_nothing_of_few_customers() -> None:
+    assert "datum.top" not in texts(spec(charts.COUNT_OVER_TIME))
+
+
+def test_the_caption_says_what_a_triangle_is_where_there_is_one() -> None:
+    def told(drawing: charts.Chart, few: float) -> bool:
+        given = answer(row(JANUARY, 0.05, n=500, high=0.07), row(JANUARY, few, n=2))
+        return chart.footnote(given.table, chart.basis_of(given), spec=drawing).endswith(
+            "triangle at the top: such a point above the axis"
+        )
+
+    assert told(charts.SHARE_BY_SERIES, 0.08)
+    assert not told(charts.SHARE_BY_SERIES, 0.06)
+    assert not told(charts.SURVIVAL, 0.08)
+    of_few = answer(row(JANUARY, 0.5, n=2))
+    assert figures.top_of_solid(of_few.table) is None
+    assert "triangle" not in chart.footnote(of_few.table, chart.basis_of(of_few), spec=charts.SHARE_BY_SERIES)
