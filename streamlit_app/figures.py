@@ -155,6 +155,11 @@ def on_tiles(answer: Answer) -> Answer:
     return replace(answer, table=placed)
 
 
+def has_values(answer: Answer) -> bool:
+    """Whether there is anything to draw: a row whose value is neither unknown nor withheld."""
+    return answer.table["value"].null_count < answer.table.num_rows
+
+
 def is_of_nobody(answer: Answer) -> bool:
     """Whether every point is a share of 0; one that is withheld is a share of somebody."""
     return bool(pc.all(pc.equal(pc.fill_null(answer.table["n"], 1), 0)).as_py())
@@ -228,6 +233,16 @@ def known(answer: Answer, *, window: int, first_day: date) -> Answer:
 def first_to_lapse(first_day: date, window: int) -> date:
     """The first day on which somebody can have been silent for N days, in data that begin on that day."""
     return first_day + timedelta(days=window)
+
+
+def first_known(month: date, window: int) -> date:
+    """The day from which something is known of a month by the effective clock."""
+    return month + timedelta(days=window - 1)
+
+
+def is_without_losses(curves: Answer) -> bool:
+    """Whether these survival curves have no point behind their first one, on day 0."""
+    return not pc.any(pc.greater(curves.table["tenure_days"], 0)).as_py()
 
 
 def known_by_window(answer: Answer, *, first_day: date) -> Answer:

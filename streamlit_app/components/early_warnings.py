@@ -45,7 +45,7 @@ def show(question: Question) -> None:
     """The section, for the question's segment; the window is the published one, from which the probabilities were learned."""
     st.subheader(t("churn.early.title"))
     window = data.published().inactivity_days
-    st.caption(t("churn.early.explained", window=formats.days(window)))
+    st.caption(t("churn.early.explained", window=formats.days(window)) + _for_which_day(question))
     with states.guarded():
         everybody = data.answer(Question("silence_risk", where=question.where))
         if everybody.empty or everybody.table["value"][0].as_py() is None:
@@ -71,6 +71,11 @@ def _expected(answer: Answer) -> str:
         window=formats.days(answer.window),
         day=formats.day(row["date"]),
     )
+
+
+def _for_which_day(question: Question) -> str:
+    """That they do not follow a range of days, where one is chosen."""
+    return " " + t("churn.early.all_days", day=formats.day(data.published().as_of)) if filters.has_range(question) else ""
 
 
 def _for_which_window(question: Question, published: int) -> str:

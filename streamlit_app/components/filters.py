@@ -237,6 +237,12 @@ def dates() -> tuple[date, date]:
     return start, end
 
 
+def has_range(question: Question) -> bool:
+    """Whether the question is of a part of the days that there are."""
+    first, last = data.bounds()
+    return (question.start or first) > first or (question.end or last) < last
+
+
 def _day(key: Literal["from", "to"], default: date, *, label: str, low: date, high: date) -> date:
     return _bound(
         key,

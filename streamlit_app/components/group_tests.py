@@ -26,9 +26,12 @@ def tiers(answer: Answer) -> None:
 
 
 def tiers_in_words(answer: Answer) -> str:
-    """Both rates, their difference and its interval; empty where a month with both is not there, not known or withheld."""
+    """Both rates, their difference and its interval; empty where a final month with both is not there, not known or withheld."""
+    final = figures.final(answer.table)
+    if not final.num_rows:
+        return t("churn.tiers.no_month")
     months: dict[Any, dict[str, Any]] = {}
-    for row in figures.final(answer.table).to_pylist():
+    for row in final.to_pylist():
         if row["n"] and row["value"] is not None:
             months.setdefault(row["date"], {})[row["plan_tier"]] = row
     both = [month for month, rows in months.items() if set(TIERS) <= rows.keys()]
@@ -61,11 +64,11 @@ def _rate(row: dict[str, Any]) -> str:
     )
 
 
-def survival(answer: Answer, groups: Sequence[str]) -> None:
-    """The log-rank test between the groups that are drawn, where the answer is split."""
+def survival(answer: Answer, groups: Sequence[str], *, more: str = "") -> None:
+    """The log-rank test between the groups that are drawn, where the answer is split, and what `more` is to be said of it."""
     dimension = answer.question.by
     if dimension is not None:
-        st.caption(survival_in_words(data.survival_compared(answer.question, groups=tuple(groups)), dimension))
+        st.caption(survival_in_words(data.survival_compared(answer.question, groups=tuple(groups)), dimension) + more)
 
 
 def survival_in_words(compared: Compared, dimension: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import pyarrow as pa
 import streamlit as st
 
-from streamlit_app import formats
+from streamlit_app import figures, formats
 from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import chart, final_points, sortable
 from streamlit_app.data import Answer
@@ -79,7 +78,7 @@ def _status(row: dict[str, Any], answer: Answer) -> str:
     if row["value"] is None and row["n"] is not None:
         if answer.question.kind != "effective":
             return t("churn.too_early", window=answer.window)
-        return t("churn.not_known_before", day=formats.day(row["date"] + timedelta(days=answer.window - 1)))
+        return t("churn.not_known_before", day=formats.day(figures.first_known(row["date"], answer.window)))
     if row["provisional"]:
         return t("churn.final_on", day=formats.day(row["final_on"]))
     if row["n"] is None:

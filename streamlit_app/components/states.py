@@ -29,6 +29,13 @@ def empty(text: str, *, next: str | None = None) -> None:
     st.info(text + (f"  \n{next}" if next else ""), icon=":material/filter_alt_off:")
 
 
+def empty_card(title: str, text: str, *, next: str | None = None) -> None:
+    """The card of a chart that has nothing to draw, under its title."""
+    with st.container(border=True):
+        st.markdown(f"**{title}**")
+        empty(text, next=next)
+
+
 def stale(text: str, *, next: str | None = None) -> None:
     """The figures are whole but older than they should be."""
     st.warning(text + (f"  \n{next}" if next else ""), icon=":material/schedule:")

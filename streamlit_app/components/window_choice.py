@@ -59,9 +59,7 @@ def _percent(share: str) -> str:
 def _card(kind: str, spec: charts.Chart, answer: Answer, marked: Mapping[str, int | None]) -> None:
     key = f"by_window_{kind}"
     if answer.empty:
-        with st.container(border=True):
-            st.markdown(f"**{t(f'activity.choice.{kind}.title')}**")
-            states.empty(t("activity.choice.too_young"))
+        states.empty_card(t(f"activity.choice.{kind}.title"), t("activity.choice.too_young"))
         return
     month = formats.month(months_end(answer)) if kind != "active" else ""
     explained = t(f"activity.choice.{kind}.explained", month=month, day=formats.day(answer.as_of))

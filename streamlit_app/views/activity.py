@@ -84,9 +84,7 @@ def _days_of_28(question: Question) -> None:
     """L28 is counted to the end of each month and to the last loaded day: here to the last of these that the range reaches."""
     answer = data.answer(replace(_daily(question, "l28"), start=None))
     if answer.empty:
-        with st.container(border=True):
-            st.markdown(f"**{t('activity.cards.l28.title')}**")
-            states.empty(t("activity.no_month_end"), next=t("common.widen"))
+        states.empty_card(t("activity.cards.l28.title"), t("activity.no_month_end"), next=t("common.widen"))
         return
     named = replace(answer, question=replace(answer.question, end=answer.table["date"][0].as_py()))
     card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, behind_figure.linked(named))

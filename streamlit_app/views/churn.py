@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pyarrow.compute as pc
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
@@ -49,20 +50,53 @@ def _rates(question: Question, answer: Answer) -> None:
     rates, lives = _by_group(known, groups), _by_group(survival, groups)
     all_rates = _by_group(known, _all_of(known))  # a chart has room for a few groups, a table and a file for all
     group_tests.tiers(told)
-    subtitle = t(f"churn.rate_explained.{question.kind}") + shown
-    chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=subtitle, filed=lambda: all_rates)
-    drawn, title, explained = figures.with_window(lives, survival.window), t("churn.survival"), t("churn.survival_explained")
+    if missing := _why_no_rate(answer, rates):
+        states.empty_card(t("churn.rate"), missing)
+    else:
+        subtitle = t(f"churn.rate_explained.{question.kind}") + shown
+        chart.show(charts.SHARE_BY_SERIES, rates, key="churn", title=t("churn.rate"), subtitle=subtitle, filed=lambda: all_rates)
+    of_all_days = " " + t("churn.all_days", day=formats.day(survival.as_of)) if filters.has_range(question) else ""
+    _lives(survival, lives, more=of_all_days + shown)
+    survival_table.show(lives)
+    group_tests.survival(survival, groups, more=of_all_days)
+    rates_table.show(all_rates, key="rates", title=t("churn.table"))
+
+
+def _why_no_rate(answer: Answer, rates: Answer) -> str:
+    """Why no month of the range has a rate; empty where one has, or where it is withheld."""
+    if figures.has_values(rates):
+        return ""
+    if not figures.has_values(answer):
+        return "" if answer.withheld else t("churn.nobody")
+    window = formats.days(answer.window)
+    if answer.question.kind == "effective":
+        known = figures.first_known(pc.min(answer.table["date"]).as_py(), answer.window)
+        return t("churn.no_rate.effective", window=window, day=formats.day(known))
+    known = figures.first_to_lapse(data.bounds()[0], answer.window)
+    return t("churn.no_rate.recognised", window=window, day=formats.day(known), month=formats.month(known))
+
+
+def _lives(survival: Answer, lives: Answer, *, more: str) -> None:
+    """How long customers stay; in words where nobody is lost yet."""
+    title = t("churn.survival")
+    if figures.is_without_losses(lives):
+        states.empty_card(title, _why_no_losses(survival))
+        return
     chart.show(
         charts.SURVIVAL,
-        drawn,
+        figures.with_window(lives, survival.window),
         key="survival",
         title=title,
-        subtitle=explained + shown,
+        subtitle=t("churn.survival_explained") + more,
         filed=lambda: figures.with_window(_by_group(survival, _all_of(survival)), survival.window),
     )
-    survival_table.show(lives)
-    group_tests.survival(survival, groups)
-    rates_table.show(all_rates, key="rates", title=t("churn.table"))
+
+
+def _why_no_losses(survival: Answer) -> str:
+    first = figures.first_to_lapse(data.bounds()[0], survival.window)
+    if survival.as_of >= first:
+        return t("churn.no_losses.none")
+    return t("churn.no_losses.too_young", window=formats.days(survival.window), day=formats.day(first))
 
 
 def _survival(question: Question) -> Question:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from streamlit_app import charts, data
+from streamlit_app import charts, data, figures
 from streamlit_app.components import (
     behind_figure,
     chart,
@@ -58,12 +58,10 @@ def _growth(question: Question, active: Answer) -> None:
 
 def _quick_ratio(answer: Answer) -> None:
     """The ratio over time; in words where no period has one, for it is over those who left."""
-    if answer.empty or answer.withheld or answer.table["value"].null_count < answer.table.num_rows:
+    if answer.empty or answer.withheld or figures.has_values(answer):
         _card("quick_ratio", charts.RATIO_OVER_TIME, answer)
         return
-    with st.container(border=True):
-        st.markdown(f"**{t('overview.cards.quick_ratio.title')}**")
-        states.empty(t("overview.cards.quick_ratio.nobody_left"))
+    states.empty_card(t("overview.cards.quick_ratio.title"), t("overview.cards.quick_ratio.nobody_left"))
 
 
 def _card(name: str, spec: charts.Chart, answer: Answer, *, key: str | None = None) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from calendar import monthrange
+from dataclasses import replace
 from datetime import date, timedelta
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
-from page_kit import whole
+from page_kit import whole, words
 
-from pipeline.marts import Question
-from streamlit_app import data, figures
+from pipeline.marts import Answer, Question
+from streamlit_app import data, figures, formats
 from streamlit_app.components import headline, rates_table
+from streamlit_app.views import churn
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
 
@@ -28,7 +32,7 @@ def test_a_month_is_known_once_somebody_can_have_been_silent_for_n_days_in_it(wi
         days = (month_end(before["date"]) - first_day).days
         if days < window:
             assert (before["churned"], row["value"], row["low"], row["high"], row["churned"]) == (0, None, None, None, None)
-            assert rates_table._status(row, answer) == f"too early: nobody can have been silent for {window} days"
+            assert rates_table._status(row, answer) == f"too early for {window} days of silence"
         else:
             assert row == before
     unknown = [row for row in known.rows() if row["value"] is None]
@@ -65,7 +69,7 @@ def test_a_card_of_such_a_month_has_a_dash_and_the_reason(monkeypatch: pytest.Mo
     assert known.change is None  # of the month before nothing is known
     early = card(until - timedelta(days=89))
     assert (early.value, early.change, early.course) == ("–", None, ())
-    assert "too early: nobody can have been silent for 90 days" in early.note
+    assert "too early for 90 days of silence" in early.note
     assert "95%" not in early.note
 
 
@@ -73,4 +77,52 @@ def test_the_page_says_why_months_are_missing() -> None:
     page = whole("churn", window="180")
     assert any("nobody can have been silent that long" in text.value for text in page.markdown)
     statuses = [status for table in page.dataframe for status in table.value.get("Status", [])]
-    assert "too early: nobody can have been silent for 180 days" in statuses
+    assert "too early for 180 days of silence" in statuses
+
+
+def test_a_range_without_a_rate_says_why_instead_of_an_empty_frame() -> None:
+    first_day = data.bounds()[0]
+    first = {"from": first_day.isoformat(), "to": (first_day + timedelta(days=80)).isoformat()}
+    known = first_day + timedelta(days=180)
+    page = whole("churn", **first, window="180")
+    assert (
+        f"No month of this range has a rate yet: before {formats.day(known)} nobody can have been silent for 180 days. "
+        f"The first month with a rate is {formats.month(known)}." in words(page)
+    )
+    assert len(page.get("vega_lite_chart")) == 3
+    assert "has a rate yet" not in words(whole("churn", window="180"))
+
+
+def test_so_does_a_range_within_the_last_n_days_by_the_effective_clock() -> None:
+    month = data.bounds()[1].replace(day=1)
+    told = words(whole("churn", **{"from": month.isoformat()}, clock="effective"))
+    assert f"Of the first of these months something is known from {formats.day(month + timedelta(days=89))} on" in told
+
+
+def test_months_in_which_nobody_was_there_are_not_said_to_be_too_early() -> None:
+    answer = data.answer(Question("monthly_churn_rate", window=90))
+    nobody = pa.nulls(answer.table.num_rows, pa.float64())
+    of_nobody = replace(answer, table=answer.table.set_column(answer.table.column_names.index("value"), "value", nobody))
+    assert churn._why_no_rate(of_nobody, of_nobody) == "Nobody of this segment was active at the start of any of these months."
+    withheld = replace(of_nobody, withheld=3)
+    assert churn._why_no_rate(withheld, withheld) == ""  # which the caption of the chart says
+
+
+def test_a_bank_in_which_nobody_can_be_lost_yet_says_so_instead_of_a_legend_without_curves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read, (first_day, _) = data.answer, data.bounds()
+
+    def young(question: Question, *, days: int = 74) -> Answer:
+        answer = read(question)
+        if question.metric != "survival":
+            return answer
+        starts = answer.table.filter(pc.equal(answer.table["tenure_days"], 0))
+        return replace(answer, table=starts, as_of=first_day + timedelta(days=days))
+
+    monkeypatch.setattr(data, "answer", young)
+    page = words(whole("churn"))
+    known = formats.day(first_day + timedelta(days=90))
+    assert f"No curve yet: before {known} nobody can have been silent for 90 days, and so nobody is lost." in page
+    monkeypatch.setattr(data, "answer", lambda question: young(question, days=90))
+    assert "No curve yet, for none of these customers is lost." in words(whole("churn"))

@@ -542,6 +542,19 @@ def test_the_cards_of_activity_follow_the_last_day_of_the_range_and_say_it() -> 
     assert "The charts by N are of" not in whole_range
 
 
+def test_what_does_not_follow_the_range_on_churn_says_so_where_a_range_is_chosen() -> None:
+    told = "whatever range of days is chosen above"
+    page = whole("churn", **{"from": "2019-05-02", "to": "2019-05-08"})
+    assert sum(told in line for line in words(page).splitlines()) == 3  # the curves, their test, the early warnings
+    assert "No complete, final month lies in this range, so premium and standard are not compared." in words(page)
+    everything = words(whole("churn"))
+    assert told not in everything
+    assert "No complete, final month" not in everything
+    april = words(whole("churn", **{"from": "2019-04-10", "to": "2019-05-08"}))
+    assert told in april
+    assert "In Apr 2019" in april
+
+
 def test_the_days_of_28_name_the_end_of_the_month_that_they_are_counted_to() -> None:
     assert "in the 28 days to 10 May 2019" in words(whole("activity"))
     page = words(whole("activity", **{"from": "2019-02-10", "to": "2019-02-20"}))
