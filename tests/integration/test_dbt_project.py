@@ -131,8 +131,65 @@ def test_a_key_of_which_not_every_row_is_looked_at_is_looked_at_from_where_its_m
     assert looked_at_in_part > 10
 
 
+# What could go wrong in a past month that is kept, by the two tables that then differ: each is seen by one line of one test.
+CARRIED_ON = "what_is_carried_on_agrees"
+PAST = "month = '2018-06-01'"
+DAMAGES = {
+    "l28_and_mau": "update marts.mart_l28 set customers = customers + 1 where date = '2018-06-30'",
+    **{
+        line: f"""
+        delete from marts.mart_cohort_cells where cohort_kind = '{kind}' and grain = '{grain}' and period_start = '{day}';
+        delete from warehouse.cohort_cells_by_dimension
+        where cohort_kind = '{kind}' and grain = '{grain}' and period_start = '{day}'
+        """
+        for line, kind, grain, day in (
+            ("first_activity_cells_and_months", "first_activity", "month", "2018-06-01"),
+            ("signup_cells_and_months", "signup", "month", "2018-06-01"),
+            ("weeks_of_both_cohorts", "signup", "week", "2018-06-04"),
+        )
+    },
+    "cells_and_their_dimensions": """
+        delete from warehouse.cohort_cells_by_dimension
+        where cohort_kind = 'signup' and period_start = '2018-06-01' and segment_value = 'FR'
+    """,
+    "concentration_and_months": f"""
+        update marts.mart_concentration set customers = customers - 1
+        where {PAST} and measure = 'transactions' and segment = 'all'
+    """,
+    "concentration_by_country_and_months": f"""
+        update marts.mart_concentration set customers = customers + 1
+        where {PAST} and measure = 'transactions' and segment_value = 'FR'
+    """,
+    "transactions_of_concentration_and_months": f"""
+        update marts.mart_concentration set total = total + 1 where {PAST} and measure = 'transactions' and segment = 'all'
+    """,
+    "amount_of_concentration_and_months": f"update warehouse.fct_customer_months set amount_usd = amount_usd + 0.01 where {PAST}",
+    "amount_retention_and_concentration": f"update marts.mart_amount_retention set customers = customers + 1 where {PAST}",
+    "amount_of_retention_and_concentration": f"""
+        update marts.mart_amount_retention set amount_before_usd = amount_before_usd + 0.01 where {PAST}
+    """,
+    "card_payments_and_transactions": f"update warehouse.fct_card_payments set payments_known = payments_known + 1 where {PAST}",
+    "amount_of_card_payments_and_transactions": f"""
+        update warehouse.fct_card_payments set amount_unknown_usd = amount_unknown_usd + 0.01 where {PAST}
+    """,
+}
+VOLUMES = "volumes_and_months_count_the_same_transactions"
+
 # What a build could lose, by the test that would see it: each of these leaves the tests of single rows content.
 LOSSES = {
+    **{f"that {line} agree": (damage, {CARRIED_ON}) for line, damage in DAMAGES.items()},
+    "that two amounts of a past month agree": (
+        f"""
+        update marts.mart_transactions_monthly set amount_usd = amount_usd + 0.01
+        where {PAST} and transaction_type = 'TRANSFER' and transaction_state = 'COMPLETED'
+        """,
+        {VOLUMES},
+    ),
+    "what customers moved in past months": (DAMAGES["amount_of_concentration_and_months"], {VOLUMES}),
+    "transactions that count as activity": (
+        "update warehouse.fct_customer_volumes set activity_transactions = 0 where transaction_type = 'ATM'",
+        {VOLUMES},
+    ),
     "half of the pauses that ended, in every dimension": (
         "delete from marts.mart_activity_gaps_by_dimension where returned_on is not null and hash(returned_on, gap_days) % 2 = 0",
         {"the_accounting_identity_holds", "every_pause_is_in_the_gaps"},
@@ -184,15 +241,15 @@ LOSSES = {
     ),
     "transactions of a customer that were counted before": (
         "update warehouse.fct_customer_volumes set transactions = transactions - 1 where transactions > 1",
-        {"volumes_and_months_count_the_same_transactions"},
+        {VOLUMES},
     ),
     "that some of a month went through": (
         "update marts.mart_transactions_monthly set transaction_state = 'DECLINED' where month = '2019-01-01'",
-        {"volumes_and_months_count_the_same_transactions"},
+        {VOLUMES},
     ),
     "a type of a month": (
         "delete from marts.mart_transactions_monthly where transaction_type = 'TRANSFER' and month = '2019-01-01'",
-        {"volumes_and_months_count_the_same_transactions"},
+        {VOLUMES},
     ),
     "devices": ("delete from warehouse.customer_devices where os = 'iOS'", {"no_row_of_the_bank_is_dropped_silently"}),
     **{
@@ -223,6 +280,19 @@ def test_what_a_build_loses_is_seen(target: Path, manifest: dict[str, Any], lost
         failed = [test["name"] for test in tests if connection.execute(f"select * from ({test['compiled_code']})").fetchone()]
         connection.execute("rollback")
     assert {name for name in expected if any(test.startswith(name) for test in failed)} == expected, failed
+
+
+def test_each_line_of_what_is_carried_on_sees_a_damage_that_no_other_one_sees(target: Path, manifest: dict[str, Any]) -> None:
+    test = next(node for node in manifest["nodes"].values() if node["name"] == CARRIED_ON)
+    seen = {}
+    for line, damage in DAMAGES.items():
+        with duckdb.connect(target.parent / STATE) as connection:
+            connection.execute(f"set TimeZone = 'UTC'; begin; {damage}")
+            found = connection.sql(test["compiled_code"])
+            lines, rows = found.columns[1:], found.fetchall()
+            connection.execute("rollback")
+        seen[line] = {name for row in rows for name, value in zip(lines, row[1:], strict=True) if abs(value or 0) > 0.001}
+    assert seen == {line: {line} for line in lines}
 
 
 def test_the_registry_and_the_read_side_know_the_same_metrics(manifest: dict[str, Any]) -> None:
