@@ -63,12 +63,12 @@ numbered as (
     from compared
     window best_first as (
         partition by transaction_id
-        -- a copy of a day that is not over, or after a pinned as_of, waits; the text decides between copies of one moment that no rule tells apart
+        -- a copy of a day that is not over, or after a pinned as_of, waits
         order by
             case when transaction_date <= {{ last_day_of_copies() }} then 1 else 2 end,
             created_at desc,
             {{ place_of_state() }},
-            row_text
+            {{ order_of_content() | join(', ') }}
     )
 ),
 
