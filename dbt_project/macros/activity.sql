@@ -9,13 +9,13 @@
     {%- endif %}
 {% endmacro %}
 
-{# Whether the column is one of some words: known ones by their number in `<column>_code`, others by their text. Null is none of them. #}
+{# Whether the column is one of some words: known ones by their number in `<column>_code`, others by their text. Null is UNKNOWN and no other. #}
 {% macro is_a_word_of(column, known, words) -%}
     {%- set codes = [] -%}
     {%- for word in words if word in known %}{% do codes.append(known.index(word) + 1) %}{% endfor -%}
     (
         coalesce({{ column }}_code in ({{ (codes or [0]) | join(', ') }}), false)
-        {%- for word in words if word not in known %} or coalesce({{ column }} = '{{ word }}', false){% endfor -%}
+        {%- for word in words if word not in known %} or coalesce({{ column }}, 'UNKNOWN') = '{{ word }}'{% endfor -%}
     )
 {%- endmacro %}
 
@@ -122,7 +122,7 @@
 
 {# A type or state as text again: a known word by its code, another from the row as the bank wrote it. #}
 {% macro word_of(column, words, source_column) -%}
-    coalesce({{ neopulse.word_at(words, column ~ '_code') }}, {{ neopulse.clean_word(neopulse.text_in('source_row', source_column)) }})
+    coalesce({{ neopulse.word_at(words, column ~ '_code') }}, {{ neopulse.clean_attribute(neopulse.text_in('source_row', source_column)) }})
 {%- endmacro %}
 
 {# Whether a transaction went through. #}

@@ -6,7 +6,7 @@
     case when not {{ neopulse.has_digits(text) }} then nullif({{ neopulse.trimmed(text) }}, '') end
 {%- endmacro %}
 
-{# A country or plan of a customer in capitals; the word `unknown` says as little as nothing. #}
+{# A country or plan of a customer, a type or state of a transaction, in capitals; the word `unknown` says as little as nothing. #}
 {% macro clean_attribute(text) %}nullif({{ neopulse.clean_word(text) }}, 'UNKNOWN'){% endmacro %}
 
 {# ISO 3166 alpha-3; Romania's code before 2002 (ROM) becomes ROU. #}
