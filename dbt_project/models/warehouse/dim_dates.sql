@@ -1,4 +1,4 @@
--- grain: one row per day from the first account opening to the end of as_of's month
+-- grain: one row per day from the first account opening or usable transaction to the end of as_of's month
 with customers as (select * from {{ ref('dim_customers') }}),
 
 publication as (select * from {{ ref('dim_publication') }}),
