@@ -302,8 +302,12 @@ class _Reader:
 
     def systems(self, rows: Iterable[Row]) -> dict[str, str]:
         brands = {"apple": "iOS", "android": "Android"}
-        found = {identifier(row["string_field_1"]): brands.get(row["string_field_0"].strip().lower()) for row in rows}
-        return {user_id: system for user_id, system in found.items() if user_id is not None and system is not None}
+        found: dict[str, set[str]] = {}
+        for row in rows:
+            user_id, system = identifier(row["string_field_1"]), brands.get(row["string_field_0"].strip().lower())
+            if user_id is not None and system is not None:
+                found.setdefault(user_id, set()).add(system)
+        return {user_id: systems.pop() for user_id, systems in found.items() if len(systems) == 1}
 
     def day(self, at: datetime) -> date:
         return at.astimezone(self.zone).date()

@@ -3,13 +3,25 @@
 
 with devices as (select * from {{ ref('stg_bank__devices') }} {{ rows_if_changed('devices') }}),
 
+-- devices have no date: of two systems neither is known to be the one in use
+compared as (
+    select
+        * {{ without('os') }},
+        case when min(known_os) over same_customer <> max(known_os) over same_customer then 'unknown' else os end as os,
+    from (select *, nullif(os, 'unknown') as known_os from devices) as known
+    window same_customer as (partition by customer_key, rejection_reason is null)
+),
+
 numbered as (
     select
         *,
         case when rejection_reason is null
-            then row_number() over (partition by customer_key, rejection_reason is null order by os, source_row)
+            then row_number() over (
+                partition by customer_key, rejection_reason is null
+                order by case when os = 'unknown' then 2 else 1 end, source_row
+            )
         end as copy_number,
-    from devices
+    from compared
 ),
 
 final as (
