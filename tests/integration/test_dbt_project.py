@@ -262,6 +262,22 @@ LOSSES = {
             "cohort_cells_by_dimension",
         )
     },
+    **{
+        f"nothing, but {table} numbers two copies alike": (
+            f"insert into warehouse.{table} select * from warehouse.{table} where copy_number is not null limit 1",
+            {f"unique_key_{table}"},
+        )
+        for table in ("repeated_transactions", "customer_accounts")
+    },
+    **{
+        f"whom a row of {mart} is about": (f"update marts.{mart} set {column} = null", {f"never_null_{mart}"})
+        for mart, column in (
+            ("mart_daily_activity", "segment_value"),
+            ("mart_retention_cohorts", "segment_value"),
+            ("mart_monthly_churn_rate", "segment"),
+            ("mart_card_not_present_by_country", "merchant_country"),
+        )
+    },
     "everybody of a month": (
         "delete from marts.mart_monthly_churn_rate where segment = 'all' and month = '2019-01-01'",
         {"segments_add_up_mart_monthly_churn_rate"},
