@@ -22,6 +22,7 @@ SPANS = ("7", "28", "91")  # whole weeks, so that the same days of the week stan
 A_YEAR = "364"  # where the bank is older: of two days of one season
 USUAL_SPAN, SPLIT = "28", "changed_by"
 MOST = 8
+SPLIT_WIDTH = 280  # pixels
 
 
 def answer(question: Question) -> None:
@@ -46,12 +47,12 @@ def _chance(whole: dict[str, Any]) -> str:
 def show(question: Question) -> None:
     """The section, for the question's window and segment; its sentence only where it is not the page's answer again."""
     st.subheader(t("overview.changes.title"))
-    since, split, _ = st.columns([2, 2, 3], gap="medium", vertical_alignment="bottom")
-    with since:
-        span = filters.choice("span", _spans(), label=t("overview.changes.span"), name=_days, default=USUAL_SPAN)
-    with split:
-        usual = _usual_split()
-        by = filters.select(SPLIT, filters.splits(SPLIT), label=t("common.split"), name=_dimension, default=usual)
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width="content"):
+            span = filters.choice("span", _spans(), label=t("overview.changes.span"), name=_days, default=USUAL_SPAN)
+        with st.container(width=SPLIT_WIDTH):
+            usual = _usual_split()
+            by = filters.select(SPLIT, filters.splits(SPLIT), label=t("common.split"), name=_dimension, default=usual)
     filters.tell_unheeded()
     with states.guarded():
         _draw(_undated(question), days=int(span), by=by)
