@@ -8,6 +8,7 @@ bitmaps of their months (mart_customer_months).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -138,7 +139,12 @@ def statement(behind: Behind, *, window: int, as_of: date) -> Statement:
             next=f"one of {', '.join(_OF_A_METRIC)}",
         )
     sql, parameters = _OF_A_METRIC[metric](behind, window, as_of)
-    return sql, {name: value for name, value in parameters.items() if f"${name}" in sql}
+    return sql, named_in(sql, parameters)
+
+
+def named_in(sql: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the parameters that the statement has: DuckDB refuses one that it has not."""
+    return {name: value for name, value in parameters.items() if re.search(rf"\${name}\b", sql)}
 
 
 def has_a_list(metric: str) -> bool:

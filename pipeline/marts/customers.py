@@ -152,9 +152,9 @@ def customers(database: ReadOnly, search: Search, *, window: int, as_of: date, l
     )
     statement = _WITH_LAPSES.format(listed=listed, order=_ORDER) if is_counted_anew else listed
     days = {"silence": asked, "last_day": as_of}
-    table = database.query(statement, _named_in(statement, parameters | days) | {"limit": limit})
+    table = database.query(statement, figures.named_in(statement, parameters | days) | {"limit": limit})
     each = (_ONCE if behind is None else _EACH_ONCE).format(customers=relation, condition=condition)
-    (sums,) = database.query(_TOGETHER.format(each=each), _named_in(each, parameters | days)).to_pylist()
+    (sums,) = database.query(_TOGETHER.format(each=each), figures.named_in(each, parameters | days)).to_pylist()
     total = int(sums.pop("total"))
     return Listed(table, total, Together(**sums))
 
@@ -186,8 +186,3 @@ def _condition(search: Search) -> tuple[str, dict[str, Any]]:
             )
     chosen, values = any_of(search.where)
     return " and ".join([*conditions, *chosen]), parameters | values
-
-
-def _named_in(statement: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the parameters that the statement has."""
-    return {name: value for name, value in parameters.items() if f"${name}" in statement}

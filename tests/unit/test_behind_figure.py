@@ -252,6 +252,15 @@ def without_lists(home: Path, folder: Path, *, of: str = "mart_customer_breaks",
     return Reader(replace(version, folder=folder / version.name))
 
 
+def test_without_pauses_the_lapses_of_another_window_are_not_known(pages_bank: Path, tmp_path: Path) -> None:
+    before = without_lists(pages_bank, tmp_path)
+    assert None not in before.customers(Search()).table["lapses"].to_pylist()
+    another = before.customers(Search(window=30)).table
+    assert set(another["lapses"].to_pylist()) == {None}
+    for row in another.to_pylist():
+        assert row["is_active"] == (row["first_active_day"] is not None and row["days_silent"] < 30)
+
+
 def test_a_version_of_before_lists_says_so(pages_bank: Path, tmp_path: Path) -> None:
     asked = Search(behind=Behind(Question("active_customers"), date(2019, 4, 1)))
     with pytest.raises(OlderVersionError):
