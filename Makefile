@@ -45,17 +45,17 @@ worker: env
 # Two processes, each with whole groups; in the order of the files, for the long ones come first.
 IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 # In memory where there is room (a build flushes hundreds of times, which costs a sixth of the time on a disk). What Python compiles is
-# kept, whatever the machine says: every process and child would compile it again.
+# kept, whatever the machine says: every process and child would compile it again. The types are checked meanwhile, on one processor.
 ROOMY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 { print "/dev/shm" }')
 test: export PYTHONDONTWRITEBYTECODE =
 test: .venv/.tested-with
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@folder=$$(mktemp -d "$(or $(ROOMY),$${TMPDIR:-/tmp})/neopulse-XXXXXX") && \
-		{ $(BIN)/pytest $(IN_TWO) --basetemp "$$folder/t" -m "not proof and not n8n and not powerbi and not axe"; \
-		ended=$$?; rm -rf "$$folder"; exit $$ended; }
+		{ $(BIN)/mypy >"$$folder/mypy" 2>&1 & types=$$!; \
+		$(BIN)/pytest $(IN_TWO) --basetemp "$$folder/t" -m "not proof and not n8n and not powerbi and not axe"; ended=$$?; \
+		wait $$types || ended=$$?; echo "mypy: $$(cat "$$folder/mypy")"; rm -rf "$$folder"; exit $$ended; }
 
 test-proof: .venv/.tested-with
 	$(BIN)/pytest $(IN_TWO) -m proof
