@@ -56,7 +56,8 @@ class Reading:
 def read(rule: AlertRule, reader: Reader) -> Reading:
     """The newest final point of a rule's figure in a version; raises ConfigurationError where it cannot be asked.
 
-    A provisional point is never looked at, nor compared with. One period before a day is 28 days before it.
+    A provisional point is never looked at, nor compared with. One period before a day is 28 days before it. Nothing is
+    compared where nothing is known of the period before, such as the quick ratio of a month in which nobody left.
     """
     answer = reader.answer(Question(rule.metric, window=rule.window, where=rule.where, grain=rule.grain))
     key = next(name for name in TIME_KEYS if name in answer.table.column_names)
@@ -64,13 +65,16 @@ def read(rule: AlertRule, reader: Reader) -> Reading:
     about = (dict(answer.metric.label), answer.metric.unit, answer.question.grain or "day")
     if not final:
         return Reading(None, None, None, *about)
-    days = sorted(final)
-    newest = days[-1]
-    if answer.question.grain == "day":
-        earlier = final.get(newest - timedelta(days=PERIOD_DAYS))
-    else:
-        earlier = final[days[-2]] if days[1:] else None
+    newest = max(final)
+    earlier = final.get(_one_period_before(newest, answer.question.grain))
     return Reading(newest, float(final[newest]), None if earlier is None else float(earlier), *about)
+
+
+def _one_period_before(point: date, grain: str | None) -> date:
+    """Where the figure lies that a point is compared with; weeks and months are known by their first day."""
+    if grain == "month":
+        return (point - timedelta(days=1)).replace(day=1)
+    return point - timedelta(days=7 if grain == "week" else PERIOD_DAYS)
 
 
 def evaluate(store: RunStore, reader: Reader, tell: Tell) -> None:

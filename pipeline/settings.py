@@ -211,7 +211,7 @@ class Settings(
         states = " or ".join(self.activity_states)
         excluded = ", ".join(self.activity_excluded_types)
         rule = f"{states} transactions" + (f", not {excluded}" if excluded else ", every type")
-        return rule + (f", at least {self.activity_minimum_amount:g} USD" if self.activity_minimum_amount else "")
+        return rule + (f", at least {self.activity_minimum_amount:.10g} USD" if self.activity_minimum_amount else "")
 
 
 def load(env_file: Path | None = Path(".env")) -> Settings:

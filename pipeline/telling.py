@@ -5,8 +5,11 @@ What a carrier needs is imported when it is called.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+from pipeline.errors import NeopulseError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
     from pipeline.warehouse.publication import Version
 
 
+_log = logging.getLogger(__name__)
+
+
 def deliver(
     event: Event, settings: Settings, store: RunStore, clock: Clock, *, guard: Callable[[], None] = lambda: None
 ) -> Delivered:
@@ -33,11 +39,7 @@ def deliver(
 
 def leave(event: Event, settings: Settings, store: RunStore) -> str:
     """Note down a message that the worker is to deliver; returns the key of the delivery."""
-    service = carrier_name(settings)
-    letter = _letter(event, settings)
-    letter.message()  # an address that cannot be used is found out before anything is noted down
-    key = f"{service}-{event.key}"
-    store.reserve(key, service, letter.to_json())
+    key, _ = _leave(_letter(event, settings), settings, store)
     return key
 
 
@@ -82,10 +84,14 @@ CARRIERS = ("n8n", "SMTP", "outbox")
 
 
 def look_at_reports(version: Version, settings: Settings, store: RunStore, clock: Clock) -> int:
-    """Leave the reports that are due of a version for the worker to deliver, each once whoever carries it; returns how many."""
+    """Leave the reports that are due of a version for the worker to deliver, each once whoever carries it; returns how many.
+
+    One that cannot be made, as of tables that were left in BigQuery, is said in the log and holds up no other.
+    """
     from pipeline import reporting
     from pipeline.marts import reader
     from pipeline.notify.event import reported
+    from pipeline.notify.letter import Letter
 
     left = 0
     for subscription in store.report_subscriptions():
@@ -94,19 +100,24 @@ def look_at_reports(version: Version, settings: Settings, store: RunStore, clock
             key = reporting.key(subscription, period, person)
             if any(store.delivery(f"{carrier}-{key}") is not None for carrier in CARRIERS):
                 continue
-            told = reporting.content(reader(version), subscription, period, person, app=settings.app_address)
-            event = reported(key, told, version, at=clock.now(), links=links(settings))
-            left += _leave(event, settings, store, recipients=(person.address,), language=subscription.language)
+            try:
+                told = reporting.content(reader(version), subscription, period, person, app=settings.app_address)
+                event = reported(key, told, version, at=clock.now(), links=links(settings))
+                letter = Letter(event, settings.mail_from, (person.address,), subscription.language)
+                _, is_new = _leave(letter, settings, store)
+            except NeopulseError as error:
+                _log.error("report %d: the letter of %s cannot be made: %s", subscription.id, period, error)
+                continue
+            left += is_new
     return left
 
 
-def _leave(event: Event, settings: Settings, store: RunStore, *, recipients: tuple[str, ...], language: str) -> bool:
-    from pipeline.notify.letter import Letter
-
+def _leave(letter: Letter, settings: Settings, store: RunStore) -> tuple[str, bool]:
+    """Note a letter down for the worker; returns the key of the delivery, and whether it was not noted down before."""
     service = carrier_name(settings)
-    letter = Letter(event, settings.mail_from, recipients, language)
     letter.message()  # an address that cannot be used is found out before anything is noted down
-    return store.reserve(f"{service}-{event.key}", service, letter.to_json())
+    key = f"{service}-{letter.event.key}"
+    return key, store.reserve(key, service, letter.to_json())
 
 
 def _carrier(settings: Settings, clock: Clock, *, look: Callable[[], None], in_one_try: bool = False) -> Carrier:

@@ -127,7 +127,10 @@ def push_early_warnings() -> Outcome:
     asked = carry_out_sync(EARLY_WARNINGS, digest=plan.digest)
     if asked.accepted:
         data.run_store().audit(
-            user.name, "push_early_warnings", EARLY_WARNINGS, after={"rows": plan.count("create"), **asked.values}
+            user.name,
+            "push_early_warnings",
+            EARLY_WARNINGS,
+            after={"rows": sum(map(plan.count, ("create", "update", "delete"))), **asked.values},
         )
     return asked
 

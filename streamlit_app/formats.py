@@ -18,7 +18,7 @@ from streamlit_app import messages
 LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
-RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[A-Z0-9_, ]+)|every type)(?:, at least (?P<least>\S+) USD)?")
+RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[\w, ]+?)|every type)(?:, at least (?P<least>\S+) USD)?")
 MONTH = re.compile(r"\d{4}-\d{2}")
 WORDS = re.compile(r"[^\W_](?:[\w .,'’()+/–-]*[\w)+])?")
 PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what markdown may read as more than itself, unless a backslash is before it
@@ -187,7 +187,8 @@ def rule(text: str) -> str:
     words.append(
         messages.t("common.rule.without", types=found["types"]) if found["types"] else messages.t("common.rule.every_type")
     )
-    return ", ".join(words + ([messages.t("common.rule.least", amount=found["least"])] if found["least"] else []))
+    least = found["least"] and _decimal(float(found["least"]), locale=_locale())
+    return ", ".join(words + ([messages.t("common.rule.least", amount=least)] if least else []))
 
 
 def either(names: Sequence[str]) -> str:

@@ -17,13 +17,21 @@ _looking = threading.Lock()
 
 def is_over(url: str, session: str) -> bool:
     """Whether this sign-in was signed out."""
-    now = time.monotonic()
-    read_at, ended = _known.get(url, (-SECONDS_KEPT, frozenset()))
-    if now - read_at >= SECONDS_KEPT:
+    ended = _lately(url)
+    if ended is None:
         with _looking:
-            ended = stores.run_store(url).ended_sessions()
-            _known[url] = (now, ended)
+            ended = _lately(url)  # who waited has what the one before found
+            if ended is None:
+                looked_at = time.monotonic()
+                ended = stores.run_store(url).ended_sessions()
+                _known[url] = (looked_at, ended)
     return session in ended
+
+
+def _lately(url: str) -> frozenset[str] | None:
+    """The ended sign-ins as they were read a moment ago, if they were."""
+    read_at, ended = _known.get(url, (-SECONDS_KEPT, frozenset()))
+    return ended if time.monotonic() - read_at < SECONDS_KEPT else None
 
 
 def note(url: str, session: str, who: str) -> bool:

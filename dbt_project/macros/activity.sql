@@ -19,11 +19,11 @@
     )
 {%- endmacro %}
 
-{# The rule in one line, as titles and exports carry it. #}
+{# The rule in one line, as titles and exports carry it, and word for word as the settings of a run say it. #}
 {% macro activity_rule() -%}
     {{ var('activity_states') | join(' or ') }} transactions
     {%- if var('activity_excluded_types') %}, not {{ var('activity_excluded_types') | join(', ') }}{% else %}, every type{% endif %}
-    {%- if var('activity_minimum_amount') | float > 0 %}, at least {{ var('activity_minimum_amount') }} USD{% endif %}
+    {%- if var('activity_minimum_amount') | float > 0 %}, at least {{ '%.10g' % (var('activity_minimum_amount') | float) }} USD{% endif %}
 {%- endmacro %}
 
 {% macro inactivity_days() %}{{ var('inactivity_days') | int }}{% endmacro %}

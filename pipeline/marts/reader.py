@@ -336,12 +336,12 @@ KEPT_OPEN = 3
 
 
 def reader(version: Version) -> Reader:
-    """The reader of a version, opened once in this process; the last few stay open."""
+    """The reader of a version, opened once in this process; the few that were asked for last stay open."""
     key = str(version.folder)
     with _opening:
-        if key not in _open:
-            _open[key] = Reader(version)
-            # Not closed: another thread may still be reading from it. It closes when the last of them lets go.
-            for stale in list(_open)[:-KEPT_OPEN]:
-                del _open[stale]
-        return _open[key]
+        found = _open.pop(key, None) or Reader(version)
+        _open[key] = found
+        # Not closed: another thread may still be reading from it. It closes when the last of them lets go.
+        for stale in list(_open)[:-KEPT_OPEN]:
+            del _open[stale]
+        return found

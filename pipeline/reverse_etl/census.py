@@ -84,7 +84,9 @@ class Census:
             try:
                 results.append(self._carry_out(sync))
                 self._notes.done(results[-1])
-            except (PermanentError, ConfigurationError) as error:  # this sync may be gone, or not ours
+            except InterruptedRunError:
+                raise
+            except NeopulseError as error:
                 named = _named(sync, error)
                 _log.error("%s", named)
                 self._notes.failed(sync.name, named)

@@ -145,6 +145,8 @@ class Batches:
         if not isinstance(told, Mapping) or not isinstance(told.get("results", []), list):
             raise self._broken("answers otherwise than HubSpot does")
         results, errors = told.get("results", []), told.get("errors") or []
+        if not isinstance(errors, list) or not all(isinstance(error, Mapping) for error in errors):
+            raise self._broken("answers otherwise than HubSpot does")
         if not errors and not told.get("numErrors") and len(results) == len(keys):
             return Outcome(tuple(keys), ())
         reasons = _reasons(errors, keys)
@@ -185,12 +187,13 @@ def plain(value: Any) -> Any:
             return str(value)
 
 
-def _reasons(errors: Sequence[Any], keys: Sequence[str]) -> dict[str, str]:
+def _reasons(errors: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> dict[str, str]:
     """The reason of each row that an error names, wherever in its context the name stands."""
     reasons: dict[str, str] = {}
     for error in errors:
-        context = error.get("context", {}) if isinstance(error, Mapping) else {}
-        named = {str(each) for listed in context.values() if isinstance(listed, list) for each in listed}
+        context = error.get("context")
+        listed = context.values() if isinstance(context, Mapping) else ()
+        named = {str(each) for some in listed if isinstance(some, list) for each in some}
         for key in keys:
             if key in named:
                 reasons[key] = str(error.get("message") or "no reason given")[:200]

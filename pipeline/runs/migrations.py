@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, inspect, select
+from sqlalchemy import Connection, func, insert, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.errors import ConfigurationError
@@ -13,10 +13,26 @@ from pipeline.runs.schema import METADATA, RUN_LEASE, leases, migrations
 from pipeline.runs.schema_access import add_access
 from pipeline.runs.schema_guard import add as add_guard
 from pipeline.runs.schema_guard import add_segments
-from pipeline.runs.schema_kept import add_kept
-from pipeline.runs.schema_reports import add_reports
+from pipeline.runs.schema_kept import add_kept, notes, saved_views
+from pipeline.runs.schema_reports import add_reports, report_subscriptions
 from pipeline.runs.schema_schedule import add_schedule
 from pipeline.runs.schema_syncs import add_syncs
+
+
+def number_once(connection: Connection) -> None:
+    """Let SQLite give no number of a row that was deleted to another one, as PostgreSQL never does (migration 9).
+
+    Such a table has to be made anew; its rows keep their numbers.
+    """
+    if connection.dialect.name != "sqlite":
+        return
+    for table in (notes, saved_views, report_subscriptions):
+        connection.execute(text(f"alter table {table.name} rename to {table.name}_before"))
+        table.create(connection)
+        columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        connection.execute(text(f"insert into {table.name} ({columns}) select {columns} from {table.name}_before"))
+        connection.execute(text(f"drop table {table.name}_before"))
+
 
 # number -> what brings a store of the number before up to it
 MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
@@ -27,6 +43,7 @@ MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     6: add_kept,
     7: add_reports,
     8: add_segments,
+    9: number_once,
 }
 LATEST = max(MIGRATIONS)
 

@@ -29,6 +29,7 @@ notes = Table(
     Column("metric", String(80)),
     Column("author", String(200), nullable=False),
     Column("created_at", Moment, nullable=False),
+    sqlite_autoincrement=True,  # no number is given twice: an open page would take away what came after
 )
 
 saved_views = Table(
@@ -42,6 +43,7 @@ saved_views = Table(
     Column("query", JSON, nullable=False),
     Column("saved_at", Moment, nullable=False),
     UniqueConstraint("owner", "name", name="one_view_a_name"),
+    sqlite_autoincrement=True,
 )
 
 # What a person has been shown once.

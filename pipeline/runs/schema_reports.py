@@ -17,6 +17,7 @@ report_subscriptions = Table(
     Column("enabled", Boolean, nullable=False),
     Column("changed_by", String(200), nullable=False),
     Column("changed_at", Moment, nullable=False),
+    sqlite_autoincrement=True,  # no number is given twice: what was sent to a reader is noted down by it
 )
 
 

@@ -170,6 +170,32 @@ def test_each_comparison_is_strict(desk: Desk, comparison: str, threshold: float
     assert bool(desk.told) is fires
 
 
+@pytest.mark.parametrize(
+    ("points", "fires"),
+    [
+        ([("2026-01-01", 0.040, False), ("2026-02-01", 0.050, False)], True),
+        # of the month before nothing is known: the one before that is no period before
+        ([("2025-12-01", 0.040, False), ("2026-01-01", None, False), ("2026-02-01", 0.050, False)], False),
+        ([("2025-12-01", 0.040, False), ("2026-02-01", 0.050, False)], False),
+        ([("2025-12-01", 0.010, False), ("2026-01-01", 0.049, False), ("2026-02-01", 0.050, False)], False),
+    ],
+)
+def test_a_month_is_compared_with_the_month_before_it_and_no_other(
+    desk: Desk, points: list[tuple[str, float | None, bool]], fires: bool
+) -> None:
+    desk.house.store.save_alert_rule(replace(RULE, comparison="change_above", threshold=0.2))
+    desk.publish(points)
+    assert bool(desk.told) is fires
+
+
+def test_a_week_is_compared_with_the_week_before_it(desk: Desk) -> None:
+    desk.house.store.save_alert_rule(AlertRule("More", "quick_ratio", "change_above", 0.5, grain="week"))
+    desk.publish([("2026-01-05", 1.0, False), ("2026-01-19", 2.0, False)], key="week", grain="week")
+    assert desk.told == []
+    desk.publish([("2026-01-12", 1.0, False), ("2026-01-19", 2.0, False)], key="week", grain="week")
+    assert desk.kinds() == ["fired"]
+
+
 def test_one_period_before_a_day_is_the_same_weekday_four_weeks_earlier(desk: Desk) -> None:
     days = [("2026-02-01", 100.0, False), ("2026-02-28", 70.0, False), ("2026-03-01", 80.0, False)]
     desk.house.store.save_alert_rule(AlertRule("Fewer", "active_customers", "change_below", -0.19))

@@ -15,7 +15,7 @@ from stand_ins.census.server import Census as StandIn
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError, TransientError
-from pipeline.http import Patience
+from pipeline.http import LostAnswerError, Patience
 from pipeline.reverse_etl.base import NoNotes, SyncResult
 from pipeline.reverse_etl.census import Census, CensusSync
 from pipeline.reverse_etl.census_api import CensusAPI
@@ -186,6 +186,35 @@ def test_one_that_is_gone_at_census_or_not_ours_is_named_and_keeps_no_other_from
     assert [run.sync_id for run in desk.workspace.runs] == [41]
     assert [sync for sync, _ in notes.failures] == ["early"]
     assert f"refuses with {status}" in notes.failures[0][1]
+
+
+@pytest.mark.parametrize("error", [TransientError, LostAnswerError])
+def test_a_passing_failure_of_one_is_noted_keeps_no_other_from_being_carried_out_and_stays_passing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, error: type[NeopulseError]
+) -> None:
+    newest_runs = CensusAPI.newest_runs
+
+    def fails_for_one(api: CensusAPI, sync: str) -> Any:
+        if sync == "40":
+            raise error("Census is busy")
+        return newest_runs(api, sync)
+
+    monkeypatch.setattr(CensusAPI, "newest_runs", fails_for_one)
+    notes = Failures()
+    with pytest.raises(error, match="early: Census is busy") as caught:
+        desk.run(CensusSync("early", "40"), STATUS, notes=notes)
+    assert "carried out: customer_status" in caught.value.safe
+    assert [run.sync_id for run in desk.workspace.runs] == [41]
+    assert notes.failures == [("early", "early: Census is busy")]
+
+
+def test_a_run_that_is_to_end_is_no_failure_of_a_sync_and_begins_no_other(desk: Desk) -> None:
+    desk.stop_after_seconds = 0
+    notes = Failures()
+    with pytest.raises(InterruptedRunError):
+        desk.run(CensusSync("early", "40"), STATUS, notes=notes)
+    assert notes.failures == []
+    assert desk.triggers == 0
 
 
 def test_a_run_that_somebody_cancelled_there_is_no_success(desk: Desk) -> None:

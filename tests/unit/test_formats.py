@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
+from jinja2 import Environment
 
 from pipeline.settings import Settings
+from pipeline.transform import DBT_PROJECT
 from streamlit_app import formats, messages
 from streamlit_app.views import definitions
 
@@ -108,8 +110,31 @@ def test_the_activity_rule_that_the_settings_write_is_told_in_the_readers_langua
         language,
         formats.rule(wide),
         en="COMPLETED or PENDING transactions, every type, at least 1.5 USD",
-        fr="transactions COMPLETED ou PENDING, tous types, au moins 1.5 USD",
+        fr="transactions COMPLETED ou PENDING, tous types, au moins 1,5 USD",
     )
+    own = Settings(_env_file=None, activity_excluded_types="gebühr,tax", activity_minimum_amount=1_000_000).activity_rule
+    expect(
+        language,
+        formats.rule(own),
+        en="COMPLETED transactions, not GEBÜHR, TAX, at least 1,000,000 USD",
+        fr="transactions COMPLETED, sauf GEBÜHR, TAX, au moins 1\u202f000\u202f000 USD",
+    )
+
+
+@pytest.mark.parametrize("least", [0, 0.01, 1.5, 5, 5.0, 1_000_000, 0.1 + 0.2])
+@pytest.mark.parametrize("excluded", ["", "FEE", "FEE,TAX"])
+def test_the_models_write_the_rule_word_for_word_as_the_settings_do(least: float, excluded: str) -> None:
+    settings = Settings(
+        _env_file=None, activity_states="COMPLETED,PENDING", activity_excluded_types=excluded, activity_minimum_amount=least
+    )
+    variables = {
+        "activity_states": list(settings.activity_states),
+        "activity_excluded_types": list(settings.activity_excluded_types),
+        "activity_minimum_amount": settings.activity_minimum_amount,
+    }
+    macros = (DBT_PROJECT / "macros" / "activity.sql").read_text(encoding="utf-8")
+    template = Environment(extensions=["jinja2.ext.do"]).from_string(macros + "{{ activity_rule() }}")
+    assert template.render(var=variables.__getitem__).strip() == settings.activity_rule
 
 
 def test_a_rule_in_other_words_is_left_as_it_is(language: str) -> None:

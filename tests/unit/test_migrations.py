@@ -146,6 +146,39 @@ def test_a_rule_about_one_value_keeps_it_where_rules_may_have_several(empty_url:
     assert not {"dimension", "value"} & columns(empty_url)["alert_rules"].keys()
 
 
+def test_the_number_of_what_was_deleted_is_given_to_nothing_else_also_in_a_store_from_before(empty_url: str) -> None:
+    store = RunStore.open(empty_url, clock=FixedClock(MONDAY))
+    ids = [store.add_annotation("ada", date(2026, 1, day), f"note {day}", metric="dau") for day in (1, 2, 3)]
+    view = store.save_view("ada", "mine", page="churn", query={"country": ["FR"]}, shared=True)
+    kept = store.annotations(), store.saved_views("ada")
+    store.close()
+    engine = plain_engine(empty_url)
+    with engine.begin() as connection:  # as layout 8 had them
+        if engine.dialect.name == "sqlite":
+            for table, more in (("annotations", ""), ("saved_views", ", constraint one_view_a_name unique (owner, name)")):
+                made = connection.execute(text(f"select sql from sqlite_master where name = '{table}'")).scalar_one()
+                plain = made.replace(" PRIMARY KEY AUTOINCREMENT", " PRIMARY KEY")
+                assert plain != made, more
+                connection.execute(text(f"alter table {table} rename to old_{table}"))
+                connection.execute(text(plain))
+                connection.execute(text(f"insert into {table} select * from old_{table}"))
+                connection.execute(text(f"drop table old_{table}"))
+        connection.execute(text("delete from migrations"))
+        connection.execute(text("insert into migrations values (8, '2026-01-05 06:00:00.000000')"))
+    engine.dispose()
+    for _ in range(2):
+        store = RunStore.open(empty_url, clock=FixedClock(MONDAY))
+        assert (store.annotations(), store.saved_views("ada")) == kept
+        store.close()
+    store = RunStore.open(empty_url, clock=FixedClock(MONDAY))
+    store.remove_annotation(ids[-1])
+    assert store.add_annotation("bob", date(2026, 1, 9), "another one") > ids[-1]
+    assert view is not None
+    store.delete_view(view)
+    assert (store.save_view("ada", "mine", page="churn", query={}, shared=True) or 0) > view
+    store.close()
+
+
 @pytest.mark.parametrize("begins_with", ["nothing", "an old store"])
 def test_processes_that_open_a_store_at_once_bring_it_up_to_date_once(empty_url: str, begins_with: str) -> None:
     if begins_with == "an old store":

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from page_kit import opened, press, words
 
-from pipeline import data_problems, telling
+from pipeline import data_problems, reporting, telling
 from pipeline.clock import FixedClock
+from pipeline.errors import NotCopiedError
 from pipeline.marts import Question, Reader, reader
 from pipeline.notify import report_mail
 from pipeline.notify.letter import Letter
@@ -214,6 +215,36 @@ def test_an_address_that_no_rule_can_name_is_left_out_and_those_behind_it_get_th
         house.subscribe(address)
     assert house.look() == 2
     assert set(house.letters()) == {ADA, VERA}
+
+
+def test_a_letter_that_cannot_be_made_is_said_and_those_behind_it_are_sent(
+    house: House, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house.settings = Settings(_env_file=None, home=house.settings.home, **SIGN_IN)
+    house.subscribe(MAX, ADA)
+    content = reporting.content
+
+    def of_all_countries(reader: Any, subscription: Any, period: Any, person: Any, **more: Any) -> Any:
+        if person.countries is not None:
+            raise NotCopiedError("mart_customers was left in BigQuery")
+        return content(reader, subscription, period, person, **more)
+
+    monkeypatch.setattr(reporting, "content", of_all_countries)
+    assert house.look() == 1
+    assert set(house.letters()) == {ADA}
+    assert "cannot be made: mart_customers was left in BigQuery" in caplog.text
+    monkeypatch.undo()
+    assert house.look() == 1
+    assert set(house.letters()) == {ADA, MAX}
+
+
+def test_a_report_that_comes_in_the_place_of_one_that_was_taken_away_is_sent_too(house: House) -> None:
+    first = house.subscribe(ADA)
+    assert house.look() == 1
+    house.store.delete_report_subscription(first)
+    second = house.subscribe(ADA)
+    assert second > first
+    assert house.look() == 1
 
 
 @pytest.mark.parametrize("change", ["role", "countries", "off", "deleted"])

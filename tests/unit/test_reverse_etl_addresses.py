@@ -537,6 +537,8 @@ def test_rows_go_the_way_of_hubspot(desk: Desk) -> None:
         ({"results": [{"properties": {"id": "1"}}]}, 1, NOT_TOLD),
         ({"results": [{"objectWriteTraceId": "1"}], "numErrors": 3, "errors": []}, 1, NOT_TOLD),
         ({"results": [], "errors": [{"message": "quota"}]}, 0, "quota"),
+        ({"results": [], "errors": [{"message": "quota", "context": None}]}, 0, "quota"),
+        ({"results": [], "errors": [{"message": "quota", "context": ["1"]}]}, 0, "quota"),
     ],
 )
 def test_rows_that_the_answer_does_not_account_for_are_not_taken(desk: Desk, answer: Any, taken: int, reason: str) -> None:
@@ -545,6 +547,13 @@ def test_rows_that_the_answer_does_not_account_for_are_not_taken(desk: Desk, ans
     result = desk.run(**desk.upsert())
     assert (result.created, result.rejected) == (taken, 4 - taken)
     assert {reject.reason for reject in result.rejects} == {reason}
+
+
+@pytest.mark.parametrize("errors", [["no"], [None], {"message": "no"}, "no", [{"message": "no"}, None]])
+def test_errors_of_another_shape_are_no_success_of_the_way_of_hubspot(desk: Desk, errors: Any) -> None:
+    desk.there.answer = {"results": [], "errors": errors}
+    with pytest.raises(PermanentError, match="answers otherwise than HubSpot does"):
+        desk.run(**desk.upsert())
 
 
 def test_values_are_plain_json() -> None:

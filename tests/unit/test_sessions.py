@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +32,22 @@ def test_a_session_that_was_signed_out_is_over_and_another_one_of_the_same_perso
     assert sessions.is_over(url, first)
     assert not sessions.is_over(url, second)
     store.close()
+
+
+def test_sessions_that_wait_for_one_look_at_the_store_do_not_look_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, all_wait = [], threading.Event()
+
+    def ended_sessions() -> frozenset[str]:
+        looks.append(1)
+        all_wait.wait(5)
+        return frozenset({"a"})
+
+    monkeypatch.setattr(stores, "run_store", lambda _: SimpleNamespace(ended_sessions=ended_sessions))
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(sessions.is_over, "sqlite:///of-this-test", "a") for _ in range(8)]
+        all_wait.set()
+        assert all(answer.result() for answer in answers)
+    assert len(looks) == 1
 
 
 def test_a_copied_cookie_of_a_session_that_was_signed_out_lets_nobody_in(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import page_kit
 import pytest
@@ -172,6 +173,18 @@ def test_a_push_asks_for_the_plan_of_the_moment_and_is_noted_down_with_its_rows(
     assert asked.action == "carry_out_sync"
     assert actions.push_early_warnings().answer == "waiting"
     assert len(store.requests()) == 1
+
+
+def test_rows_that_are_changed_and_taken_out_are_noted_down_with_those_that_are_new(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.beat("worker-1", started_at=datetime.now(UTC), doing="waiting")
+    counts = {"create": 1, "update": 20, "delete": 300, "same": 4000}
+    plan = SimpleNamespace(is_idle=False, tripped=(), digest="0123456789abcdef", count=counts.get)
+    monkeypatch.setattr(actions.ByHand, "plans", lambda *_: [plan])
+    assert actions.push_early_warnings().accepted
+    pushed, _ = store.acts()
+    assert pushed.after["rows"] == 321
 
 
 def test_without_a_worker_or_a_sync_of_that_name_nothing_is_pushed_and_the_reason_is_said(
