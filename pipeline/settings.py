@@ -72,6 +72,13 @@ class Settings(
         default=BANK_INITIATED_TYPES, description="Transaction types that do not count as activity; empty excludes none."
     )
     activity_minimum_amount: float = Field(default=0.0, ge=0, description="Smallest amount in USD that counts as activity.")
+    held_out_percent: int = Field(
+        default=10,
+        ge=0,
+        le=50,
+        description="Of each hundred customers, how many are of the hold-out group, whom the list of early warnings says to "
+        "leave alone, so that it can be seen whether calls and mails help; 0 is nobody.",
+    )
     demo_transactions: int = Field(default=2_740_075, ge=1000, description="Size of the demo bank, in transactions.")
     demo_seed: int = Field(default=1, ge=0, description="Seed of the demo bank.")
     versions_kept: int = Field(default=5, ge=2, le=100, description="Published versions that stay on disk.")

@@ -152,6 +152,7 @@ def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dic
         "activity_states": list(settings.activity_states),
         "activity_excluded_types": list(settings.activity_excluded_types),
         "activity_minimum_amount": settings.activity_minimum_amount,
+        "held_out_percent": settings.held_out_percent,
         "source_name": landing.source,
         "bank_offset_minutes": list(offset_bounds(settings.zone)),
     }

@@ -5,6 +5,7 @@ As in oracle.py nothing here is taken from what it judges: a customer is a list 
 
 from __future__ import annotations
 
+import hashlib
 import math
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -96,6 +97,11 @@ def estimate(counts: Counts, where: Cell, window: int) -> Estimate:
     probability += (1 - 2 * probability) * 0.5 / (everybody + 1)
     low, high = _wilson(probability, WEIGHT + observations / max(1.0, window / BLOCK))
     return Estimate(probability, low, high, observations)
+
+
+def is_held_out(user_id: str, *, percent: int) -> bool:
+    """Whether the first sixteenth of the digest, as a number of 65,536, is among the first so many of a hundred parts of them."""
+    return int.from_bytes(hashlib.md5(user_id.encode()).digest()[:2], "big") < 65536 * percent // 100
 
 
 def by_silence_alone(counts: Counts, where: Cell) -> float:

@@ -100,6 +100,16 @@
     ]) }}
 {% endmacro %}
 
+{# From this probability on a customer is on the list of early warnings. #}
+{% macro likely() %}0.5{% endmacro %}
+
+{# Whether a customer is left alone, so that the others can be compared with somebody: by a digest of the identifier, so by chance, and
+   for ever the same. Its first four digits in hexadecimal are one of 65,536 numbers, each as likely; texts of digits and letters
+   in lower case are in the order of these numbers on every engine. #}
+{% macro is_held_out(user_id) -%}
+    substr({{ dbt.hash(user_id) }}, 1, 4) < '{{ '%04x' % (65536 * (var('held_out_percent') | int) // 100) }}'
+{%- endmacro %}
+
 {# One silence of N days is seen from every reference day in it; intervals count it once. #}
 {% macro times_observed_at_once() -%}
     {{ [1.0, (neopulse.inactivity_days() | int) / (block_days() | int)] | max }}

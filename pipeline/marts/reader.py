@@ -93,9 +93,11 @@ _ENTRIES: dict[str, _Entry] = {
     "amount_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
     "transaction_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
     "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS))),
-    "silence_calibration": _Entry(risk.silence_calibration, Family(dimensions=(), kinds=("reliability", "error"))),
+    "silence_calibration": _Entry(risk.silence_calibration, Family(dimensions=(), kinds=("reliability", "error", "hold_out"))),
 }
 METRICS = tuple(_ENTRIES)
+# A version from before has not the table.
+_LATER_KINDS: Mapping[tuple[str, str | None], str] = {("silence_calibration", "hold_out"): "mart_silence_hold_out"}
 
 
 def family(metric: str) -> Family:
@@ -117,6 +119,9 @@ class Reader:
     def answer(self, question: Question) -> Answer:
         """The figures of a question; raises ConfigurationError where it cannot be asked."""
         asked = self._checked(question, question.metric)
+        since = _LATER_KINDS.get((asked.metric, asked.kind))
+        if since and not self._has(since):
+            raise OlderVersionError(f"the kind {asked.kind} of {asked.metric}", self.version.name)
         window = asked.window or self.version.inactivity_days
         table = _ENTRIES[asked.metric].answer(self._database, asked, window=window, as_of=self.version.as_of)
         return self._answered(asked, window, table)
@@ -201,11 +206,14 @@ class Reader:
 
     def has_lists(self, metric: str) -> bool:
         """Whether the version has what the metric's lists are made from: not an older one, nor where it was not copied."""
-        return bool(self._database.query(_IS_THERE, {"name": table_of(metric)}).num_rows)
+        return self._has(table_of(metric))
+
+    def _has(self, name: str) -> bool:
+        return bool(self._database.query(_IS_THERE, {"name": name}).num_rows)
 
     def _is_elsewhere(self, name: str) -> bool:
         """Whether a copy of BigQuery left the table there; it says where, when it is asked."""
-        if not self._database.query(_IS_THERE, {"name": "not_copied"}).num_rows:
+        if not self._has("not_copied"):
             return False
         return bool(self._database.query("select 1 from main.not_copied where relation = $name", {"name": name}).num_rows)
 

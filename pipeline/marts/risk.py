@@ -71,6 +71,23 @@ order by judged_on
 """
 _SCORES = ("by_chance", "expected", "observed", "brier_score", "skill_over_base_rate", "skill_over_silence_alone")
 
+# A version from before it has no such table; whose row it is stands in `listed`.
+_HOLD_OUT = """
+select
+    judged_on as date,
+    case when is_held_out then 'held_out' else 'to_be_called' end as listed,
+    observed_share as value,
+    customers as n,
+    observed_share_low as low,
+    observed_share_high as high,
+    expected_share as expected,
+    silent_customers as silent,
+    final_on,
+from marts.mart_silence_hold_out
+where judged_on >= $start and judged_on <= $end
+order by judged_on, listed
+"""
+
 _WARNINGS = """
 select * exclude (as_of)
 from marts.mart_silence_risk
@@ -119,12 +136,17 @@ def silence_calibration(database: ReadOnly, question: Question, *, window: int, 
 
     Kind `reliability`, on the last day of the range whose N days are over: one row per `bin` of probability (`0.1-0.2`),
     the share that stayed silent beside the `expected` one. Kind `error`, on each such day: the calibration error, what
-    chance alone would make of it (`by_chance`), the Brier score and its skill.
+    chance alone would make of it (`by_chance`), the Brier score and its skill. Kind `hold_out`, on each such day, of who was
+    on the list of early warnings: how many fell `silent` and what share that is, beside the `expected` one, for those
+    `listed` as `held_out` and those `to_be_called`.
     """
     _refuse_other_windows(database, window, metric=question.metric)
     parameters = {"start": question.start or date.min, "end": question.end or as_of}
     if question.kind == "error":
         return tables.finished(database.query(_ERRORS, parameters), ["date"], as_of=as_of, extra=_SCORES)
+    if question.kind == "hold_out":
+        found = database.query(_HOLD_OUT, parameters)
+        return tables.finished(found, ["date", "listed"], as_of=as_of, extra=["expected", "silent"])
     table = database.query(_RELIABILITY, parameters)
     return tables.finished(table, ["date", "bin"], as_of=as_of, extra=["expected"])
 

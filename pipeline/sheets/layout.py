@@ -186,11 +186,14 @@ class _Book:
             ("would_lapse_on", "date"),
             ("plan", "text"),
             ("country", "text"),
+            ("is_held_out", "text"),
         )
         note = self._texts["warnings_note"].format(
             shown=page.table.num_rows, total=page.total, share=LIKELY, days=self._version.inactivity_days
         )
-        rows = [[row[name] for name, _ in columns] for row in page.table.to_pylist()]
+        said = {True: self._texts["yes"]}
+        warned = [{**row, "is_held_out": said.get(row.get("is_held_out"))} for row in page.table.to_pylist()]
+        rows = [[row[name] for name, _ in columns] for row in warned]
         return self._tab("warnings", columns, rows, note=note, keys=1)
 
     def definitions(self, registry: Mapping[str, Metric]) -> Tab:

@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit_app import actions, auth, charts, data, exports, figures, formats, messages, segments
 from streamlit_app.auth import Role
 from streamlit_app.charts.marks import ENOUGH
-from streamlit_app.components import answers, chart, download, filters, links, sortable, states, table
+from streamlit_app.components import answers, chart, download, filters, hold_out, links, sortable, states, table
 from streamlit_app.data import Answer, Question
 from streamlit_app.exports import Form
 from streamlit_app.messages import t
@@ -33,6 +33,7 @@ COLUMNS = (
     "active_days_in_90",
     "amount_usd_in_90",
     "would_lapse_on",
+    "is_held_out",
     "country",
     "plan",
 )
@@ -58,6 +59,7 @@ def show(question: Question) -> None:
         _list(question.where)
     with states.guarded():
         _how_right()
+        hold_out.show(window)
 
 
 def _expected(answer: Answer) -> str:
@@ -155,7 +157,7 @@ def _list(where: segments.Where) -> None:
         st.caption(t("churn.early.at_stake", total=formats.number(page.total), **at_stake))
     _push()
     chosen = st.dataframe(
-        sortable.rows(_readable(page.table), NUMBERS),
+        sortable.rows(_readable(_complete(page.table)), NUMBERS),
         hide_index=True,
         column_config=_column_config(),
         key="early_warnings",
@@ -204,11 +206,18 @@ def _downloads(where: segments.Where, at_least: float) -> None:
 
 
 def _file(where: segments.Where, at_least: float, form: Form) -> bytes:
-    found = data.early_warnings(where=where, at_least=at_least, limit=ROWS_IN_A_FILE).table
+    found = _complete(data.early_warnings(where=where, at_least=at_least, limit=ROWS_IN_A_FILE).table)
     columns = [found[name].to_pylist() for name in COLUMNS]
     rows = [[*row, segments.in_codes(where, auth.current_user().confined_to)] for row in zip(*columns, strict=True)]
     asked = {"at_least": at_least, **segments.in_an_address(where), "version": data.published().name}
     return exports.table("early_warnings", [*COLUMNS, "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
+
+
+def _complete(rows: pa.Table) -> pa.Table:
+    """With a column for who is held out, also of a version that was published before there was one."""
+    if "is_held_out" in rows.column_names:
+        return rows
+    return rows.append_column("is_held_out", pa.nulls(rows.num_rows, pa.bool_()))
 
 
 def _readable(rows: pa.Table) -> pa.Table:

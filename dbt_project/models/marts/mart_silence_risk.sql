@@ -51,6 +51,7 @@ final as (
         estimates.silence_probability,
         estimates.silence_probability_low,
         estimates.silence_probability_high,
+        {{ is_held_out('in_cells.user_id') }} as is_held_out,
         estimates.served_by,
         coalesce(estimates.observations, 0) as observations,
         {{ add_days('in_cells.last_active_day', inactivity_days()) }} as would_lapse_on,

@@ -13,8 +13,9 @@ final as (
         would_lapse_on,
         active_days_in_90,
         round(amount_usd_in_90, 2) as amount_usd_in_90,
+        is_held_out,
     from risks
-    where silence_probability >= 0.5
+    where silence_probability >= {{ likely() }}
 )
 
 select * from final

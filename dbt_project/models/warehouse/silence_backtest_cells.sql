@@ -1,4 +1,4 @@
--- grain: one row per day of the back-test and cell: the probability given to it on that day, and how many stayed silent
+-- grain: one row per day of the back-test and cell, held out or not: the probability given to it on that day, and how many stayed silent
 with estimates as (select * from {{ ref('silence_estimates') }}),
 
 observations as (select * from {{ ref('silence_observations') }}),
@@ -9,6 +9,7 @@ final as (
         observations.silence_band,
         observations.frequency_band,
         observations.tenure_band,
+        observations.is_held_out,
         observations.customers,
         observations.silent_customers,
         estimates.silence_probability,

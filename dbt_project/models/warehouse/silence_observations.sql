@@ -1,11 +1,14 @@
--- grain: one row per reference day whose N following days are over, and cell of silence, frequency and tenure
+-- grain: one row per reference day whose N following days are over, cell of silence, frequency and tenure, and held out or not
 {{ config(materialized='incremental', pre_hook="{{ neopulse.forget_observations() }}") }}
 
 {%- set kept = kept_observations() %}
 
 with publication as (select as_of from {{ ref('dim_publication') }}),
 
-customers as (select customer_key, first_active_day from {{ ref('dim_customers') }}),
+customers as (
+    select customer_key, first_active_day, {{ is_held_out('user_id') }} as is_held_out
+    from {{ ref('dim_customers') }}
+),
 
 customer_days as (
     select days.customer_key, days.activity_date
@@ -60,6 +63,7 @@ active as (
         looked_at.*,
         {{ days_between('looked_at.last_day', 'looked_at.reference_day') }} as days_silent,
         {{ days_between('customers.first_active_day', 'looked_at.reference_day') }} as tenure_days,
+        customers.is_held_out,
     from looked_at
     inner join customers on looked_at.customer_key = customers.customer_key
     cross join publication
@@ -75,6 +79,7 @@ judged as (
         reference_day,
         days_silent,
         tenure_days,
+        is_held_out,
         {%- for suffix in ['', '_1', '_2'] %}
         case when {{ days_between('block_day' ~ suffix, 'reference_day') }} < 90 then active_days{{ suffix }} else 0 end
             {{- ' +' if not loop.last else ' as active_days,' }}
@@ -90,6 +95,7 @@ in_cells as (
         {{ band('days_silent', silence_bounds()) }} as silence_band,
         {{ band('active_days', frequency_bounds()) }} as frequency_band,
         {{ band('tenure_days', tenure_bounds()) }} as tenure_band,
+        is_held_out,
         stayed_silent,
     from judged
 ),
@@ -100,11 +106,12 @@ final as (
         silence_band,
         frequency_band,
         tenure_band,
+        is_held_out,
         count(*) as customers,
         count(case when stayed_silent then 1 end) as silent_customers,
         {{ inactivity_days() }} as inactivity_days,   -- another N, and nothing of this is kept
     from in_cells
-    group by reference_day, silence_band, frequency_band, tenure_band
+    group by reference_day, silence_band, frequency_band, tenure_band, is_held_out
 )
 
 select * from final
