@@ -12,7 +12,8 @@ PEERS := lifelines lifetimes autograd autograd-gamma formulaic interface-meta sc
 
 help:
 	@echo "make demo    environment, demo bank, one full run, the app on http://localhost:8501"
-	@echo "make test    environment, test tools, every test"
+	@echo "make test    environment, test tools, every test that needs nothing else"
+	@echo "make test-proof    the long proofs: half an hour and more"
 	@echo "make test-gspread GSPREAD=dir    gspread's own tests against the stand-in of Google Sheets; dir is its checkout"
 	@echo "make test-bigquery-live    both engines compared on the real BigQuery; NEOPULSE_BQ_LIVE_PROJECT names the project"
 	@echo "make test-n8n    the workflow in real n8n, installed once into N8N_FOLDER (3 GB)"

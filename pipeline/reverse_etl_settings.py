@@ -21,7 +21,7 @@ class ReverseETLSettings(BaseSettings):
     reverse_etl: Literal["embedded", "census"] = Field(
         default="embedded", description="Who carries out the syncs: embedded (syncs.yml) or census."
     )
-    syncs: OptionalPath = Field(default=None, description="Your own syncs.yml; empty means the two syncs that come along.")
+    syncs: OptionalPath = Field(default=None, description="Your own syncs.yml; empty means the three syncs that come along.")
     sync_tokens: SecretStr = Field(
         default=SecretStr(""),
         description="Bearer tokens of the addresses in syncs.yml, as `name=token`, comma-separated.",

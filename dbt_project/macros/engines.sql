@@ -1,4 +1,5 @@
-{# What differs between DuckDB and BigQuery lives here and nowhere else. #}
+{# What differs between DuckDB and BigQuery lives here, but for what is about increments (incremental.sql) and how DuckDB makes relations
+   (materializations.sql). No model knows. #}
 
 {# A DuckDB file holds the schemas by their names; in a project of BigQuery the prefix of the settings stands before them. #}
 {% macro generate_schema_name(custom_schema_name, node) %}

@@ -32,7 +32,8 @@ def monthly_churn_rate(database: ReadOnly, question: Question, *, window: int, a
 
     Kind `recognised`: of those active at the end of the day before, whose lapse was recognised in the month. Kind
     `effective`: of those inside an active stretch on the day before, whose stretch was over on a day of the month and
-    has lapsed by now; final N days later. Columns beside the common ones: `month`, `churned`; Wilson interval.
+    has lapsed by now; final N days after the month's last day but one. Columns beside the common ones: `month`,
+    `churned`; Wilson interval.
     """
     by = scope(question).by
     clock = 1 if question.kind == "effective" else window  # how many days after the last active day a customer is gone

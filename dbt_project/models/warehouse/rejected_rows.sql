@@ -57,7 +57,7 @@ final as (
     union all
     select 'users', user_id, rejection_reason, 'rejected', source_row, true from accounts where rejection_reason is not null
     union all
-    select 'users', user_id, 'city_with_digits', 'kept', source_row, rejection_reason is null
+    select 'users', user_id, 'city_with_digits', 'kept', source_row, true
     from accounts
     where has_city_with_digits
     union all
