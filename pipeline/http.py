@@ -15,6 +15,7 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from pipeline.clock import Clock
+from pipeline.connections import LOOK_EVERY_SECONDS, Adapter, Connections
 from pipeline.errors import NeopulseError, PermanentError, TransientError
 from pipeline.masking import MASK, masked, shown_address, spellings
 
@@ -22,8 +23,8 @@ WORTH_ANOTHER_TRY = frozenset({408, 425, 429})  # and what the service says of i
 HOPELESS = frozenset({501, 505})  # faults of a service that time does not mend
 NOTHING_WAS_DONE = frozenset({425, 429, 503})  # by their definition the request was not processed
 LONGEST_QUOTE = 200  # characters of an answer that an error may repeat
-LOOK_EVERY_SECONDS = 1.0
 PIECE_BYTES = 65_536
+MOST_BYTES = 64_000_000  # of an answer, unpacked; no service here has a reason for more
 _HOPELESS_ENCRYPTION = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")
 _WRONG_REQUESTS = (requests.exceptions.InvalidJSONError, requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL)
 
@@ -89,7 +90,8 @@ class Service:
     """A service at an address. Waits by the clock, stops when `look` raises, and tells nobody the secrets it was given.
 
     `explain(status, words)` may turn a refusal into an error that says what to do; `look` is asked before every attempt
-    and every second of a wait.
+    and every second of a wait. Another thread asks it every second of an exchange, which it ends: one that must not be
+    repeated only once its answer is overdue.
     """
 
     def __init__(
@@ -114,6 +116,9 @@ class Service:
         self._look = look
         self._jitter = jitter
         self._session = requests.Session()
+        self._connections = Connections()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, Adapter(self._connections))
         self._session.auth = _as_it_is  # else a .netrc would put its own password over the Authorization given here
         self._session.headers.update(
             {"User-Agent": f"neopulse/{installed('neopulse')}", "Accept": "application/json", **(headers or {})}
@@ -168,7 +173,7 @@ class Service:
             return self._unreached(request, error)
         except _WRONG_REQUESTS as error:
             raise self._permanent(f"A request to {self.name} cannot be sent: {type(error).__name__}") from None
-        except (requests.RequestException, HTTPError) as error:
+        except (requests.RequestException, HTTPError, TimeoutError) as error:
             return self._unreached(request, error)
         except ValueError as error:  # such as a letter that no header can hold; its text may quote the secret
             raise self._permanent(f"A request to {self.name} cannot be sent: {type(error).__name__}") from None
@@ -179,23 +184,38 @@ class Service:
 
     def _exchange(self, request: _Request, until: float) -> tuple[requests.Response, bytes]:
         """The answer's head and its whole body; an answer that drips in beyond the deadline is given up."""
-        response = self._session.request(
-            request.method,
-            self.address + request.path,
-            json=request.content,
-            params=request.parameters,
-            headers=request.headers,
-            timeout=self._limits(until),
-            allow_redirects=False,
-            stream=True,
-        )
-        with response:
-            body = bytearray()
-            while piece := response.raw.read1(PIECE_BYTES, decode_content=True):
-                body += piece
-                if self._left(until) < 0:
-                    raise requests.ReadTimeout("the answer took longer than the deadline")
-        return response, bytes(body)
+        due = self._clock.passed() + (0 if request.is_repeatable else self._patience.answer_seconds)
+
+        def look() -> None:
+            if self._clock.passed() >= due:
+                self._look()
+
+        with self._connections.while_there_is_time(lambda: self._left(until) < 0, look):
+            response = self._session.request(
+                request.method,
+                self.address + request.path,
+                json=request.content,
+                params=request.parameters,
+                headers=request.headers,
+                timeout=self._limits(until),
+                allow_redirects=False,
+                stream=True,
+            )
+            with response:
+                return response, self._body(request, response, until)
+
+    def _body(self, request: _Request, response: requests.Response, until: float) -> bytes:
+        body = bytearray()
+        while piece := response.raw.read1(PIECE_BYTES, decode_content=True):
+            body += piece
+            if self._left(until) < 0:
+                raise requests.ReadTimeout("the answer took longer than the deadline")
+            if len(body) > MOST_BYTES:
+                what = f"{self.name} answers {response.status_code} with more than {MOST_BYTES / 1_000_000:.0f} MB"
+                raise self._permanent(what) if request.is_repeatable else self._lost(what)
+        if not body and not _says_its_length(response):
+            raise requests.ConnectionError("the answer broke off in its head")  # which http.client takes for a whole one
+        return bytes(body)
 
     def _limits(self, until: float) -> tuple[float, float]:
         left = max(self._left(until), 1.0)
@@ -265,6 +285,10 @@ class Service:
             self._look()
             self._clock.sleep(min(seconds, LOOK_EVERY_SECONDS))
             seconds -= LOOK_EVERY_SECONDS
+
+
+def _says_its_length(response: requests.Response) -> bool:
+    return response.status_code in (204, 304) or any(name in response.headers for name in ("Content-Length", "Transfer-Encoding"))
 
 
 def is_worth_another_try(status: int) -> bool:

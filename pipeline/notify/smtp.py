@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from pipeline.connections import Connections
 from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
 from pipeline.notify.letter import Letter
 from pipeline.notify_settings import MailServer
@@ -25,11 +26,16 @@ URL = "NEOPULSE_SMTP_URL"
 
 
 class _PlainSession(smtplib.SMTP):
-    """A session that waits for no answer beyond a moment, however many answers there are."""
+    """A session that waits for no answer beyond a moment, however many answers there are; `connections` may end it."""
 
-    def __init__(self, *arguments: Any, until: float, **more: Any) -> None:
-        self._until = until  # before the connection: its greeting is an answer too
+    def __init__(self, *arguments: Any, until: float, connections: Connections, **more: Any) -> None:
+        self._until, self._connections = until, connections  # before the connection: its greeting is an answer too
         super().__init__(*arguments, **more)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        made: socket.socket = super()._get_socket(host, port, timeout)  # type: ignore[misc]
+        self._connections.note(self, made)
+        return made
 
     def getreply(self) -> tuple[int, bytes]:
         if self.sock is not None:
@@ -80,23 +86,27 @@ class Smtp:
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
-        try:
-            session = self._connect()
-        except (OSError, smtplib.SMTPException) as error:
-            raise self._in_words(error) from None
-        try:
-            self._greet(session)
-            yield session
-        except (OSError, smtplib.SMTPException) as error:
-            raise self._in_words(error) from None
-        finally:
-            _leave(session)
+        connections, until = Connections(), time.monotonic() + self._all_seconds
+        with connections.while_there_is_time(lambda: time.monotonic() > until, lambda: None):
+            try:
+                session = self._connect(until, connections)
+            except (OSError, smtplib.SMTPException) as error:
+                raise self._in_words(error) from None
+            try:
+                self._greet(session)
+                yield session
+            except (OSError, smtplib.SMTPException) as error:
+                raise self._in_words(error) from None
+            finally:
+                _leave(session)
 
-    def _connect(self) -> smtplib.SMTP:
-        server, until = self._server, time.monotonic() + self._all_seconds
+    def _connect(self, until: float, connections: Connections) -> smtplib.SMTP:
+        server = self._server
         if server.encryption == "tls":
-            return _TlsSession(server.host, server.port, timeout=self._seconds, context=self._context(), until=until)
-        return _PlainSession(server.host, server.port, timeout=self._seconds, until=until)
+            return _TlsSession(
+                server.host, server.port, timeout=self._seconds, context=self._context(), until=until, connections=connections
+            )
+        return _PlainSession(server.host, server.port, timeout=self._seconds, until=until, connections=connections)
 
     def _greet(self, session: smtplib.SMTP) -> None:
         session.ehlo()

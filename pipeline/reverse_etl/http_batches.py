@@ -124,9 +124,9 @@ class Batches:
         return self._caller.call("POST", self._path, content=content, headers=headers, is_repeatable=True).content
 
     def _accepted(self, told: Any, keys: Sequence[str]) -> Outcome:
-        if told is None:
+        if told is None or told == {}:
             return Outcome(tuple(keys), ())
-        if not isinstance(told, Mapping) or told.get("success") is False or told.get("error") or told.get("errors"):
+        if not isinstance(told, Mapping) or not _says_what_it_took(told):
             raise self._broken(f"does not say that it took the rows: {json.dumps(told)[:200]}")
         rejects = self._rejects(told.get("rejected", []), keys)
         refused = {reject.key for reject in rejects}
@@ -163,6 +163,12 @@ class Batches:
             safe="What it took before is noted down; the next run goes on from there",
             next=f"mend the destination or syncs.yml, then neopulse syncs {self._sync.name}",
         )
+
+
+def _says_what_it_took(told: Mapping[str, Any]) -> bool:
+    """Whether an answer counts rows, and tells of nothing that went wrong; what it says in other words nobody knows."""
+    went_well = told.get("success", True) is True and not told.get("error") and not told.get("errors")
+    return went_well and not {"accepted", "rejected"}.isdisjoint(told)
 
 
 def plain(value: Any) -> Any:

@@ -14,7 +14,8 @@ from gspread.http_client import HTTPClient
 from gspread.urls import SPREADSHEET_BATCH_UPDATE_URL
 
 from pipeline.clock import Clock
-from pipeline.http import LOOK_EVERY_SECONDS, Patience
+from pipeline.connections import LOOK_EVERY_SECONDS, Adapter, Connections
+from pipeline.http import Patience
 from pipeline.settings import Settings
 from pipeline.sheets.google_cells import MOST_CELLS
 from pipeline.sheets.google_refusals import PutOffError, Refusals, UnclearError, json_answer
@@ -209,6 +210,9 @@ class _PatientClient(HTTPClient):
         self._endpoint = endpoint
         self._refusals = Refusals(calls.account, calls.spreadsheet_id, calls.clock)
         self._reads, self._writes = _Minute(CALLS_A_MINUTE), _Minute(CALLS_A_MINUTE)
+        self._connections = Connections()
+        for scheme in ("http://", "https://"):
+            self.session.mount(scheme, Adapter(self._connections))
         self.set_timeout((calls.patience.connect_seconds, calls.patience.answer_seconds))
 
     def send(self, method: str, address: str, params: Mapping[str, Any], content: Any) -> requests.Response:
@@ -226,9 +230,17 @@ class _PatientClient(HTTPClient):
         while True:
             self._take_turn(is_read=method.upper() == "GET")
             calls.look()
+            due = calls.clock.passed() + (0 if is_repeatable else calls.patience.answer_seconds)
+
+            def look(due: float = due) -> None:
+                if calls.clock.passed() >= due:
+                    calls.look()
+
             try:
                 with self._refusals.in_words(is_repeatable):
-                    return json_answer(super().request(method, self._redirected(endpoint), *args, **kwargs), is_repeatable)
+                    with self._connections.while_there_is_time(lambda: calls.clock.passed() > until, look):
+                        response = super().request(method, self._redirected(endpoint), *args, **kwargs)
+                    return json_answer(response, is_repeatable)
             except PutOffError as put_off:
                 pause = max(put_off.asked_pause, calls.patience.pause(attempt, calls.jitter()))
                 if calls.clock.passed() + pause > until:

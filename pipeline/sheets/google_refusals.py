@@ -61,7 +61,7 @@ class Refusals:
             raise PutOffError(_unreached(error)) from None  # the call itself was never sent
         except GoogleAuthError as error:
             raise self._no_sign_in(error) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, TimeoutError) as error:
             why = _unreached(error)
             raise PutOffError(why) if is_repeatable else _unclear(why) from None
         except (TypeError, ValueError) as error:  # google-auth, where a page of a proxy stands in the place of a token

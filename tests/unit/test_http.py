@@ -227,7 +227,12 @@ def test_a_cut_connection_is_tried_again_where_that_does_no_harm(server: Server)
     assert len(server.calls) == 3
 
 
-@pytest.mark.parametrize("act", [cut, cut_in_the_middle], ids=["before", "within"])
+def cut_in_the_head(handler: BaseHTTPRequestHandler) -> None:
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("act", [cut, cut_in_the_head, cut_in_the_middle], ids=["before", "in the head", "within"])
 def test_a_lost_answer_is_told_apart_and_nothing_is_sent_again(server: Server, act: Act) -> None:
     server.does(act)
     with pytest.raises(LostAnswerError, match="cannot be reached"):

@@ -502,6 +502,13 @@ def test_a_token_is_sent_and_never_told(desk: Desk) -> None:
         ({"success": False}, "does not say that it took the rows"),
         ({"errors": ["no"]}, "does not say that it took the rows"),
         (["fine"], "does not say that it took the rows"),
+        ({"ok": False, "message": "quota exceeded, nothing was stored"}, "does not say that it took the rows"),
+        ({"status": "error", "message": "invalid token"}, "does not say that it took the rows"),
+        ({"success": "false"}, "does not say that it took the rows"),
+        ({"success": True}, "does not say that it took the rows"),
+        ({"queued": 4}, "does not say that it took the rows"),
+        ({"message": "Workflow was started"}, "does not say that it took the rows"),
+        ({"accepted": 4, "success": None}, "does not say that it took the rows"),
         ({"accepted": 3}, "took 3 and refused 0 of 4 rows, which does not add up"),
         ({"rejected": [{"key": "stranger"}]}, "names rejected rows that it was not sent"),
         ({"rejected": 3}, "names rejected rows that it was not sent"),
@@ -513,6 +520,13 @@ def test_an_answer_that_does_not_add_up_is_no_success(desk: Desk, answer: Any, t
     with pytest.raises(PermanentError, match=told):
         desk.run()
     assert desk.plan().counts == {"create": 10}
+
+
+@pytest.mark.parametrize("answer", [{}, {"accepted": 4}, {"accepted": 4, "rejected": [], "success": True}, {"rejected": []}])
+def test_an_answer_that_says_what_was_taken_is_one(desk: Desk, answer: Any) -> None:
+    desk.mart = desk.mart.slice(0, 4)
+    desk.there.answer = answer
+    assert desk.run().created == 4
 
 
 def test_rows_go_the_way_of_hubspot(desk: Desk) -> None:
