@@ -25,7 +25,8 @@ SECONDS_TO_SIGN_IN = 600
 LONGEST_WAY = 2000  # characters
 ON_EVERY_ANSWER: tuple[Header, ...] = (
     (b"x-frame-options", b"DENY"),
-    (b"content-security-policy", b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'"),
+    # no picture of another place, whatever a text makes of itself: to fetch one tells that somebody reads it
+    (b"content-security-policy", b"frame-ancestors 'none'; object-src 'none'; base-uri 'self'; img-src 'self' data: blob:"),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
 )

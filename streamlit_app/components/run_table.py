@@ -10,7 +10,7 @@ import streamlit as st
 
 from pipeline.runs.records import Run, RunState, Step, StepState
 from streamlit_app import formats, messages
-from streamlit_app.components import table
+from streamlit_app.components import states, table
 from streamlit_app.messages import t
 
 LINK = "link"  # of the service itself, and to be followed
@@ -96,13 +96,7 @@ def facts(run: Run, *, zone: str, now: datetime | None) -> str:
 
 def error(text: str) -> None:
     """An error as the run store keeps it: what happened, then where, what is safe and the next command."""
-    what, *rest = text.splitlines()
-    lines = [f"**{what}**"]
-    for line in rest:
-        label, _, said = line.strip().partition(": ")
-        key = f"common.broken.{label}"
-        lines.append(messages.named(t(key), said) if messages.has(key) else line.strip())
-    st.error("  \n".join(lines), icon=":material/error:")
+    st.error("  \n".join(states.in_lines(text)), icon=":material/error:")
 
 
 def steps(run: Run) -> None:
@@ -128,7 +122,7 @@ def progress(step: Step) -> None:
     """How far one step of a running run is."""
     label = _marked(step.state, t(f"common.steps.{step.name}"))
     if step.state is StepState.RUNNING:
-        st.progress(min(step.progress or 0.0, 1.0), text=label + (f" · {step.progress_text}" if step.progress_text else ""))
+        st.progress(min(step.progress or 0.0, 1.0), text=states.how_far(label, step.progress_text))
     else:
         st.markdown(label + (f" · {formats.service(step.service)}" if step.service else ""))
 

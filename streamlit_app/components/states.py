@@ -65,16 +65,31 @@ def broken(error: Exception) -> None:
         area = "sign_in.refused" if auth.signs_in() else "common.admission"
         lines = [t(f"{area}.{error.reason}", place=error.where, who=formats.literal(error.place))]
     elif isinstance(error, NeopulseError):
-        lines = [f"**{error.what}**"] + [
-            messages.named(t(f"common.broken.{name}"), text)
-            for name, text in (("where", error.where), ("safe", error.safe), ("next", error.next))
-            if text
-        ]
+        lines = in_lines(str(error))
     else:
         reference = uuid4().hex[:8]
         log.error("a page failed, reference %s", reference, exc_info=error)
         lines = [t("common.broken.unexpected"), t("common.broken.reference", reference=reference)]
     st.error("  \n".join(lines), icon=":material/error:")
+
+
+def in_lines(error: str) -> list[str]:
+    """An error as it is kept: what happened, then where, what is safe and the next command, by the words of the catalogues.
+
+    It may quote a bank's file or a service: nothing in it is read as more than words.
+    """
+    what, *rest = error.splitlines() or [""]
+    lines = [f"**{formats.plain(what.strip())}**"]
+    for line in rest:
+        label, _, said = line.strip().partition(": ")
+        key = f"common.broken.{label}"
+        lines.append(messages.named(t(key), formats.plain(said)) if messages.has(key) else formats.plain(line.strip()))
+    return lines
+
+
+def how_far(step: str, doing: str) -> str:
+    """A step's name beside its progress, and what it is doing where it says so."""
+    return step + (f" · {formats.plain(doing)}" if doing else "")
 
 
 @contextmanager
@@ -118,7 +133,7 @@ def _first_run() -> None:
     for step in run.steps:
         done = 1.0 if step.state == "succeeded" else step.progress or 0.0
         label = f"{t(f'common.steps.{step.name}')} · {t(f'common.step_states.{step.state}')}"
-        st.progress(min(done, 1.0), text=label + (f" · {step.progress_text}" if step.progress_text else ""))
+        st.progress(min(done, 1.0), text=how_far(label, step.progress_text))
     if run.error:
-        st.error(run.error.replace("\n", "  \n"), icon=":material/error:")
+        st.error("  \n".join(in_lines(run.error)), icon=":material/error:")
         st.caption(t("common.no_version.see_runs", started=formats.moment(run.started_at)))

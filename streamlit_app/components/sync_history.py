@@ -30,7 +30,7 @@ def show(sync: ListedSync, done: Sequence[SyncRun], zone: str) -> None:
     if newest.error:
         run_table.error(newest.error)
     for note in newest.notes:
-        st.warning(note, icon=":material/info:")
+        st.warning(formats.plain(note), icon=":material/info:")
     if newest.link:
         st.markdown(f"[{t('ops_syncs.link', sync=sync.name, service=newest.service)}]({newest.link})")
     refused = [each for each in done if each.counts.get("rejected", 0) or each.counts.get("invalid", 0)]

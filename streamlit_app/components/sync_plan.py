@@ -62,9 +62,9 @@ def _draw(plan: Plan) -> None:
             named = ", ".join(formats.literal(key) for key in keys)
             st.caption(t("ops_syncs.for_example", act=t(f"ops_syncs.acts.{act}"), keys=named))
     for note in plan.notes:
-        st.info(note, icon=":material/info:")
+        st.info(formats.plain(note), icon=":material/info:")
     for reason in plan.tripped:
-        st.warning(t("ops_syncs.guard", reason=reason), icon=":material/front_hand:")
+        st.warning(t("ops_syncs.guard", reason=formats.plain(reason)), icon=":material/front_hand:")
     if plan.rejects:
         shown = [{"key": formats.literal(reject.key), "reason": formats.literal(reject.reason)} for reject in plan.rejects[:5]]
         total = plan.count("reject") + plan.count("invalid")

@@ -31,7 +31,7 @@ def show() -> None:
 
 def _one(sync: ListedSync, zone: str) -> None:
     if sync.description:
-        st.markdown(messages.in_english(sync.description))
+        st.markdown(messages.in_english(formats.plain(sync.description)))
     st.caption(" · ".join(_facts(sync, zone)))
     st.fragment(_asked_for, run_every=WATCH_SECONDS)(sync.name)
     st.subheader(t("ops_syncs.now"))

@@ -436,7 +436,7 @@ def test_a_damaged_version_is_told_with_place_and_next_command_and_the_frame_sta
     assert page.exception == []
     assert len(page.error) == 1
     assert "Next: neopulse" in page.error[0].value
-    assert str(no_home) in page.error[0].value
+    assert formats.plain(str(no_home)) in page.error[0].value
     assert "Traceback" not in words(page)
     assert page.segmented_control(key="lang").value == "en"
 

@@ -15,8 +15,9 @@ from streamlit.testing.v1 import AppTest
 from pipeline.marts import ConfinedError
 from pipeline.runs.records import RequestState, StepState, SyncState
 from pipeline.runs.store import RunStore
-from streamlit_app import actions, auth, data
+from streamlit_app import actions, auth, data, formats
 from streamlit_app.auth import Role, RoleError, User
+from streamlit_app.components import states
 
 COUNTS = {"created": 3, "updated": 0, "unchanged": 5, "deleted": 0, "rejected": 2, "invalid": 1}
 
@@ -56,7 +57,7 @@ def test_what_a_sync_did_is_told_with_its_refused_rows_and_what_was_to_be_sent(s
     assert history[0][1:] == ["some rows were refused", "daily, by hand", "3", "0", "5", "0", "2", "1"]
     assert [row[:2] for row in rejects] == [["`71`", "`no such contact`"], ["`8`", "`blocked`"], ["`–`", "`no key`"]]
     assert rejects[0][2] == '`{"user_id": "71", "plan": "METAL"}`'
-    assert [each.value for each in shown.warning] == ["partial: the destination refused 2 rows"]
+    assert [each.value for each in shown.warning] == [formats.plain("partial: the destination refused 2 rows")]
     assert "3 of 3" in [each.value for each in shown.caption]
 
 
@@ -103,7 +104,7 @@ def test_one_row_is_planned_by_its_key_and_an_unknown_key_is_told(store: RunStor
     assert tables(shown)[0] == [["1", "0", "0", "0", "6", "0", "0"]]
     shown.text_input(key="key_customer_status").set_value("99").run()
     shown.button(key="show_plan").click().run()
-    assert "the row 99 cannot be tried: the source has no such row" in shown.error[0].value
+    assert formats.plain("the row 99 cannot be tried: the source has no such row") in shown.error[0].value
     assert not store.requests()
 
 
@@ -146,6 +147,22 @@ def test_the_page_is_not_for_managers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auth, "current_user", lambda: User("maria", Role.MANAGER))
     with pytest.raises(RoleError):
         page_kit.draw("ops_syncs")
+
+
+def test_an_error_a_note_and_what_a_step_is_doing_that_try_to_be_code_stay_texts(store: RunStore) -> None:
+    shown = []
+    for text in (f"{HOSTILE}\n  where: {HOSTILE}\n  {HOSTILE}", f"no where: {HOSTILE}"):
+        lines = states.in_lines(text)
+        assert HOSTILE not in "".join(lines)
+        shown += lines
+    assert shown[:2] == [f"**{formats.plain(HOSTILE)}**", f"Where: {formats.plain(HOSTILE)}"]
+    assert states.how_far("Extract", HOSTILE) == f"Extract · {formats.plain(HOSTILE)}"
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    told = {"notes": (HOSTILE,), "error": f"{HOSTILE}\n  safe: {HOSTILE}"}
+    store.record_sync("customer_status", state=SyncState.FAILED, service="x", who="ada", started_at=began, **told)
+    page = page_kit.opened("ops_syncs")
+    assert is_harmless(page)
+    assert len(page.error) == len(page.warning) == 1
 
 
 def test_a_person_a_key_and_an_answer_that_try_to_be_code_stay_texts(store: RunStore) -> None:
