@@ -253,8 +253,8 @@ def _follows(key: str, choice: str) -> bool:
 
 def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]:
     """The names of the columns and the drawn rows, each with what they rest on."""
-    segment = segments.in_codes(basis.where, basis.countries)
-    tail = [segment, *basis.covered, basis.as_of, basis.window, basis.rule, basis.version, basis.source]
+    segment, (first, last) = segments.in_codes(basis.where, basis.countries), basis.covered
+    tail = [segment, first, last or (first and basis.as_of), basis.as_of, basis.window, basis.rule, basis.version, basis.source]
     table = table.drop_columns([name for name in table.column_names if name == behind_figure.COLUMN])
     names = [*table.column_names, "segment", "range_start", "range_end", "as_of", "window", "activity_rule", "version", "source"]
     return names, [[*row.values(), *tail] for row in table.to_pylist()]

@@ -93,10 +93,11 @@ def _draw(question: Question, *, days: int, by: str) -> None:
     if total.empty:
         states.empty(t("overview.nobody"), next=t("common.widen"))
         return
+    split = _dated(split, days=days)
     (whole,), rows = total.rows(), _groups(split, by)
     if (str(days), by) != (USUAL_SPAN, _usual_split()):
         st.markdown(in_words(whole, rows, days=days, until=formats.day(total.as_of)))
-    parts = _linked(replace(split, table=figures.change_parts(rows)), days=days, by=by)
+    parts = _linked(replace(split, table=figures.change_parts(rows)), by=by)
     shown = t("common.shown_of", shown=MOST - 1, total=split.table.num_rows) if split.table.num_rows > MOST else ""
     subtitle = f"{t('overview.changes.explained')} {shown}".strip()
     title = t("overview.changes.by", dimension=_dimension(by))
@@ -108,13 +109,16 @@ def _draw(question: Question, *, days: int, by: str) -> None:
     table.show([_row(row) for row in rows.to_pylist()] + [_row({"series": t("overview.changes.total"), **whole})], names=NAMES)
 
 
-def _linked(parts: Answer, *, days: int, by: str) -> Answer:
+def _dated(answer: Answer, *, days: int) -> Answer:
+    """The answer with the days that it is about as its range, which captions and files then say."""
+    start = answer.as_of - timedelta(days=days - 1)
+    return replace(answer, question=replace(answer.question, start=start, end=answer.as_of, grain=None))
+
+
+def _linked(parts: Answer, *, by: str) -> Answer:
     """The parts with the lists of those who came, came back or left within the days; the rest of the groups has none."""
     codes = {formats.dimension_value(by, value): value for value in filters.values(by)}
-    span = {
-        behind_figure.ON: (parts.as_of - timedelta(days=days - 1)).isoformat(),
-        behind_figure.UNTIL: parts.as_of.isoformat(),
-    }
+    span = {behind_figure.ON: str(parts.question.start), behind_figure.UNTIL: str(parts.question.end)}
 
     def of(row: Mapping[str, Any]) -> Mapping[str, str] | None:
         part, code = behind_figure.of_a_part(row), codes.get(row["series"])

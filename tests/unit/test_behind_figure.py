@@ -58,7 +58,8 @@ def rolling() -> Answer:
 def changes() -> Answer:
     split = data.what_changed(Question("active_customers", window=45, by="country"), days=28)
     rows = figures.changes(split, lambda value: what_changed.formats.dimension_value("country", value), rest="others", most=5)
-    return what_changed._linked(what_changed.replace(split, table=figures.change_parts(rows)), days=28, by="country")
+    parts = what_changed.replace(split, table=figures.change_parts(rows))
+    return what_changed._linked(what_changed._dated(parts, days=28), by="country")
 
 
 def linked(**question: Any) -> Callable[[], Answer]:

@@ -282,7 +282,7 @@ def test_the_caption_says_that_weeks_are_whole_where_the_range_cuts_one(
         (date(2019, 1, 1), date(2019, 1, 31), None),
         (date(2019, 1, 10), date(2019, 1, 31), ("2019-01-01", "2019-01-31")),
         (date(2019, 1, 1), date(2019, 1, 20), ("2019-01-01", "2019-01-31")),
-        (date(2019, 2, 10), date(2019, 2, 15), ("2019-02-01", "")),  # to the last day that there is
+        (date(2019, 2, 10), date(2019, 2, 15), ("2019-02-01", "2019-02-15")),  # to the last day that there is
         (date(2018, 1, 10), date(2019, 2, 10), ("2018-01-05", "2019-02-15")),  # the bank begins on the 5th and ends on the 15th
     ],
 )

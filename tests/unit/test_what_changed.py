@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pytest
@@ -15,7 +15,7 @@ from pipeline.marts.changes import FLOWS, PARTS
 from streamlit_app import charts, data, figures, messages
 from streamlit_app.auth import Role, User
 from streamlit_app.charts import marks
-from streamlit_app.components import problems, what_changed
+from streamlit_app.components import chart_files, problems, what_changed
 from streamlit_app.messages import text
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
@@ -116,6 +116,21 @@ def test_a_year_can_be_asked_where_the_bank_is_older(monkeypatch: pytest.MonkeyP
     for days, spans in ((364, ("7", "28", "91", "364")), (363, ("7", "28", "91"))):
         monkeypatch.setattr(data, "bounds", lambda days=days: (last - timedelta(days=days), last))
         assert what_changed._spans() == spans
+
+
+def test_caption_and_files_say_since_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bank ends on 10 May 2019; seven days to it begin on 4 May, and 91 days on 9 February."""
+    files: dict[str, chart_files.Files] = {}
+    monkeypatch.setattr(chart_files, "menu", lambda given: files.update({given.key: given}))
+    assert data.published().as_of == date(2019, 5, 10)
+    for span, first, told in (("7", "2019-05-04", "4 May 2019"), ("91", "2019-02-09", "9 Feb 2019")):
+        assert f"{told} to 10 May 2019" in " ".join(caption.value for caption in whole("overview", span=span).caption)
+        file = files["what_changed"]
+        assert file.name == f"neopulse-what_changed-{first}_2019-05-10-v0001-2019-05-10"
+        assert f"{told} to 10 May 2019" in file.lines()[-1]
+        header, rows = file.content()
+        days = {tuple(str(row[header.index(name)]) for name in ("range_start", "range_end")) for row in rows}
+        assert days == {(first, "2019-05-10")}
 
 
 def test_the_page_begins_with_its_answer_and_says_it_once() -> None:
