@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+import pyarrow.compute as pc
 import streamlit as st
 
+from pipeline.marts.grid import period_of
 from streamlit_app import charts, data, figures, formats
 from streamlit_app.components import chart, concentration, filters, final_points, metric_help, states
 from streamlit_app.data import Answer, Question
@@ -82,7 +84,7 @@ def _by_country(answer: Answer) -> None:
     if not figures.final(answer.table).num_rows:
         states.empty(t("payments.no_whole_month"), next=t("common.widen"))
         return
-    every = figures.share_over_months(answer, data.country_name)
+    every = _of_the_months_summed(answer, figures.share_over_months(answer, data.country_name))
     with chart.side_by_side():
         for spec, key, most in (
             (charts.CARD_SHARE_ON_A_MAP, "map", TILES),
@@ -97,6 +99,13 @@ def _by_country(answer: Answer) -> None:
                 shown = f"{t('payments.by_country.map.unplaced')} {shown}"
             title, subtitle = t(f"payments.by_country.{key}.title"), f"{t(f'payments.by_country.{key}.explained')} {shown}"
             chart.show(spec, drawn, key=key, title=title, subtitle=subtitle, filed=lambda: every)
+
+
+def _of_the_months_summed(answer: Answer, sums: Answer) -> Answer:
+    """The sums with the days of the complete months as their range: those of a month that goes on are not in them."""
+    months = figures.final(answer.table)["date"]
+    last = period_of(pc.max(months).as_py(), "month")[1]
+    return replace(sums, question=replace(sums.question, start=pc.min(months).as_py(), end=last))
 
 
 def _types(question: Question, volumes: Answer) -> list[str]:

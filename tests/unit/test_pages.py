@@ -272,6 +272,19 @@ def test_the_files_of_a_map_and_of_a_list_of_countries_have_every_country(files:
         assert set(codes) == paid
 
 
+def test_the_countries_of_merchants_say_which_months_are_summed(files: dict[str, chart_files.Files]) -> None:
+    """The bank ends on 10 May 2019: of a range from 15 January the months that are over are January to April, shown whole."""
+    page = opened("payments", **{"from": "2019-01-15"})
+    assert failed(page) == []
+    assert sum("1 Jan 2019 to 30 Apr 2019" in caption.value for caption in page.caption) == 2
+    months = data.answer(Question("card_not_present_share", start=date(2019, 1, 1), end=date(2019, 4, 30))).rows()
+    for key in ("map", "countries"):
+        assert files[key].name == f"neopulse-{key}-2019-01-01_2019-04-30-v0001-2019-05-10"
+        days = {(str(column(files[key], "range_start")[row]), str(column(files[key], "range_end")[row])) for row in range(5)}
+        assert days == {("2019-01-01", "2019-04-30")}
+        assert sum(column(files[key], "n")) == sum(row["n"] for row in months)
+
+
 def test_what_a_list_adds_up_to_is_of_all_of_it_and_counts_each_customer_once() -> None:
     rows = data.customers(Search(), limit=1_000_000).table.to_pylist()
     amounts = sorted(row["amount_usd"] for row in rows)
