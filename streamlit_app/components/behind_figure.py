@@ -27,6 +27,7 @@ METRIC, ON, UNTIL, PERIOD, PART = "behind", "on", "until", "period", "part"
 OF_THE_FIGURE = (METRIC, ON, UNTIL, PERIOD, PART, "kind", "cohort", "grain")
 COLUMN, PAGE = marks.LIST, marks.LISTS_PAGE
 ACTIVE_DAYS = "active_days"  # the column of L28 whose number tells its lists of one day apart
+OF_PERIODS = ("retention_cohort", "l28")  # whose lists are told apart by `period` as well
 MOST_PERIODS = 5_000
 WORDS = "customers.behind"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from pipeline.marts import Answer
+from pipeline.marts import Answer, Question, family
 from pipeline.marts.grid import period_of
 from streamlit_app import data, figures, formats, messages, segments
 from streamlit_app.charts import COUNT_BY_WINDOW, SHARE_BY_WINDOW, Chart
@@ -30,6 +30,7 @@ WITHOUT_WINDOW = {
 EVERY_TYPE, CARDS = "COMPLETED transactions, every type", "COMPLETED transactions, CARD_PAYMENT or ATM"
 RULES = {"transactions": EVERY_TYPE, "transaction_amount": EVERY_TYPE, "card_not_present_share": CARDS}  # not of activity
 WORDS_OF_RULES = {EVERY_TYPE: "common.any_rule", CARDS: "common.card_rule"}
+OF_KINDS = ("monthly_churn_rate", "retention_cohort")  # of the other metrics each kind has a chart or a series of its own
 
 # Choices in an address that some charts of their page alone follow, by the keys of these; and those that one chart does not.
 FOLLOWED_BY: Mapping[str, tuple[str, ...]] = {
@@ -50,7 +51,8 @@ class Basis:
     `window` is None where N does not enter, `rule` says which transactions count. `withheld` counts what is not shown to this
     reader, because it is of fewer than 10 customers. `where` is the segment, `countries` those of a reader who sees some only;
     `start` and `end` are the days of a range that was chosen, `grain` a grain that was. `whole` is `week` or `month` where the
-    range begins or ends within one, which is shown whole; `covered` are the days that the figures are then of.
+    range begins or ends within one, which is shown whole; `covered` are the days that the figures are then of. `variant` says
+    which of several figures of one name it is, its `grain`, `kind` and `cohort_kind`, and `unusual` what of these is no default.
     """
 
     as_of: date
@@ -66,6 +68,8 @@ class Basis:
     grain: str | None = None
     whole: str | None = None
     covered: tuple[date | None, date | None] = (None, None)
+    variant: Mapping[str, str] = field(default_factory=dict)
+    unusual: tuple[str, ...] = ()
 
 
 def show(
@@ -115,7 +119,7 @@ def basis_of(answer: Answer | pa.Table) -> Basis:
         name, kind = answer.metric.name, answer.question.kind
         free = name in WITHOUT_WINDOW or name in RULES or kind == "classic"
         window, rule = None if free else answer.window, RULES.get(name, answer.rule)
-        asked = _asked(answer)
+        asked = _asked(answer) | _variant(answer.question, name)
         return Basis(answer.as_of, answer.version, answer.source, window, rule, answer.withheld, **asked)
     version = data.published()
     return Basis(version.as_of, version.name, version.source, version.inactivity_days, version.activity_rule)
@@ -137,6 +141,20 @@ def _asked(answer: Answer) -> dict[str, Any]:
         "whole": None if covered == (start, end) else question.grain,
         "covered": covered,
     }
+
+
+def _variant(question: Question, metric: str) -> dict[str, Any]:
+    """Which of the figures of the metric the question asks for, and what of that a file's name says."""
+    kind = question.kind if metric in OF_KINDS else None
+    found = {"grain": question.grain, "kind": kind, "cohort_kind": question.cohort}
+    unusual = [value for value in (kind, question.cohort) if value and value not in usual(metric)]
+    return {"variant": {name: value for name, value in found.items() if value}, "unusual": tuple(unusual)}
+
+
+def usual(metric: str) -> tuple[str, ...]:
+    """The grain, the kind and the cohorts of a metric where nothing is asked."""
+    asked = family(metric)
+    return (*asked.grains[:1], *asked.kinds[:1], *asked.cohorts[:1])
 
 
 def _covered(grain: str | None, start: date | None, end: date | None, *, as_of: date) -> tuple[date | None, date | None]:
@@ -207,7 +225,8 @@ def download(
 ) -> None:
     """The files of what is drawn, or of what `filed` makes; see chart_files.menu. A chart has a picture as well."""
     plain = spec.spec(messages.language(), messages.text) if isinstance(spec, Chart) else spec
-    name = f"neopulse-{key}{segments.in_a_name(basis.where)}{_range_in_a_name(basis)}-{basis.version}-{basis.as_of}"
+    which = f"{segments.in_a_name(basis.where)}{_variant_in_a_name(basis)}{_range_in_a_name(basis)}"
+    name = f"neopulse-{key}{which}-{basis.version}-{basis.as_of}"
     chart_files.menu(
         chart_files.Files(
             key,
@@ -221,6 +240,10 @@ def download(
             lines=lambda: [*([subtitle] if subtitle else []), f"{footnote(table, basis, spec=spec)} · {basis.version}"],
         )
     )
+
+
+def _variant_in_a_name(basis: Basis) -> str:
+    return "".join(f"-{value}" for value in (*basis.unusual, basis.grain) if value)
 
 
 def _range_in_a_name(basis: Basis) -> str:
@@ -255,6 +278,8 @@ def csv_rows(table: pa.Table, basis: Basis) -> tuple[list[str], list[list[Any]]]
     """The names of the columns and the drawn rows, each with what they rest on."""
     segment, (first, last) = segments.in_codes(basis.where, basis.countries), basis.covered
     tail = [segment, first, last or (first and basis.as_of), basis.as_of, basis.window, basis.rule, basis.version, basis.source]
+    tail += basis.variant.values()
     table = table.drop_columns([name for name in table.column_names if name == behind_figure.COLUMN])
     names = [*table.column_names, "segment", "range_start", "range_end", "as_of", "window", "activity_rule", "version", "source"]
+    names += basis.variant
     return names, [[*row.values(), *tail] for row in table.to_pylist()]

@@ -109,18 +109,35 @@ def _downloads(search: Search) -> None:
 
 
 def _figure_in_a_name(search: Search) -> str:
-    behind = search.behind
+    """The figure behind the list, with what of it is no default, and N where that is not the published one."""
+    window = f"-N{search.window}" if search.window not in (None, data.published().inactivity_days) else ""
+    if (behind := search.behind) is None:
+        return window
+    question, usual = behind.question, chart.usual(behind.question.metric)
+    which = [value for value in (question.grain, question.kind, question.cohort) if value and value not in usual]
+    days = f"{behind.on}_{behind.until}" if behind.until else str(behind.on)
+    parts = [question.metric, *which, days, str(behind.period or ""), "" if behind.part == "value" else behind.part]
+    return "".join(f"-{part}" for part in parts if part) + window
+
+
+def _figure_in_columns(behind: Behind | None) -> dict[str, Any]:
+    """What tells the figure behind a list from every other one, as far as it has it."""
     if behind is None:
-        return ""
-    return f"-{behind.question.metric}-{behind.on}" + (f"-{behind.period}" if behind.period else "")
+        return {}
+    question = behind.question
+    period = behind.period if question.metric in behind_figure.OF_PERIODS else None
+    told = {"behind": question.metric, "behind_from": behind.on, "behind_until": behind.until, "behind_period": period}
+    told |= {"behind_part": behind.part, "grain": question.grain, "kind": question.kind, "cohort_kind": question.cohort}
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _file(search: Search, form: Form) -> bytes:
     found = data.customers(search, limit=ROWS_IN_A_FILE).table
     names = _names(found)
     columns = [found[name].to_pylist() for name in names]
-    of_all = [search.window, segments.in_codes(search.where, auth.current_user().confined_to)]
-    rows = [[*row, *of_all] for row in zip(*columns, strict=True)]
+    told = {"window_days": search.window, "segment": segments.in_codes(search.where, auth.current_user().confined_to)}
+    told |= _figure_in_columns(search.behind)
+    rows = [[*row, *told.values()] for row in zip(*columns, strict=True)]
     asked = {
         "search": search.text,
         "active": search.state,
@@ -129,7 +146,7 @@ def _file(search: Search, form: Form) -> bytes:
         "version": data.published().name,
     }
     asked |= {name: st.query_params[name] for name in behind_figure.OF_THE_FIGURE if search.behind and name in st.query_params}
-    return exports.table("customers", [*names, "window_days", "segment"], rows, form=form, needs=Role.MANAGER, filters=asked)
+    return exports.table("customers", [*names, *told], rows, form=form, needs=Role.MANAGER, filters=asked)
 
 
 def _names(found: pa.Table) -> list[str]:

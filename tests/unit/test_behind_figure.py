@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import shutil
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from streamlit_app import auth, data, figures, messages
 from streamlit_app.auth import Role, User
 from streamlit_app.components import behind_figure, headline, links, what_changed
 from streamlit_app.data import Answer, Question, Search
+from streamlit_app.views import customers
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
 
@@ -364,3 +367,43 @@ def test_a_list_of_days_to_another_day_is_that_of_the_other_day(metric: str, add
 def test_a_point_of_stickiness_says_how_many_its_list_has() -> None:
     row = behind_figure.linked(data.answer(Question("stickiness"))).table.to_pylist()[-1]
     assert behind_figure._name(row).endswith(f" · {row['n']}")
+
+
+@pytest.mark.parametrize(
+    ("question", "figure", "name", "columns"),
+    [
+        (
+            Question("monthly_churn_rate", grain="month", kind="effective"),
+            {"on": date(2019, 3, 1), "part": "n"},
+            "-monthly_churn_rate-effective-2019-03-01-n",
+            {"behind_from": "2019-03-01", "behind_part": "n", "grain": "month", "kind": "effective"},
+        ),
+        (
+            Question("new_customers", grain="day"),
+            {"on": date(2019, 3, 1), "until": date(2019, 3, 28)},
+            "-new_customers-2019-03-01_2019-03-28",
+            {"behind_from": "2019-03-01", "behind_until": "2019-03-28", "behind_part": "value", "grain": "day"},
+        ),
+        (
+            Question("retention_cohort", grain="week", kind="classic", cohort="signup"),
+            {"on": date(2018, 7, 2), "period": 3},
+            "-retention_cohort-week-signup-2018-07-02-3",
+            {"behind_period": "3", "grain": "week", "kind": "classic", "cohort_kind": "signup"},
+        ),
+    ],
+)
+@pytest.mark.usefixtures("address")
+def test_the_file_of_a_list_says_which_figure_it_is_behind(
+    question: Question, figure: dict[str, Any], name: str, columns: dict[str, str], come_in: Callable[[User], None]
+) -> None:
+    come_in(User("max", Role.MANAGER))
+    search = Search(behind=Behind(question, **figure), window=90)
+    assert customers._figure_in_a_name(search) == name
+    assert customers._figure_in_a_name(replace(search, window=30)) == name + "-N30"
+    assert (customers._figure_in_a_name(Search(window=90)), customers._figure_in_a_name(Search(window=30))) == ("", "-N30")
+    written = list(csv.DictReader(io.StringIO(customers._file(search, "csv").decode(), newline="")))
+    assert written
+    for row in written:
+        assert {column: row[column] for column in columns} == columns
+        assert row["behind"] == question.metric
+    assert "behind" not in customers._file(Search(window=90), "csv").decode().splitlines()[0]

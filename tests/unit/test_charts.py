@@ -25,7 +25,7 @@ from pipeline.metrics import Metric
 from streamlit_app import charts, data, exports, figures, formats, messages, pictures
 from streamlit_app.charts import marks
 from streamlit_app.charts.windows import MARKS
-from streamlit_app.components import chart, chart_files
+from streamlit_app.components import chart, chart_files, url
 
 BY_WINDOW = (charts.COUNT_BY_WINDOW, charts.SHARE_BY_WINDOW)
 COLOUR_WORDS = {"primary", "blue", "orange", "gray"}
@@ -204,6 +204,41 @@ def test_caption_file_and_its_name_say_segment_and_chosen_days(monkeypatch: pyte
     assert chart.question_of(both, "active")["country"] == ["FR", "GB"]
     assert chart.footnote(given.table, both).startswith("Country: France or United Kingdom, Plan: Metal · ")
     assert (told[0].asked()["country"], told[0].asked()["to"], told[1].asked().get("to")) == ("FR", "2019-01-31", None)
+
+
+@pytest.mark.parametrize(
+    ("metric", "asked", "name", "columns"),
+    [
+        ("monthly_churn_rate", {"kind": "recognised"}, "", {"kind": "recognised"}),
+        ("monthly_churn_rate", {"kind": "effective", "grain": "month"}, "-effective", {"kind": "effective", "grain": "month"}),
+        (
+            "retention_cohort",
+            {"kind": "unbounded", "cohort": "signup", "grain": "month"},
+            "-unbounded-signup",
+            {"kind": "unbounded", "cohort_kind": "signup", "grain": "month"},
+        ),
+        (
+            "retention_cohort",
+            {"kind": "classic", "cohort": "first_activity", "grain": "week"},
+            "-week",  # which the reader chose
+            {"kind": "classic", "cohort_kind": "first_activity", "grain": "week"},
+        ),
+        ("active_customers", {"grain": "day"}, "", {"grain": "day"}),
+        ("amount_retention", {"kind": "gross"}, "", {}),  # net and gross are two series of one file
+    ],
+)
+def test_a_file_says_which_variant_of_a_figure_it_has(
+    metric: str, asked: dict[str, str], name: str, columns: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(url, "heeded", lambda: {"grain": "week"})
+    given = answer(row(JANUARY, 0.05), metric=metric, **asked)
+    (line,) = read_csv(given)
+    after = list(line)[list(line).index("source") + 1 :]
+    assert {column: line[column] for column in after} == columns
+    told: list[chart_files.Files] = []
+    monkeypatch.setattr(chart_files, "menu", told.append)
+    chart.download(given.table, chart.basis_of(given), key="card")
+    assert [files.name for files in told] == [f"neopulse-card{name}-v0007-2019-02-15"]
 
 
 def test_the_whole_range_is_no_chosen_one_and_a_confined_reader_reads_whose_figures_they_are(
