@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from pipeline.marts import Answer
 from pipeline.marts.changes import PARTS
+from pipeline.marts.grid import period_of
 from pipeline.statistics import wilson
 from streamlit_app.charts import tiles
 from streamlit_app.charts.marks import ENOUGH
@@ -220,19 +221,25 @@ def known(answer: Answer, *, window: int, first_day: date) -> Answer:
     """Monthly churn without the months of which nothing can be known: they would stand there as zero.
 
     By the effective clock nobody can be seen to have left within the last N days; by the recognised one nobody can have been
-    silent for N days within the first N days of the data.
+    silent for N days within the first N days of the data. A month that begins within these counts a part of its days alone.
     """
     table = answer.table
     if answer.question.kind == "effective":
         unknown = pc.greater(table["date"], pa.scalar(answer.as_of - timedelta(days=window - 1), pa.date32()))
     else:
-        unknown = pc.less(table["final_on"], pa.scalar(first_to_lapse(first_day, window), pa.date32()))
+        unknown = pc.less(table["date"], pa.scalar(first_to_lapse(first_day, window), pa.date32()))
     return _without(answer, unknown)
 
 
 def first_to_lapse(first_day: date, window: int) -> date:
     """The first day on which somebody can have been silent for N days, in data that begin on that day."""
     return first_day + timedelta(days=window)
+
+
+def first_with_a_rate(first_day: date, window: int) -> date:
+    """The first day of the first month on all of whose days somebody can have been silent for N days."""
+    first = first_to_lapse(first_day, window)
+    return first if first.day == 1 else period_of(first, "month")[1] + timedelta(days=1)
 
 
 def first_known(month: date, window: int) -> date:
@@ -246,9 +253,9 @@ def is_without_losses(curves: Answer) -> bool:
 
 
 def known_by_window(answer: Answer, *, first_day: date) -> Answer:
-    """Churn of one month by N without the windows that nobody can have been silent for by its end."""
+    """Churn of one month by N without the windows that nobody can have been silent for when it began."""
     points = answer.table.select(["final_on", "window_days"]).to_pylist()
-    early = [point["final_on"] < first_to_lapse(first_day, point["window_days"]) for point in points]
+    early = [point["final_on"].replace(day=1) < first_to_lapse(first_day, point["window_days"]) for point in points]
     return _without(answer, pa.array(early, pa.bool_()))
 
 

@@ -32,7 +32,7 @@ def kpis(question: Question, *, only: Sequence[str] = ()) -> list[Kpi]:
 
 
 def _known(figure: Headline, question: Question, shown: Version) -> Headline:
-    """A rate of churn without the months in which nobody can have been silent for N days yet; see figures.known."""
+    """A rate of churn without the months that begin before somebody can have been silent for N days; see figures.known."""
     if figure.metric.name != "monthly_churn_rate":
         return figure
     if _is_too_early(figure.until, question, shown):
@@ -42,7 +42,7 @@ def _known(figure: Headline, question: Question, shown: Version) -> Headline:
 
 
 def _is_too_early(month_end: date, question: Question, shown: Version) -> bool:
-    return month_end < figures.first_to_lapse(data.bounds()[0], question.window or shown.inactivity_days)
+    return month_end.replace(day=1) < figures.first_to_lapse(data.bounds()[0], question.window or shown.inactivity_days)
 
 
 def _kpi(figure: Headline, question: Question, shown: Version) -> Kpi:

@@ -72,8 +72,9 @@ def _why_no_rate(answer: Answer, rates: Answer) -> str:
     if answer.question.kind == "effective":
         known = figures.first_known(pc.min(answer.table["date"]).as_py(), answer.window)
         return t("churn.no_rate.effective", window=window, day=formats.day(known))
-    known = figures.first_to_lapse(data.bounds()[0], answer.window)
-    return t("churn.no_rate.recognised", window=window, day=formats.day(known), month=formats.month(known))
+    first = data.bounds()[0]
+    lapses, rates = figures.first_to_lapse(first, answer.window), figures.first_with_a_rate(first, answer.window)
+    return t("churn.no_rate.recognised", window=window, day=formats.day(lapses), month=formats.month(rates))
 
 
 def _lives(survival: Answer, lives: Answer, *, more: str) -> None:

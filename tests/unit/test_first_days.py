@@ -24,19 +24,25 @@ def month_end(month: date) -> date:
 
 
 @pytest.mark.parametrize("window", [7, 90, 180])
-def test_a_month_is_known_once_somebody_can_have_been_silent_for_n_days_in_it(window: int) -> None:
+def test_a_month_is_known_once_somebody_can_have_been_silent_for_n_days_on_each_of_its_days(window: int) -> None:
     first_day = data.bounds()[0]
     answer = data.answer(Question("monthly_churn_rate", window=window))
     known = figures.known(answer, window=window, first_day=first_day)
     for before, row in zip(answer.rows(), known.rows(), strict=True):
-        days = (month_end(before["date"]) - first_day).days
-        if days < window:
-            assert (before["churned"], row["value"], row["low"], row["high"], row["churned"]) == (0, None, None, None, None)
+        assert (month_end(before["date"]) - first_day).days >= window or before["churned"] == 0
+        if (before["date"] - first_day).days < window:
+            assert (row["value"], row["low"], row["high"], row["churned"]) == (None, None, None, None)
             assert rates_table._status(row, answer) == f"too early for {window} days of silence"
         else:
             assert row == before
     unknown = [row for row in known.rows() if row["value"] is None]
-    assert bool(unknown) == (window > 30)
+    assert len(unknown) == {7: 0, 90: 3, 180: 5}[window]  # of the months from February 2018 on, in a bank of 2 January
+
+
+@pytest.mark.parametrize(("window", "month"), [(89, date(2018, 4, 1)), (90, date(2018, 5, 1)), (119, date(2018, 5, 1))])
+def test_the_first_month_with_a_rate_is_one_that_can_have_lapses_on_all_its_days(window: int, month: date) -> None:
+    """Of a bank of 2 January: 89 days of silence are over on 1 April, 90 within that month, and 119 on 1 May."""
+    assert figures.first_with_a_rate(date(2018, 1, 2), window) == month
 
 
 def test_the_effective_clock_knows_the_first_days() -> None:
@@ -45,10 +51,10 @@ def test_the_effective_clock_knows_the_first_days() -> None:
     assert known.table["value"][0].as_py() == answer.table["value"][0].as_py()
 
 
-def test_a_window_longer_than_the_data_to_the_months_end_has_no_rate() -> None:
+def test_a_window_longer_than_the_data_before_the_month_has_no_rate() -> None:
     answer = data.answer(Question("window_sensitivity", kind="churn"))
     end: date = answer.table["final_on"][0].as_py()
-    known = figures.known_by_window(answer, first_day=end - timedelta(days=60))
+    known = figures.known_by_window(answer, first_day=end.replace(day=1) - timedelta(days=60))
     windows = [row["window_days"] for row in known.rows() if row["value"] is not None]
     assert windows == list(range(7, 61))
     assert figures.known_by_window(answer, first_day=data.bounds()[0]).table.equals(answer.table)
@@ -64,10 +70,11 @@ def test_a_card_of_such_a_month_has_a_dash_and_the_reason(monkeypatch: pytest.Mo
         (kpi,) = headline.kpis(question, only=("monthly_churn_rate",))
         return kpi
 
-    known = card(until - timedelta(days=90))
+    begins = until.replace(day=1)
+    known = card(begins - timedelta(days=90))
     assert known.value.endswith("%")
     assert known.change is None  # of the month before nothing is known
-    early = card(until - timedelta(days=89))
+    early = card(begins - timedelta(days=89))
     assert (early.value, early.change, early.course) == ("–", None, ())
     assert "too early for 90 days of silence" in early.note
     assert "95%" not in early.note
@@ -87,7 +94,7 @@ def test_a_range_without_a_rate_says_why_instead_of_an_empty_frame() -> None:
     page = whole("churn", **first, window="180")
     assert (
         f"No month of this range has a rate yet: before {formats.day(known)} nobody can have been silent for 180 days. "
-        f"The first month with a rate is {formats.month(known)}." in words(page)
+        f"The first month with a rate is Jul 2018." in words(page)  # whose first day is the 180th
     )
     assert len(page.get("vega_lite_chart")) == 3
     assert "has a rate yet" not in words(whole("churn", window="180"))
