@@ -243,6 +243,13 @@ def has_range(question: Question) -> bool:
     return (question.start or first) > first or (question.end or last) < last
 
 
+def carries_range() -> bool:
+    """Whether the address of a page without these fields carries on a part of the days from another page."""
+    first, last = data.bounds()
+    start, end = (url.day(first, last)(st.query_params.get(key, "")) for key in ("from", "to"))
+    return (start or first) > first or (end or last) < last
+
+
 def _day(key: Literal["from", "to"], default: date, *, label: str, low: date, high: date) -> date:
     return _bound(
         key,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from streamlit_app import charts, data, figures
+from streamlit_app import charts, data, figures, formats
 from streamlit_app.components import (
     behind_figure,
     chart,
@@ -33,6 +33,8 @@ def show() -> None:
     problems.banner()
     answer = st.container()  # above the filters that it follows
     question = filters.overview()
+    if filters.carries_range():
+        st.caption(t("overview.all_days", day=formats.day(data.published().as_of)))
     active = data.answer(question)
     if active.empty:
         states.empty(t("overview.nobody"), next=t("overview.nobody_next"))

@@ -133,6 +133,21 @@ def test_caption_and_files_say_since_when(monkeypatch: pytest.MonkeyPatch) -> No
         assert days == {(first, "2019-05-10")}
 
 
+@pytest.mark.parametrize(
+    ("carried", "told"),
+    [
+        ({"from": "2019-02-01"}, True),
+        ({"to": "2019-03-31"}, True),
+        ({"from": "2018-01-02", "to": "2019-05-10"}, False),  # every day that there is
+        ({"from": "2031-01-01"}, False),
+        ({}, False),
+    ],
+)
+def test_a_range_that_comes_along_is_said_not_to_be_followed(carried: dict[str, str], told: bool) -> None:
+    sentence = "This page is of all days to 10 May 2019: it does not follow the range of days"
+    assert (sentence in words(whole("overview", **carried))) is told
+
+
 def test_the_page_begins_with_its_answer_and_says_it_once() -> None:
     found = total()
     sentence = f"went from **{found['before']:,}** to **{found['now']:,}**"
