@@ -19,6 +19,7 @@ LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
 RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[\w, ]+?)|every type)(?:, at least (?P<least>\S+) USD)?")
+NO_COUNTRY = "ZZ"  # by ISO 3166, for whoever needs a code
 MONTH = re.compile(r"\d{4}-\d{2}")
 WORDS = re.compile(r"[^\W_](?:[\w .,'’()+/–-]*[\w)+])?")
 PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # what markdown may read as more than itself, unless a backslash is before it
@@ -156,9 +157,11 @@ def weekday(number: int) -> str:
 
 
 def country(alpha_2: str) -> str:
-    """The name of a country by its two letters."""
+    """The name of a country by its two letters; the letters where they are no country's."""
     if alpha_2 == "unknown":
         return messages.t("common.unknown")
+    if alpha_2 == NO_COUNTRY:  # which Babel calls unknown too: two groups would read alike
+        return alpha_2
     return str(Locale.parse(_locale()).territories.get(alpha_2, alpha_2))
 
 

@@ -93,7 +93,7 @@ def test_codes_from_the_data_get_names_and_unknown_codes_stay_themselves(languag
     expect(language, formats.dimension_value("country", "unknown"), en="unknown", fr="inconnu")
     expect(language, formats.dimension_value("type", "TOPUP"), en="Top-up", fr="Approvisionnement")
     assert formats.dimension_value("plan", "PLATINUM") == "PLATINUM"
-    assert formats.dimension_value("country", "XX") == "XX"
+    assert [formats.dimension_value("country", code) for code in ("XX", "ZZ")] == ["XX", "ZZ"]
 
 
 def test_the_activity_rule_that_the_settings_write_is_told_in_the_readers_language(language: str) -> None:
