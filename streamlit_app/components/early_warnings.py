@@ -159,7 +159,7 @@ def _list(where: segments.Where) -> None:
     chosen = st.dataframe(
         sortable.rows(_readable(_complete(page.table)), NUMBERS),
         hide_index=True,
-        column_config=_column_config(),
+        column_config=_column_config(page.table),
         key="early_warnings",
         on_select="rerun",
         selection_mode="single-row",
@@ -236,9 +236,10 @@ def _readable(rows: pa.Table) -> pa.Table:
     return table.add_column(place, "note", pa.array(thin, pa.list_(pa.string())))
 
 
-def _column_config() -> dict[str, Any]:
+def _column_config(shown: pa.Table) -> dict[str, Any]:
     labels = {name: t(f"{NAMES}.{name}") for name in COLUMNS}
     config: dict[str, Any] = dict(labels)
+    config["user_id"] = sortable.identifiers(labels["user_id"], shown["user_id"].to_pylist())
     config["would_lapse_on"] = st.column_config.DateColumn(labels["would_lapse_on"], format="DD/MM/YYYY")
     for name in SHARES:
         config[name] = sortable.shares(labels[name])

@@ -6,7 +6,7 @@ they written here: a table of 200 rows costs 20 ms of processor time more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from streamlit_app import formats, messages
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
+
+SHORT = 10  # letters that the column of every table has room for
+LETTER_PIXELS, MARGIN_PIXELS, WIDEST_PIXELS = 8, 24, 400
 
 Write = Callable[[float], str]
 
@@ -38,6 +41,13 @@ def counts(label: str | None = None) -> Any:
 def shares(label: str | None = None) -> Any:
     """The configuration of a column of shares."""
     return st.column_config.NumberColumn(label, format=_left_to_the_browser("percent"))
+
+
+def identifiers(label: str, shown: Sequence[str]) -> Any:
+    """The configuration of a column of identifiers, wide enough for the longest of those shown, up to a limit."""
+    longest = max(map(len, shown), default=0)
+    width = min(longest * LETTER_PIXELS + MARGIN_PIXELS, WIDEST_PIXELS) if longest > SHORT else None
+    return st.column_config.TextColumn(label, width=width)
 
 
 def _left_to_the_browser(form: str) -> str | None:

@@ -77,7 +77,7 @@ def _list() -> None:
     st.dataframe(
         sortable.rows(_readable(page.table), dict.fromkeys(COUNTS, sortable.count)),
         hide_index=True,
-        column_config=_column_config(),
+        column_config=_column_config(page.table),
         key="customer_list",
         on_select=lambda: _open_selected(page.table),
         selection_mode="single-row",
@@ -189,9 +189,10 @@ def _state(facts: Mapping[str, Any]) -> str:
     return t("customers.active" if facts["is_active"] else "customers.inactive")
 
 
-def _column_config() -> dict[str, Any]:
+def _column_config(shown: pa.Table) -> dict[str, Any]:
     labels = {name: t(f"{NAMES}.{name}") for name in (*COLUMNS, HAPPENED_ON)}
     config: dict[str, Any] = dict(labels)
+    config["user_id"] = sortable.identifiers(labels["user_id"], shown["user_id"].to_pylist())
     for name in (HAPPENED_ON, "last_active_day", "first_active_day"):
         config[name] = st.column_config.DateColumn(labels[name], format="DD/MM/YYYY")
     for name in COUNTS:

@@ -42,6 +42,15 @@ def test_in_another_language_they_are_written_for_it_and_stay_numbers(
     assert (sortable.counts()["type_config"]["format"], sortable.shares()["type_config"]["format"]) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("shown", "pixels"),
+    [(["7", "1234567890"], None), (["3f2504e0-4f89-11d3-9a0c-0305e82c3301", "7"], 312), (["x" * 200], 400), ([], None)],
+)
+def test_a_column_of_identifiers_is_as_wide_as_the_longest_of_them(shown: list[str], pixels: int | None) -> None:
+    """A UUID has 36 letters, 8 pixels each, beside a margin of 24."""
+    assert sortable.identifiers("Customer", shown)["width"] == pixels
+
+
 def speak(monkeypatch: pytest.MonkeyPatch, browser: str | None, page: str) -> None:
     monkeypatch.setattr(ContextProxy, "locale", browser)
     monkeypatch.setattr(messages, "_looked_up", lambda: page)
