@@ -112,10 +112,10 @@ def _tell_no_dimension(chosen: Where, *, shown: str) -> None:
 def _draw(question: Question, sides: tuple[Side, Side], *, fixed: bool, periods: tuple[int, ...], judged: bool) -> None:
     first, second = (side.curve(question, fixed=fixed) for side in sides)
     if first.empty:
-        states.empty(t("retention.compare.nobody_in_a"), next=t("common.widen"))
+        states.empty(t("retention.compare.nobody_in_a"), next=t("common.widen_segment"))
         return
     if second.empty:
-        states.empty(t("retention.compare.nobody_in_b"), next=t("common.widen"))
+        states.empty(t("retention.compare.nobody_in_b"), next=t("common.widen_segment"))
         return
     pair = list(zip(map(str.upper, url.SIDES), sides, (first, second), strict=True))
     told = {f"{letter} ({side.told})": curve for letter, side, curve in pair}

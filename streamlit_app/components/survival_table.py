@@ -6,6 +6,7 @@ import pyarrow as pa
 import streamlit as st
 
 from streamlit_app import figures, formats
+from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import table
 from streamlit_app.data import Answer
 from streamlit_app.messages import t
@@ -20,17 +21,22 @@ def show(answer: Answer) -> None:
 
 
 def row(name: str, curve: pa.Table) -> dict[str, str]:
-    """Of one curve: the group, its customers, the median with its interval, and how many are still followed later on."""
+    """Of one curve: the group, its customers, the median with its interval, and how many are still followed later on.
+
+    All of it is grey where they are fewer than 30.
+    """
     median, low, high = figures.median_time(curve)
     (everyone,) = figures.at_risk(curve, [0]).values()
     followed = [t("churn.followed", day=day, n=formats.number(n)) for day, n in figures.at_risk(curve, FOLLOWED).items()]
-    return {
+    is_thin = everyone is not None and everyone < ENOUGH
+    cells = {
         "group": formats.in_words(name),
-        "customers": formats.number(everyone),
+        "customers": formats.number(everyone) + (f", {t('churn.thin')}" if is_thin else ""),
         "median": t("churn.not_reached") if median is None else _days(median),
         "interval": _interval(low, high),
         "followed": " · ".join(followed) or formats.NOTHING,
     }
+    return {column: f":gray[{cell}]" if is_thin else cell for column, cell in cells.items()}
 
 
 def _days(found: int | str) -> str:

@@ -21,6 +21,12 @@ from streamlit_app.messages import t
 
 NAMES = "ops_audit.columns"
 NAMED = ("ops_audit.keys", "common.dimensions", "ops_runs.details")  # where the names of what was noted down stand
+CHOICES: Mapping[str, str] = {  # whose values have names of their own in the catalogues
+    "frequency": "ops_reports.frequencies",
+    **dict.fromkeys(("by", "first_by", "changed_by", "dimension"), "common.dimensions"),
+    "grain": "common.grains",
+    **{key: f"common.choices.{key}" for key in ("clock", "kind", "cohort", "cohorts", "against")},
+}
 MOST_IN_A_FILE = 100_000
 FIRST_DAY = date(2000, 1, 1)
 NOTED_NOTHING = (None, {}, "")
@@ -107,12 +113,18 @@ def _row(row: AuditRow, zone: str) -> dict[str, str]:
 def _told(value: Any) -> str:
     """What was noted down, in the reader's words."""
     if isinstance(value, Mapping):
-        return " · ".join(f"{_key(key)} {_part(part)}" for key, part in value.items() if part not in NOTED_NOTHING)
+        return " · ".join(f"{_key(key)} {_value(key, part)}" for key, part in value.items() if part not in NOTED_NOTHING)
     if isinstance(value, list):
         return ", ".join(map(_part, value)) or formats.NOTHING
     if isinstance(value, bool):
         return formats.yes_or_no(value)
     return formats.exactly(value) if isinstance(value, (int, float)) else formats.literal(str(value))
+
+
+def _value(key: str, value: Any) -> str:
+    """A choice of the app in the words that its page has for it; any other value as it was noted down."""
+    name = f"{CHOICES[key]}.{value}" if key in CHOICES and isinstance(value, str) else ""
+    return formats.in_words(t(name)) if name and messages.has(name) else _part(value)
 
 
 def _part(value: Any) -> str:

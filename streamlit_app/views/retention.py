@@ -32,7 +32,7 @@ def show() -> None:
     question = filters.retention()
     cells = data.answer(question)
     if cells.empty:
-        states.empty(t("retention.nobody"), next=t("common.widen"))
+        states.empty(t("retention.nobody"), next=t("common.widen_segment"))
     else:
         _of_cohorts(question, cells)
     if not (cells.empty and first_transaction.is_about_nobody(question.where)):

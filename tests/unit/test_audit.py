@@ -122,12 +122,14 @@ def test_the_page_shows_filters_and_texts_that_stay_texts(store: RunStore, monke
         (
             "en",
             "addresses `ada@bank.example`, `bob@bank.example` · countries – · switched on yes · threshold 0.0375 · value 1,100"
-            " · Plan `METAL` · Created 3 · some thing `new` · A Tier `premium` · A against `set` · B Country `FR`, `ES`",
+            " · Plan `METAL` · Created 3 · some thing `new` · A Tier `premium` · A against A set of its own"
+            " · B Country `FR`, `ES` · frequency Each week · split by Plan · a customer counts as gone `yesterday`",
         ),
         (
             "fr",
             "adresses `ada@bank.example`, `bob@bank.example` · pays – · actif oui · seuil 0,0375 · valeur 1\u202f100"
-            " · Offre `METAL` · Créées 3 · some thing `new` · A Gamme `premium` · A face à `set` · B Pays `FR`, `ES`",
+            " · Offre `METAL` · Créées 3 · some thing `new` · A Gamme `premium` · A face à Un autre groupe · B Pays `FR`, `ES`"
+            " · fréquence Chaque semaine · ventilé par Offre · un client compte comme parti `yesterday`",
         ),
     ],
 )
@@ -139,6 +141,7 @@ def test_what_was_noted_down_is_told_in_the_readers_words(
     noted = {"addresses": ["ada@bank.example", "bob@bank.example"], "countries": [], "enabled": True, "threshold": 0.0375}
     noted |= {"value": 1100.0, "plan": "METAL", "created": 3, "some_thing": "new", "window": None}
     noted |= {"a_plan_tier": "premium", "against": "set", "b_country": ["FR", "ES"]}
+    noted |= {"frequency": "weekly", "by": "plan", "clock": "yesterday"}  # of which there is no name
     store.audit("eve", "set_target", "target", after=noted)
     cell = whole("ops_audit", lang=language).table[0].value.iloc[0, 1]
     assert cell.splitlines()[1].partition(told[:3])[1:] == (told[:3], told[3:])

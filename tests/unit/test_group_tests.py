@@ -140,6 +140,14 @@ def test_the_median_in_words_is_open_where_the_curve_or_its_interval_stays_above
     assert (level["median"], level["interval"]) == ("not reached", "–")
 
 
+def test_a_median_of_fewer_than_30_is_grey_and_says_so() -> None:
+    def of(customers: int) -> dict[str, str]:
+        return survival_table.row("Metal", curve((0, 1.0, None, None, customers), (100, 0.5, 0.4, 0.6, 12)))
+
+    assert (of(29)["customers"], of(29)["median"]) == (":gray[29, fewer than 30]", ":gray[100 days]")
+    assert (of(30)["customers"], of(30)["median"]) == ("30", "100 days")
+
+
 def test_a_median_that_may_lie_on_a_withheld_day_is_withheld() -> None:
     """A viewer's curve has no point of fewer than 10 customers; that it stays above a half cannot be told without these."""
     told, begin = messages.t("common.withheld"), (0, 1.0, None, None, 40)
