@@ -173,7 +173,7 @@ class Publications:
                 # Pruned between the two looks: then the pointer has moved on as well.
                 seen, pointer = pointer, self._pointer()
                 if pointer == seen:
-                    raise _damaged(self.folder / seen.version) from None
+                    raise damaged(self.folder / seen.version) from None
         return None
 
     def read_current(self, reading: Callable[[Version], Read]) -> Read | None:
@@ -183,7 +183,7 @@ class Publications:
                 return reading(version)
             except FileNotFoundError:
                 if self.current() == version:
-                    raise _damaged(version.folder) from None
+                    raise damaged(version.folder) from None
         return None
 
     def versions(self) -> list[Version]:
@@ -340,7 +340,7 @@ class Publications:
         try:
             return _from_json(json.loads(text), folder)
         except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(folder) from error
+            raise damaged(folder) from error
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
@@ -368,7 +368,8 @@ def _from_json(content: Mapping[str, Any], folder: Path) -> Version:
     return Version.from_json(content, folder=folder, published_at=datetime.fromisoformat(content["published_at"]))
 
 
-def _damaged(folder: Path) -> PermanentError:
+def damaged(folder: Path) -> PermanentError:
+    """What is said of a version whose folder is not whole."""
     return PermanentError(
         f"Version {folder.name} is damaged or gone",
         where=str(folder),
