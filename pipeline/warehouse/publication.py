@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -35,9 +36,15 @@ _NAME = re.compile(r"v(\d{4,})")
 
 Read = TypeVar("Read")
 
+_log = logging.getLogger(__name__)
+
 
 class UntestedError(DataError):
     """A test of the candidate failed or did not run, so nobody may read it."""
+
+
+class DamagedVersionError(PermanentError):
+    """A version whose folder is gone or not whole."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +194,24 @@ class Publications:
         return None
 
     def versions(self) -> list[Version]:
-        """The kept versions, newest first."""
+        """The kept versions, newest first; one whose folder is not whole is passed over, and said in the log."""
         kept = []
         for number in self._published(self._pointer()):
             try:
                 kept.append(self._load(_name(number)))
             except FileNotFoundError:  # pruned between the listing and the look
                 continue
+            except DamagedVersionError as error:
+                _log.warning("%s: %s", error.what, error.where)
         return kept
+
+    def readable_current(self) -> Version | None:
+        """The version that readers see; None where it is damaged too, for who is to put another one in its place."""
+        try:
+            return self.current()
+        except DamagedVersionError as error:
+            _log.warning("%s: %s", error.what, error.where)
+            return None
 
     def version(self, name: str) -> Version:
         """One kept version; raises ConfigurationError where there is none of that name."""
@@ -368,9 +385,9 @@ def _from_json(content: Mapping[str, Any], folder: Path) -> Version:
     return Version.from_json(content, folder=folder, published_at=datetime.fromisoformat(content["published_at"]))
 
 
-def damaged(folder: Path) -> PermanentError:
+def damaged(folder: Path) -> DamagedVersionError:
     """What is said of a version whose folder is not whole."""
-    return PermanentError(
+    return DamagedVersionError(
         f"Version {folder.name} is damaged or gone",
         where=str(folder),
         safe="The other kept versions",
