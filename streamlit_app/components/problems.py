@@ -57,8 +57,10 @@ def header(problems: Sequence[Mapping[str, Any]]) -> None:
         st.caption(t("common.problems_none"), width="content")
         return
     found = _counted(problems)
-    of_transactions = {"transactions": formats.number(found.doubtful_transactions), "share": _share(found.share)}
-    share = f" ({t('common.problems_share', **of_transactions)})" if found.share is not None else ""
+    share = ""
+    if found.share is not None:
+        told = {"transactions": formats.number(found.doubtful_transactions), "share": _share(found.share)}
+        share = f" ({t('common.problems_share', **told)})"
     with st.popover(t("common.problems", rows=formats.number(found.rows)) + share, type="tertiary", icon=":material/rule:"):
         st.markdown(f"**{t('common.problems_title')}**")
         st.markdown(in_words(found))
