@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pipeline.marts import Answer
 from pipeline.marts.grid import period_of
+from pipeline.marts.question import Where
 from streamlit_app import data, figures, formats, messages, segments
 from streamlit_app.charts import COUNT_BY_WINDOW, SHARE_BY_WINDOW, Chart
 from streamlit_app.charts.marks import ENOUGH
@@ -59,7 +60,7 @@ class Basis:
     window: int | None
     rule: str
     withheld: int = 0
-    where: segments.Where = ()
+    where: Where = ()
     countries: segments.Countries = None
     start: date | None = None
     end: date | None = None
@@ -92,8 +93,8 @@ def show(
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
-        rows, built = kept.drawn(spec, drawn(table, spec.columns), beside) if isinstance(spec, Chart) else (table, dict(spec))
-        st.vega_lite_chart(rows, built, key=key, alt=title)
+        rows, built = kept.drawn(spec, drawn(table, spec.columns), beside) if isinstance(spec, Chart) else (table, spec)
+        st.vega_lite_chart(rows, dict(built), key=key, alt=title)
         st.caption(f":small[{footnote(table, basis, spec=spec, hidden=whole.num_rows - table.num_rows)}]")
         on_the_chart.beneath(kept)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import streamlit as st
@@ -12,6 +12,9 @@ from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import chart, final_points, sortable
 from streamlit_app.data import Answer
 from streamlit_app.messages import t
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 HEIGHT = 300
 COLUMNS = {
@@ -53,7 +56,7 @@ def _name(column: str) -> str:
     return t(f"churn.columns.{column}")
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> dict[str, ColumnConfig]:
     return {_name(name): sortable.counts() for name in COUNTS} | {
         _name("month"): st.column_config.DateColumn(format="MM/YYYY"),
         _name("rate"): sortable.shares(),

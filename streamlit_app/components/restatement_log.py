@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from streamlit_app import auth, data, data_definitions, exports, formats, messages
-from streamlit_app.auth import Role
+from streamlit_app.auth import Role, User
 from streamlit_app.components import download, filters, states, table, url
 from streamlit_app.data_definitions import Point, Reason, Restatement
+from streamlit_app.exports import FORMS, Form
 from streamlit_app.messages import t
 
 AREA = "definitions.restated"
@@ -89,22 +92,26 @@ def _downloads(found: list[Restatement]) -> None:
     """The whole log as a file, for rights no lower than those it was drawn for."""
     drawn_for, version = auth.current_user(), data.published().name
     with st.container(horizontal=True, horizontal_alignment="right", width="content"):
-        for form in ("csv", "xlsx"):
+        for form in FORMS:
             download.button(
                 t(f"customers.as_{form}"),
-                lambda form=form: exports.table(
-                    "restatements",
-                    HEADER,
-                    map(_exported, found),
-                    form=form,
-                    needs=Role.MANAGER,
-                    drawn_for=drawn_for,
-                    filters=url.heeded() | {"version": version},
-                ),
+                partial(_file, found, form, drawn_for=drawn_for, version=version),
                 file_name=f"neopulse-restatements-{version}.{form}",
                 key=f"restatements_{form}",
                 tertiary=True,
             )
+
+
+def _file(found: list[Restatement], form: Form, *, drawn_for: User, version: str) -> bytes:
+    return exports.table(
+        "restatements",
+        HEADER,
+        map(_exported, found),
+        form=form,
+        needs=Role.MANAGER,
+        drawn_for=drawn_for,
+        filters=url.heeded() | {"version": version},
+    )
 
 
 def _exported(one: Restatement) -> list[object]:

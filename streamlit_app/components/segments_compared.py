@@ -100,7 +100,7 @@ def _as_said_today() -> None:
 def _tell_no_dimension(chosen: Where, *, shown: str) -> None:
     """An older address that compares by what is no dimension (any more) is told so until somebody is in A."""
     asked = st.query_params.get(ONCE[0])
-    if asked in (None, "", filters.EVERY, *filters.SEGMENTS):
+    if asked is None or asked in ("", filters.EVERY, *filters.SEGMENTS):
         return
     if chosen:
         url.replace(ONCE, {})
