@@ -146,7 +146,7 @@ def days(value: int) -> str:
 
 
 def length(value: int, grain: str) -> str:
-    """A number of days, weeks or months: 1 month, 12 weeks."""
+    """A number of hours, days, weeks or months: 1 month, 12 weeks."""
     return _unit(value, f"duration-{grain}", length="long", locale=_locale())
 
 

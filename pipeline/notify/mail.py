@@ -17,6 +17,7 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline import plurals
 from pipeline.errors import ConfigurationError
 from pipeline.notify import notices, report_mail
 from pipeline.notify.event import Event, Figure, Rows
@@ -72,6 +73,7 @@ def render(event: Event, language: str) -> Mail:
         "duration": words.duration(event.seconds),
         "word": words.word,
         "number": words.number,
+        "days": words.days,
     }
     return Mail(
         subject=words.subject(event),
@@ -87,6 +89,7 @@ def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
         "is_demo": event.source == DEMO_BANK,
         "word": words.word,
         "number": words.number,
+        "days": words.days,
         **report_mail.shown(report, words),
     }
     return Mail(
@@ -161,11 +164,15 @@ class Words:
         self._texts = TEXTS[language]
         self._locale = Locale.parse(LOCALES[language])
 
-    def word(self, name: str, /, **values: Any) -> str:
-        return self._texts[name].format(**values)
+    def word(self, name: str, /, *, count: int | None = None, **values: Any) -> str:
+        """A text; where it has forms, that of `count`."""
+        return self._texts[name if count is None else f"{name}.{plurals.form(count, self.language)}"].format(**values)
 
     def number(self, value: int | None) -> str:
         return "" if value is None else str(format_decimal(value, locale=self._locale))
+
+    def days(self, value: int) -> str:
+        return plurals.length(value, "day", self.language)
 
     def day(self, day: date | None) -> str:
         return "" if day is None else str(format_date(day, "long", locale=self._locale))
@@ -173,7 +180,9 @@ class Words:
     def rows(self, rows: Rows | None) -> str:
         """What is known of the rows, in one line."""
         known = [] if rows is None else [(name, getattr(rows, name)) for name in ("read", "rejected", "written")]
-        return ", ".join(self.word(f"rows.{name}", n=self.number(count)) for name, count in known if count is not None)
+        return ", ".join(
+            self.word(f"rows.{name}", count=count, n=self.number(count)) for name, count in known if count is not None
+        )
 
     def duration(self, seconds: float | None) -> str:
         """How long a run took; nothing where nobody measured it."""

@@ -25,7 +25,9 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "finished, and figures of these days may still rise.",
         "problems": "The bank's data",
         "problems.none": "Every row of the bank could be used as it came.",
-        "problems.some": "{rows} rows are rejected, or used although they are doubtful ({kinds} kinds). Most of them:",
+        "problems.some.one": "{rows} row is rejected, or used although it is doubtful. Kinds: {kinds}, the commonest first:",
+        "problems.some.other": "{rows} rows are rejected, or used although they are doubtful. Kinds: {kinds}, the commonest "
+        "first:",
         "problems.confined": "Counted for all countries together, so not part of this report.",
         "open": "Open the same figures in neopulse",
         "footer": "You get this because an admin of neopulse subscribed this address ({frequency}). It shows what you may see.",
@@ -52,7 +54,10 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "n'est peut-être pas terminé, et les chiffres de ces jours peuvent encore monter.",
         "problems": "Les données de la banque",
         "problems.none": "Toutes les lignes de la banque ont pu être utilisées telles quelles.",
-        "problems.some": "{rows} lignes sont rejetées, ou utilisées bien que douteuses ({kinds} sortes). Les plus nombreuses :",
+        "problems.some.one": "{rows} ligne est rejetée, ou utilisée bien que douteuse. Sortes : {kinds}, les plus fréquentes "
+        "d'abord :",
+        "problems.some.other": "{rows} lignes sont rejetées, ou utilisées bien que douteuses. Sortes : {kinds}, les plus "
+        "fréquentes d'abord :",
         "problems.confined": "Comptées pour tous les pays ensemble, donc absentes de ce rapport.",
         "open": "Ouvrir les mêmes chiffres dans neopulse",
         "footer": "Vous recevez ceci parce qu'un admin de neopulse a abonné cette adresse ({frequency}). Il montre ce que vous "

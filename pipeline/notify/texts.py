@@ -14,7 +14,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "title.success": "The figures as of {as_of}",
         "title.failure": "Run {run_id} failed at the step {step}",
         "demo": "Demo bank: synthetic data, no real customers.",
-        "rests_on": "Version {version} of run {run_id}. Inactive after {days} days; counted: {rule}. "
+        "rests_on": "Version {version} of run {run_id}. Inactive after {days}; counted: {rule}. "
         "{passed} of {total} tests passed.",
         "interval": "95 % interval {low} to {high}",
         "entry": "{name}: {value}",
@@ -31,9 +31,12 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "sync": "{sync} ({service}): {created} created, {updated} updated, {unchanged} unchanged, {deleted} deleted, "
         "{rejected} rejected, {invalid} invalid",
         "rows": "Rows",
-        "rows.read": "{n} read from the bank",
-        "rows.rejected": "{n} rejected",
-        "rows.written": "{n} written to the sheet",
+        "rows.read.one": "{n} read from the bank",
+        "rows.read.other": "{n} read from the bank",
+        "rows.rejected.one": "{n} rejected",
+        "rows.rejected.other": "{n} rejected",
+        "rows.written.one": "{n} written to the sheet",
+        "rows.written.other": "{n} written to the sheet",
         "duration": "Duration",
         "seconds": "{n} s",
         "minutes": "{minutes} min {seconds} s",
@@ -58,7 +61,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "title.success": "Les chiffres au {as_of}",
         "title.failure": "L'exécution {run_id} a échoué à l'étape {step}",
         "demo": "Banque de démonstration : données synthétiques, aucun client réel.",
-        "rests_on": "Version {version} de l'exécution {run_id}. Inactif après {days} jours ; comptées : {rule}. "
+        "rests_on": "Version {version} de l'exécution {run_id}. Inactif après {days} ; comptées : {rule}. "
         "{passed} tests réussis sur {total}.",
         "interval": "intervalle à 95 % de {low} à {high}",
         "entry": "{name} : {value}",
@@ -72,12 +75,15 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "points": "points",
         "sheet": "Feuille",
         "syncs": "Envoyé aux autres systèmes",
-        "sync": "{sync} ({service}) : {created} créés, {updated} mis à jour, {unchanged} inchangés, {deleted} supprimés, "
-        "{rejected} rejetés, {invalid} invalides",
+        "sync": "{sync} ({service}) · créés : {created}, mis à jour : {updated}, inchangés : {unchanged}, "
+        "supprimés : {deleted}, rejetés : {rejected}, invalides : {invalid}",
         "rows": "Lignes",
-        "rows.read": "{n} lues chez la banque",
-        "rows.rejected": "{n} rejetées",
-        "rows.written": "{n} écrites dans la feuille",
+        "rows.read.one": "{n} lue chez la banque",
+        "rows.read.other": "{n} lues chez la banque",
+        "rows.rejected.one": "{n} rejetée",
+        "rows.rejected.other": "{n} rejetées",
+        "rows.written.one": "{n} écrite dans la feuille",
+        "rows.written.other": "{n} écrites dans la feuille",
         "duration": "Durée",
         "seconds": "{n} s",
         "minutes": "{minutes} min {seconds} s",

@@ -162,16 +162,16 @@ def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] |
     if isinstance(spec, Chart):
         lines += _marked(table, spec)
     if hidden:
-        lines.append(t("common.hidden_means", count=formats.number(hidden)))
+        lines.append(t("common.hidden_means", count=hidden, n=formats.number(hidden)))
     if basis.withheld:
-        lines.append(t("common.withheld_means", count=formats.number(basis.withheld)))
+        lines.append(t("common.withheld_means", count=basis.withheld, n=formats.number(basis.withheld)))
     return " · ".join(lines)
 
 
 def _window(basis: Basis, spec: Chart | Mapping[str, Any] | None) -> str:
     """Which N the figures are of: one, none, or each on its place along the drawing."""
     if basis.window is not None:
-        return t("common.window_of", window=basis.window)
+        return t("common.window_of", window=formats.days(basis.window))
     return t("common.each_window" if spec in BY_WINDOW else "common.any_window")
 
 

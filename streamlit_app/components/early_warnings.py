@@ -154,7 +154,7 @@ def _list(where: Where) -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         shown = {"shown": formats.number(page.table.num_rows), "total": formats.number(page.total)}
-        st.caption(t("churn.early.count", **shown), width="content")
+        st.caption(t("churn.early.count", count=page.total, **shown), width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _downloads(where, at_least)
     if page.total > 1:
@@ -272,9 +272,9 @@ def _how_right() -> None:
 
 def _score(days: Answer) -> str:
     last = days.rows()[-1]
-    better = "better" if last["skill_over_base_rate"] > 0 else "not_better"
     return t(
-        f"churn.early.{better}",
+        "churn.early.better" if last["skill_over_base_rate"] > 0 else "churn.early.not_better",
+        count=last["n"],
         day=formats.day(last["date"]),
         n=formats.number(last["n"]),
         error=_points(last["value"]),
@@ -290,7 +290,7 @@ def over_the_year(days: Answer) -> str:
     too_many = sum(row["expected"] > row["observed"] for row in off)
     numbers = {"days": len(rows), "off": len(off), "too_many": too_many, "too_few": len(off) - too_many}
     told = {name: formats.number(number) for name, number in numbers.items()}
-    return t("churn.early.year_off" if off else "churn.early.year_within", **told)
+    return t("churn.early.year_off", count=len(off), **told) if off else t("churn.early.year_within", **told)
 
 
 def _points(distance: float) -> str:

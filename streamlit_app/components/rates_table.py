@@ -80,7 +80,7 @@ def _row(row: dict[str, Any], answer: Answer) -> dict[str, Any]:
 def _status(row: dict[str, Any], answer: Answer) -> str:
     if row["value"] is None and row["n"] is not None:
         if answer.question.kind != "effective":
-            return t("churn.too_early", window=answer.window)
+            return t("churn.too_early", window=formats.days(answer.window))
         return t("churn.not_known_before", day=formats.day(figures.first_known(row["date"], answer.window)))
     if row["provisional"]:
         return t("churn.final_on", day=formats.day(row["final_on"]))

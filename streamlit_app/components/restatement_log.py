@@ -9,8 +9,12 @@ import streamlit as st
 from streamlit_app import auth, data, data_definitions, exports, formats, messages
 from streamlit_app.auth import Role, User
 from streamlit_app.components import download, filters, states, table, url
+<<<<<<< HEAD
 from streamlit_app.data_definitions import Point, Reason, Restatement
 from streamlit_app.exports import FORMS, Form
+=======
+from streamlit_app.data_definitions import Cause, Point, Reason, Restatement
+>>>>>>> 302642b (Texts with a number agree with it: one form or another by the count, in both languages, on pages, in mails and in the sheet)
 from streamlit_app.messages import t
 
 AREA = "definitions.restated"
@@ -39,7 +43,7 @@ def show() -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         shown = {"shown": formats.number(min(len(wanted), ROWS_SHOWN)), "total": formats.number(len(wanted))}
-        st.caption(t(f"{AREA}.count", **shown), width="content")
+        st.caption(t("definitions.restated.count", count=len(wanted), **shown), width="content")
         _downloads(wanted)
     table.show(map(_row, wanted[:ROWS_SHOWN]), names=f"{AREA}.columns")
 
@@ -81,6 +85,8 @@ def reason(why: Reason) -> str:
     values = dict(why.values)
     if "month" in values:
         values |= {"month": formats.month(values["month"]), "rows": formats.number(values["rows"])}
+    if why.cause == Cause.WINDOW:
+        values = {name: formats.days(window) for name, window in values.items()}
     if "models" in values:
         named = values["models"]
         values["models"] = ", ".join(f"`{name}`" for name in named[:3]) + (f" (+{len(named) - 3})" if len(named) > 3 else "")

@@ -74,7 +74,9 @@ def _list() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         shown = {"shown": formats.number(page.table.num_rows), "total": formats.number(page.total)}
         is_of_times = behind is not None and behind_figure.counts_times(behind)
-        st.caption(t("customers.times", **shown) if is_of_times else t("customers.count", **shown), width="content")
+        st.caption(
+            t("customers.times", **shown) if is_of_times else t("customers.count", count=page.total, **shown), width="content"
+        )
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _downloads(search)
     _together(page.together)
@@ -96,7 +98,7 @@ def _together(sums: Together) -> None:
         return
     values = {"customers": formats.number(sums.customers), "transactions": formats.number(sums.transactions)}
     amounts = {"amount": formats.money(sums.amount_usd), "median": formats.money(sums.median_amount_usd)}
-    st.caption(t("customers.together", **values, **amounts))
+    st.caption(t("customers.together", count=sums.transactions, **values, **amounts))
 
 
 def _downloads(search: Search) -> None:
