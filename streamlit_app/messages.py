@@ -25,10 +25,10 @@ class MissingMessageError(KeyError):
     """A text that some catalogue does not have."""
 
 
-def t(key: str, *, count: int | None = None, **values: object) -> str:
+def t(key: str, *, count: Any = None, **values: object) -> str:
     """The text of `area.name` in the reader's language, with `{placeholders}` filled in.
 
-    Where its words depend on a number, the catalogues have a text for `one` and for `other`: `count` chooses between them.
+    Where its words depend on a number, the catalogues have a text for `one` and for `other`: `count`, a whole number, chooses between them.
     """
     return text(key, language(), count=count, **values)
 
@@ -38,7 +38,7 @@ def named(name: str, value: object) -> str:
     return t("common.named", name=name, value=value)
 
 
-def text(key: str, language: str, /, *, count: int | None = None, **values: object) -> str:
+def text(key: str, language: str, /, *, count: Any = None, **values: object) -> str:
     """The text of `area.name` in one language; raises MissingMessageError where the catalogue lacks it, or it has no forms."""
     area, _, name = key.partition(".")
     if count is not None:

@@ -57,15 +57,7 @@ def header(problems: Sequence[Mapping[str, Any]]) -> None:
         st.caption(t("common.problems_none"), width="content")
         return
     found = _counted(problems)
-<<<<<<< HEAD
-    share = ""
-    if found.share is not None:
-        told = {"transactions": formats.number(found.doubtful_transactions), "share": _share(found.share)}
-        share = f" ({t('common.problems_share', **told)})"
-    with st.popover(t("common.problems", rows=formats.number(found.rows)) + share, type="tertiary", icon=":material/rule:"):
-=======
     with st.popover(in_short(found), type="tertiary", icon=":material/rule:"):
->>>>>>> 302642b (Texts with a number agree with it: one form or another by the count, in both languages, on pages, in mails and in the sheet)
         st.markdown(f"**{t('common.problems_title')}**")
         st.markdown(in_words(found))
         table.draw([_row(problem) for problem in problems])

@@ -9,12 +9,8 @@ import streamlit as st
 from streamlit_app import auth, data, data_definitions, exports, formats, messages
 from streamlit_app.auth import Role, User
 from streamlit_app.components import download, filters, states, table, url
-<<<<<<< HEAD
-from streamlit_app.data_definitions import Point, Reason, Restatement
-from streamlit_app.exports import FORMS, Form
-=======
 from streamlit_app.data_definitions import Cause, Point, Reason, Restatement
->>>>>>> 302642b (Texts with a number agree with it: one form or another by the count, in both languages, on pages, in mails and in the sheet)
+from streamlit_app.exports import FORMS, Form
 from streamlit_app.messages import t
 
 AREA = "definitions.restated"
