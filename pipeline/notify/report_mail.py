@@ -59,11 +59,13 @@ def shown(report: Mapping[str, Any], words: Wording) -> dict[str, Any]:
     return {
         "heading": title(report, words),
         "of_whom": _of_whom(report, language),
+        "counted": told(f"counted.{report['frequency']}"),
         "figures": [words.figure(Figure.from_json(figure)) for figure in report["headline"]],
         "churn": [_split(split, words) for split in report["churn"]],
         "thin": _thin(report.get("thin"), words),  # none in a letter that an older neopulse left waiting
         "problems": _problems(report["problems"], words),
         "link": report["link"],
+        "is_on_the_page": report.get("is_on_the_page", False),
         "told": told,
         "frequency": told(report["frequency"]),
     }

@@ -9,8 +9,10 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "title.weekly": "The week to {last}",
         "title.monthly": "The month of {month}",
         "of_all": "All countries",
-        "of_some": "Customers of {countries}",
+        "of_some": "Customers: {countries}",
         "figures": "Key figures",
+        "counted.weekly": "Who came, came back or left is counted over 28 days, not over this week alone.",
+        "counted.monthly": "Who came, came back or left is counted over 28 days, whatever the length of the month.",
         "churn": "Monthly churn rate in {month}, {by}",
         "by.plan_tier": "by tier",
         "by.plan": "by plan",
@@ -29,7 +31,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "problems.some.other": "{rows} rows are rejected, or used although they are doubtful. Kinds: {kinds}, the commonest "
         "first:",
         "problems.confined": "Counted for all countries together, so not part of this report.",
-        "open": "Open the same figures in neopulse",
+        "open": "Open the same key figures in neopulse, while version {version} is kept",
         "footer": "You get this because an admin of neopulse subscribed this address ({frequency}). It shows what you may see.",
         "weekly": "weekly",
         "monthly": "monthly",
@@ -38,8 +40,11 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "title.weekly": "La semaine jusqu'au {last}",
         "title.monthly": "Rapport du mois : {month}",
         "of_all": "Tous les pays",
-        "of_some": "Clients de {countries}",
+        "of_some": "Clients : {countries}",
         "figures": "Chiffres clés",
+        "counted.weekly": "Les arrivées, les retours et les départs sont comptés sur 28 jours, et non sur cette seule semaine.",
+        "counted.monthly": "Les arrivées, les retours et les départs sont comptés sur 28 jours, quelle que soit la longueur du "
+        "mois.",
         "churn": "Taux d'attrition mensuel en {month}, {by}",
         "by.plan_tier": "par gamme",
         "by.plan": "par offre",
@@ -59,7 +64,7 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "problems.some.other": "{rows} lignes sont rejetées, ou utilisées bien que douteuses. Sortes : {kinds}, les plus "
         "fréquentes d'abord :",
         "problems.confined": "Comptées pour tous les pays ensemble, donc absentes de ce rapport.",
-        "open": "Ouvrir les mêmes chiffres dans neopulse",
+        "open": "Ouvrir les mêmes chiffres clés dans neopulse, tant que la version {version} est conservée",
         "footer": "Vous recevez ceci parce qu'un admin de neopulse a abonné cette adresse ({frequency}). Il montre ce que vous "
         "pouvez voir.",
         "weekly": "hebdomadaire",
