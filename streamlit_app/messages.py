@@ -28,7 +28,8 @@ class MissingMessageError(KeyError):
 def t(key: str, *, count: Any = None, **values: object) -> str:
     """The text of `area.name` in the reader's language, with `{placeholders}` filled in.
 
-    Where its words depend on a number, the catalogues have a text for `one` and for `other`: `count`, a whole number, chooses between them.
+    Where its words depend on a number, the catalogues have a text for `one` and for `other`: `count`, a whole number, chooses
+    between them.
     """
     return text(key, language(), count=count, **values)
 
