@@ -169,10 +169,17 @@ def what_changed(question: Question, *, days: int) -> Answer:
     return found
 
 
-def retention_curve(question: Question, *, fixed_cohorts: bool = False, without: Where = ()) -> Answer:
-    """The retention of all cohorts together, period by period, of all whom the question is about but those of `without`."""
+def retention_curve(
+    question: Question, *, fixed_cohorts: bool = False, without: Where = (), beside: tuple[Where, Where] | None = None
+) -> Answer:
+    """The retention of all cohorts together, period by period, of all whom the question is about but those of `without`.
+
+    `beside` another segment (its filters, and whom it leaves out), of the cohorts that both have.
+    """
     left_out = meeting(question.where, without) if without else None  # the same customers, however they are said
-    found: Answer = _read("retention_curve", question=question, fixed_cohorts=fixed_cohorts, without=left_out or ())
+    found: Answer = _read(
+        "retention_curve", question=question, fixed_cohorts=fixed_cohorts, without=left_out or (), beside=beside
+    )
     return found
 
 
@@ -390,8 +397,8 @@ def _read_answer(reader: Reader, countries: Countries, question: Question) -> An
     return reader.answer(replace(question, countries=countries))
 
 
-def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_cohorts: bool, without: Where) -> Answer:
-    return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts, without=without)
+def _read_curve(reader: Reader, countries: Countries, question: Question, **more: Any) -> Answer:
+    return reader.retention_curve(replace(question, countries=countries), **more)
 
 
 def _read_changes(reader: Reader, countries: Countries, question: Question, days: int) -> Answer:
