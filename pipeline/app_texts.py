@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[\w, ]+?)|every type)(?:, at least (?P<least>\S+) USD)?")
 
 
 def text(app: Path, area: str, name: str, language: str) -> str | None:
@@ -15,6 +19,22 @@ def text(app: Path, area: str, name: str, language: str) -> str | None:
     for part in name.split("."):
         found = found.get(part) if isinstance(found, dict) else None
     return None if found is None or isinstance(found, dict) else str(found)
+
+
+def activity_rule(text: str, *, say: Callable[..., str], either: str, number: Callable[[float], str]) -> str:
+    """The activity rule in force, which the settings write in English, in a reader's language; other words as they are.
+
+    `say` gives a text of the group `rule` of the catalogue `common`, with its values, `either` is what stands between
+    alternatives, and `number` writes an amount.
+    """
+    found = RULE.fullmatch(text)
+    if found is None:
+        return text
+    words = [say("states", states=found["states"].replace(" or ", either))]
+    words.append(say("without", types=found["types"]) if found["types"] else say("every_type"))
+    if found["least"]:
+        words.append(say("least", amount=number(float(found["least"]))))
+    return ", ".join(words)
 
 
 @cache

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 def hold_where_unusual(context: StepContext, candidate: Candidate) -> None:
     """Put a candidate aside where the guard finds something, and raise HeldError with the reasons."""
-    current = context.publications.current()
+    current = context.publications.readable_current() or next(iter(context.publications.versions()), None)
     if current is None:
         return
     remember(context.store, context.publications)
@@ -86,7 +86,7 @@ def publish(context: StepContext) -> StepResult:
 
 
 def _publish(context: StepContext, held: Held) -> Version:
-    before = context.publications.current()
+    before = context.publications.readable_current()
     context.store.note_held(held.run_id, held.held_at, held.reasons)
     context.progress(None, "publishing the approved candidate")
     version = HeldCandidates(context.publications).publish(
@@ -178,7 +178,7 @@ def _decided(store: RunStore, publications: Publications, held: Held, *, next: s
 
 def audit_approval(store: RunStore, publications: Publications, held: Held, *, who: str, note: str) -> None:
     """Note down who approved what, and what readers saw before."""
-    current = publications.current()
+    current = publications.readable_current()
     before = told(held) | {"readers_see": current.name if current else None}
     store.audit(who, "approve", f"candidate of {held.name}", before=before, after={"state": APPROVED, "note": note})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,12 +182,23 @@ def _facts(settings: Settings) -> str:
     return check(settings, SystemClock())
 
 
+_TABLES = "select table_schema, table_name from information_schema.tables where table_schema in ('marts', 'warehouse')"
+
+
 def _version(settings: Settings) -> str:
-    from pipeline.warehouse.publication import Publications
+    from pipeline.warehouse.duckdb import ReadOnlyDuckDB
+    from pipeline.warehouse.publication import Publications, damaged
 
     version = Publications(settings.home, keep=settings.versions_kept).current()
     if version is None:
         return "nothing has been published yet: neopulse run makes the first"
+    try:
+        database = ReadOnlyDuckDB(version.database)
+    except FileNotFoundError:
+        raise damaged(version.folder) from None
+    with closing(database):
+        for row in database.query(_TABLES).to_pylist():
+            database.query(f"select * from {row['table_schema']}.{row['table_name']} limit 1")
     return (
         f"{version.name}, as of {version.as_of}, {version.source}, {version.tests.passed} of {version.tests.total} tests passed"
     )

@@ -191,7 +191,7 @@ def versions() -> None:
     from pipeline.warehouse.held import HeldCandidates
 
     publications = _publications(_settings())
-    click.echo(listings.versions(publications.versions(), publications.current()))
+    click.echo(listings.versions(publications.versions(), publications.readable_current()))
     for held in HeldCandidates(publications).waiting():
         click.echo(listings.held(held))
 
@@ -202,7 +202,7 @@ def rollback(version: str) -> None:
     """Make a kept version current again."""
     settings = _settings()
     publications = _publications(settings)
-    before = publications.current()
+    before = publications.readable_current()
     now = publications.rollback(version)
     _run_store(settings).audit(_user(), "rollback", "published version", before=before.name if before else None, after=now.name)
     click.echo(f"{now.name}, as of {now.as_of}, is current" + (f"; it was {before.name}" if before else ""))

@@ -139,3 +139,8 @@ def remove_folder(folder: Path) -> None:
         shutil.rmtree(gone, ignore_errors=True)
         folder.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
+
+
+def literally(path: Path) -> str:
+    """A path for what reads files by patterns, as DuckDB does: a name with brackets, stars or question marks is a name."""
+    return "".join(f"[{letter}]" if letter in "[*?" else letter for letter in str(path))

@@ -26,10 +26,10 @@ WORDS: Mapping[str, str] = {
     "demo_over_bank": "the source is the demo bank; version {version} was made of {before}",
     "as_of_back": "the last day of the data is {found}; version {version} already knew {before}",
     "transactions_gone": "{share:.0%} of the transactions that {version} counted are gone, more than the {allowed:.0%} allowed",
-    "transactions_unusual": "{share:.0%} of the usual {usual:,} transactions (median of {runs} publications) are gone, "
+    "transactions_unusual": "{share:.0%} of the usual {usual:,} transactions (median; publications: {runs}) are gone, "
     "more than the {allowed:.0%} allowed",
-    "rows_gone": "{relation} has {found:,} rows, {share:.0%} fewer than the usual {usual:,} (median of {runs} publications)",
-    "rows_grown": "{relation} has {found:,} rows, {share:.0%} more than the usual {usual:,} (median of {runs} publications)",
+    "rows_gone": "rows of {relation}: {found:,}, {share:.0%} fewer than the usual {usual:,} (median; publications: {runs})",
+    "rows_grown": "rows of {relation}: {found:,}, {share:.0%} more than the usual {usual:,} (median; publications: {runs})",
     "relation_new": "{relation} is new since {version}",
     "relation_missing": "{relation}, which {version} has, is missing",
     "column_new": "the column {relation}.{column} ({after}) is new since {version}",

@@ -6,6 +6,7 @@ The settings tell the values when they are read; errors, logs and the command li
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
@@ -64,6 +65,7 @@ def _forms(secret: str) -> Iterator[str]:
     yield quote(secret, safe="")
     yield quote_plus(secret)
     yield json.dumps(secret)[1:-1]
+    yield html.escape(secret)
     yield repr(secret)[1:-1]
     if len(secret) >= SHORT:
         yield base64.b64encode(secret.encode()).decode().rstrip("=")

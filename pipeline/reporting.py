@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
@@ -18,13 +18,14 @@ from urllib.parse import urlencode
 
 from pipeline import data_problems
 from pipeline.access import Role, is_entry, named
-from pipeline.marts import Answer, ConfinedError, Question, Reader
+from pipeline.marts import Answer, ConfinedError, Headline, Question, Reader
 from pipeline.marts.headline import headline
 from pipeline.marts.holding import last_whole_month
 from pipeline.marts.withholding import for_viewers, withheld_headline
 from pipeline.notify.event import Figure
 from pipeline.runs.reports import MONTHLY, Subscription
 from pipeline.settings import Settings
+from pipeline.warehouse.publication import Version
 
 CHURN_BY = ("plan_tier", "plan", "country")
 MOST_ROWS = 8  # of each split: a mail is read at a glance
@@ -138,7 +139,8 @@ def content(reader: Reader, subscription: Subscription, period: Period, person: 
         "churn": [split for by in CHURN_BY if (split := _churn(ask, by)) is not None],
         "thin": _thin(reader, period, person),
         "problems": _problems(reader, person),
-        "link": link(app, subscription.language, reader.version.inactivity_days, person.countries),
+        "link": link(app, subscription.language, reader.version, person.countries),
+        "is_on_the_page": _is_on_the_page(reader, period, person, figures),
     }
 
 
@@ -181,7 +183,20 @@ def _problems(reader: Reader, person: Recipient) -> dict[str, Any] | None:
     return {"rows": data_problems.rows(found), "kinds": len(found), "reasons": reasons}
 
 
-def link(app: str, language: str, window: int, countries: tuple[str, ...] | None) -> str:
-    """The page Churn with the same language, window and country; of several countries the reader sees their own anyway."""
-    chosen = {"country": countries[0]} if countries is not None and len(countries) == 1 else {}
-    return f"{app}/churn?{urlencode({'lang': language, 'window': window, **chosen})}"
+def _is_on_the_page(reader: Reader, period: Period, person: Recipient, figures: Sequence[Headline]) -> bool:
+    """Whether the page behind the link shows these key figures: it has those of the version's last day alone.
+
+    It leaves out what is too early to be a rate of churn, or to be compared with, and of several countries it hides from viewers
+    what would tell of a few customers of one.
+    """
+    if period.last != reader.version.as_of or (person.role < Role.MANAGER and len(person.countries or ()) > 1):
+        return False
+    [first_day] = reader.relation("dim_publication", countries=person.countries)["first_day"].to_pylist()
+    month_before = next(figure.until.replace(day=1) for figure in figures if figure.period == "month") - timedelta(days=1)
+    return bool(first_day + timedelta(days=reader.version.inactivity_days) <= month_before)
+
+
+def link(app: str, language: str, version: Version, countries: tuple[str, ...] | None) -> str:
+    """The page Overview of the letter's version, with its language, its window and each of its countries."""
+    asked = {"lang": language, "version": version.name, "window": version.inactivity_days, "country": countries or ()}
+    return f"{app}/?{urlencode(asked, doseq=True)}"

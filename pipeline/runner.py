@@ -213,8 +213,8 @@ class _Execution:
             rows_out=result.rows_out,
             detail=result.detail,
         )
-        version = self._runner.publications.current()
-        if version is not None and step in chain.ON_A_VERSION:
+        version = self._runner.publications.current() if step in chain.ON_A_VERSION else None
+        if version is not None:
             self._store.set_version(self._keeper.lease, self._run.id, version=version.name, as_of=version.as_of)
         _log.info(
             "%s succeeded: %s, rows in %s, rows out %s, %.1f s", step, result.service, result.rows_in, result.rows_out, seconds

@@ -33,7 +33,6 @@ PREFIX = "NEOPULSE_"
 DEMO_BANK = "demo bank"  # the source's name, which versions, sheets and messages carry
 PROJECT = Path(__file__).resolve().parent.parent
 BANK_INITIATED_TYPES = ("FEE", "TAX", "CASHBACK", "REFUND", "CARD_REFUND")
-WINDOW_DAYS = (7, 180)
 
 
 class Settings(

@@ -113,7 +113,7 @@ def _announce_damage(context: StepContext, damaged: NeopulseError) -> None:
 
     run = context.run.id
     notice = Notice("damaged", f"run-{run}-damaged", {"run": run, "what": damaged.what, "where": damaged.where})
-    now, version = context.clock.now(), context.publications.current()
+    now, version = context.clock.now(), context.publications.readable_current()
     try:
         delivered = _deliver(context, telling.notice_of(notice, now, context.settings, version, run_id=run))
     except InterruptedRunError:
@@ -286,7 +286,7 @@ def announce_failure(context: StepContext, step: str, error: NeopulseError) -> N
         "run_id": context.run.id,
         "at": context.clock.now(),
         "source": context.settings.source_name,
-        "version": context.publications.current(),
+        "version": context.publications.readable_current(),
         "seconds": _seconds_so_far(context),
         "links": telling.links(context.settings),
     }
@@ -302,7 +302,7 @@ def _announce_held(context: StepContext, error: HeldError) -> None:
         "held", f"run-{context.run.id}-held", {"run": context.run.id, "replaced": ", ".join(error.replaced)}, error.reasons
     )
     event = telling.notice_of(
-        notice, context.clock.now(), context.settings, context.publications.current(), run_id=context.run.id
+        notice, context.clock.now(), context.settings, context.publications.readable_current(), run_id=context.run.id
     )
     delivered = _deliver(context, event)
     if delivered.waits is not None:

@@ -45,7 +45,8 @@ class Lines:
 
 
 REMARKS = {
-    "nobody_active": "nobody was ever active: no transaction meets the rule of NEOPULSE_ACTIVITY_*; neopulse check lists it",
+    "nobody_active": "nobody was ever active: no transaction meets the rule of NEOPULSE_ACTIVITY_*, or NEOPULSE_AS_OF lies "
+    "before it; neopulse check lists them",
 }
 ENDS = {"interrupted": "interrupted", "held": "done, and held for approval"}
 

@@ -149,7 +149,7 @@ def rollback(name: str) -> Outcome:
     user = auth.require(Role.ADMIN)
     in_force = settings.load()
     publications = choice.publications(in_force)
-    before = publications.current()
+    before = publications.readable_current()
     if before is not None and before.name == name:
         return Outcome(False, "already_current", {"version": name})
     version = publications.rollback(name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import streamlit as st
@@ -59,6 +59,7 @@ OF_A_COUNTRY = (
     "amount_usd",
 )
 LATER_TIME_KEYS = ("month", "week")  # the app calls the time key `date` whatever the grain: one spec draws each
+Value = TypeVar("Value")
 
 
 @cache
@@ -118,12 +119,14 @@ def _draw_anew(gone: Version, current: Version) -> None:
 
 def answer(question: Question) -> Answer:
     """A metric's figures, with the time key named `date`."""
-    return _read("answer", question=question)
+    found: Answer = _read("answer", question=question)
+    return found
 
 
 def dimension_values(dimension: str) -> list[str]:
     """The values that a filter offers."""
-    return _read("dimension_values", dimension=dimension)
+    found: list[str] = _read("dimension_values", dimension=dimension)
+    return found
 
 
 def bounds() -> tuple[date, date]:
@@ -138,7 +141,8 @@ def headline(*, window: int | None = None, where: Where = (), until: date | None
     Viewers get those of the last day whatever they ask: sums to one day and to the next tell what is withheld of a single day.
     """
     is_earlier = until is not None and until < published().as_of and auth.current_user().may(Role.MANAGER)
-    return _read("headline", window=window, where=where, until=until if is_earlier else None)
+    found: tuple[Headline, ...] = _read("headline", window=window, where=where, until=until if is_earlier else None)
+    return found
 
 
 def course(question: Question, *, days_summed: int) -> tuple[float, ...]:
@@ -161,35 +165,48 @@ def growth(question: Question) -> Answer:
 
 def what_changed(question: Question, *, days: int) -> Answer:
     """Active customers now and so many days ago, and who came, came back and left between, by the question's dimension."""
-    return _read("what_changed", question=question, days=days)
+    found: Answer = _read("what_changed", question=question, days=days)
+    return found
 
 
-def retention_curve(question: Question, *, fixed_cohorts: bool = False, without: Where = ()) -> Answer:
-    """The retention of all cohorts together, period by period, of all whom the question is about but those of `without`."""
+def retention_curve(
+    question: Question, *, fixed_cohorts: bool = False, without: Where = (), beside: tuple[Where, Where] | None = None
+) -> Answer:
+    """The retention of all cohorts together, period by period, of all whom the question is about but those of `without`.
+
+    `beside` another segment (its filters, and whom it leaves out), of the cohorts that both have.
+    """
     left_out = meeting(question.where, without) if without else None  # the same customers, however they are said
-    return _read("retention_curve", question=question, fixed_cohorts=fixed_cohorts, without=left_out or ())
+    found: Answer = _read(
+        "retention_curve", question=question, fixed_cohorts=fixed_cohorts, without=left_out or (), beside=beside
+    )
+    return found
 
 
 def survival_compared(question: Question, *, groups: tuple[str, ...]) -> Compared:
     """Whether the survival curves of these groups of the question's dimension differ; groups of fewer than 30 are left out."""
-    return _read("survival_compared", question=question, groups=groups)
+    found: Compared = _read("survival_compared", question=question, groups=groups)
+    return found
 
 
 def early_warnings(*, where: Where = (), at_least: float = 0.0, limit: int = 200) -> Warned:
     """The active customers likeliest to fall silent, how many and what is at stake in all; for managers and admins."""
     auth.require(Role.MANAGER)
-    return _read("early_warnings", where=where, at_least=at_least, limit=limit)
+    found: Warned = _read("early_warnings", where=where, at_least=at_least, limit=limit)
+    return found
 
 
 def usage_intervals(question: Question) -> Answer:
     """How long customers pause between two active days."""
-    return _read("usage_intervals", question=question)
+    found: Answer = _read("usage_intervals", question=question)
+    return found
 
 
 def customers(search: Search, *, limit: int = 200) -> Listed:
     """The customers that a search finds, with how many there are and what they did in all; for managers and admins."""
     auth.require(Role.MANAGER)
-    return _read("customers", search=search, limit=limit)
+    found: Listed = _read("customers", search=search, limit=limit)
+    return found
 
 
 def has_lists(metric: str) -> bool:
@@ -200,7 +217,8 @@ def has_lists(metric: str) -> bool:
 def customer(user_id: str) -> Customer | None:
     """One customer's facts and stretches, None where there is no such customer; for managers and admins."""
     auth.require(Role.MANAGER)
-    return _read("customer", user_id=user_id)
+    found: Customer | None = _read("customer", user_id=user_id)
+    return found
 
 
 def samples() -> tuple[Sample, ...]:
@@ -236,17 +254,20 @@ def relation(name: str) -> pa.Table:
 
 def registry() -> Mapping[str, Metric]:
     """What each metric means, as published with the current version."""
-    return _read("registry")
+    found: Mapping[str, Metric] = _read("registry")
+    return found
 
 
 def models() -> Mapping[str, Any]:
     """Every model of the current version by name: description, columns, what it is made from, compiled SQL."""
-    return _read("models")
+    found: Mapping[str, Any] = _read("models")
+    return found
 
 
 def external_facts() -> Mapping[str, Any]:
     """What served the facts from outside the bank for the current version; empty where it was not noted down."""
-    return _read("external_facts")
+    found: Mapping[str, Any] = _read("external_facts")
+    return found
 
 
 def test_results() -> Any:
@@ -280,7 +301,7 @@ def _read(what: str, **arguments: Any) -> Any:
     return _once(what, arguments, lambda asked: asked.read(what, arguments))
 
 
-def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]) -> Any:
+def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Value]) -> Value:
     """What `make` makes for whoever asks, kept for all of the same rights.
 
     The version's folder, role and countries are in the key, so that no answer serves a reader it was not made for.
@@ -296,7 +317,7 @@ def _once(what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]
         return _kept(replace(asked, version=current), what, arguments, make)
 
 
-def _kept(asked: _Asked, what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Any]) -> Any:
+def _kept(asked: _Asked, what: str, arguments: Mapping[str, Any], make: Callable[[_Asked], Value]) -> Value:
     key = (str(asked.version.folder), asked.user.role.name, asked.countries, what, tuple(sorted(arguments.items())))
     return _answers().get(key, lambda: make(asked))
 
@@ -339,7 +360,8 @@ class _Asked:
 
 def _filters(arguments: Mapping[str, Any]) -> Where:
     """The filters of what is asked, wherever they stand."""
-    return arguments["question"].where if "question" in arguments else arguments.get("where", ())
+    found: Where = arguments["question"].where if "question" in arguments else arguments.get("where", ())
+    return found
 
 
 def _about(where: Where, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -375,8 +397,8 @@ def _read_answer(reader: Reader, countries: Countries, question: Question) -> An
     return reader.answer(replace(question, countries=countries))
 
 
-def _read_curve(reader: Reader, countries: Countries, question: Question, fixed_cohorts: bool, without: Where) -> Answer:
-    return reader.retention_curve(replace(question, countries=countries), fixed_cohorts=fixed_cohorts, without=without)
+def _read_curve(reader: Reader, countries: Countries, question: Question, **more: Any) -> Answer:
+    return reader.retention_curve(replace(question, countries=countries), **more)
 
 
 def _read_changes(reader: Reader, countries: Countries, question: Question, days: int) -> Answer:

@@ -8,13 +8,13 @@ from pipeline import marts, reconciliation
 from pipeline.kept import LIGHT_BYTES, Kept
 from pipeline.marts import restatements as restated
 from pipeline.marts.reader import Countries
-from pipeline.marts.restatements import Point, Reason, Restatement, Told
+from pipeline.marts.restatements import Cause, Point, Reason, Restatement, Told
 from pipeline.reconciliation import Cell, Line, Place, Reconciliation
 from pipeline.warehouse.publication import Publications, Version
 from streamlit_app import auth, data, stores
 from streamlit_app.auth import Role
 
-__all__ = ["Cell", "Line", "Place", "Point", "Reason", "Reconciliation", "Restatement"]
+__all__ = ["Cause", "Cell", "Line", "Place", "Point", "Reason", "Reconciliation", "Restatement"]
 
 MOST_KEPT = 24  # of both together, each of which counts alike
 

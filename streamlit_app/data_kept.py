@@ -35,7 +35,7 @@ def _is_of(target: Target, countries: frozenset[str]) -> bool:
     return bool(named) and named <= countries
 
 
-def annotations() -> tuple[Annotation, ...]:
+def notes() -> tuple[Annotation, ...]:
     """Every note, by day: whoever may come in reads them."""
     auth.require(Role.VIEWER)
     found: tuple[Annotation, ...] = _lately("annotations", RunStore.annotations)

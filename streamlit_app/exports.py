@@ -19,6 +19,7 @@ from streamlit_app import auth, data, stores
 from streamlit_app.auth import Role, User
 
 Form = Literal["csv", "xlsx"]
+FORMS: tuple[Form, ...] = ("csv", "xlsx")
 MIME = {
     "csv": "text/csv",
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",

@@ -127,8 +127,8 @@ def with_rest(answer: Answer, name: Callable[[str], str], *, rest: str, groups: 
         .aggregate([("value", "sum", pc.ScalarAggregateOptions(skip_nulls=False))])
         .rename_columns([*keys, "value"])
     )
-    for name in ("n", "low", "high"):
-        summed = summed.append_column(name, pa.nulls(summed.num_rows, table[name].type))
+    for column in ("n", "low", "high"):
+        summed = summed.append_column(column, pa.nulls(summed.num_rows, table[column].type))
     return replace(answer, table=summed.sort_by([("rank", "ascending"), ("date", "ascending")]))
 
 
@@ -158,7 +158,7 @@ def on_tiles(answer: Answer) -> Answer:
 
 def has_values(answer: Answer) -> bool:
     """Whether there is anything to draw: a row whose value is neither unknown nor withheld."""
-    return answer.table["value"].null_count < answer.table.num_rows
+    return bool(answer.table["value"].null_count < answer.table.num_rows)
 
 
 def is_of_nobody(answer: Answer) -> bool:

@@ -13,12 +13,12 @@ from babel.dates import format_date, format_datetime, format_interval, format_ti
 from babel.numbers import format_currency, format_decimal, format_percent
 from babel.units import format_unit
 
+from pipeline import app_texts
 from streamlit_app import messages
 
 LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 MONEY = {"en": "¤#,##0", "fr": "#,##0\u00a0¤"}
 PERCENT = {"en": "%", "fr": "\u202f%"}
-RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[\w, ]+?)|every type)(?:, at least (?P<least>\S+) USD)?")
 NO_COUNTRY = "ZZ"  # by ISO 3166, for whoever needs a code
 MONTH = re.compile(r"\d{4}-\d{2}")
 WORDS = re.compile(r"[^\W_](?:[\w .,'’()+/–-]*[\w)+])?")
@@ -147,7 +147,7 @@ def days(value: int) -> str:
 
 
 def length(value: int, grain: str) -> str:
-    """A number of days, weeks or months: 1 month, 12 weeks."""
+    """A number of hours, days, weeks or months: 1 month, 12 weeks."""
     return _unit(value, f"duration-{grain}", length="long", locale=_locale())
 
 
@@ -183,15 +183,12 @@ def service(name: str) -> str:
 
 def rule(text: str) -> str:
     """The activity rule in force, which the settings write in English, in the reader's language."""
-    found = RULE.fullmatch(text)
-    if found is None:
-        return text
-    words = [messages.t("common.rule.states", states=found["states"].replace(" or ", messages.t("common.or")))]
-    words.append(
-        messages.t("common.rule.without", types=found["types"]) if found["types"] else messages.t("common.rule.every_type")
+    return app_texts.activity_rule(
+        text,
+        say=lambda key, **values: messages.t(f"common.rule.{key}", **values),
+        either=messages.t("common.or"),
+        number=lambda amount: str(_decimal(amount, locale=_locale())),
     )
-    least = found["least"] and _decimal(float(found["least"]), locale=_locale())
-    return ", ".join(words + ([messages.t("common.rule.least", amount=least)] if least else []))
 
 
 def either(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 import yaml
 
+from pipeline import plurals
 from streamlit_app import typography
 
 LANGUAGES = ("en", "fr")
@@ -24,9 +25,13 @@ class MissingMessageError(KeyError):
     """A text that some catalogue does not have."""
 
 
-def t(key: str, **values: object) -> str:
-    """The text of `area.name` in the reader's language, with `{placeholders}` filled in."""
-    return text(key, language(), **values)
+def t(key: str, *, count: Any = None, **values: object) -> str:
+    """The text of `area.name` in the reader's language, with `{placeholders}` filled in.
+
+    Where its words depend on a number, the catalogues have a text for `one` and for `other`: `count`, a whole number, chooses
+    between them.
+    """
+    return text(key, language(), count=count, **values)
 
 
 def named(name: str, value: object) -> str:
@@ -34,9 +39,11 @@ def named(name: str, value: object) -> str:
     return t("common.named", name=name, value=value)
 
 
-def text(key: str, language: str, /, **values: object) -> str:
-    """The text of `area.name` in one language; raises MissingMessageError where the catalogue lacks it."""
+def text(key: str, language: str, /, *, count: Any = None, **values: object) -> str:
+    """The text of `area.name` in one language; raises MissingMessageError where the catalogue lacks it, or it has no forms."""
     area, _, name = key.partition(".")
+    if count is not None:
+        name = f"{name}.{plurals.form(count, language)}"
     try:
         message = catalogue(language, area)[name]
     except (KeyError, FileNotFoundError):

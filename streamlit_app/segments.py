@@ -18,7 +18,7 @@ def in_words(where: Where, countries: Countries = None) -> str:
     parts = [named(t(f"common.dimensions.{name}"), values_in_words(name, values)) for name, values in by_dimension(where).items()]
     if confines(where, countries):
         names = [formats.country(country) for country in countries or ()]
-        told = ", ".join(names) if len(names) <= FEW else t("common.countries_seen", count=formats.number(len(names)))
+        told = ", ".join(names) if len(names) <= FEW else t("common.countries_seen", n=formats.number(len(names)))
         parts.insert(0, named(t("common.dimensions.country"), told or formats.NOTHING))
     return ", ".join(parts)
 

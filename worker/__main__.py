@@ -79,7 +79,7 @@ def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
             upkeep=upkeep,
         )
         _log.info("the worker began: by the schedule, and on request")
-        loop.start(was_published=publications.current() is not None)
+        loop.start(was_published=publications.readable_current() is not None)
         loop.run()
         _log.info("the worker was told to end, and ends")
 

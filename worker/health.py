@@ -12,6 +12,7 @@ from types import TracebackType
 
 from pipeline.clock import Clock
 from pipeline.errors import NeopulseError
+from pipeline.runs.database import StoreMovedError
 from pipeline.runs.holders import is_this_process
 from pipeline.runs.records import Doing
 from pipeline.runs.store import RunStore
@@ -75,7 +76,7 @@ class Heart:
         self._beat_safely()
 
     def beat(self) -> None:
-        """Renew the worker's row, or end the process where the loop is stuck."""
+        """Renew the worker's row, or end the process where the loop is stuck or its run store was taken away."""
         try:
             lease = self._store.lease()
             if self._pulse.is_stuck(lease_is_ours=lease is not None and is_this_process(lease.holder)):
@@ -83,6 +84,11 @@ class Heart:
                 self._die(1)
             pulse = self._pulse
             self._store.beat(worker_name(), started_at=self._started_at, doing=pulse.doing, next_run_at=pulse.next_run_at)
+        except (
+            StoreMovedError
+        ) as error:  # what it does from now on nobody would see; one that begins anew sees the file that lies there
+            _log.critical("the worker ends itself: %s", error)
+            self._die(1)
         except NeopulseError as error:
             _log.warning("no beat: %s", error.what)
 

@@ -84,8 +84,14 @@ def _listening(address: str, port: int, answer: Callable[[], Health]) -> Threadi
     class Handler(_Handler):
         ask = staticmethod(answer)
 
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Who asked has gone; the traceback that the library prints is nobody's business."""
+
     try:
-        server = ThreadingHTTPServer((address, port), Handler)
+        server = Server((address, port), Handler)
     except OSError as error:
         raise ConfigurationError(
             f"The worker cannot answer {PATH} at {address} port {port}: {error.strerror}",
@@ -93,7 +99,6 @@ def _listening(address: str, port: int, answer: Callable[[], Health]) -> Threadi
             safe="Nothing was started",
             next="end what listens there, or set another port, or 0 for none",
         ) from error
-    server.daemon_threads = True
     return server
 
 

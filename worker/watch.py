@@ -45,7 +45,7 @@ class Watch:
         safely(self._reports, _log)
 
     def _freshness(self) -> None:
-        telling.look_at_freshness(self._publications.current(), self._settings, self._store, self._clock)
+        telling.look_at_freshness(self._publications.readable_current(), self._settings, self._store, self._clock)
 
     def _rules(self) -> None:
         version = self._publications.current()

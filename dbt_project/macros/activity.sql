@@ -28,11 +28,18 @@
 
 {% macro inactivity_days() %}{{ var('inactivity_days') | int }}{% endmacro %}
 
-{# `user_123` and `123` are the same customer; other identifiers stay as they are. #}
+{# `user_123` and `123` are the same customer, and so is `123.0`; other identifiers stay as they are. #}
 {% macro bare_user_id(text) %}
     {%- set trimmed = neopulse.trimmed(text) %}
-    nullif(case when starts_with({{ trimmed }}, 'user_') then substr({{ trimmed }}, 6) else {{ trimmed }} end, '')
+    {%- set bare = 'case when starts_with(' ~ trimmed ~ ", 'user_') then substr(" ~ trimmed ~ ', 6) else ' ~ trimmed ~ ' end' %}
+    nullif({{ neopulse.without_point_zero(bare) }}, '')
 {% endmacro %}
+
+{# An identifier that went through a column of floats, as one with a missing value makes it: `17.0` is 17. #}
+{% macro without_point_zero(text) -%}
+    {%- set number = 'left(' ~ text ~ ', greatest(length(' ~ text ~ ') - 2, 0))' -%}
+    case when ends_with({{ text }}, '.0') and {{ neopulse.is_written_as_number(number) }} then {{ number }} else {{ text }} end
+{%- endmacro %}
 
 {# A whole number for joins and windows: the identifier itself where it is written as a number is, else a negative hash of it. #}
 {% macro customer_key(bare_id) %}
@@ -53,12 +60,13 @@
 
 {# The number of a transaction whose identifier is `transaction_` and a number, else a negative hash; `number` is that of its digits. #}
 {% macro transaction_key_of_text(text, number) %}
-    {%- set trimmed = neopulse.transaction_digits(neopulse.trimmed(text)) %}
+    {%- set trimmed = neopulse.without_point_zero(neopulse.transaction_digits(neopulse.trimmed(text))) %}
     case
         when {{ neopulse.is_prefix_and_number('transaction_', text, number) }} then {{ number }}
         when starts_with({{ neopulse.trimmed(text) }}, 'transaction_') and {{ neopulse.is_written_as_number(trimmed) }}
             then {{ neopulse.try_convert(trimmed, dbt.type_bigint()) }}
-        when nullif({{ neopulse.trimmed(text) }}, '') is not null then -1 - {{ neopulse.text_hash(neopulse.trimmed(text)) }}
+        when nullif({{ neopulse.trimmed(text) }}, '') is not null
+            then -1 - {{ neopulse.text_hash(neopulse.without_point_zero(neopulse.trimmed(text))) }}
     end
 {% endmacro %}
 

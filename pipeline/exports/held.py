@@ -10,6 +10,7 @@ import duckdb
 
 from pipeline.errors import DataError
 from pipeline.exports.star import MANIFEST
+from pipeline.files import literally
 from pipeline.marts.headline import PERIOD_DAYS
 from pipeline.marts.holding import AMOUNT, CUSTOMERS, TRANSACTIONS, Holding, last_whole_month
 from pipeline.powerbi.shapes import Table
@@ -26,20 +27,20 @@ _FLOWS = """
         sum(resurrected_customers) as resurrected_customers,
         sum(churned_customers) as churned_customers,
         (sum(new_customers) + sum(resurrected_customers)) / nullif(sum(churned_customers), 0) as quick_ratio
-    from read_parquet($path) where {everybody} and date > $since and date <= $as_of
+    from read_parquet($path, hive_partitioning = false) where {everybody} and date > $since and date <= $as_of
 """
 _CHURN = """
     select sum(churned_customers) / nullif(sum(customers_at_start), 0) as monthly_churn_rate
-    from read_parquet($path) where {everybody} and month = $month
+    from read_parquet($path, hive_partitioning = false) where {everybody} and month = $month
 """
 _ACTIVITY = """
     select sum(mau) as mau, sum(dau_in_28_days) / 28 / nullif(sum(mau), 0) as stickiness
-    from read_parquet($path) where {everybody} and date = $as_of
+    from read_parquet($path, hive_partitioning = false) where {everybody} and date = $as_of
 """
-_CUSTOMERS = "select count(*) as customers from read_parquet($path)"
+_CUSTOMERS = "select count(*) as customers from read_parquet($path, hive_partitioning = false)"
 _PAYMENTS = """
     select coalesce(sum(transactions), 0) as transactions, coalesce(sum(amount_usd), 0) as transaction_amount
-    from read_parquet($path)
+    from read_parquet($path, hive_partitioning = false)
     where {everybody} and date_trunc('month', month_end) = $month and transaction_state = 'COMPLETED'
 """
 _NAMES = {"customers": CUSTOMERS, "transactions": TRANSACTIONS, "transaction_amount": AMOUNT}
@@ -81,7 +82,7 @@ _STATEMENTS: tuple[tuple[Table, str], ...] = (
 def _row(connection: duckdb.DuckDBPyConnection, statement: str, asked: dict[str, date], path: Path) -> dict[str, float | None]:
     if not path.exists():
         raise FileNotFoundError(path)
-    wanted = {name: value for name, value in asked.items() if f"${name}" in statement} | {"path": str(path)}
+    wanted = {name: value for name, value in asked.items() if f"${name}" in statement} | {"path": literally(path)}
     found = connection.execute(statement, wanted)
     names = [column[0] for column in found.description or ()]
     [row] = found.fetchall()

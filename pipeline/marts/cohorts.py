@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -94,10 +95,12 @@ select
     count(*) as cohorts,
     max(final_on) as final_on,
 from ({cells}) as cells
-where final_on <= $as_of {fixed}
+where final_on <= $as_of {common} {fixed}
 group by all
 order by {by} period
 """
+
+_COHORTS = "select distinct cohort from ({cells}) as cells where period = 0 and n > 0 order by cohort"
 
 _PERIOD_START = {"month": "month_start", "week": "week_start"}
 _PERIOD_END = {"month": "month_end", "week": "week_start + 6"}
@@ -121,18 +124,32 @@ def retention_cohorts(database: ReadOnly, question: Question, *, window: int, as
 
 
 def retention_curve(
-    database: ReadOnly, question: Question, *, window: int, as_of: date, fixed_cohorts: bool, without: Where = ()
+    database: ReadOnly,
+    question: Question,
+    *,
+    window: int,
+    as_of: date,
+    fixed_cohorts: bool,
+    without: Where = (),
+    beside: tuple[Where, Where] | None = None,
 ) -> pa.Table:
     """One row per period: the retention of all cohorts together, weighted by size, over final cells only.
 
     With `fixed_cohorts` each period counts the same cohorts, those whose cells are final up to the longest period that
     more than half of the cohorts have reached; the unbounded curve of such a set never rises. `cohorts` counts them.
-    `without` leaves out whoever meets all of these filters.
+    `without` leaves out whoever meets all of these filters. `beside` has the filters of another segment, and of whom is left
+    out there: only cohorts with somebody of both count then, for a plan that is new has no cohorts of the years before.
     """
     asked = scope(question, without=without)
     cells = _cells(database, question, asked)
-    fixed = _FIXED.format(cells=cells) if fixed_cohorts else ""
-    statement = _CURVE.format(by=asked.columns, cells=cells, fixed=fixed)
+    common = ""
+    if beside is not None:
+        other, less = beside
+        theirs = _cohorts(database, replace(question, where=other), window=window, as_of=as_of, without=less)
+        days = ", ".join(f"date '{day}'" for day in theirs)
+        common = f"and cohort in (select unnest([{days}]::date[]))"
+    fixed = _FIXED.format(cells=cells, common=common) if fixed_cohorts else ""
+    statement = _CURVE.format(by=asked.columns, cells=cells, common=common, fixed=fixed)
     table = database.query(statement, _parameters(statement, question, asked, window=window, as_of=as_of))
     return tables.finished(
         tables.with_wilson(table, "retained"), ["period", *asked.by], as_of=as_of, extra=["retained", "cohorts"]
@@ -142,19 +159,27 @@ def retention_curve(
 _FIXED = """
     and period <= (
         select quantile_disc(reached, 0.5)
-        from (select cohort, max(period) as reached from ({cells}) as cells where final_on <= $as_of group by cohort)
+        from (select cohort, max(period) as reached from ({cells}) as cells where final_on <= $as_of {common} group by cohort)
     )
     and cohort in (
         select cohort
         from ({cells}) as cells
-        where final_on <= $as_of
+        where final_on <= $as_of {common}
         group by cohort
         having max(period) >= (
             select quantile_disc(reached, 0.5)
-            from (select cohort, max(period) as reached from ({cells}) as cells where final_on <= $as_of group by cohort)
+            from (select cohort, max(period) as reached from ({cells}) as cells where final_on <= $as_of {common} group by cohort)
         )
     )
 """
+
+
+def _cohorts(database: ReadOnly, question: Question, *, window: int, as_of: date, without: Where) -> list[date]:
+    """The cohorts that have somebody of the question's segment."""
+    asked = scope(question, without=without)
+    statement = _COHORTS.format(cells=_cells(database, question, asked))
+    parameters = _parameters(statement, question, asked, window=window, as_of=as_of)
+    return list(database.query(statement, parameters)["cohort"].to_pylist())
 
 
 def _cells(database: ReadOnly, question: Question, asked: Scope) -> str:

@@ -126,13 +126,20 @@ class Reader:
         table = _ENTRIES[asked.metric].answer(self._database, asked, window=window, as_of=self.version.as_of)
         return self._answered(asked, window, table)
 
-    def retention_curve(self, question: Question, *, fixed_cohorts: bool = False, without: Where = ()) -> Answer:
+    def retention_curve(
+        self,
+        question: Question,
+        *,
+        fixed_cohorts: bool = False,
+        without: Where = (),
+        beside: tuple[Where, Where] | None = None,
+    ) -> Answer:
         """The retention of all cohorts together, period by period; see cohorts.retention_curve."""
         asked = self._checked(question, "retention_cohort")
         left_out = self._checked(dataclasses.replace(question, where=without), "retention_cohort").where
         window, as_of = asked.window or self.version.inactivity_days, self.version.as_of
         table = cohorts.retention_curve(
-            self._database, asked, window=window, as_of=as_of, fixed_cohorts=fixed_cohorts, without=left_out
+            self._database, asked, window=window, as_of=as_of, fixed_cohorts=fixed_cohorts, without=left_out, beside=beside
         )
         return self._answered(asked, window, table)
 

@@ -1,13 +1,15 @@
-"""Customers and their segments in a letter, called as the app calls them."""
+"""Customers, their segments and the activity rule in a letter, called as the app calls them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import date
+from typing import Any
 
 from babel import Locale
 from babel.dates import format_date
+from babel.numbers import format_decimal
 
 from pipeline import app_texts
 from pipeline.settings import PROJECT
@@ -33,6 +35,18 @@ def segment(chosen: Mapping[str, Sequence[str]], language: str) -> str:
         )
         for dimension, codes in chosen.items()
     )
+
+
+def rule(text: str, language: str) -> str:
+    """The activity rule as the app says it: "transactions COMPLETED, sauf FEE"."""
+
+    def say(key: str, **values: Any) -> str:
+        return (_text(f"rule.{key}", language) or key).format(**values)
+
+    def number(amount: float) -> str:
+        return str(format_decimal(amount, locale=language))
+
+    return app_texts.activity_rule(text, say=say, either=_text("or", language) or " | ", number=number)
 
 
 def _either(names: Sequence[str], language: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from email import policy
 from email.message import EmailMessage
@@ -17,14 +17,16 @@ from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pipeline import plurals
 from pipeline.errors import ConfigurationError
-from pipeline.notify import notices, report_mail
+from pipeline.notify import app_words, notices, report_mail
 from pipeline.notify.event import Event, Figure, Rows
 from pipeline.notify.texts import TEXTS
 from pipeline.settings import DEMO_BANK
 
 LOCALES = {"en": "en_GB", "fr": "fr_FR"}
 DIGITS = {"share": 3, "ratio": 2, "usd": 2}  # behind the point of a figure as a mail writes it, by unit
+MINUS = "−"  # as on the pages
 IN_SUBJECT = ("customers", "share")  # the first figure of each of these units goes into the subject
 
 _TEMPLATES = Environment(
@@ -62,7 +64,7 @@ def render(event: Event, language: str) -> Mail:
         return _report(event, event.report, words)
     content = {
         "language": language,
-        "event": event,
+        "event": _in_words(event, language),
         "is_demo": event.source == DEMO_BANK,
         "title": words.title(event),
         "figures": [words.figure(figure) for figure in event.headline],
@@ -72,6 +74,7 @@ def render(event: Event, language: str) -> Mail:
         "duration": words.duration(event.seconds),
         "word": words.word,
         "number": words.number,
+        "days": words.days,
     }
     return Mail(
         subject=words.subject(event),
@@ -83,10 +86,11 @@ def render(event: Event, language: str) -> Mail:
 def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
     content = {
         "language": words.language,
-        "event": event,
+        "event": _in_words(event, words.language),
         "is_demo": event.source == DEMO_BANK,
         "word": words.word,
         "number": words.number,
+        "days": words.days,
         **report_mail.shown(report, words),
     }
     return Mail(
@@ -94,6 +98,10 @@ def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
         text=_TEMPLATES.get_template("report.txt.j2").render(content),
         html=_TEMPLATES.get_template("report.html.j2").render(content),
     )
+
+
+def _in_words(event: Event, language: str) -> Event:
+    return replace(event, activity_rule=app_words.rule(event.activity_rule, language))
 
 
 def unusable(addresses: Sequence[str]) -> list[str]:
@@ -161,11 +169,15 @@ class Words:
         self._texts = TEXTS[language]
         self._locale = Locale.parse(LOCALES[language])
 
-    def word(self, name: str, /, **values: Any) -> str:
-        return self._texts[name].format(**values)
+    def word(self, name: str, /, *, count: int | None = None, **values: Any) -> str:
+        """A text; where it has forms, that of `count`."""
+        return self._texts[name if count is None else f"{name}.{plurals.form(count, self.language)}"].format(**values)
 
     def number(self, value: int | None) -> str:
         return "" if value is None else str(format_decimal(value, locale=self._locale))
+
+    def days(self, value: int) -> str:
+        return plurals.length(value, "day", self.language)
 
     def day(self, day: date | None) -> str:
         return "" if day is None else str(format_date(day, "long", locale=self._locale))
@@ -173,7 +185,9 @@ class Words:
     def rows(self, rows: Rows | None) -> str:
         """What is known of the rows, in one line."""
         known = [] if rows is None else [(name, getattr(rows, name)) for name in ("read", "rejected", "written")]
-        return ", ".join(self.word(f"rows.{name}", n=self.number(count)) for name, count in known if count is not None)
+        return ", ".join(
+            self.word(f"rows.{name}", count=count, n=self.number(count)) for name, count in known if count is not None
+        )
 
     def duration(self, seconds: float | None) -> str:
         """How long a run took; nothing where nobody measured it."""
@@ -198,7 +212,8 @@ class Words:
         elif event.failure is not None:
             subject = self.word("subject.failure", run_id=event.run_id, step=event.failure.step)
         else:
-            figures = "; ".join(self._in_subject(event)) or self.word("subject.no_figures", version=event.version)
+            figures = self.word("semicolon").join(self._in_subject(event))
+            figures = figures or self.word("subject.no_figures", version=event.version)
             subject = self.word("subject.success", figures=figures, as_of=self.day(event.as_of))
         mark = self.word("subject.demo") + " " if event.source == DEMO_BANK else ""
         return " ".join((mark + subject).split())  # one line, whatever an error or a name brought along
@@ -227,7 +242,8 @@ class Words:
             if figure.n < report_mail.ENOUGH and figure.value is not None:
                 notes.append(report_mail.word(self.language, "thin"))
         if figure.value is not None and figure.before is not None:
-            notes.append(self.word("before", change=self._change(figure.value - figure.before, figure.unit)))
+            change = self._change(figure.value - figure.before, figure.unit)
+            notes.append(self.word(f"before.{figure.period}", change=change))
         return notes + ([self.word("provisional")] if figure.provisional else [])
 
     def _period(self, figure: Figure) -> str:
@@ -241,15 +257,16 @@ class Words:
             "ratio": lambda: format_decimal(value, "#,##0.00", locale=self._locale),
             "usd": lambda: format_currency(value, "USD", locale=self._locale),
         }
-        return str(formats.get(unit, lambda: format_decimal(round(value), locale=self._locale))())
+        written = formats.get(unit, lambda: format_decimal(round(value), locale=self._locale))()
+        return str(written).replace("-", MINUS)
 
     def _change(self, change: float, unit: str) -> str:
         """With its sign; what rounds to nothing has none."""
         written = round(change, DIGITS.get(unit, 0)) + 0.0
-        sign = "+" if written > 0 else ""
+        sign, size = "+" if written > 0 else MINUS if written < 0 else "", abs(written)
         if unit == "share":
-            return f"{sign}{format_decimal(written * 100, '#,##0.0', locale=self._locale)} {self.word('points')}"
-        return sign + self.value(written, unit)
+            return f"{sign}{format_decimal(size * 100, '#,##0.0', locale=self._locale)} {self.word('points')}"
+        return sign + self.value(size, unit)
 
     @property
     def _percent_pattern(self) -> str:

@@ -14,10 +14,10 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "reason.demo_over_bank": "The source is the demo bank; version {version} was made of {before}.",
         "reason.as_of_back": "The last day of the data is {found}; version {version} already knew {before}.",
         "reason.transactions_gone": "{share} of the transactions that {version} counted are gone; {allowed} are allowed.",
-        "reason.transactions_unusual": "{share} of the usual {usual} transactions (median of {runs} publications) are gone; "
+        "reason.transactions_unusual": "{share} of the usual {usual} transactions (median; publications: {runs}) are gone; "
         "{allowed} are allowed.",
-        "reason.rows_gone": "{relation} has {found} rows, {share} fewer than the usual {usual} (median of {runs} publications).",
-        "reason.rows_grown": "{relation} has {found} rows, {share} more than the usual {usual} (median of {runs} publications).",
+        "reason.rows_gone": "Rows of {relation}: {found}, {share} fewer than the usual {usual} (median; publications: {runs}).",
+        "reason.rows_grown": "Rows of {relation}: {found}, {share} more than the usual {usual} (median; publications: {runs}).",
         "reason.relation_new": "{relation} is new since {version}.",
         "reason.relation_missing": "{relation}, which {version} has, is missing.",
         "reason.column_new": "The column {relation}.{column} ({after}) is new since {version}.",
@@ -44,7 +44,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "condition.change_above": "The rule: the change against the period before is above {threshold}.",
         "fired.title": "{name}: {figure}",
         "fired.body": "{label}{where}, {point}: {figure}. {condition}",
-        "fired.next": "The rule stands on the page Alerts. It says nothing more for {hours} hours, whatever the figure does, "
+        "fired.next": "The rule stands on the page Alerts. It says nothing more for {hours}, whatever the figure does, "
         "unless it is right again.",
         "recovered.title": "{name}: right again, {figure}",
         "recovered.body": "{label}{where}, {point}: {figure}. It fires no more. {condition}",
@@ -61,12 +61,12 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "reason.demo_over_bank": "La source est la banque de démonstration ; la version {version} venait de {before}.",
         "reason.as_of_back": "Le dernier jour des données est le {found} ; la version {version} connaissait déjà le {before}.",
         "reason.transactions_gone": "{share} des transactions que {version} comptait ont disparu ; {allowed} sont admis.",
-        "reason.transactions_unusual": "{share} des {usual} transactions habituelles (médiane de {runs} publications) ont "
+        "reason.transactions_unusual": "{share} des {usual} transactions habituelles (médiane ; publications : {runs}) ont "
         "disparu ; {allowed} sont admis.",
-        "reason.rows_gone": "{relation} a {found} lignes, {share} de moins que les {usual} habituelles (médiane de {runs} "
-        "publications).",
-        "reason.rows_grown": "{relation} a {found} lignes, {share} de plus que les {usual} habituelles (médiane de {runs} "
-        "publications).",
+        "reason.rows_gone": "Lignes de {relation} : {found}, {share} de moins que les {usual} habituelles (médiane ; "
+        "publications : {runs}).",
+        "reason.rows_grown": "Lignes de {relation} : {found}, {share} de plus que les {usual} habituelles (médiane ; "
+        "publications : {runs}).",
         "reason.relation_new": "{relation} est nouvelle depuis {version}.",
         "reason.relation_missing": "{relation}, que {version} a, manque.",
         "reason.column_new": "La colonne {relation}.{column} ({after}) est nouvelle depuis {version}.",
@@ -93,7 +93,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "condition.change_above": "La règle : l'écart avec la période précédente est supérieur à {threshold}.",
         "fired.title": "{name} : {figure}",
         "fired.body": "{label}{where}, {point} : {figure}. {condition}",
-        "fired.next": "La règle se trouve sur la page Alertes. Elle se tait pendant {hours} heures, quoi que fasse le chiffre, "
+        "fired.next": "La règle se trouve sur la page Alertes. Elle se tait pendant {hours}, quoi que fasse le chiffre, "
         "sauf s'il redevient normal.",
         "recovered.title": "{name} : de nouveau normal, {figure}",
         "recovered.body": "{label}{where}, {point} : {figure}. Elle ne se déclenche plus. {condition}",

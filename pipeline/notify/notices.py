@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from babel.dates import format_date, format_datetime
 
+from pipeline import plurals
 from pipeline.notify import app_words
 from pipeline.notify.event import Notice
 from pipeline.notify.notice_texts import NOTICE_TEXTS
@@ -78,6 +79,8 @@ def _shown(name: str, value: Any, values: Mapping[str, Any], words: Wording) -> 
         return words.value(value, "share")
     if isinstance(value, float):
         return words.value(value, str(values.get("unit", "")))
+    if name == "hours":
+        return plurals.length(value, "hour", words.language)
     if isinstance(value, int):
         return words.number(value) if name != "run" else str(value)
     if name == "point" and values.get("grain") == "month" and value:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from babel.dates import format_date
 
+from pipeline import plurals
 from pipeline.data_problems import in_words
 from pipeline.marts.thin_tail import SHARE
 from pipeline.notify import app_words
@@ -36,9 +37,9 @@ class Wording(Protocol):
         """One headline figure in words."""
 
 
-def word(language: str, name: str, **values: Any) -> str:
-    """A text of the report."""
-    return REPORT_TEXTS[language][name].format(**values)
+def word(language: str, name: str, *, count: int | None = None, **values: Any) -> str:
+    """A text of the report; where it has forms, that of `count`."""
+    return REPORT_TEXTS[language][name if count is None else f"{name}.{plurals.form(count, language)}"].format(**values)
 
 
 def title(report: Mapping[str, Any], words: Wording) -> str:
@@ -58,11 +59,13 @@ def shown(report: Mapping[str, Any], words: Wording) -> dict[str, Any]:
     return {
         "heading": title(report, words),
         "of_whom": _of_whom(report, language),
+        "counted": told(f"counted.{report['frequency']}"),
         "figures": [words.figure(Figure.from_json(figure)) for figure in report["headline"]],
         "churn": [_split(split, words) for split in report["churn"]],
         "thin": _thin(report.get("thin"), words),  # none in a letter that an older neopulse left waiting
         "problems": _problems(report["problems"], words),
         "link": report["link"],
+        "is_on_the_page": report.get("is_on_the_page", False),
         "told": told,
         "frequency": told(report["frequency"]),
     }
@@ -118,7 +121,8 @@ def _problems(problems: Mapping[str, Any] | None, words: Wording) -> dict[str, A
         return {"text": word(words.language, "problems.confined"), "reasons": []}
     if not problems["kinds"]:
         return {"text": word(words.language, "problems.none"), "reasons": []}
-    text = word(words.language, "problems.some", rows=words.number(problems["rows"]), kinds=words.number(problems["kinds"]))
+    rows, kinds = words.number(problems["rows"]), words.number(problems["kinds"])
+    text = word(words.language, "problems.some", count=problems["rows"], rows=rows, kinds=kinds)
     reasons = [f"{words.number(each['rows'])} · {in_words(each['reason'], words.language)}" for each in problems["reasons"]]
     return {"text": text, "reasons": reasons}
 

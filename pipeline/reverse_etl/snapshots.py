@@ -75,7 +75,10 @@ class Snapshots:
             return Known(pointed, 0, _LOST)
         if found.get("place") != place:
             return Known(generation, 0, _ELSEWHERE)
-        connection.execute("insert into sent select key, hash from read_parquet($1)", [str(self._file(sync))])
+        connection.execute(
+            "insert into sent select key, hash from read_parquet($1, hive_partitioning = false)",
+            [files.literally(self._file(sync))],
+        )
         self._replay(connection, sync, generation)
         return Known(generation, _count(connection, "sent"), bank=found.get("bank", ""))
 
@@ -133,9 +136,11 @@ class Snapshots:
             return None
         try:
             rows = connection.execute(
-                "select decode(key), decode(value) from parquet_kv_metadata($1)", [str(self._file(sync))]
+                "select decode(key), decode(value) from parquet_kv_metadata($1)", [files.literally(self._file(sync))]
             ).fetchall()
-            connection.execute("select count(*), max(hash) from read_parquet($1)", [str(self._file(sync))]).fetchall()
+            connection.execute(
+                "select count(*), max(hash) from read_parquet($1, hive_partitioning = false)", [files.literally(self._file(sync))]
+            ).fetchall()
         except duckdb.Error:
             return None
         return dict(rows)

@@ -26,6 +26,10 @@ ASK_AGAIN_SECONDS = 0.05
 LOCKED = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)  # the low byte of an extended code
 
 
+class StoreMovedError(PermanentError):
+    """The file that is open is not the one at its place any more: what is written there nobody else reads."""
+
+
 class Database:
     """Short transactions on one engine."""
 
@@ -35,10 +39,17 @@ class Database:
         self._writing_engine = engine.execution_options(neopulse_writes=True)
         self._clock = clock
         self._sightings = Sightings(clock)
+        self._file = _file(engine.url)
+        self._opened_as = None if self._file is None else _identity(self._file)
 
     def close(self) -> None:
         """Give the connections back."""
         self._engine.dispose()
+
+    @property
+    def was_moved(self) -> bool:
+        """Whether the file of an SQLite store was moved, deleted or replaced since it was opened."""
+        return self._file is not None and _identity(self._file) != self._opened_as
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -132,7 +143,46 @@ def _engine(url: URL) -> Engine:
         ) from error
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    if path := _file(url):
+        _hold_to_the_file(engine, path)
     return engine
+
+
+def _file(url: URL) -> Path | None:
+    """Where an SQLite store lies; None for a store elsewhere or in memory."""
+    is_a_file = url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:"
+    return Path(url.database) if is_a_file and url.database else None
+
+
+def _hold_to_the_file(engine: Engine, path: Path) -> None:
+    """A connection outlives its file: it would go on in one that was moved away or deleted, while others make a new one."""
+    opened: list[tuple[int, int] | None] = []
+
+    def check(*_: Any) -> None:
+        if opened and _identity(path) != opened[0]:
+            raise StoreMovedError(
+                "The run store was moved, deleted or replaced while this process had it open",
+                where=str(path),
+                safe="The published versions, and the file that was moved away",
+                next="put the file back or leave the new one, then start this process again",
+            )
+
+    def note(*_: Any) -> None:
+        if not opened:
+            opened.append(_identity(path))
+
+    event.listen(engine, "do_connect", check)  # before a connection, which would make a file in its place
+    event.listen(engine, "connect", note)
+    event.listen(engine, "checkout", check)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of its name."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
@@ -199,7 +249,9 @@ def _silent(url: URL, error: Exception) -> TransientError:
     return TransientError(
         f"The run store did not answer: {getattr(error, 'orig', None) or error}",
         where=_place(url),
-        next="free disk space or end what locks it; then try again",
+        next="see whether the database server answers, then try again"
+        if is_postgresql(url)
+        else "free disk space or end what locks it; then try again",
     )
 
 

@@ -21,6 +21,9 @@ from pipeline.runs.schema import RUN_LEASE, leases, requests, runs, slots
 from pipeline.runs.schema_schedule import schedules
 
 LONGEST_NAME = 40
+MOST_NOTED = (
+    100  # of the moments that went by unserved the newest are written down: years of hours would hold the store for minutes
+)
 _TIMING = ("kind", "weekday", "hour", "minute", "timezone")
 
 
@@ -118,7 +121,8 @@ class ScheduleStore(Database):
 
     def serve_slots(self, name: str) -> Slot | None:
         """Serve what is due of a row, as it stands at this moment: the latest moment becomes a request for a run, those before
-        it are skipped as missed; the latest is skipped as well where a run was going on when it came.
+        it are skipped as missed; the latest is skipped as well where a run was going on when it came. Of the missed ones the
+        newest MOST_NOTED are written down.
 
         Returns the latest moment as it was served; None where nothing is due, whoever served it, or where nobody can tell yet
         whether the run whose lease's time is over goes on: the next look does.
@@ -136,7 +140,7 @@ class ScheduleStore(Database):
                 return None
             living = None if is_free else lease.run_id
             *missed, latest = due
-            for moment in missed:
+            for moment in missed[-MOST_NOTED:]:
                 _skip(connection, row, moment, now, _overlap(connection, moment, living) or _Skip(SkipReason.MISSED))
             if overlap := _overlap(connection, latest, living):
                 _skip(connection, row, latest, now, overlap)
@@ -196,7 +200,7 @@ def _from(row: ScheduleRow, served: datetime | None) -> datetime:
 
 def _let_go(connection: Connection, row: ScheduleRow, now: datetime) -> None:
     """Skip what the row, as it was, still had to serve: its new values do not know those moments."""
-    for moment in _due(connection, row, now) if row.enabled else ():
+    for moment in _due(connection, row, now)[-MOST_NOTED:] if row.enabled else ():
         _skip(connection, row, moment, now, _Skip(SkipReason.CHANGED))
 
 

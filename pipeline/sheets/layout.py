@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeline import plurals
 from pipeline.marts import Headline, Page, Reader
 from pipeline.metrics import Metric
 from pipeline.sheets.base import Figure, Format, Row, Tab
@@ -40,7 +41,7 @@ def tabs(reader: Reader, *, language: str) -> tuple[Tab, ...]:
 
     Every tab is always there: one that is left out on a quiet day would leave yesterday's rows to be read as today's.
     """
-    book = _Book(reader.version, TEXTS[language])
+    book = _Book(reader.version, language)
     return (
         book.headline(reader.headline(), language),
         book.churn(_rows(reader, "mart_monthly_churn_rate")),
@@ -63,9 +64,10 @@ def _rows(reader: Reader, relation: str, **where: str) -> list[dict[str, Any]]:
 class _Book:
     """One version in the words of one language."""
 
-    def __init__(self, version: Version, texts: Mapping[str, str]) -> None:
+    def __init__(self, version: Version, language: str) -> None:
         self._version = version
-        self._texts = texts
+        self._language = language
+        self._texts = TEXTS[language]
 
     def headline(self, figures: Iterable[Headline], language: str) -> Tab:
         columns: tuple[Column, ...] = (
@@ -188,8 +190,8 @@ class _Book:
             ("country", "text"),
             ("is_held_out", "text"),
         )
-        note = self._texts["warnings_note"].format(
-            shown=page.table.num_rows, total=page.total, share=LIKELY, days=self._version.inactivity_days
+        note = self._texts[f"warnings_note.{plurals.form(page.total, self._language)}"].format(
+            shown=page.table.num_rows, total=page.total, share=LIKELY, days=self._window
         )
         said = {True: self._texts["yes"]}
         warned = [{**row, "is_held_out": said.get(row.get("is_held_out"))} for row in page.table.to_pylist()]
@@ -262,6 +264,10 @@ class _Book:
         )
 
     @property
+    def _window(self) -> str:
+        return plurals.length(self._version.inactivity_days, "day", self._language)
+
+    @property
     def _source(self) -> str:
         return self._texts.get(self._version.source, self._version.source)
 
@@ -281,7 +287,7 @@ class _Book:
         version = self._version
         context = self._texts["note"].format(
             as_of=version.as_of,
-            days=version.inactivity_days,
+            days=self._window,
             rule=version.activity_rule,
             source=self._source,
             version=version.name,

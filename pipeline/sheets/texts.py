@@ -37,8 +37,10 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "stickiness": "Stickiness",
         "user_id": "Customer",
         "warnings": "Early warnings",
-        "warnings_note": "{shown:,} of {total:,} customers with a probability of at least {share:.0%} of no active day in "
-        "the next {days} days",
+        "warnings_note.one": "{shown:,} of {total:,} customer with a probability of at least {share:.0%} of no active day in "
+        "the next {days}",
+        "warnings_note.other": "{shown:,} of {total:,} customers with a probability of at least {share:.0%} of no active day in "
+        "the next {days}",
         "wau": "WAU",
         "would_lapse_on": "Would lapse on",
         "active_customers": "Active customers",
@@ -76,7 +78,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "month": "Month",
         "n": "n",
         "name": "Country",
-        "note": "as of {as_of} · inactive after {days} days · counted: {rule} · source: {source} · version {version}",
+        "note": "as of {as_of} · inactive after {days} · counted: {rule} · source: {source} · version {version}",
         "period": "Period",
         "period.28 days": "28 days",
         "period.day": "day",
@@ -144,8 +146,10 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "stickiness": "Assiduité",
         "user_id": "Client",
         "warnings": "Alertes précoces",
-        "warnings_note": "{shown:,} clients sur {total:,} avec une probabilité d'au moins {share:.0%} de n'avoir aucun jour "
-        "actif dans les {days} jours à venir",
+        "warnings_note.one": "{shown:,} client sur {total:,} avec une probabilité d'au moins {share:.0%} de n'avoir aucun jour "
+        "actif dans les {days} à venir",
+        "warnings_note.other": "{shown:,} clients sur {total:,} avec une probabilité d'au moins {share:.0%} de n'avoir aucun "
+        "jour actif dans les {days} à venir",
         "wau": "WAU",
         "would_lapse_on": "Partirait le",
         "active_customers": "Clients actifs",
@@ -183,7 +187,7 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "month": "Mois",
         "n": "n",
         "name": "Pays",
-        "note": "au {as_of} · inactif après {days} jours · comptées : {rule} · source : {source} · version {version}",
+        "note": "au {as_of} · inactif après {days} · comptées : {rule} · source : {source} · version {version}",
         "period": "Période",
         "period.28 days": "28 jours",
         "period.day": "jour",

@@ -164,12 +164,8 @@ class ReadOnlyDuckDB:
         except duckdb.IOException as error:
             if not path.exists():
                 raise FileNotFoundError(path) from error
-            raise PermanentError(
-                f"The published file cannot be opened: {_first_line(error)}",
-                where=str(path),
-                safe="The other kept versions",
-                next="neopulse rollback VERSION, or neopulse run",
-            ) from error
+            raise _unreadable(path, error) from error
+        self._path = path
         # Only after connecting: external access off forbids to set the temporary folder.
         self._connection.execute("set global TimeZone = 'UTC'")
         self._connection.execute("set enable_external_access = false")
@@ -193,6 +189,8 @@ class ReadOnlyDuckDB:
         except duckdb.CatalogException as error:
             read_copy.refuse_what_was_not_copied(self._connection, error)
             raise
+        except duckdb.IOException as error:
+            raise _unreadable(self._path, error) from error
 
     def batches(self, sql: str, *, rows: int = 100_000) -> Iterator[pa.RecordBatch]:
         """The rows of one select, so many at a time, for whoever passes them on; at least one batch, which may be empty."""
@@ -208,6 +206,15 @@ class ReadOnlyDuckDB:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _unreadable(path: Path, error: duckdb.IOException) -> PermanentError:
+    return PermanentError(
+        f"The published file cannot be read: {_first_line(error)}",
+        where=str(path),
+        safe="The other kept versions",
+        next="neopulse versions, then neopulse rollback VERSION, or neopulse run; free disk space where that is what lacks",
+    )
 
 
 def _reader_configuration(path: Path) -> dict[str, Any]:

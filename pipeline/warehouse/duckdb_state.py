@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from pipeline import files
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
 from pipeline.warehouse.base import IN_THE_FUTURE, THE_CLOCK_WENT_BACK, Increment
@@ -174,41 +175,71 @@ def _write_parts(connection: duckdb.DuckDBPyConnection, change: Change) -> None:
 def _rows_by_path(connection: duckdb.DuckDBPyConnection, paths: Sequence[Path]) -> dict[Path, int]:
     if not paths:
         return {}
-    found = connection.execute("select file_name, num_rows from parquet_file_metadata($1)", [[str(path) for path in paths]])
+    names = [files.literally(path) for path in paths]
+    found = connection.execute("select file_name, num_rows from parquet_file_metadata($1)", [names])
     return {Path(name): int(rows) for name, rows in found.fetchall()}
 
 
 def _write_views(connection: duckdb.DuckDBPyConnection, landing: Landing, change: Change) -> None:
     read = sorted(change.read, key=lambda part: part.number)
-    texts = _texts(TRANSACTIONS, [part.fingerprint.path for part in read], _numbers(read))
+    texts = _texts(connection, TRANSACTIONS, [part.fingerprint.path for part in read], [part.number for part in read])
     connection.execute(f"create or replace view raw.{TRANSACTIONS} as {texts}")
     connection.execute("create or replace table raw.tables (table_name varchar, marks varchar)")
     for name in OTHER_TABLES:
         marks = _marks(landing, name)
-        connection.execute(f"create or replace view raw.{name} as {_texts(name, [mark.path for mark in marks])}")
+        texts = _texts(connection, name, [mark.path for mark in marks])
+        connection.execute(f"create or replace view raw.{name} as {texts}")
         connection.execute("insert into raw.tables values ($1, $2)", [name, _told(marks)])
 
 
-def _numbers(parts: Sequence[Part]) -> str:
+def _numbers(numbers: Sequence[int]) -> str:
     """The column that says which part a row is of."""
-    numbers = [part.number for part in parts]
     if not numbers:
         return ", null::bigint as source_part"
-    if numbers == list(range(numbers[0], numbers[0] + len(numbers))):
+    if list(numbers) == list(range(numbers[0], numbers[0] + len(numbers))):
         return f", {numbers[0]} + file_index::bigint as source_part"
-    return f", list_extract({numbers}::bigint[], file_index::bigint + 1) as source_part"
+    return f", list_extract({list(numbers)}::bigint[], file_index::bigint + 1) as source_part"
 
 
-def _texts(table: str, paths: Sequence[Path], more: str = "") -> str:
+def _texts(connection: duckdb.DuckDBPyConnection, table: str, paths: Sequence[Path], numbers: Sequence[int] = ()) -> str:
+    """The rows of the files, each value as the text that its own file makes of it; with `numbers`, that of each file."""
     columns = RAW_TABLES[table].columns
     if not paths:
-        return "select " + ", ".join(f'null::varchar as "{column}"' for column in columns) + more + " where false"
-    return "select " + ", ".join(f'"{column}"::varchar as "{column}"' for column in columns) + more + f" from {parquet(paths)}"
+        none = ", ".join(f'null::varchar as "{column}"' for column in columns)
+        return f"select {none}{_numbers(()) if table == TRANSACTIONS else ''} where false"
+    texts = ", ".join(f'"{column}"::varchar as "{column}"' for column in columns)
+    parts = []
+    for places in _alike(connection, columns, paths):
+        more = _numbers([numbers[place] for place in places]) if numbers else ""
+        parts.append(f"select {texts}{more} from {parquet([paths[place] for place in places])}")
+    return " union all ".join(parts)
+
+
+def _alike(connection: duckdb.DuckDBPyConnection, columns: Sequence[str], paths: Sequence[Path]) -> list[list[int]]:
+    """The places of files that may be read as one.
+
+    What reads several files gives a column one type for all: whole numbers beside a file of floats become `17.0`, so that a row
+    would say one thing where its file is read alone, as in an increment, and another one beside others. Where some file has
+    texts, that type is text, and each value is written as its own file has it.
+    """
+    found = connection.execute(
+        "select file_name, name, duckdb_type from parquet_schema($1) where list_contains($2, name) and duckdb_type is not null",
+        [[files.literally(path.absolute()) for path in paths], list(columns)],
+    ).fetchall()
+    types: dict[str, dict[str, str]] = {column: {} for column in columns}
+    for name, column, kind in found:
+        types[column][name] = kind
+    apart = [by_file for by_file in types.values() if len(set(by_file.values())) > 1 and "VARCHAR" not in by_file.values()]
+    groups: dict[tuple[str | None, ...], list[int]] = {}
+    for place, path in enumerate(paths):
+        groups.setdefault(tuple(by_file.get(str(path.absolute())) for by_file in apart), []).append(place)
+    return list(groups.values())
 
 
 def parquet(paths: Sequence[Path]) -> str:
-    """What DuckDB reads the files with; their columns may differ from file to file in type and order."""
-    return f"read_parquet([{', '.join(quoted(path.absolute()) for path in paths)}], union_by_name = true)"
+    """What DuckDB reads the files with, found by the names of their columns; `key=value` in a path says nothing of the rows."""
+    names = ", ".join(quoted(Path(files.literally(path.absolute()))) for path in paths)
+    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
 
 
 def quoted(path: Path) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
@@ -35,9 +36,15 @@ _NAME = re.compile(r"v(\d{4,})")
 
 Read = TypeVar("Read")
 
+_log = logging.getLogger(__name__)
+
 
 class UntestedError(DataError):
     """A test of the candidate failed or did not run, so nobody may read it."""
+
+
+class DamagedVersionError(PermanentError):
+    """A version whose folder is gone or not whole."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +180,7 @@ class Publications:
                 # Pruned between the two looks: then the pointer has moved on as well.
                 seen, pointer = pointer, self._pointer()
                 if pointer == seen:
-                    raise _damaged(self.folder / seen.version) from None
+                    raise damaged(self.folder / seen.version) from None
         return None
 
     def read_current(self, reading: Callable[[Version], Read]) -> Read | None:
@@ -183,18 +190,28 @@ class Publications:
                 return reading(version)
             except FileNotFoundError:
                 if self.current() == version:
-                    raise _damaged(version.folder) from None
+                    raise damaged(version.folder) from None
         return None
 
     def versions(self) -> list[Version]:
-        """The kept versions, newest first."""
+        """The kept versions, newest first; one whose folder is not whole is passed over, and said in the log."""
         kept = []
         for number in self._published(self._pointer()):
             try:
                 kept.append(self._load(_name(number)))
             except FileNotFoundError:  # pruned between the listing and the look
                 continue
+            except DamagedVersionError as error:
+                _log.warning("%s: %s", error.what, error.where)
         return kept
+
+    def readable_current(self) -> Version | None:
+        """The version that readers see; None where it is damaged too, for who is to put another one in its place."""
+        try:
+            return self.current()
+        except DamagedVersionError as error:
+            _log.warning("%s: %s", error.what, error.where)
+            return None
 
     def version(self, name: str) -> Version:
         """One kept version; raises ConfigurationError where there is none of that name."""
@@ -340,7 +357,7 @@ class Publications:
         try:
             return _from_json(json.loads(text), folder)
         except (ValueError, KeyError, TypeError) as error:
-            raise _damaged(folder) from error
+            raise damaged(folder) from error
 
     @contextmanager
     def exclusively(self) -> Iterator[None]:
@@ -368,8 +385,9 @@ def _from_json(content: Mapping[str, Any], folder: Path) -> Version:
     return Version.from_json(content, folder=folder, published_at=datetime.fromisoformat(content["published_at"]))
 
 
-def _damaged(folder: Path) -> PermanentError:
-    return PermanentError(
+def damaged(folder: Path) -> DamagedVersionError:
+    """What is said of a version whose folder is not whole."""
+    return DamagedVersionError(
         f"Version {folder.name} is damaged or gone",
         where=str(folder),
         safe="The other kept versions",

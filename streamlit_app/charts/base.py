@@ -31,6 +31,8 @@ class Text(Protocol):
 
     def __call__(self, key: str, language: str, /, **values: object) -> str: ...
 
+    def __hash__(self) -> int: ...  # specs are kept by it
+
 
 @dataclass(frozen=True)
 class Chart:

@@ -28,7 +28,7 @@ def _build(text: Translate) -> alt.LayerChart:
     diagonal = drawn.mark_rule(strokeDash=list(marks.DASH), strokeWidth=1).encode(
         x=alt.datum(0), y=alt.datum(0), x2=alt.datum(1), y2=alt.datum(1), color=alt.value("gray")
     )
-    return alt.layer(
+    return marks.layered(
         diagonal,
         spread.transform_filter(marks.IS_SOLID).mark_rule(strokeWidth=2, opacity=0.35).encode(color=alt.value("primary")),
         spread.transform_filter(marks.IS_THIN).mark_rule(strokeWidth=2, opacity=0.25).encode(color=alt.value("gray")),

@@ -45,7 +45,7 @@ def _build(text: Translate) -> alt.LayerChart:
     net = base.transform_filter(f"datum.part == '{NET}' && isValid(datum.customers)").encode(
         y=rows, x="customers:Q", tooltip=tips
     )
-    return alt.layer(
+    return marks.layered(
         bars,
         net.mark_point(filled=True, size=110, opacity=1, color=alt.expr("background")),
         net.mark_point(filled=True, size=50, opacity=1).encode(color=alt.value("gray")),

@@ -71,18 +71,18 @@ def _build(text: Translate, *, grain: Grain) -> alt.LayerChart:
         strokeCap="butt",
         cursor=marks.CURSOR,
     )
-    number = {"fontSize": alt.expr(FITTING), "cursor": marks.CURSOR}
+    size = alt.expr(FITTING)
     ink = f"{marks.IS_THIN} ? {marks.PAGE_INK} : {marks.CELL_INK}"
     plate = f"{marks.IS_THIN} ? {GREYED} : scale('color', datum.value)"
-    layers = alt.layer(
+    layers = marks.layered(
         solid.mark_rect(cursor=marks.CURSOR).encode(color=colour),
         thin.mark_rect(opacity=marks.GREYED, cursor=marks.CURSOR).encode(color=alt.value("gray")),
         hatched.encode(stroke=alt.StrokeValue(alt.expr(ink))),
         # no stroke runs through the number of a hatched cell
-        incomplete.mark_text(**number, strokeWidth=4, filled=False).encode(
+        incomplete.mark_text(fontSize=size, cursor=marks.CURSOR, strokeWidth=4, filled=False).encode(
             text="label:N", stroke=alt.StrokeValue(alt.expr(plate))
         ),
-        cells.mark_text(**number, color=alt.expr(ink)).encode(text="label:N"),
+        cells.mark_text(fontSize=size, cursor=marks.CURSOR, color=alt.expr(ink)).encode(text="label:N"),
     ).encode(
         href=f"{marks.ADDRESS}:N",
         tooltip=tips,  # also over the number and the hatching

@@ -45,21 +45,14 @@ def _build(text: Translate) -> alt.LayerChart:
         )
     )
     net = rows.transform_filter(f"datum.part == '{NET}'").encode(x="middle:T", y=alt.Y("customers:Q"), tooltip=tips)
-    layers = alt.layer(
+    layers = marks.layered(
         bars,
         net.mark_line(strokeWidth=3.5, color=alt.expr("background")),  # so that the line stands off the bars
         net.mark_line(strokeWidth=1.5).encode(color=alt.value("gray")),
         net.mark_point(size=80, filled=True, opacity=0).encode(color=alt.value("gray")),
     )
     return (
-        layers.transform_window(
-            [
-                alt.WindowFieldDef(op="lead", field="date", **{"as": "following"}),
-                alt.WindowFieldDef(op="lag", field="date", **{"as": "preceding"}),
-            ],
-            groupby=["part"],
-            sort=[alt.SortField("date")],
-        )
+        layers.transform_window(following="lead(date)", preceding="lag(date)", groupby=["part"], sort=[alt.SortField("date")])
         .transform_calculate(
             begin="toDate(datum.date)",
             span="(datum.following ? datum.following - datum.date : datum.preceding ? datum.date - datum.preceding : "

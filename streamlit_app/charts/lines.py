@@ -23,19 +23,19 @@ def _over_time(text: Translate, *, unit: Unit, series: bool, grain: Grain | None
     course, placed = [marks.line(points, groups=groups)], {} if unit == "count" else marks.at_its_place()
     if unit == "share":  # of what may still come, an interval of sampling knows nothing
         course.insert(0, marks.band(points.transform_filter(marks.IS_FINAL), groups=groups))
-    layers = alt.layer(
-        marks.in_runs(alt.layer(*course), along="date", groups=groups),
+    layers = marks.layered(
+        marks.in_runs(marks.layered(*course), along="date", groups=groups),
         marks.provisional_points(points),
         *([] if unit == "count" else [marks.thin_points(points, **placed)]),  # a count rests on itself
         marks.hover(points, tips, along="date", groups=groups, lists=unit == "count", **placed),
-    ).encode(x=marks.over_time(grain), y=marks.value_axis("value", unit), **({"color": marks.by_series()} if series else {}))
+    ).encode(x=marks.over_time(grain), y=marks.value_axis("value", unit), color=marks.by_series() if series else alt.Undefined)
     explained = marks.explained(layers, text, unit, columns=POINT_COLUMNS)  # of what is told, so first
     placed_on = explained if unit == "count" else marks.on_the_axis_of_solid(explained)
     return placed_on.properties(height=marks.HEIGHT)
 
 
 def _survival(text: Translate) -> alt.LayerChart:
-    return alt.layer(*_nobody_before(text), _by_tenure(text, text("charts.tenure"), SURVIVAL_COLUMNS)).properties(height=300)
+    return marks.layered(*_nobody_before(text), _by_tenure(text, text("charts.tenure"), SURVIVAL_COLUMNS)).properties(height=300)
 
 
 def _first_transaction(text: Translate) -> alt.LayerChart:
@@ -55,7 +55,7 @@ def _by_tenure(text: Translate, since: str, columns: tuple[str, ...]) -> alt.Lay
         state=False,
     )
     enough = points.transform_filter(marks.IS_SOLID)
-    curves = alt.layer(
+    curves = marks.layered(
         enough.mark_area(opacity=marks.BAND, line=False, interpolate="step-after").encode(
             y=marks.value_axis("low", "share"), y2="high:Q"
         ),
@@ -78,7 +78,7 @@ def _nobody_before(text: Translate) -> tuple[alt.Chart, alt.Chart]:
         once.mark_rule(strokeWidth=1, strokeDash=[2, 3]).encode(color=alt.value("gray")),
         once.transform_calculate(words=words)
         .mark_text(align="left", baseline="bottom", dx=5, fontSize=11, color=alt.expr(marks.PAGE_INK))
-        .encode(y=alt.YValue(alt.expr("height - 5")), text="words:N"),
+        .encode(y=alt.value(alt.expr("height - 5")), text="words:N"),
     )
 
 
@@ -88,15 +88,15 @@ def _retention_curve(text: Translate, *, grain: Grain, series: bool = False) -> 
     if series:
         first.append(alt.Tooltip("series:N", title=text("charts.series")))
     tips = marks.tooltip(text, first=first, interval=True, state=False)
-    course = alt.layer(marks.band(points, groups=groups), marks.solid_line(points, point=alt.OverlayMarkDef(size=28)))
-    layers = alt.layer(
+    course = marks.layered(marks.band(points, groups=groups), marks.solid_line(points, point=alt.OverlayMarkDef(size=28)))
+    layers = marks.layered(
         marks.in_runs(course, along="period", groups=groups),
         marks.thin_points(points),
         marks.hover(points, tips, along="period", groups=groups),
     ).encode(
         x=alt.X("period:Q", title=text(f"charts.since_the_first.{grain}"), axis=alt.Axis(grid=False, domain=True, tickMinStep=1)),
         y=marks.value_axis("value", "share"),
-        **({"color": marks.by_series()} if series else {}),
+        color=marks.by_series() if series else alt.Undefined,
     )
     return marks.explained(layers, text, "share", columns=CURVE_COLUMNS).properties(height=marks.HEIGHT)
 

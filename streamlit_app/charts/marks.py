@@ -52,6 +52,11 @@ def drawn() -> alt.Chart:
     return alt.Chart(alt.NamedData(DRAWN))
 
 
+def layered(*layers: alt.Chart | alt.LayerChart) -> alt.LayerChart:
+    """Layers on one plot. None has facets, of which `alt.layer` would make another kind of chart."""
+    return alt.LayerChart(layer=layers)
+
+
 def over_time(grain: Grain | None = None) -> alt.X:
     """The time axis; a year begins with its number, months have their short names."""
     return alt.X("date:T", title=None, axis=time_axis(grain, labelFlush=True, domain=True))
@@ -72,7 +77,7 @@ def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None =
         f"{field}:Q",
         title=title,
         scale=alt.Scale(zero=zero, nice=True),
-        axis=alt.Axis(format=AXIS_FORMATS[unit], tickCount=4, **({"tickMinStep": 1} if unit == "count" else {})),
+        axis=alt.Axis(format=AXIS_FORMATS[unit], tickCount=4, tickMinStep=1 if unit == "count" else alt.Undefined),
     )
 
 
@@ -182,39 +187,37 @@ def in_runs(base: Drawing, *, along: str, groups: Sequence[str] = ()) -> Drawing
     """
     by_place: dict[str, Any] = {"groupby": list(groups), "sort": [alt.SortField(along)]}
     return (
-        base.transform_window([alt.WindowFieldDef(op="lag", field=along, **{"as": "before"})], **by_place)
+        base.transform_window(before=f"lag({along})", **by_place)
         .transform_calculate(apart=f"isValid(datum.before) ? datum.{along} - datum.before : null")
         .transform_joinaggregate(nearest="min(apart)")
         .transform_filter(f"isValid(datum.value) && {IS_SOLID}")
-        .transform_window([alt.WindowFieldDef(op="lag", field=along, **{"as": "before"})], **by_place)
+        .transform_window(before=f"lag({along})", **by_place)
         .transform_calculate(begins=f"isValid(datum.before) && datum.{along} - datum.before < 1.7 * datum.nearest ? 0 : 1")
-        .transform_window([alt.WindowFieldDef(op="sum", field="begins", **{"as": "run"})], **by_place)
+        .transform_window(run="sum(begins)", **by_place)
         .transform_joinaggregate(run_points="count()", groupby=[*groups, "run"])
     )
 
 
 def line(runs: alt.Chart, *, along: str = "date", groups: Sequence[str] = ()) -> alt.LayerChart:
     """A line through each run that is solid where final and dashed where provisional; a final point alone is a point."""
-    bridged = runs.transform_window(
-        [alt.WindowFieldDef(op="lead", field="provisional", **{"as": "next_provisional"})],
-        groupby=[*groups, "run"],
-        sort=[alt.SortField(along)],
-    )
+    bridged = runs.transform_window(next_provisional="lead(provisional)", groupby=[*groups, "run"], sort=[alt.SortField(along)])
     dashed = bridged.transform_filter(f"{IS_PROVISIONAL} || datum.next_provisional").mark_line(
         strokeWidth=2, strokeDash=list(DASH), opacity=0.8
     )
     final = runs.transform_filter(IS_FINAL)
-    return alt.layer(solid_line(final), dashed.encode(detail="run:N"), lone_points(final))
+    return layered(solid_line(final), dashed.encode(detail="run:N"), lone_points(final))
 
 
 def solid_line(runs: alt.Chart, **mark: Any) -> alt.Chart:
     """A line through each run."""
-    return runs.mark_line(strokeWidth=2, **mark).encode(detail="run:N")
+    drawn: alt.Chart = runs.mark_line(strokeWidth=2, **mark)
+    return drawn.encode(detail="run:N")
 
 
 def lone_points(runs: alt.Chart) -> alt.Chart:
     """A point without neighbours, through which no line goes."""
-    return runs.transform_filter(IS_ALONE).mark_point(size=28, filled=True, opacity=1)
+    points: alt.Chart = runs.transform_filter(IS_ALONE).mark_point(size=28, filled=True, opacity=1)
+    return points
 
 
 def hover(
@@ -237,17 +240,22 @@ def hover(
     )
     top, bottom = "0", "height"
     if groups:
-        lines = [alt.WindowFieldDef(op=op, field="value", **{"as": name}) for op, name in (("lag", "under"), ("lead", "over"))]
-        laid_out = laid_out.transform_window(lines, groupby=[along], sort=[alt.SortField("value")])
+        laid_out = laid_out.transform_window(
+            under="lag(value)", over="lead(value)", groupby=[along], sort=[alt.SortField("value")]
+        )
         top, bottom = _middle("over", else_="0"), _middle("under", else_="height")
     if lists:
         laid_out = laid_out.transform_calculate(**list_of(along)).encode(href=f"{ADDRESS}:N")
-    caught = laid_out.mark_rect(opacity=0, strokeWidth=0, **({"cursor": CURSOR} if lists else {}))
-    across = {"x": alt.XValue(alt.expr(left)), "x2": alt.X2Value(alt.expr(right))}
-    down = {"y": alt.YValue(alt.expr(top)), "y2": alt.Y2Value(alt.expr(bottom))}
-    return alt.layer(
+    caught = laid_out.mark_rect(opacity=0, strokeWidth=0, cursor=CURSOR if lists else alt.Undefined)
+    return layered(
         at_pointer.mark_point(size=60, filled=True, strokeWidth=0, opacity=1, **mark),
-        caught.encode(**across, **down, tooltip=list(tips)).add_params(near),
+        caught.encode(
+            x=alt.value(alt.expr(left)),
+            x2=alt.value(alt.expr(right)),
+            y=alt.value(alt.expr(top)),
+            y2=alt.value(alt.expr(bottom)),
+            tooltip=list(tips),
+        ).add_params(near),
     )
 
 
@@ -258,23 +266,23 @@ def _middle(other: str, *, else_: str) -> str:
 
 def provisional_points(base: alt.Chart) -> alt.Chart:
     """Hollow points where the period is not over."""
-    return base.transform_filter(f"{IS_PROVISIONAL} && {IS_SOLID}").mark_point(size=45, filled=False, strokeWidth=1.8)
+    provisional = base.transform_filter(f"{IS_PROVISIONAL} && {IS_SOLID}")
+    points: alt.Chart = provisional.mark_point(size=45, filled=False, strokeWidth=1.8)
+    return points
 
 
 def thin_points(base: alt.Chart, **mark: Any) -> alt.Chart:
     """Points that rest on fewer than 30 customers: pale, in the colour of their series, with a grey edge."""
-    return (
-        base.transform_filter(IS_THIN)
-        .mark_point(size=34, filled=True, opacity=1, fillOpacity=PALE, strokeWidth=1, **mark)
-        .encode(stroke=alt.value("gray"))
-    )
+    thin = base.transform_filter(IS_THIN)
+    points: alt.Chart = thin.mark_point(size=34, filled=True, opacity=1, fillOpacity=PALE, strokeWidth=1, **mark)
+    return points.encode(stroke=alt.value("gray"))
 
 
 def band(runs: alt.Chart, *, groups: Sequence[str] = ()) -> alt.LayerChart:
     """The 95 % interval as a pale band along each run, and as an upright stroke where a point stands alone."""
     known = runs.transform_filter("isValid(datum.low)").encode(y=value_axis("low", "share"), y2="high:Q")
     alone = known.transform_filter(IS_ALONE).mark_rule(strokeWidth=3, opacity=0.35)
-    return alt.layer(
+    return layered(
         known.mark_area(opacity=BAND, line=False).encode(detail="run:N"),
         alone if groups else alone.encode(color=alt.value("primary")),
     )

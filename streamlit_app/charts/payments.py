@@ -15,43 +15,36 @@ COUNTRY_COLUMNS = ("series", "value", "n", "low", "high", "unknown")
 
 
 def _by_month_and_type(text: Translate, *, unit: Unit) -> alt.Chart:
-    base = marks.explained(marks.drawn(), text, unit, columns=MONTHLY_COLUMNS)
-    return (
-        base.mark_bar()
-        .encode(
-            x=alt.X("yearmonth(date):T", title=None, axis=marks.time_axis("month"), bandPosition=0.5),
-            y=alt.Y(
-                "value:Q",
-                title=None,
-                stack=True,
-                axis=alt.Axis(format=marks.AXIS_FORMATS[unit], tickCount=5, labelExpr=ZERO_AS_ZERO),
-            ),
-            color=marks.by_series("square", columns=2),
-            order=alt.Order("rank:Q"),
-            opacity=alt.condition("datum.provisional", alt.value(marks.FADED), alt.value(1)),
-            tooltip=marks.tooltip(
-                text, first=[marks.day_tip(text), alt.Tooltip("series:N", title=text("charts.series"))], interval=False
-            ),
-        )
-        .properties(height=marks.HEIGHT)
-    )
+    bars: alt.Chart = marks.explained(marks.drawn(), text, unit, columns=MONTHLY_COLUMNS).mark_bar()
+    return bars.encode(
+        x=alt.X("yearmonth(date):T", title=None, axis=marks.time_axis("month"), bandPosition=0.5),
+        y=alt.Y(
+            "value:Q",
+            title=None,
+            stack=True,
+            axis=alt.Axis(format=marks.AXIS_FORMATS[unit], tickCount=5, labelExpr=ZERO_AS_ZERO),
+        ),
+        color=marks.by_series("square", columns=2),
+        order=alt.Order("rank:Q"),
+        opacity=alt.condition("datum.provisional", alt.value(marks.FADED), alt.value(1)),
+        tooltip=marks.tooltip(
+            text, first=[marks.day_tip(text), alt.Tooltip("series:N", title=text("charts.series"))], interval=False
+        ),
+    ).properties(height=marks.HEIGHT)
 
 
 def _by_active_days(text: Translate) -> alt.Chart:
     base = marks.explained(marks.drawn(), text, "count", columns=DAYS_COLUMNS)
-    return (
-        base.transform_calculate(**marks.list_of("date", period="active_days"))
-        .mark_bar(cornerRadiusTopLeft=1, cornerRadiusTopRight=1, cursor=marks.CURSOR)
-        .encode(
-            href=f"{marks.ADDRESS}:N",
-            x=alt.X("active_days:O", title=text("charts.active_days"), axis=alt.Axis(labelAngle=0, labelOverlap=True)),
-            y=marks.value_axis("value", "count"),
-            tooltip=marks.tooltip(
-                text, first=[alt.Tooltip("active_days:O", title=text("charts.active_days"))], interval=False, state=False
-            ),
-        )
-        .properties(height=marks.HEIGHT)
-    )
+    listed = base.transform_calculate(**marks.list_of("date", period="active_days"))
+    bars: alt.Chart = listed.mark_bar(cornerRadiusTopLeft=1, cornerRadiusTopRight=1, cursor=marks.CURSOR)
+    return bars.encode(
+        href=f"{marks.ADDRESS}:N",
+        x=alt.X("active_days:O", title=text("charts.active_days"), axis=alt.Axis(labelAngle=0, labelOverlap=True)),
+        y=marks.value_axis("value", "count"),
+        tooltip=marks.tooltip(
+            text, first=[alt.Tooltip("active_days:O", title=text("charts.active_days"))], interval=False, state=False
+        ),
+    ).properties(height=marks.HEIGHT)
 
 
 def _by_country(text: Translate) -> alt.LayerChart:
@@ -69,7 +62,7 @@ def _by_country(text: Translate) -> alt.LayerChart:
         ],
     )
     spread = base.encode(x="low:Q", x2="high:Q")
-    return alt.layer(
+    return marks.layered(
         spread.transform_filter(marks.IS_SOLID).mark_rule(strokeWidth=3, opacity=0.35).encode(color=alt.value("primary")),
         base.transform_filter(marks.IS_SOLID).mark_point(filled=True, size=55, opacity=1),
         spread.transform_filter(marks.IS_THIN).mark_rule(strokeWidth=3, opacity=0.25).encode(color=alt.value("gray")),

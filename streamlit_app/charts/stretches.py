@@ -18,22 +18,19 @@ def _build(text: Translate) -> alt.Chart:
         until=f"toDate(+toDate(datum.ending_date) + {marks.DAY_MS})",
         state=marks.state(text, provisional="is_provisional"),
     )
-    return (
-        base.mark_bar(height=22)
-        .encode(
-            x=alt.X("starting_date:T", title=None, axis=marks.time_axis()),
-            x2="until:T",
-            color=marks.coloured("named", {names["true"]: "primary", names["false"]: "gray"}, {v: v for v in names.values()}),
-            opacity=alt.condition("datum.is_provisional", alt.value(marks.FADED), alt.value(1)),
-            tooltip=[
-                alt.Tooltip("named:N", title=text("charts.state")),
-                alt.Tooltip("starting_date:T", title=text("common.from"), format="%-d %b %Y"),
-                alt.Tooltip("ending_date:T", title=text("common.to"), format="%-d %b %Y"),
-                alt.Tooltip("state:N", title=" "),
-            ],
-        )
-        .properties(height=110)
-    )
+    bars: alt.Chart = base.mark_bar(height=22)
+    return bars.encode(
+        x=alt.X("starting_date:T", title=None, axis=marks.time_axis()),
+        x2="until:T",
+        color=marks.coloured("named", {names["true"]: "primary", names["false"]: "gray"}, {v: v for v in names.values()}),
+        opacity=alt.condition("datum.is_provisional", alt.value(marks.FADED), alt.value(1)),
+        tooltip=[
+            alt.Tooltip("named:N", title=text("charts.state")),
+            alt.Tooltip("starting_date:T", title=text("common.from"), format="%-d %b %Y"),
+            alt.Tooltip("ending_date:T", title=text("common.to"), format="%-d %b %Y"),
+            alt.Tooltip("state:N", title=" "),
+        ],
+    ).properties(height=110)
 
 
 STRETCHES = Chart("stretches", ("starting_date", "ending_date", "is_active", "is_provisional", "final_on"), _build)

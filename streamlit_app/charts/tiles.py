@@ -57,7 +57,7 @@ def _build(text: Translate) -> alt.LayerChart:
         legend=alt.Legend(orient="top", direction="horizontal", format=".0%", gradientLength=180, gradientThickness=8, offset=6),
     )
     named = base.encode(text="code:N")
-    return alt.layer(
+    return marks.layered(
         base.transform_filter(marks.IS_SOLID).mark_rect(cornerRadius=2).encode(color=colour),
         base.transform_filter(marks.IS_THIN).mark_rect(cornerRadius=2, opacity=marks.GREYED).encode(color=alt.value("gray")),
         named.transform_filter(marks.IS_SOLID).mark_text(fontSize=10, color=alt.expr(marks.CELL_INK)),

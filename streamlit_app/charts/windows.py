@@ -22,19 +22,19 @@ PASSED = "datum.from_days > datum.window_days"
 
 def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
     points = marks.drawn()
-    encoded = {
-        "x": alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6)),
-        "y": marks.value_axis("value", unit),
-    }
+    across = alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6))
+    up = marks.value_axis("value", unit)
     tips = marks.tooltip(
         text, first=[alt.Tooltip("window_days:Q", title=text("charts.window"))], interval=unit == "share", state=False
     )
-    course = [marks.solid_line(points), marks.lone_points(points)]
+    course: list[alt.Chart | alt.LayerChart] = [marks.solid_line(points), marks.lone_points(points)]
     if unit == "share":
         course.insert(0, marks.band(points))
-    hover = marks.hover(points, tips, along="window_days").encode(**encoded)
-    return alt.layer(
-        alt.layer(marks.in_runs(alt.layer(*course), along="window_days"), marks.thin_points(points)).encode(**encoded),
+    hover = marks.hover(points, tips, along="window_days").encode(x=across, y=up)
+    return marks.layered(
+        marks.layered(marks.in_runs(marks.layered(*course), along="window_days"), marks.thin_points(points)).encode(
+            x=across, y=up
+        ),
         *_marked(text, IN_USE, above=18),
         *_marked(text, SUGGESTED, above=5),
         marks.explained(hover, text, unit, columns=WINDOW_COLUMNS),
@@ -95,7 +95,7 @@ def _intervals(text: Translate) -> alt.LayerChart:
         ],
     )
     at_window = drawn.transform_filter("datum.from_days == 1").encode(x="window_days:Q", color=alt.value("gray"))
-    return alt.layer(bars, at_window.mark_rule(strokeWidth=1.5)).properties(height=marks.HEIGHT)
+    return marks.layered(bars, at_window.mark_rule(strokeWidth=1.5)).properties(height=marks.HEIGHT)
 
 
 def _more(text: Translate) -> str:

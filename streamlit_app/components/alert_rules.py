@@ -90,7 +90,7 @@ def in_words(rule: AlertRule) -> str:
         metric=metric.label[messages.language()] if metric is not None else rule.metric,
         segment=_segment(rule),
         threshold=formats.signed_share(rule.threshold) if rule.comparison in RELATIVE else figure(rule.threshold, unit),
-        hours=formats.number(rule.cooldown_hours),
+        hours=formats.length(rule.cooldown_hours, "hour"),
     )
 
 

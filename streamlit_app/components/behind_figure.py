@@ -86,7 +86,7 @@ def linked(answer: Answer, of: Callable[[Mapping[str, Any]], Mapping[str, str] |
         return answer
 
     def its_group(row: Mapping[str, Any]) -> Mapping[str, str] | None:
-        return {by: row[by]} if by in row else {}
+        return {by: row[by]} if by is not None and by in row else {}
 
     texts = [name for name in (by, "series", "part") if name and name in table.column_names]
     rows = table.select(texts).to_pylist() if texts else [{}] * table.num_rows
@@ -103,7 +103,7 @@ def _address(answer: Answer, more: Mapping[str, str] | None) -> str | None:
     question = answer.question
     asked: dict[str, Any] = {METRIC: answer.metric.name, "window": answer.window}
     asked |= {name: value for name in ("grain", "kind", "cohort") if (value := getattr(question, name))}
-    asked |= segments.in_an_address(question.where) | {data.ASKED_VERSION: answer.version} | url.language() | (more or {})
+    asked |= segments.in_an_address(question.where) | {data.ASKED_VERSION: answer.version} | url.language() | dict(more or {})
     is_of_customers = {name for name, _ in question.where} <= set(filters.SEGMENTS)
     return urlencode(asked, doseq=True) if more is not None and is_of_customers and _is_there(asked[METRIC]) else None
 
@@ -159,10 +159,11 @@ def in_words(behind: Behind) -> str:
     """Whom the list names."""
     question, window = behind.question, behind.question.window or data.published().inactivity_days
     first, last = behind.days()
-    values = {"window": formats.days(window), "from": formats.day(first), "to": formats.day(min(last, data.published().as_of))}
+    until = min(last, data.published().as_of)
+    values: dict[str, object] = {"window": formats.days(window), "from": formats.day(first), "to": formats.day(until)}
     kind = _kind(behind)
     if question.metric == "l28":
-        opened = min(last, data.published().as_of) - timedelta(days=L28_DAYS)
+        opened = until - timedelta(days=L28_DAYS)
         values |= {"active_days": formats.days(behind.period), "opened": formats.day(opened)}
     if question.metric == "retention_cohort":
         start, end = behind.days_of_the_period()

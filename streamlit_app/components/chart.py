@@ -14,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from pipeline.marts import Answer, Question, family
 from pipeline.marts.grid import period_of
+from pipeline.marts.question import Where
 from streamlit_app import data, figures, formats, messages, segments
 from streamlit_app.charts import COUNT_BY_WINDOW, SHARE_BY_WINDOW, Chart
 from streamlit_app.charts.marks import ENOUGH
@@ -61,7 +62,7 @@ class Basis:
     window: int | None
     rule: str
     withheld: int = 0
-    where: segments.Where = ()
+    where: Where = ()
     countries: segments.Countries = None
     start: date | None = None
     end: date | None = None
@@ -96,8 +97,8 @@ def show(
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
-        rows, built = kept.drawn(spec, drawn(table, spec.columns), beside) if isinstance(spec, Chart) else (table, dict(spec))
-        st.vega_lite_chart(rows, built, key=key, alt=title)
+        rows, built = kept.drawn(spec, drawn(table, spec.columns), beside) if isinstance(spec, Chart) else (table, spec)
+        st.vega_lite_chart(rows, dict(built), key=key, alt=title)
         st.caption(f":small[{footnote(table, basis, spec=spec, hidden=whole.num_rows - table.num_rows)}]")
         on_the_chart.beneath(kept)
 
@@ -179,16 +180,16 @@ def footnote(table: pa.Table, basis: Basis, *, spec: Chart | Mapping[str, Any] |
     if isinstance(spec, Chart):
         lines += _marked(table, spec)
     if hidden:
-        lines.append(t("common.hidden_means", count=formats.number(hidden)))
+        lines.append(t("common.hidden_means", count=hidden, n=formats.number(hidden)))
     if basis.withheld:
-        lines.append(t("common.withheld_means", count=formats.number(basis.withheld)))
+        lines.append(t("common.withheld_means", count=basis.withheld, n=formats.number(basis.withheld)))
     return " · ".join(lines)
 
 
 def _window(basis: Basis, spec: Chart | Mapping[str, Any] | None) -> str:
     """Which N the figures are of: one, none, or each on its place along the drawing."""
     if basis.window is not None:
-        return t("common.window_of", window=basis.window)
+        return t("common.window_of", window=formats.days(basis.window))
     return t("common.each_window" if spec in BY_WINDOW else "common.any_window")
 
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
+from pipeline.marts.question import Where
 from streamlit_app import actions, auth, charts, data, exports, figures, formats, messages, segments
 from streamlit_app.auth import Role
 from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import answers, chart, download, filters, hold_out, links, sortable, states, table
 from streamlit_app.data import Answer, Question
-from streamlit_app.exports import Form
+from streamlit_app.exports import FORMS, Form
 from streamlit_app.messages import t
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 NAMES = "churn.early.columns"
 ROWS_SHOWN, ROWS_IN_A_FILE, MOST_GROUPS = 200, 50_000, 10
@@ -82,7 +87,7 @@ def _for_which_day(question: Question) -> str:
 
 def _for_which_window(question: Question, published: int) -> str:
     """Beside the number of active customers: which N makes them so, where the page is asked for another one."""
-    if question.window in (None, published):
+    if question.window is None or question.window == published:
         return ""
     return " " + t("churn.early.other_window", published=formats.days(published), window=formats.days(question.window))
 
@@ -135,7 +140,7 @@ def _about(customers: float | None) -> str:
     return formats.decimal(customers, 1) if customers is not None and customers < 10 else formats.number(customers)
 
 
-def _list(where: segments.Where) -> None:
+def _list(where: Where) -> None:
     """Customer by customer, for who may see customers."""
     if not auth.current_user().may(Role.MANAGER):
         st.caption(t("churn.early.for_managers"))
@@ -149,7 +154,7 @@ def _list(where: segments.Where) -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         shown = {"shown": formats.number(page.table.num_rows), "total": formats.number(page.total)}
-        st.caption(t("churn.early.count", **shown), width="content")
+        st.caption(t("churn.early.count", count=page.total, **shown), width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _downloads(where, at_least)
     if page.total > 1:
@@ -192,12 +197,12 @@ def _percent(share: str) -> str:
     return formats.share(int(share) / 100, 0)
 
 
-def _downloads(where: segments.Where, at_least: float) -> None:
+def _downloads(where: Where, at_least: float) -> None:
     """The list as a file, up to a limit; who downloaded which list is noted down."""
-    for form in ("csv", "xlsx"):
+    for form in FORMS:
         download.button(
             t(f"customers.as_{form}"),
-            lambda form=form: _file(where, at_least, form),
+            partial(_file, where, at_least, form),
             file_name=f"neopulse-early-warnings{segments.in_a_name(where)}-{data.published().name}.{form}",
             key=f"early_warnings_{form}",
             help=t("customers.file_explained", most=formats.number(ROWS_IN_A_FILE)),
@@ -205,7 +210,7 @@ def _downloads(where: segments.Where, at_least: float) -> None:
         )
 
 
-def _file(where: segments.Where, at_least: float, form: Form) -> bytes:
+def _file(where: Where, at_least: float, form: Form) -> bytes:
     found = _complete(data.early_warnings(where=where, at_least=at_least, limit=ROWS_IN_A_FILE).table)
     columns = [found[name].to_pylist() for name in COLUMNS]
     rows = [[*row, segments.in_codes(where, auth.current_user().confined_to)] for row in zip(*columns, strict=True)]
@@ -236,9 +241,9 @@ def _readable(rows: pa.Table) -> pa.Table:
     return table.add_column(place, "note", pa.array(thin, pa.list_(pa.string())))
 
 
-def _column_config(shown: pa.Table) -> dict[str, Any]:
+def _column_config(shown: pa.Table) -> dict[str, ColumnConfig | str]:
     labels = {name: t(f"{NAMES}.{name}") for name in COLUMNS}
-    config: dict[str, Any] = dict(labels)
+    config: dict[str, ColumnConfig | str] = dict(labels)
     config["user_id"] = sortable.identifiers(labels["user_id"], shown["user_id"].to_pylist())
     config["would_lapse_on"] = st.column_config.DateColumn(labels["would_lapse_on"], format="DD/MM/YYYY")
     for name in SHARES:
@@ -268,9 +273,9 @@ def _how_right() -> None:
 
 def _score(days: Answer) -> str:
     last = days.rows()[-1]
-    better = "better" if last["skill_over_base_rate"] > 0 else "not_better"
     return t(
-        f"churn.early.{better}",
+        "churn.early.better" if last["skill_over_base_rate"] > 0 else "churn.early.not_better",
+        count=last["n"],
         day=formats.day(last["date"]),
         n=formats.number(last["n"]),
         error=_points(last["value"]),
@@ -286,7 +291,7 @@ def over_the_year(days: Answer) -> str:
     too_many = sum(row["expected"] > row["observed"] for row in off)
     numbers = {"days": len(rows), "off": len(off), "too_many": too_many, "too_few": len(off) - too_many}
     told = {name: formats.number(number) for name, number in numbers.items()}
-    return t("churn.early.year_off" if off else "churn.early.year_within", **told)
+    return t("churn.early.year_off", count=len(off), **told) if off else t("churn.early.year_within", **told)
 
 
 def _points(distance: float) -> str:

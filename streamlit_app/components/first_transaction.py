@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from pipeline.errors import NeopulseError
-from streamlit_app import charts, data, figures, formats, segments
+from pipeline.marts.question import Where
+from streamlit_app import charts, data, figures, formats
 from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import chart, filters, states, table
 from streamlit_app.data import Answer, Question
@@ -22,7 +23,7 @@ ROWS = 24  # two years of months of opening
 SPLIT, NAMES = "first_by", "retention.first.columns"
 
 
-def show(where: segments.Where) -> None:
+def show(where: Where) -> None:
     """The section, for a segment: the first days as curves, and the shares by a few of them as a table."""
     with states.guarded():
         st.subheader(t("retention.first.title"))
@@ -35,14 +36,14 @@ def show(where: segments.Where) -> None:
         _draw(data.answer(replace(_everybody(where), by=None if by == filters.EVERY else by)))
 
 
-def is_about_nobody(where: segments.Where) -> bool:
+def is_about_nobody(where: Where) -> bool:
     """Whether nobody of the segment has opened an account; False where that cannot be read."""
     with suppress(NeopulseError):
         return data.answer(_everybody(where)).empty
     return False
 
 
-def _everybody(where: segments.Where) -> Question:
+def _everybody(where: Where) -> Question:
     return Question("time_to_first_transaction", where=where)
 
 

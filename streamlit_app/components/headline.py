@@ -135,7 +135,7 @@ def _note(figure: Headline, question: Question, shown: Version) -> str:
     if chance := _chance(figure):
         lines.append(chance)
     if figure.metric.name == "monthly_churn_rate" and figure.n and _is_too_early(figure.until, question, shown):
-        lines.append(t("churn.too_early", window=question.window or shown.inactivity_days))
+        lines.append(t("churn.too_early", window=formats.days(question.window or shown.inactivity_days)))
     if _is_thin(figure):
         lines.append(t("churn.thin") if figure.low is not None else f"n {formats.number(figure.n)}, {t('churn.thin')}")
     if figure.withheld:

@@ -12,7 +12,8 @@ from streamlit_app import formats
 from streamlit_app.charts import sparkline
 
 Tone = Literal["good", "bad", "neutral"]
-COLOURS: dict[Tone, str] = {"good": "primary", "bad": "orange", "neutral": "gray"}
+Colour = Literal["primary", "orange", "gray"]
+COLOURS: dict[Tone, Colour] = {"good": "primary", "bad": "orange", "neutral": "gray"}
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ MANY = 5
 def show(user: User, version: Version) -> None:
     """Draw the menu; whoever may come in reads, managers and admins write."""
     answers.tell(ANSWER)
-    notes = data_kept.annotations()[::-1]
+    notes = data_kept.notes()[::-1]
     label = t("notes.menu") if not notes else t("notes.many", notes=formats.number(len(notes)))
     with st.popover(label, icon=":material/push_pin:", type="tertiary"):
         st.markdown(f"**{t('notes.title')}**")

@@ -67,7 +67,7 @@ def of(chart: Chart | Mapping[str, Any], answer: Answer | pa.Table, table: pa.Ta
 
 
 def _of(metrics: Sequence[str]) -> list[Annotation]:
-    return [note for note in data_kept.annotations() if note.metric is None or note.metric in metrics]
+    return [note for note in data_kept.notes() if note.metric is None or note.metric in metrics]
 
 
 def within(notes: Sequence[Annotation], days: pa.ChunkedArray) -> tuple[Annotation, ...]:

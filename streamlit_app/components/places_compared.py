@@ -27,8 +27,10 @@ def _in_all(found: Reconciliation) -> str:
     """How many of the figures that some place holds are equal, and how many are not."""
     verdicts = [str(cell.verdict) for line in found.lines for cell in line.cells.values() if cell.verdict != "not_held"]
     counts = {name: formats.number(verdicts.count(name)) for name in COLOURS}
-    kind = "all_equal" if set(verdicts) == {"equal"} else "counted"
-    return t(f"{AREA}.in_all.{kind}", total=formats.number(len(verdicts)), **counts)
+    total = formats.number(len(verdicts))
+    if set(verdicts) == {"equal"}:
+        return t("definitions.places.in_all.all_equal", count=len(verdicts), total=total)
+    return t("definitions.places.in_all.counted", total=total, **counts)
 
 
 def _row(line: Line, found: Reconciliation) -> dict[str, str]:

@@ -57,14 +57,21 @@ def header(problems: Sequence[Mapping[str, Any]]) -> None:
         st.caption(t("common.problems_none"), width="content")
         return
     found = _counted(problems)
-    of_transactions = {"transactions": formats.number(found.doubtful_transactions), "share": _share(found.share)}
-    share = f" ({t('common.problems_share', **of_transactions)})" if found.share is not None else ""
-    with st.popover(t("common.problems", rows=formats.number(found.rows)) + share, type="tertiary", icon=":material/rule:"):
+    with st.popover(in_short(found), type="tertiary", icon=":material/rule:"):
         st.markdown(f"**{t('common.problems_title')}**")
         st.markdown(in_words(found))
         table.draw([_row(problem) for problem in problems])
         st.caption(t("common.problems_explained"))
         links.to("definitions", t("common.problems_more"))
+
+
+def in_short(found: Doubtful) -> str:
+    """How many rows, and how many transactions they are of, where that is known."""
+    told = t("common.problems", count=found.rows, rows=formats.number(found.rows))
+    if found.share is None:
+        return told
+    of, share = found.doubtful_transactions, _share(found.share)
+    return f"{told} ({t('common.problems_share', count=of, transactions=formats.number(of), share=share)})"
 
 
 def _row(problem: Mapping[str, Any]) -> dict[str, str]:
@@ -119,7 +126,7 @@ def in_words(found: Doubtful) -> str:
     """How many rows are rejected and how many used in part, each with the commonest reasons, and of how many transactions."""
     told = (("rejected", found.rejected_rows, found.rejected), ("kept", found.kept_rows, found.kept))
     parts = [
-        t(f"overview.problems.{name}", rows=formats.number(rows), reasons=_reasons(reasons))
+        t(f"overview.problems.rows.{name}", count=rows, rows=formats.number(rows), reasons=_reasons(reasons))
         for name, rows, reasons in told
         if rows
     ]
@@ -128,7 +135,8 @@ def in_words(found: Doubtful) -> str:
     if found.days_with_few:
         parts.append(t("overview.problems.days_with_few", days=formats.days(found.days_with_few)))
     if found.customers_alone:
-        parts.append(t("overview.problems.no_users", customers=formats.number(found.customers_alone)))
+        alone = found.customers_alone
+        parts.append(t("overview.problems.no_users", count=alone, customers=formats.number(alone)))
     if found.share is not None:
         of = formats.number(found.transactions)
         parts.append(t("overview.problems.share", share=_share(found.share), transactions=of))

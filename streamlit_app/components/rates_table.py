@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import streamlit as st
@@ -12,6 +12,9 @@ from streamlit_app.charts.marks import ENOUGH
 from streamlit_app.components import chart, final_points, sortable
 from streamlit_app.data import Answer
 from streamlit_app.messages import t
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 HEIGHT = 300
 COLUMNS = {
@@ -53,7 +56,7 @@ def _name(column: str) -> str:
     return t(f"churn.columns.{column}")
 
 
-def _columns() -> dict[str, object]:
+def _columns() -> dict[str, ColumnConfig]:
     return {_name(name): sortable.counts() for name in COUNTS} | {
         _name("month"): st.column_config.DateColumn(format="MM/YYYY"),
         _name("rate"): sortable.shares(),
@@ -77,7 +80,7 @@ def _row(row: dict[str, Any], answer: Answer) -> dict[str, Any]:
 def _status(row: dict[str, Any], answer: Answer) -> str:
     if row["value"] is None and row["n"] is not None:
         if answer.question.kind != "effective":
-            return t("churn.too_early", window=answer.window)
+            return t("churn.too_early", window=formats.days(answer.window))
         return t("churn.not_known_before", day=formats.day(figures.first_known(row["date"], answer.window)))
     if row["provisional"]:
         return t("churn.final_on", day=formats.day(row["final_on"]))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from streamlit_app import auth, data, data_definitions, exports, formats, messages
-from streamlit_app.auth import Role
+from streamlit_app.auth import Role, User
 from streamlit_app.components import download, filters, states, table, url
-from streamlit_app.data_definitions import Point, Reason, Restatement
+from streamlit_app.data_definitions import Cause, Point, Reason, Restatement
+from streamlit_app.exports import FORMS, Form
 from streamlit_app.messages import t
 
 AREA = "definitions.restated"
@@ -36,7 +39,7 @@ def show() -> None:
         return
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         shown = {"shown": formats.number(min(len(wanted), ROWS_SHOWN)), "total": formats.number(len(wanted))}
-        st.caption(t(f"{AREA}.count", **shown), width="content")
+        st.caption(t("definitions.restated.count", count=len(wanted), **shown), width="content")
         _downloads(wanted)
     table.show(map(_row, wanted[:ROWS_SHOWN]), names=f"{AREA}.columns")
 
@@ -78,6 +81,8 @@ def reason(why: Reason) -> str:
     values = dict(why.values)
     if "month" in values:
         values |= {"month": formats.month(values["month"]), "rows": formats.number(values["rows"])}
+    if why.cause == Cause.WINDOW:
+        values = {name: formats.days(window) for name, window in values.items()}
     if "models" in values:
         named = values["models"]
         values["models"] = ", ".join(f"`{name}`" for name in named[:3]) + (f" (+{len(named) - 3})" if len(named) > 3 else "")
@@ -89,22 +94,26 @@ def _downloads(found: list[Restatement]) -> None:
     """The whole log as a file, for rights no lower than those it was drawn for."""
     drawn_for, version = auth.current_user(), data.published().name
     with st.container(horizontal=True, horizontal_alignment="right", width="content"):
-        for form in ("csv", "xlsx"):
+        for form in FORMS:
             download.button(
                 t(f"customers.as_{form}"),
-                lambda form=form: exports.table(
-                    "restatements",
-                    HEADER,
-                    map(_exported, found),
-                    form=form,
-                    needs=Role.MANAGER,
-                    drawn_for=drawn_for,
-                    filters=url.heeded() | {"version": version},
-                ),
+                partial(_file, found, form, drawn_for=drawn_for, version=version),
                 file_name=f"neopulse-restatements-{version}.{form}",
                 key=f"restatements_{form}",
                 tertiary=True,
             )
+
+
+def _file(found: list[Restatement], form: Form, *, drawn_for: User, version: str) -> bytes:
+    return exports.table(
+        "restatements",
+        HEADER,
+        map(_exported, found),
+        form=form,
+        needs=Role.MANAGER,
+        drawn_for=drawn_for,
+        filters=url.heeded() | {"version": version},
+    )
 
 
 def _exported(one: Restatement) -> list[object]:

@@ -39,4 +39,6 @@ def _one(sample: Sample) -> None:
         st.markdown(customer_words.why(sample.customer))
         st.markdown("\n".join(f"- {line}" for line in customer_words.way(sample.customer)))
         counted = {"transactions": formats.number(facts["transactions"]), "days": formats.number(facts["active_days"])}
-        st.caption(t(f"{AREA}.counted", amount=formats.money(facts["amount_usd"]), **counted))
+        st.caption(
+            t("definitions.samples.counted", count=facts["transactions"], amount=formats.money(facts["amount_usd"]), **counted)
+        )

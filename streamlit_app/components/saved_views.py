@@ -33,7 +33,8 @@ def show(user: User, version: Version) -> None:
 
 
 def _open_button(view: SavedView, user: User) -> None:
-    what = t(f"common.pages.{view.page}") + (f" · {formats.plain(view.query[VERSION])}" if VERSION in view.query else "")
+    version = view.query.get(VERSION)
+    what = t(f"common.pages.{view.page}") + (f" · {formats.plain(version)}" if isinstance(version, str) else "")
     whose = "" if view.owner == user.name else f" · {t('views.shared_by', who=formats.plain(view.owner))}"
     mine = f" · {t('views.is_shared')}" if view.shared and view.owner == user.name else ""
     opens = st.button(

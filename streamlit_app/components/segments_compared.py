@@ -34,9 +34,11 @@ class Side:
     told: str
     without: Where = ()
 
-    def curve(self, question: Question, *, fixed: bool) -> Answer:
-        """Its retention, all cohorts together."""
-        return data.retention_curve(replace(question, where=self.where), fixed_cohorts=fixed, without=self.without)
+    def curve(self, question: Question, other: Side | None = None, *, fixed: bool = False) -> Answer:
+        """Its retention, all cohorts together; beside the other one of those that both have."""
+        asked = replace(question, where=self.where)
+        beside = None if other is None else (other.where, other.without)
+        return data.retention_curve(asked, fixed_cohorts=fixed, without=self.without, beside=beside)
 
 
 def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:
@@ -100,7 +102,7 @@ def _as_said_today() -> None:
 def _tell_no_dimension(chosen: Where, *, shown: str) -> None:
     """An older address that compares by what is no dimension (any more) is told so until somebody is in A."""
     asked = st.query_params.get(ONCE[0])
-    if asked in (None, "", filters.EVERY, *filters.SEGMENTS):
+    if asked is None or asked in ("", filters.EVERY, *filters.SEGMENTS):
         return
     if chosen:
         url.replace(ONCE, {})
@@ -110,12 +112,11 @@ def _tell_no_dimension(chosen: Where, *, shown: str) -> None:
 
 
 def _draw(question: Question, sides: tuple[Side, Side], *, fixed: bool, periods: tuple[int, ...], judged: bool) -> None:
-    first, second = (side.curve(question, fixed=fixed) for side in sides)
-    if first.empty:
-        states.empty(t("retention.compare.nobody_in_a"), next=t("common.widen_segment"))
-        return
-    if second.empty:
-        states.empty(t("retention.compare.nobody_in_b"), next=t("common.widen_segment"))
+    one, other = sides
+    first, second = one.curve(question, other, fixed=fixed), other.curve(question, one, fixed=fixed)
+    if first.empty or second.empty:
+        why = "nobody_in_a" if one.curve(question).empty else "nobody_in_b" if other.curve(question).empty else "no_common"
+        states.empty(t(f"retention.compare.{why}"), next=t("common.widen_segment"))
         return
     pair = list(zip(map(str.upper, url.SIDES), sides, (first, second), strict=True))
     told = {f"{letter} ({side.told})": curve for letter, side, curve in pair}
@@ -124,6 +125,7 @@ def _draw(question: Question, sides: tuple[Side, Side], *, fixed: bool, periods:
     drawn = replace(drawn, question=replace(drawn.question, where=question.where))  # of both, and not of the first
     both = " — ".join(messages.named(letter, side.told) for letter, side, _ in pair)  # whole, also in a picture: a legend cuts it
     curves = charts.RETENTION_CURVES_BY_WEEK if question.grain == "week" else charts.RETENTION_CURVES
+    st.caption(t("retention.compare.common"))
     chart.show(curves, drawn, key="compared", title=t("retention.compare.curves"), subtitle=both)
 
 

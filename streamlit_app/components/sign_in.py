@@ -59,4 +59,8 @@ def who(user: User) -> None:
         st.markdown(t("sign_in.role", role=t(f"sign_in.roles.{user.role.name.lower()}")))
         if user.countries is not None:
             st.caption(t("sign_in.countries", countries=", ".join(sorted(user.countries))))
-        st.button(t("sign_in.sign_out"), icon=":material/logout:", on_click=actions.sign_out, key="sign_out")
+        st.button(t("sign_in.sign_out"), icon=":material/logout:", on_click=_leave, key="sign_out")
+
+
+def _leave() -> None:
+    actions.sign_out()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import streamlit as st
@@ -17,6 +17,7 @@ from streamlit_app import formats, messages
 
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 SHORT = 10  # letters that the column of every table has room for
 LETTER_PIXELS, MARGIN_PIXELS, WIDEST_PIXELS = 8, 24, 400
@@ -33,17 +34,17 @@ def rows(table: pa.Table, numbers: Mapping[str, Write]) -> pa.Table | Styler:
     return table if messages.browser_writes_alike() else table.to_pandas().style.format(numbers, na_rep=formats.NOTHING)
 
 
-def counts(label: str | None = None) -> Any:
+def counts(label: str | None = None) -> ColumnConfig:
     """The configuration of a column of counts."""
     return st.column_config.NumberColumn(label, format=_left_to_the_browser("localized"), step=1)
 
 
-def shares(label: str | None = None) -> Any:
+def shares(label: str | None = None) -> ColumnConfig:
     """The configuration of a column of shares."""
     return st.column_config.NumberColumn(label, format=_left_to_the_browser("percent"))
 
 
-def identifiers(label: str, shown: Sequence[str]) -> Any:
+def identifiers(label: str, shown: Sequence[str]) -> ColumnConfig:
     """The configuration of a column of identifiers, wide enough for the longest of those shown, up to a limit."""
     longest = max(map(len, shown), default=0)
     width = min(longest * LETTER_PIXELS + MARGIN_PIXELS, WIDEST_PIXELS) if longest > SHORT else None

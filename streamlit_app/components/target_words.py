@@ -31,7 +31,7 @@ def segment(target: Target) -> str:
     """Whom a target is for, and under which N."""
     values = [segments.values_in_words(name, values) for name, values in by_dimension(target.where).items()]
     whom = ", ".join(values) or t("common.dimensions.all")
-    return whom if target.window is None else f"{whom} · {t('common.window_of', window=target.window)}"
+    return whom if target.window is None else f"{whom} · {t('common.window_of', window=formats.days(target.window))}"
 
 
 def _value(unit: str, value: float) -> str:

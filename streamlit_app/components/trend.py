@@ -19,7 +19,7 @@ def show() -> None:
         return
     with st.expander(t("ops_runs.trend"), icon=":material/bar_chart:"):
         spec, explained = charts.RUN_DURATIONS.spec(messages.language(), messages.text), t("ops_runs.trend_explained")
-        st.vega_lite_chart(table, spec, key="run_durations", alt=t("ops_runs.trend"))
+        st.vega_lite_chart(table, dict(spec), key="run_durations", alt=t("ops_runs.trend"))
         st.caption(explained)
         chart_files.menu(
             chart_files.Files(

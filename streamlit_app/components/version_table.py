@@ -35,7 +35,7 @@ def _one(version: Version, zone: str, *, is_current: bool) -> None:
             "ops_versions.version_facts",
             published=formats.moment(version.published_at, zone),
             run=version.run_id,
-            window=version.inactivity_days,
+            window=formats.days(version.inactivity_days),
             rows=formats.number(sum(version.rows.values())),
         )
     )

@@ -104,7 +104,7 @@ def _intervals(question: Question, window: int) -> None:
         states.empty(t("activity.intervals.withheld"), next=t("common.widen"))
         return
     everything = counted[0].as_py()
-    explained, reached = t("activity.intervals.explained", n=formats.number(everything)), ""
+    explained, reached = t("activity.intervals.explained", count=everything, n=formats.number(everything)), ""
     within = figures.bridged(answer, window)
     if within is not None:
         low, high = (float(end) for end in wilson(within[1] * everything, everything))

@@ -73,8 +73,8 @@ def _why_no_rate(answer: Answer, rates: Answer) -> str:
         known = figures.first_known(pc.min(answer.table["date"]).as_py(), answer.window)
         return t("churn.no_rate.effective", window=window, day=formats.day(known))
     first = data.bounds()[0]
-    lapses, rates = figures.first_to_lapse(first, answer.window), figures.first_with_a_rate(first, answer.window)
-    return t("churn.no_rate.recognised", window=window, day=formats.day(lapses), month=formats.month(rates))
+    lapse, month = figures.first_to_lapse(first, answer.window), figures.first_with_a_rate(first, answer.window)
+    return t("churn.no_rate.recognised", window=window, day=formats.day(lapse), month=formats.month(month))
 
 
 def _lives(survival: Answer, lives: Answer, *, more: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,8 +17,11 @@ from streamlit_app.components import behind_figure, chart, download, filters, kp
 from streamlit_app.components.customer_words import why
 from streamlit_app.components.kpi_row import Kpi
 from streamlit_app.data import Behind, Customer, Search, Together
-from streamlit_app.exports import Form
+from streamlit_app.exports import FORMS, Form
 from streamlit_app.messages import t
+
+if TYPE_CHECKING:
+    from streamlit.elements.lib.column_types import ColumnConfig
 
 NAMES = "customers.columns"
 CUSTOMER = "customer"
@@ -70,7 +74,9 @@ def _list() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         shown = {"shown": formats.number(page.table.num_rows), "total": formats.number(page.total)}
         is_of_times = behind is not None and behind_figure.counts_times(behind)
-        st.caption(t("customers.times", **shown) if is_of_times else t("customers.count", **shown), width="content")
+        st.caption(
+            t("customers.times", **shown) if is_of_times else t("customers.count", count=page.total, **shown), width="content"
+        )
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
             _downloads(search)
     _together(page.together)
@@ -92,15 +98,15 @@ def _together(sums: Together) -> None:
         return
     values = {"customers": formats.number(sums.customers), "transactions": formats.number(sums.transactions)}
     amounts = {"amount": formats.money(sums.amount_usd), "median": formats.money(sums.median_amount_usd)}
-    st.caption(t("customers.together", **values, **amounts))
+    st.caption(t("customers.together", count=sums.transactions, **values, **amounts))
 
 
 def _downloads(search: Search) -> None:
     """The whole list as a file, up to a limit; who downloaded which list is noted down."""
-    for form in ("csv", "xlsx"):
+    for form in FORMS:
         download.button(
             t(f"customers.as_{form}"),
-            lambda form=form: _file(search, form),
+            partial(_file, search, form),
             file_name=f"neopulse-customers{_figure_in_a_name(search)}{segments.in_a_name(search.where)}-{data.published().name}.{form}",
             key=f"customers_{form}",
             help=t("customers.file_explained", most=formats.number(ROWS_IN_A_FILE)),
@@ -189,9 +195,9 @@ def _state(facts: Mapping[str, Any]) -> str:
     return t("customers.active" if facts["is_active"] else "customers.inactive")
 
 
-def _column_config(shown: pa.Table) -> dict[str, Any]:
+def _column_config(shown: pa.Table) -> dict[str, ColumnConfig | str]:
     labels = {name: t(f"{NAMES}.{name}") for name in (*COLUMNS, HAPPENED_ON)}
-    config: dict[str, Any] = dict(labels)
+    config: dict[str, ColumnConfig | str] = dict(labels)
     config["user_id"] = sortable.identifiers(labels["user_id"], shown["user_id"].to_pylist())
     for name in (HAPPENED_ON, "last_active_day", "first_active_day"):
         config[name] = st.column_config.DateColumn(labels[name], format="DD/MM/YYYY")

@@ -55,7 +55,7 @@ def _freshness() -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(frame.facts_line(version))
         st.caption(t("definitions.freshness", published=published, zone=version.bank_timezone, run=version.run_id))
-        st.caption(t("definitions.rule", rule=formats.rule(version.activity_rule), window=version.inactivity_days))
+        st.caption(t("definitions.rule", rule=formats.rule(version.activity_rule), window=formats.days(version.inactivity_days)))
 
 
 def _metrics() -> None:
@@ -166,7 +166,7 @@ def _problem(problem: Mapping[str, Any]) -> None:
 def _which(named: Sequence[str]) -> str:
     spans, left = formats.spans([date.fromisoformat(one) for one in named], most=MOST_SPANS)
     shown = ", ".join(spans)
-    return t("definitions.and_more", shown=shown, more=formats.number(left)) if left else shown
+    return t("definitions.and_more", count=left, shown=shown, more=formats.number(left)) if left else shown
 
 
 def _countries() -> None:
@@ -181,9 +181,8 @@ def _who_served() -> None:
     """What served the facts from outside, and which service did not answer well."""
     for kind, facts in data.external_facts().items():
         as_of = date.fromisoformat(facts["as_of"]) if facts["as_of"] else None
-        known = {"service": formats.service(facts["service"]), "rows": formats.number(facts["rows"])}
-        told = "served" if facts["rows"] else "none_served"
-        st.markdown(t(f"definitions.{told}.{kind}", as_of=formats.day(as_of), **known))
+        known = {"service": formats.service(facts["service"]), "rows": formats.number(facts["rows"]), "as_of": formats.day(as_of)}
+        st.markdown(t(f"definitions.served.{kind}", **known) if facts["rows"] else t(f"definitions.none_served.{kind}"))
         if facts.get("is_fallback"):
             st.warning(t("definitions.fallback", why=facts["why"]), icon=":material/cloud_off:")
 

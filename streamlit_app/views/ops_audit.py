@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -29,7 +30,7 @@ CHOICES: Mapping[str, str] = {  # whose values have names of their own in the ca
 }
 MOST_IN_A_FILE = 100_000
 FIRST_DAY = date(2000, 1, 1)
-NOTED_NOTHING = (None, {}, "")
+NOTED_NOTHING: tuple[object, ...] = (None, {}, "")
 
 
 def show() -> None:
@@ -47,9 +48,10 @@ def show() -> None:
         which = "ops_audit.last" if len(rows) == operations.ACTS_SHOWN else "ops_audit.all"
         st.caption(t(which, shown=formats.number(len(rows))), width="content")
         with st.container(horizontal=True, horizontal_alignment="right", width="content"):
-            for form, label in (("csv", t("common.csv")), ("xlsx", t("common.files.xlsx"))):
+            labels: Mapping[Form, str] = {"csv": t("common.csv"), "xlsx": t("common.files.xlsx")}
+            for form, label in labels.items():
                 name = f"neopulse-audit.{form}"
-                download.button(label, lambda form=form: _file(asked, form), file_name=name, key=f"{form}_audit", tertiary=True)
+                download.button(label, partial(_file, asked, form), file_name=name, key=f"{form}_audit", tertiary=True)
     table.show((_row(row, zone) for row in rows), names=NAMES)
 
 
@@ -84,12 +86,11 @@ def _one_of(key: str, label: str, options: list[str], name: Callable[[str], str]
 
 def _day(key: str, label: str) -> date | None:
     today = datetime.now(UTC).date() + timedelta(days=1)
-    return url.bind(
-        key,
-        None,
-        read=url.day(FIRST_DAY, today),
-        draw=lambda start: st.date_input(label, start, min_value=FIRST_DAY, key=key, format="DD/MM/YYYY"),
-    )
+
+    def draw(start: date | None) -> date | None:
+        return st.date_input(label, start, min_value=FIRST_DAY, key=key, format="DD/MM/YYYY")
+
+    return url.bind(key, None, read=url.day(FIRST_DAY, today), draw=draw)
 
 
 def _midnight(day: date, zone: str) -> datetime:

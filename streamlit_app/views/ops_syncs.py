@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import streamlit as st
 
 from pipeline.runs.records import SyncRun
@@ -75,7 +77,7 @@ def _at_census(sync: ListedSync) -> None:
         ):
             answers.button(
                 label,
-                lambda afresh=afresh: actions.carry_out_sync(sync.name, afresh=afresh),
+                partial(actions.carry_out_sync, sync.name, afresh=afresh),
                 key=key,
                 obstacle=obstacle,
                 icon=f":material/{icon}:",

@@ -76,7 +76,7 @@ def test_a_run_of_the_chain_becomes_a_mail_in_english(
     assert mail.recipients == ("ann@bank.example",)
     assert mail.message["Subject"] == "neopulse: Active customers 12,345 (as of 15 May 2019)"
     for told in (
-        "Active customers: 12,345 (on 15 May 2019; +345 against the period before)",
+        "Active customers: 12,345 (on 15 May 2019; +345 against 28 days before)",
         "Version v0007 of run 1.",
         "Sheet: sheet.xlsx",
         "Rows: 2,740,075 read from the bank, 31 rejected, 512 written to the sheet",

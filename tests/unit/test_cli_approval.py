@@ -69,7 +69,7 @@ def held(bank: Bank) -> Result:
 def test_a_run_that_is_held_says_why_ends_with_3_and_sends_one_mail_and_nothing_else(bank: Bank) -> None:
     result = held(bank)
     assert result.exit_code == 3
-    assert "The candidate of run 2 waits for approval: mart_customers has 300 rows, 70% fewer" in result.output
+    assert "The candidate of run 2 waits for approval: rows of mart_customers: 300, 70% fewer" in result.output
     assert "neopulse approve 2 or neopulse reject 2" in result.output
     assert bank.steps == ["extract", "transform"]
     run = bank.house.run(2)
@@ -79,7 +79,7 @@ def test_a_run_that_is_held_says_why_ends_with_3_and_sends_one_mail_and_nothing_
     )
     [(subject, text)] = bank.mails()
     assert subject == "[demo data] neopulse: The candidate of run 2 waits for approval"
-    assert "- mart_customers has 300 rows, 70.0% fewer than the usual 1,000 (median of 1 publications)." in text
+    assert "- Rows of mart_customers: 300, 70.0% fewer than the usual 1,000 (median; publications: 1)." in text
     assert "type neopulse approve 2 or neopulse reject 2" in text
     assert "Readers see version v0001" in text
 
@@ -99,14 +99,14 @@ def test_the_mail_speaks_the_language_of_the_settings(bank: Bank, monkeypatch: p
     held(bank)
     [(subject, text)] = bank.mails()
     assert subject.endswith("neopulse : La version candidate de l'exécution 2 attend une approbation")
-    assert "mart_customers a 300 lignes" in text
+    assert "Lignes de mart_customers : 300" in text
 
 
 def test_versions_name_what_waits_with_its_reasons(bank: Bank) -> None:
     held(bank)
     shown = neopulse("versions").output
     assert "the candidate of run 2 (as of 2026-02-28) waits for approval since" in shown
-    assert "- mart_customers has 300 rows" in shown
+    assert "- rows of mart_customers: 300" in shown
 
 
 @pytest.mark.parametrize("named", [("run-2",), ()])

@@ -63,11 +63,13 @@ def test_how_right_the_probabilities_were_is_told_of_the_whole_year(monkeypatch:
         rows = [{"value": error, "by_chance": 0.02, "expected": told, "observed": came} for error, told, came in days]
         return early_warnings.over_the_year(replace(told, table=pa.Table.from_pylist(rows)))
 
-    assert of((0.04, 0.2, 0.16), (0.01, 0.2, 0.2)).startswith("On none of the 2 days")
+    assert of((0.04, 0.2, 0.16), (0.01, 0.2, 0.2)) == (
+        "Of the days judged over the last year, 2 in all, none was off by more than twice what chance makes."
+    )
     spring = of((0.07, 0.28, 0.21), (0.06, 0.25, 0.19), (0.041, 0.1, 0.14), (0.02, 0.2, 0.2))
-    assert "**3 of 4** judged days" in spring
+    assert "4 in all, **3** were off" in spring
     assert "expected silent on 2 of them, too few on 1" in spring
-    assert re.search(r"On none of the \d+ days|\*\*\d+ of \d+\*\* judged days", words(whole("churn")))
+    assert re.search(r"judged over the last year, \d+ in all, (none was|\*\*\d+\*\* (was|were)) off", words(whole("churn")))
 
 
 def unmarked(cell: str) -> str:

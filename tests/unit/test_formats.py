@@ -42,7 +42,7 @@ def test_days_in_a_row_are_one_and_what_is_not_named_is_counted(language: str) -
     told = definitions._which(apart)
     assert told.startswith({"en": "1 Jan 2019, 5 Jan 2019,", "fr": "1 janv. 2019, 5 janv. 2019,"}[language])
     end = {
-        "en": "17 Jun 2019 …; the other 2 days stand in the files",
+        "en": "17 Jun 2019 …; 2 more days stand in the files",
         "fr": "17 juin 2019 … ; la suite (2 jours) est dans les fichiers",
     }
     assert " ".join(told.split()).endswith(end[language])

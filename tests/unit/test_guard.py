@@ -74,7 +74,7 @@ def test_half_of_the_median_may_go_and_not_one_row_more() -> None:
     assert found({"mart_customers": 503}, usual(*CUSTOMERS)) == []
     [reason] = found({"mart_customers": 502}, usual(*CUSTOMERS))
     assert (reason["rule"], reason["found"], reason["usual"], reason["runs"]) == ("rows_gone", 502, 1005, 5)
-    assert in_words(reason) == "mart_customers has 502 rows, 50% fewer than the usual 1,005 (median of 5 publications)"
+    assert in_words(reason) == "rows of mart_customers: 502, 50% fewer than the usual 1,005 (median; publications: 5)"
 
 
 def test_twice_the_median_is_too_much_once_five_publications_are_known() -> None:

@@ -157,9 +157,7 @@ def test_an_approval_is_audited_with_what_was_there_before_and_after(house: Hous
     published, approved = house.store.acts(limit=2)
     assert (approved.who, approved.action, approved.what) == ("grace", "approve", f"candidate of run {run_id}")
     assert (approved.before["state"], approved.before["readers_see"]) == ("held", "v0001")
-    assert approved.before["reasons"] == [
-        "mart_customers has 300 rows, 70% fewer than the usual 1,000 (median of 1 publications)"
-    ]
+    assert approved.before["reasons"] == ["rows of mart_customers: 300, 70% fewer than the usual 1,000 (median; publications: 1)"]
     assert approved.after == {"state": "approved", "note": "the branch in Lille closed"}
     assert (published.action, published.before, published.after) == ("publish_approved", "v0001", "v0002")
 

@@ -48,7 +48,7 @@ def test_days_whose_silences_overlap_are_counted_once() -> None:
 def test_shares_are_of_all_days_that_count_and_their_difference_has_its_interval() -> None:
     # the second and third day overlap with the first and count nothing
     told = hold_out.in_words(judged((40, 24, 400, 160), (999, 999, 999, 0), (999, 0, 999, 999), (60, 36, 600, 240)), 90)
-    assert told.startswith("On 2 days together: of the hold-out customers who were on the list (50% or more), **60.0%**")
+    assert told.startswith("On 2 days in all: of the hold-out customers who were on the list (50% or more), **60.0%**")
     assert "n 100) fell silent; of the others, **40.0%**" in told
     assert "n 1,000)" in told
     # by hand, of Wilson's 0.5020-0.6906 and 0.3701-0.4307: -0.2 - hypot(0.0299, 0.0906) and -0.2 + hypot(0.0307, 0.0980)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.metrics import Metric
+from pipeline.plurals import FORMS, form
 from streamlit_app import messages, typography
 from streamlit_app.components import metric_help
 
@@ -28,6 +29,20 @@ def test_the_catalogues_of_an_area_have_the_same_keys_and_placeholders(area: str
     english, french = messages.catalogue("en", area), messages.catalogue("fr", area)
     assert set(english) == set(french)
     assert {key: placeholders(english[key]) for key in english} == {key: placeholders(french[key]) for key in french}
+
+
+@pytest.mark.parametrize("language", messages.LANGUAGES)
+@pytest.mark.parametrize("area", AREAS)
+def test_a_text_by_number_has_the_forms_of_its_language_and_the_same_placeholders_in_each(area: str, language: str) -> None:
+    texts = messages.catalogue(language, area)
+    for name in by_number(language, area):
+        assert {key.removeprefix(f"{name}.") for key in texts if key.startswith(f"{name}.")} == set(FORMS), f"{area}.{name}"
+        assert len({frozenset(placeholders(texts[f"{name}.{one}"])) for one in FORMS}) == 1, f"{area}.{name}"
+    assert {form(number, language) for number in range(200)} == set(FORMS)
+
+
+def test_no_placeholder_has_the_name_of_what_chooses_the_form() -> None:
+    assert [key for _, _, key, message in every_message() if "count" in placeholders(message)] == []
 
 
 def test_both_languages_have_the_same_areas() -> None:
@@ -94,6 +109,11 @@ def test_what_a_metric_means_is_set_as_the_catalogues_are() -> None:
     assert metric_help.meaning(metric, "en") == written["en"]
 
 
+def by_number(language: str, area: str) -> set[str]:
+    """The names of the texts that have forms."""
+    return {name.removesuffix(".other") for name in messages.catalogue(language, area) if name.endswith(".other")}
+
+
 def every_message() -> Iterator[tuple[str, str, str, str]]:
     for language in messages.LANGUAGES:
         for area in AREAS:
@@ -113,12 +133,18 @@ def asked_for() -> Iterator[tuple[str, str]]:
 
 
 def full_key(node: ast.AST) -> str | None:
-    """The key of a call such as t("area.name"); None for anything else."""
+    """The key of a call such as t("area.name"), that of a form where it has a count; None for anything else."""
     if not isinstance(node, ast.Call) or not node.args or not isinstance(node.args[0], ast.Constant):
         return None
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", None)
     key = str(node.args[0].value)
-    return key if name in FINDERS and "." in key else None
+    if name not in FINDERS or "." not in key:
+        return None
+    return f"{key}.other" if has_count(node) else key
+
+
+def has_count(call: ast.Call) -> bool:
+    return any(keyword.arg == "count" for keyword in call.keywords)
 
 
 def test_every_text_that_the_app_asks_for_by_its_full_key_exists() -> None:
@@ -128,6 +154,34 @@ def test_every_text_that_the_app_asks_for_by_its_full_key_exists() -> None:
         keys = (full_key(node) for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
         missing += [f"{path.name}: {key}" for key in keys if key is not None and key not in known]
     assert missing == []
+
+
+def keys_in(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """The places of a tree that may be a key, or the pattern of one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node, re.escape(node.value)
+        if isinstance(node, ast.JoinedStr):
+            yield node, "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else ".+" for part in node.values)
+
+
+def test_a_text_by_number_is_asked_for_with_a_count_and_no_other_text_is() -> None:
+    named = {f"{area}.{name}" for area in AREAS for name in by_number("en", area)}
+    others = {f"{area}.{name}" for _, area, name, _ in every_message()} - {f"{name}.{one}" for name in named for one in FORMS}
+    wrong, asked = [], set[str]()
+    for path in sorted(APP.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args and has_count(node)]
+        counted = {place for call in calls for place, _ in keys_in(call.args[0])}
+        for place, pattern in keys_in(tree):
+            is_a_key = re.match(r"[a-z_]+\\\.", pattern) is not None
+            found = {name for name in named if is_a_key and re.fullmatch(pattern, name)}
+            asked |= found
+            wrong += [f"{path.name}: {name} without a count" for name in found if place not in counted]
+            if place in counted and is_a_key:
+                wrong += [f"{path.name}: {name} has no forms" for name in others if re.fullmatch(pattern, name)]
+    assert wrong == []
+    assert asked == named  # in words that this test can read: the key in full, or a group of its own
 
 
 def test_no_place_asks_for_just_any_text_of_a_catalogue() -> None:
@@ -147,6 +201,24 @@ def test_a_missing_key_or_language_is_an_error_that_names_both() -> None:
     for key, language in (("common.nothing_of_that_name", "en"), ("nowhere.at_all", "en"), ("common.csv", "de")):
         with pytest.raises(messages.MissingMessageError, match=f"{key} in {language}"):
             messages.text(key, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", {0: "0 doubtful rows", 1: "1 doubtful row", 2: "2 doubtful rows", 1_000_000: "1000000 doubtful rows"}),
+        ("fr", {0: "0 ligne douteuse", 1: "1 ligne douteuse", 2: "2 lignes douteuses", 1_000_000: "1000000 lignes douteuses"}),
+    ],
+)
+def test_a_text_by_number_takes_the_form_of_its_count(language: str, told: dict[int, str]) -> None:
+    assert {number: messages.text("common.problems", language, count=number, rows=number) for number in told} == told
+
+
+def test_a_text_by_number_without_a_count_and_a_count_for_a_text_without_forms_are_errors() -> None:
+    with pytest.raises(messages.MissingMessageError, match=r"common\.problems in en"):
+        messages.text("common.problems", "en", rows="1")
+    with pytest.raises(messages.MissingMessageError, match=r"common\.as_of in en"):
+        messages.text("common.as_of", "en", count=1, day="15 May 2019")
 
 
 def test_values_are_filled_in() -> None:

@@ -134,14 +134,14 @@ def test_a_note_is_written_read_as_text_and_removed_by_its_author() -> None:
     page.text_input(key="note_text").set_value(HOSTILE)
     page = press(page, "note_add")
     assert failed(page) == []
-    (kept,) = data_kept.annotations()
+    (kept,) = data_kept.notes()
     assert (kept.day, kept.text, kept.metric, kept.author) == (date(2019, 3, 10), HOSTILE, None, "grace")
     assert HOSTILE not in words(page)
     beneath = f"10 Mar 2019 · {formats.plain(HOSTILE)} · grace"
     assert sum(caption.value == beneath for caption in page.caption) == 3  # growth, quick ratio, active customers
 
     page = press(page, "note_remove")
-    assert data_kept.annotations() == ()
+    assert data_kept.notes() == ()
     removed, added = acts()[:2]
     assert (added.who, added.action, added.after) == (
         "grace",
@@ -185,7 +185,7 @@ def test_many_notes_are_folded_and_all_of_them_are_there() -> None:
 def test_a_note_is_removed_by_its_author_or_an_admin_and_by_nobody_else(come_in: Callable[[User], None]) -> None:
     for _ in range(2):
         actions_notes.add_note(date(2019, 3, 1), "a note")
-    first, second = (each.id for each in data_kept.annotations())
+    first, second = (each.id for each in data_kept.notes())
     come_in(User("max", Role.MANAGER))
     with pytest.raises(RoleError):
         actions_notes.remove_note(first)
@@ -196,7 +196,7 @@ def test_a_note_is_removed_by_its_author_or_an_admin_and_by_nobody_else(come_in:
     actions_notes.remove_note(first)
     come_in(MANAGER)
     actions_notes.remove_note(second)
-    assert data_kept.annotations() == ()
+    assert data_kept.notes() == ()
     with pytest.raises(PermanentError):
         actions_notes.remove_note(second)
 
@@ -214,13 +214,13 @@ def test_an_empty_note_is_not_written_and_one_about_nothing_or_too_long_is_refus
     for text, metric in (("x" * 301, None), ("a note", "survival")):
         with pytest.raises(ConfigurationError):
             actions_notes.add_note(date(2019, 3, 1), text, metric=metric)
-    assert data_kept.annotations() == ()
+    assert data_kept.notes() == ()
     assert set(actions_notes.METRICS) <= set(data.registry())
 
 
 def test_a_note_forges_no_author_by_turning_the_direction_of_what_follows() -> None:
     assert actions_notes.add_note(date(2019, 3, 1), "Card\u202e outage\u200b \u2066elpmaxe.knab@ada").accepted
-    (note,) = data_kept.annotations()
+    (note,) = data_kept.notes()
     assert note.text == "Card outage elpmaxe.knab@ada"
     assert formats.plain("a\u202eb") == "ab"
     assert ":material/" not in formats.literal(":material/delete:")

@@ -21,9 +21,9 @@ from pipeline.errors import ConfigurationError, DataError, InterruptedRunError
 from pipeline.marts import Headline
 from pipeline.metrics import Metric
 from pipeline.notify.delivery import deliver as deliver_letter
-from pipeline.notify.event import Event, Rows, SyncCounts, failure, success
+from pipeline.notify.event import Event, Figure, Rows, SyncCounts, failure, success
 from pipeline.notify.letter import Letter
-from pipeline.notify.mail import compose, render
+from pipeline.notify.mail import Words, compose, render
 from pipeline.notify.outbox import Outbox
 from pipeline.notify.texts import TEXTS
 from pipeline.runs.holders import Holders
@@ -122,17 +122,50 @@ def test_the_subject_gives_the_figures_and_their_day() -> None:
         "[demo data] neopulse: Active customers 12,345; Churn 5.1% in April 2019 (as of 15 May 2019)"
     )
     assert render(SUCCESS, "fr").subject.replace("\u202f", " ").replace("\xa0", " ") == (
-        "[données de démonstration] neopulse : Active customers (fr) 12 345; Churn (fr) 5,1 % en avril 2019 (au 15 mai 2019)"
+        "[données de démonstration] neopulse : Active customers (fr) 12 345 ; Churn (fr) 5,1 % en avril 2019 (au 15 mai 2019)"
     )
 
 
 def test_the_text_shows_value_period_interval_n_change_and_what_is_provisional() -> None:
     lines = render(SUCCESS, "en").text.splitlines()
-    assert "Active customers: 12,345 (on 15 May 2019; +345 against the period before)" in lines
+    assert "Active customers: 12,345 (on 15 May 2019; +345 against 28 days before)" in lines
     assert "Churned: 321 (in the 28 days to 15 May 2019; provisional)" in lines
     assert "Quick ratio: no figure (in the 28 days to 15 May 2019)" in lines
-    interval = "95 % interval 4.7% to 5.6%; n = 11,000; -0.4 points against the period before"
+    interval = "95 % interval 4.7% to 5.6%; n = 11,000; −0.4 points against the month before"
     assert f"Churn: 5.1% (in April 2019; {interval})" in lines
+
+
+@pytest.mark.parametrize(
+    ("language", "of_a_day", "of_28_days", "of_a_month"),
+    [
+        ("en", "+345 against 28 days before", "−12 against the 28 days before", "−0.4 points against the month before"),
+        (
+            "fr",
+            "+345 par rapport à 28 jours plus tôt",
+            "−12 par rapport aux 28 jours précédents",
+            "−0,4 points par rapport au mois précédent",
+        ),
+    ],
+)
+def test_each_change_says_what_it_is_compared_with_and_a_fall_has_the_minus_sign_of_the_pages(
+    language: str, of_a_day: str, of_28_days: str, of_a_month: str
+) -> None:
+    left = figure("churned_customers", "Churned", "customers", 321.0, period="28 days", before=333.0)
+    mail = render(dataclasses.replace(SUCCESS, headline=(Figure.of(left), SUCCESS.headline[0], SUCCESS.headline[3])), language)
+    for told in (of_a_day, of_28_days, of_a_month):
+        assert told in mail.text
+        assert told in mail.html
+    assert Words(language).value(-0.1, "share").startswith("−10")
+
+
+def test_a_french_semicolon_has_its_narrow_space_and_the_rule_is_french_where_the_event_keeps_its_own() -> None:
+    rule = "COMPLETED or PENDING transactions, not FEE, TAX, at least 1000.5 USD"
+    mail = render(dataclasses.replace(SUCCESS, activity_rule=rule), "fr")
+    assert "12\u202f345 (le 15 mai 2019\u202f; +345 par rapport" in mail.text
+    counted = "comptées : transactions COMPLETED ou PENDING, sauf FEE, TAX, au moins 1\u202f000,5 USD."
+    assert counted in mail.text
+    assert counted in mail.html
+    assert dataclasses.replace(SUCCESS, activity_rule=rule).to_json()["activity_rule"] == rule
 
 
 def test_both_parts_tell_what_the_figures_rest_on_where_they_went_and_that_they_are_a_demo() -> None:

@@ -403,6 +403,15 @@ def test_data_problems_are_told_in_the_header() -> None:
     assert f"{rows:,} doubtful rows ({doubtful:,} transactions, {doubtful / sent:.2%} of all)" in labels
 
 
+def test_a_version_that_does_not_tell_its_transactions_has_a_header_without_a_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = sum(problem["rows_counted_once"] for problem in data.data_quality().to_pylist())
+    untold = replace(data.published(), transactions=0)
+    monkeypatch.setattr(data, "published", lambda: untold)
+    app = whole_app()
+    assert not app.exception
+    assert f"{rows:,} doubtful rows" in [popover.proto.popover.label for popover in app.get("popover")]
+
+
 def test_old_data_is_told_in_the_header() -> None:
     """The bank of the tests ends in 2019 and is published in 2026."""
     assert [warning.value.splitlines()[0] for warning in whole_app().warning] == [

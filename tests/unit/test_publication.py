@@ -265,6 +265,40 @@ def test_a_version_whose_facts_are_damaged_is_named(bank: Bank) -> None:
         bank.publications.current()
 
 
+def _gone(version: Version) -> None:
+    shutil.rmtree(version.folder)
+
+
+def _cut_short(version: Version) -> None:
+    (version.folder / "version.json").write_text('{"name": "v00')
+
+
+@pytest.mark.parametrize("damage", [_gone, _cut_short])
+def test_a_damaged_current_version_keeps_nobody_from_going_back_or_on(bank: Bank, damage: Callable[[Version], None]) -> None:
+    one, two = bank.publish_runs(1, 2)
+    damage(two)
+    assert bank.names() == [one.name]
+    assert bank.publications.readable_current() is None
+    assert bank.publications.rollback(one.name) == one
+    assert bank.publications.readable_current() == bank.publications.current() == one
+    three = bank.publish(bank.candidate(3))
+    assert (three.name, bank.publications.current()) == ("v0003", three)
+    assert bank.names() == [three.name, one.name]
+
+
+def test_an_older_version_that_is_damaged_holds_nothing_up_and_goes_in_its_time(
+    bank: Bank, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, two = bank.publish_runs(1, 2)
+    _cut_short(one)
+    assert bank.names() == [two.name]
+    assert "Version v0001 is damaged or gone" in caplog.text
+    assert bank.publications.current() == two
+    bank.publish_runs(3, 4, 5)
+    assert bank.names() == ["v0005", "v0004", "v0003"]
+    assert bank.on_disk() == ["v0003", "v0004", "v0005"]
+
+
 def _cut_before(monkeypatch: pytest.MonkeyPatch, act: int) -> None:
     """Let the power fail before the rename, deletion or flush number `act`."""
     done = itertools.count()

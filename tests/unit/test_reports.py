@@ -5,10 +5,11 @@ from __future__ import annotations
 import email
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from email import policy
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from page_kit import opened, press, words
@@ -18,14 +19,15 @@ from pipeline.clock import FixedClock
 from pipeline.errors import NotCopiedError
 from pipeline.marts import Question, Reader, reader
 from pipeline.notify import report_mail
+from pipeline.notify.event import Figure
 from pipeline.notify.letter import Letter
 from pipeline.notify.mail import Words
-from pipeline.reporting import last_period
+from pipeline.reporting import Period, last_period
 from pipeline.runs.reports import MONTHLY, WEEKLY, Subscription
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications
-from streamlit_app import actions_reports, data
+from streamlit_app import actions_reports, data, formats
 from streamlit_app.auth import Role, RoleError, User
 from worker.postman import postman
 
@@ -147,8 +149,140 @@ def test_the_mail_loads_nothing_from_anywhere_and_leads_to_the_page_with_its_fil
     assert "src=" not in html
     assert "<style" not in html
     assert html.count("href=") == 1
-    assert f"/churn?lang={language}&amp;window=90&amp;country=FR" in html
+    assert f"/?lang={language}&amp;version=v0001&amp;window=90&amp;country=FR" in html
     assert "width:100%" in html  # the longest bar
+
+
+def link_of(letter: Letter) -> dict[str, list[str]]:
+    report = letter.event.report
+    assert report is not None
+    found = urlsplit(report["link"])
+    assert found.path == "/"  # Overview
+    return parse_qs(found.query)
+
+
+def both_parts(letter: Letter) -> list[str]:
+    message = email.message_from_bytes(letter.message(), policy=policy.default)
+    return [" ".join(message.get_body((form,)).get_content().split()) for form in ("plain", "html")]
+
+
+def test_the_link_of_several_countries_leads_to_these_and_of_no_country_to_all(house: House) -> None:
+    house.subscribe(ADA, countries=("GB", "FR"))
+    house.subscribe(BOB)
+    house.look()
+    letters = house.letters()
+    assert link_of(letters[ADA]) == {"lang": ["en"], "version": ["v0001"], "window": ["90"], "country": ["GB", "FR"]}
+    assert link_of(letters[BOB]) == {"lang": ["en"], "version": ["v0001"], "window": ["90"]}
+
+
+@pytest.mark.parametrize(
+    ("language", "promise"),
+    [
+        ("en", "Open the same key figures in neopulse, while version v0001 is kept"),
+        ("fr", "Ouvrir les mêmes chiffres clés dans neopulse, tant que la version v0001 est conservée"),
+    ],
+)
+@pytest.mark.parametrize("countries", [(), ("FR",), ("GB", "FR")])
+def test_the_key_figures_that_a_letter_promises_are_those_of_the_page_that_it_leads_to(
+    house: House, admin: None, monkeypatch: pytest.MonkeyPatch, language: str, promise: str, countries: tuple[str, ...]
+) -> None:
+    del admin
+    last = house.reader.version.as_of
+    monkeypatch.setattr(reporting, "last_period", lambda *_: Period("2019-W19", last - timedelta(days=6), last))
+    house.subscribe(ADA, frequency=WEEKLY, language=language, countries=countries)
+    house.look()
+    letter = house.letters()[ADA]
+    assert all(promise in part for part in both_parts(letter))
+    page = opened("overview", **link_of(letter))
+    assert [error.message for error in page.exception] == []
+    shown = [metric.value.removeprefix(":gray[").removesuffix("]").replace("\xa0", "\u202f") for metric in page.metric]
+    told = [Words(language).figure(figure).value.replace("\xa0", "\u202f") for figure in figures_of(letter)]
+    nothing = Words(language).word("none")  # a page has a dash in its place
+    assert (shown, len(told)) == ([formats.NOTHING if value == nothing else value for value in told], 8)
+
+
+def figures_of(letter: Letter) -> list[Figure]:
+    assert letter.event.report is not None
+    return [Figure.from_json(figure) for figure in letter.event.report["headline"]]
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Open neopulse"), ("fr", "Ouvrir neopulse")])
+def test_of_a_day_before_the_last_one_a_letter_promises_no_figures_for_no_page_has_them(
+    house: House, language: str, words: str
+) -> None:
+    house.subscribe(ADA, frequency=WEEKLY, language=language)
+    house.look()
+    text, html = both_parts(house.letters()[ADA])
+    assert f"{words} http://" in text
+    assert f">{words}</a>" in html
+
+
+def test_a_viewer_of_several_countries_and_a_bank_too_young_for_a_rate_are_promised_nothing(
+    house: House,
+) -> None:
+    last = house.reader.version.as_of
+    [first_day] = house.reader.relation("dim_publication")["first_day"].to_pylist()
+    period = Period("2019-W19", last - timedelta(days=6), last)
+    figures = house.reader.headline()
+    (until,) = [figure.until for figure in figures if figure.period == "month"]
+
+    def is_promised(role: Role, *countries: str) -> bool:
+        person = reporting.Recipient(ADA, role, countries or None)
+        return reporting._is_on_the_page(house.reader, period, person, figures)
+
+    assert [is_promised(role) for role in (Role.VIEWER, Role.MANAGER, Role.ADMIN)] == [True] * 3
+    assert [is_promised(role, "FR") for role in (Role.VIEWER, Role.MANAGER)] == [True, True]
+    assert [is_promised(role, "FR", "GB") for role in (Role.VIEWER, Role.MANAGER)] == [False, True]
+    month_before = until.replace(day=1) - timedelta(days=1)
+    enough = (month_before - first_day).days
+    for window, promised in ((enough, True), (enough + 1, False)):
+        house.reader.version = replace(house.reader.version, inactivity_days=window)
+        assert is_promised(Role.MANAGER) is promised
+
+
+@pytest.mark.parametrize(
+    ("language", "frequency", "told"),
+    [
+        ("en", WEEKLY, "counted over 28 days, not over this week alone."),
+        ("en", MONTHLY, "counted over 28 days, whatever the length of the month."),
+        ("fr", WEEKLY, "comptés sur 28 jours, et non sur cette seule semaine."),
+        ("fr", MONTHLY, "comptés sur 28 jours, quelle que soit la longueur du mois."),
+    ],
+)
+def test_a_letter_says_over_how_many_days_its_figures_count_and_what_each_is_compared_with(
+    house: House, language: str, frequency: str, told: str
+) -> None:
+    house.subscribe(ADA, frequency=frequency, language=language)
+    house.look()
+    letter = house.letters()[ADA]
+    against = {
+        "en": ("against 28 days before", "against the 28 days before", "against the month before"),
+        "fr": ("par rapport à 28 jours plus tôt", "par rapport aux 28 jours précédents", "par rapport au mois précédent"),
+    }[language]
+    for part in both_parts(letter):
+        assert told in part
+        assert [part.count(words) for words in against] == [3, 3, 1]  # nobody left, so there is no quick ratio
+    last = last_period(frequency, house.reader.version.as_of).last
+    new = {row["date"]: row["value"] for row in house.reader.answer(Question("new_customers")).rows()}
+    days = [last - timedelta(days=back) for back in range(56)]
+    (figure,) = [figure for figure in figures_of(letter) if figure.label["en"] == "New customers"]
+    assert (figure.value, figure.before) == (sum(new[day] for day in days[:28]), sum(new[day] for day in days[28:]))
+
+
+def test_a_french_letter_names_its_countries_and_says_its_rule_in_french(house: House) -> None:
+    house.subscribe(ADA, language="fr", countries=("FR", "GB"))
+    house.look()
+    for part in both_parts(house.letters()[ADA]):
+        assert "Clients : France, Royaume-Uni" in part
+        assert "comptées : transactions COMPLETED, sauf FEE" in part
+
+
+def test_a_letter_that_an_older_neopulse_left_waiting_promises_no_figures(house: House) -> None:
+    house.subscribe(ADA)
+    house.look()
+    letter = house.letters()[ADA]
+    older = {name: value for name, value in (letter.event.report or {}).items() if name != "is_on_the_page"}
+    assert "Open neopulse" in both_parts(replace(letter, event=replace(letter.event, report=older)))[0]
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -182,8 +316,8 @@ def test_churn_by_plan_has_readable_names_and_marks_what_is_of_too_few(house: Ho
 
 def test_a_change_that_rounds_to_nothing_has_no_sign() -> None:
     words = Words("en")
-    assert [words._change(change, "ratio") for change in (-0.004, 0.004, -0.006)] == ["0.00", "0.00", "-0.01"]
-    assert [words._change(change, "share") for change in (-0.0004, -0.0006)] == ["0.0 points", "-0.1 points"]
+    assert [words._change(change, "ratio") for change in (-0.004, 0.004, -0.006)] == ["0.00", "0.00", "−0.01"]
+    assert [words._change(change, "share") for change in (-0.0004, -0.0006)] == ["0.0 points", "−0.1 points"]
     assert words._change(-0.4, "customers") == "0"
 
 

@@ -16,12 +16,14 @@ from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
 from pipeline.runs import history, migrations, schema
 from pipeline.runs import requests as run_requests
+from pipeline.runs.database import StoreMovedError
 from pipeline.runs.holders import Holders
 from pipeline.runs.keeper import RENEW_SECONDS, holding
 from pipeline.runs.leases import LeaseHeldError
 from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState, SyncState
 from pipeline.runs.sightings import LOOK_ON_SECONDS
 from pipeline.runs.store import RunStore
+from streamlit_app import stores
 
 MONDAY = datetime(2019, 5, 13, 4, 0, tzinfo=UTC)
 PLAN = (("extract", StepState.PENDING), ("transform", StepState.PENDING), ("notify", StepState.PENDING))
@@ -603,3 +605,47 @@ def test_refused_rows_are_kept_for_the_last_twenty_times_of_a_sync(store: RunSto
     times = store.sync_runs("crm", 30)
     assert [store.rejected_rows(each.id)[1] for each in times] == [1] * 20 + [0] * 2
     assert store.rejected_rows(store.sync_runs("another")[0].id)[1] == 1
+
+
+# --- an SQLite file that was taken away -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "home" / "run_store.db"
+
+
+@pytest.mark.parametrize("another", [False, True], ids=["deleted", "replaced"])
+def test_a_store_whose_file_was_taken_away_is_neither_read_nor_written(file: Path, clock: FixedClock, another: bool) -> None:
+    store = RunStore.open(f"sqlite:///{file}", clock=clock)
+    store.request_run("ada")
+    assert not store.was_moved
+    for path in file.parent.glob("run_store.db*"):
+        path.rename(path.with_name(f"before-{path.name}"))
+    if another:
+        RunStore.open(f"sqlite:///{file}", clock=clock).close()
+    assert store.was_moved
+    for act in (store.runs, lambda: store.request_run("bob"), lambda: store.take_lease("worker", seconds=40)):
+        with pytest.raises(StoreMovedError, match="moved, deleted or replaced") as refused:
+            act()
+        assert refused.value.where == str(file)
+    assert file.exists() is another  # nothing is made in its place
+    for path in file.parent.glob("before-*"):
+        path.replace(path.with_name(path.name.removeprefix("before-")))
+    assert [request.requested_by for request in store.requests()] == ["ada"]
+
+
+def test_a_store_in_memory_has_no_file_to_lose(clock: FixedClock) -> None:
+    assert not RunStore.open("sqlite://", clock=clock).was_moved
+
+
+def test_the_app_opens_the_store_that_lies_there_now(file: Path, clock: FixedClock, tmp_path: Path) -> None:
+    url = f"sqlite:///{file}"
+    first = stores.run_store(url)
+    assert stores.run_store(url) is first
+    file.rename(tmp_path / "aside.db")
+    other = RunStore.open(url, clock=clock)
+    other.request_run("bob")
+    second = stores.run_store(url)
+    assert second is not first
+    assert [request.requested_by for request in second.requests()] == ["bob"]

@@ -166,6 +166,21 @@ def test_of_the_slots_that_were_missed_the_latest_runs_and_the_others_say_why_no
     assert store.serve_slots("daily") is None
 
 
+def test_of_years_of_moments_that_were_missed_the_newest_hundred_are_written_down(store: RunStore, clock: FixedClock) -> None:
+    store.add_schedule(ScheduleRow("hourly", ScheduleKind.HOURLY, minute=0, hour=None, timezone="UTC"), "ada")
+    clock.sleep(3 * 365 * 86_400)
+    latest = store.serve_slots("hourly")
+    assert latest is not None
+    assert latest.outcome is SlotOutcome.ASKED
+    noted = store.slots("hourly", limit=1_000)
+    assert [slot.due_at for slot in noted] == [latest.due_at - timedelta(hours=hours) for hours in range(101)]
+    assert {slot.reason for slot in noted[1:]} == {SkipReason.MISSED}
+    assert store.serve_slots("hourly") is None
+    assert store.due(store.schedules()) == []
+    clock.sleep(3_600)
+    assert store.serve_slots("hourly") is not None
+
+
 def test_what_a_clock_that_was_ahead_called_missed_is_served_when_it_comes(store: RunStore, clock: FixedClock) -> None:
     store.add_schedule(DAILY, "ada")
     to(clock, SIX + 3 * DAY)

@@ -78,29 +78,43 @@ def active_months(raw: Path) -> list[tuple[str, date]]:
         """).fetchall()
 
 
-def by_hand(where: str) -> dict[int, tuple[int, int]]:
-    """Classic monthly retention: by period how many were retained of how many, counted customer by customer."""
-    last, customers = data.published().as_of, data.relation("mart_customers")
-    with duckdb.connect() as bank:
-        people = bank.from_arrow(customers).filter(where).project("user_id").fetchall()
-    months: dict[str, set[int]] = {user.removeprefix("user_"): set() for (user,) in people}
-    for user, month in active_months(data.in_force().home.parent / "raw"):
-        if user in months:
-            months[user].add(month.year * 12 + month.month)
+def by_hand(where: str, beside: str = "") -> dict[int, tuple[int, int]]:
+    """Classic monthly retention: by period how many were retained of how many, counted customer by customer.
+
+    With `beside` of the cohorts alone that have somebody of those customers too.
+    """
+    begun = {min(active) for active in months_of(beside).values() if active} if beside else None
+    months = months_of(where)
+    last = data.published().as_of
     is_over = (last + timedelta(days=1)).month != last.month
     whole_until = last.year * 12 + last.month - (0 if is_over else 1)
     found: dict[int, tuple[int, int]] = {}
     for active in filter(None, months.values()):
+        if begun is not None and min(active) not in begun:
+            continue
         for period in range(whole_until - min(active) + 1):
             retained, n = found.get(period, (0, 0))
             found[period] = (retained + (min(active) + period in active), n + 1)
     return found
 
 
+def months_of(where: str) -> dict[str, set[int]]:
+    """The active months of each of these customers, counted from year 0."""
+    customers = data.relation("mart_customers")
+    with duckdb.connect() as bank:
+        people = bank.from_arrow(customers).filter(where).project("user_id").fetchall()
+    months: dict[str, set[int]] = {user.removeprefix("user_"): set() for (user,) in people}
+    for user, month in active_months(data.in_force().home.parent / "raw"):
+        if user in months:
+            months[user].add(month.year * 12 + month.month)
+    return months
+
+
 def counted(answer: Answer) -> dict[int, tuple[int, int]]:
     return {row["period"]: (row["retained"], row["n"]) for row in answer.rows()}
 
 
+QUESTION = Question("retention_cohort", grain="month")
 GIVEN = "country in ('FR', 'GB') and os = 'iOS'"
 OF_A = (("country", "FR"), ("country", "GB"), ("os", "iOS"))
 
@@ -139,7 +153,9 @@ def sides(monkeypatch: pytest.MonkeyPatch, **link: str | list[str]) -> tuple[App
 def test_a_link_compares_any_filters_with_everybody_else(monkeypatch: pytest.MonkeyPatch) -> None:
     page, ((first, one), (second, other)) = sides(monkeypatch, a_country=["FR", "GB"], a_os="iOS")
     assert (first, second) == ("A: France or United Kingdom · iOS", "B: Everybody else")
-    assert (counted(one), counted(other)) == (by_hand(GIVEN), by_hand(f"not ({GIVEN})"))
+    others = f"not ({GIVEN})"
+    assert (counted(one), counted(other)) == (by_hand(GIVEN, others), by_hand(others, GIVEN))
+    assert counted(other) != by_hand(others)
     assert len(page.get("vega_lite_chart")) == 5
     assert "chance alone" in words(page) or "too few to tell" in words(page)
     assert page.query_params["a_country"] == ["FR", "GB"]
@@ -149,7 +165,10 @@ def test_another_set_leaves_out_who_is_in_a_and_says_so(monkeypatch: pytest.Monk
     link = {"against": "set", "a_country": "GB", "b_os": "iOS"}
     page, ((_, one), (second, other)) = sides(monkeypatch, **link)
     assert second == "B: iOS, without A"
-    assert (counted(one), counted(other)) == (by_hand("country = 'GB'"), by_hand("os = 'iOS' and country <> 'GB'"))
+    assert (counted(one), counted(other)) == (
+        by_hand("country = 'GB'", "os = 'iOS' and country <> 'GB'"),
+        by_hand("os = 'iOS' and country <> 'GB'", "country = 'GB'"),
+    )
     assert "Who is in A is not counted in B" in words(page)
     assert "Who is in A" not in words(whole("retention", against="set", a_country="GB", b_country="FR"))
     assert "Nobody is in B who is not in A as well." in words(whole("retention", against="set", a_os="iOS", b_os="iOS"))
@@ -157,15 +176,35 @@ def test_another_set_leaves_out_who_is_in_a_and_says_so(monkeypatch: pytest.Monk
 
 def test_everybody_counts_a_too_and_no_interval_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     page, (_, (second, other)) = sides(monkeypatch, against="everybody", a_os="iOS")
-    assert (second, counted(other)) == ("B: Everybody", by_hand("true"))
+    assert (second, counted(other)) == ("B: Everybody", by_hand("true", "os = 'iOS'"))
     assert "A is part of everybody, and counted in both curves." in words(page)
     assert "against everybody else, who are different customers" in words(page)
     assert "hardly" not in words(page)
 
 
+def test_a_segment_that_is_new_is_compared_over_its_own_months_also_with_the_same_cohorts_throughout() -> None:
+    months = data.dimension_values("signup_cohort")
+    late = tuple(("signup_cohort", month) for month in sorted(months)[-6:])
+    one, other = segments_compared.Side(late, "", ""), segments_compared.Side((), "", "", without=late)
+    assert len(counted(other.curve(QUESTION))) > len(counted(one.curve(QUESTION)))
+    for fixed in (False, True):
+        curves = one.curve(QUESTION, other, fixed=fixed), other.curve(QUESTION, one, fixed=fixed)
+        theirs, others = ({row["period"]: row["cohorts"] for row in curve.rows()} for curve in curves)
+        assert theirs == others != {}
+
+
+def test_two_segments_without_a_cohort_in_common_are_not_compared() -> None:
+    page = whole("retention", against="set", a_signup_cohort="2018-03", b_signup_cohort="2018-09", cohort="signup")
+    assert "A and B have no cohort in common" in words(page)
+    assert "Nobody is in B who is not in A as well." in words(whole("retention", against="set", a_os="iOS", b_os="iOS"))
+
+
 def test_both_are_within_the_filters_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     _, ((_, one), (_, other)) = sides(monkeypatch, country=["FR", "GB"], a_country="FR")
-    assert (counted(one), counted(other)) == (by_hand("country = 'FR'"), by_hand("country = 'GB'"))
+    assert (counted(one), counted(other)) == (
+        by_hand("country = 'FR'", "country = 'GB'"),
+        by_hand("country = 'GB'", "country = 'FR'"),
+    )
     page = whole("retention", country=["FR", "GB"])
     assert len(page.selectbox(key="a_country").options) == 3  # all and each of the two
     beyond = whole("retention", country="FR", a_country="GB")
@@ -177,8 +216,8 @@ def test_both_are_within_the_filters_of_the_page(monkeypatch: pytest.MonkeyPatch
 def test_a_link_from_before_compares_the_same_two_values_and_is_said_as_today(monkeypatch: pytest.MonkeyPatch) -> None:
     page, ((first, one), (second, other)) = sides(monkeypatch, between="plan_tier", a="premium", b="standard", os="iOS")
     assert (first, second) == ("A: Premium", "B: Standard")
-    both = [by_hand(f"os = 'iOS' and plan_tier = '{tier}'") for tier in ("premium", "standard")]
-    assert [counted(one), counted(other)] == both
+    premium, standard = (f"os = 'iOS' and plan_tier = '{tier}'" for tier in ("premium", "standard"))
+    assert [counted(one), counted(other)] == [by_hand(premium, standard), by_hand(standard, premium)]
     said = {"against": "set", "a_plan_tier": "premium", "b_plan_tier": "standard", "os": "iOS"}
     assert {key: page.query_params[key] for key in page.query_params} == said
 

@@ -59,11 +59,11 @@ def test_the_candidate_that_waits_is_shown_with_every_reason_and_what_readers_se
     assert text("ops_versions.waits", language, run=3) in shown
     reasons = {
         "en": [
-            "mart_customers has 400 rows, 61.9% fewer than the usual 1,050 (median of 2 publications).",
+            "Rows of mart_customers: 400, 61.9% fewer than the usual 1,050 (median; publications: 2).",
             "The column mart_customers.country is INTEGER; it was VARCHAR in v0002.",
             "The column mart_customers.tier (VARCHAR) is new since v0002.",
         ],
-        "fr": ["mart_customers a 400 lignes, 61,9 % de moins que les 1 050 habituelles (médiane de 2 publications)."],
+        "fr": ["Lignes de mart_customers : 400, 61,9 % de moins que les 1 050 habituelles (médiane ; publications : 2)."],
     }
     for reason in reasons[language]:
         assert reason in shown

@@ -196,7 +196,7 @@ def test_many_doubtful_rows_are_told_above_the_figures_and_few_in_the_header_alo
     with_problems(monkeypatch, ("in_the_future", "rejected", 5), ("negative_amount", "kept", 5), transactions=994)
     told = (
         "**5 rows are rejected and in no figure**: 5 × rows dated after today. **5 rows are used all the same**, as far as they "
-        "can be read: 5 × transactions with a negative amount. Of the 999 transactions that the bank sent, 1.00% are doubtful."
+        "can be read: 5 × transactions with a negative amount. Of all transactions that the bank sent (999), 1.00% are doubtful."
     )
     assert f":material/rule: {told}" in [element.value for element in whole("overview").markdown]
     with_problems(monkeypatch, ("in_the_future", "rejected", 5), ("negative_amount", "kept", 5), transactions=995)
@@ -219,7 +219,7 @@ def test_of_many_reasons_the_commonest_are_named_and_the_others_counted(monkeypa
     found = problems.counted(wrong, usable_transactions=0)
     assert problems.in_words(found) == "**21 rows are rejected and in no figure**: 9 × a b; 5 × c; 4 × d; other reasons: 2."
     assert problems.in_words(problems.counted(wrong, usable_transactions=1_000_000)).endswith(
-        "Of the 1,000,021 transactions that the bank sent, < 0.01% are doubtful."
+        "Of all transactions that the bank sent (1,000,021), < 0.01% are doubtful."
     )
 
 

@@ -389,6 +389,23 @@ def test_text_is_never_a_formula_a_number_or_an_error(path: Path, text: str) -> 
     assert [(written[place].value, written[place].data_type) for place in ("A3", "B3")] == [(text, "s"), (text, "s")]
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", {0: "0 of 0 customers with", 1: "1 of 1 customer with", 2: "2 of 2 customers with"}),
+        ("fr", {0: "0 client sur 0 avec", 1: "1 client sur 1 avec", 2: "2 clients sur 2 avec"}),
+    ],
+)
+def test_one_customer_is_warned_of_in_the_singular(language: str, told: dict[int, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for number, words in told.items():
+        published = Published()
+        warned = pa.Table.from_pylist(published.warned[:number], schema=pa.Table.from_pylist(published.warned).schema)
+        page = Page(warned, number)
+        monkeypatch.setattr(published, "early_warnings", lambda page=page, **_: page)
+        tab = next(tab for tab in tabs(language, published) if tab.name == TEXTS[language]["warnings"])
+        assert words in tab.note
+
+
 def test_an_empty_version_still_has_every_tab_and_header(path: Path) -> None:
     published = Published()
     published.marts, published.warned = {name: [] for name in published.marts}, []

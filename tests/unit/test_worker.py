@@ -427,6 +427,21 @@ def beats(store: RunStore, pulse: Pulse, clock: FixedClock, *, turning: bool) ->
     return deaths
 
 
+def test_a_worker_whose_run_store_was_taken_away_ends(
+    tmp_path: Path, clock: FixedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "run_store.db"
+    store = RunStore.open(f"sqlite:///{file}", clock=clock)
+    pulse, deaths = Pulse(), list[int]()
+    heart = Heart(store, pulse, clock=clock, die=deaths.append)
+    heart.beat()
+    assert deaths == []
+    file.rename(tmp_path / "aside.db")
+    heart.beat()
+    assert deaths == [1]
+    assert "moved, deleted or replaced" in caplog.text
+
+
 def test_a_loop_that_stands_still_ends_the_process(store: RunStore, clock: FixedClock) -> None:
     assert beats(store, Pulse(), clock, turning=False) == [1]
 

@@ -59,10 +59,10 @@ judged as (
 final as (
     select
         source_part,
-        nullif({{ trimmed('transaction_id') }}, '') as transaction_id,
+        nullif({{ without_point_zero(trimmed('transaction_id')) }}, '') as transaction_id,
         transaction_key,
         -- a number is its own text; only other identifiers need keeping
-        case when transaction_key < 0 then nullif({{ trimmed('transaction_id') }}, '') end as transaction_id_text,
+        case when transaction_key < 0 then nullif({{ without_point_zero(trimmed('transaction_id')) }}, '') end as transaction_id_text,
         {{ bare_user_id('user_id') }} as user_id,
         customer_key,
         case when customer_key < 0 then {{ bare_user_id('user_id') }} end as user_id_text,
