@@ -43,8 +43,9 @@ app: env
 worker: env
 	@exec $(BIN)/neopulse worker
 
-# Two processes, each with whole groups; in the order of the files, for the long ones come first.
-IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
+# Three processes, each with whole groups, for two processors: a quarter of the time a test waits, for a browser, a server or a child. In the
+# order of the files, for the long ones come first.
+IN_THREE := -n 3 --dist loadgroup --no-loadscope-reorder
 # In memory where there is room (a build flushes hundreds of times, which costs a sixth of the time on a disk). What Python compiles is
 # kept, whatever the machine says: every process and child would compile it again. The types are checked meanwhile, on one processor.
 ROOMY := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 8000000 { print "/dev/shm" }')
@@ -55,11 +56,11 @@ test: .venv/.tested-with
 	$(BIN)/lint-imports
 	@folder=$$(mktemp -d "$(or $(ROOMY),$${TMPDIR:-/tmp})/neopulse-XXXXXX") && \
 		{ $(BIN)/mypy >"$$folder/mypy" 2>&1 & types=$$!; \
-		$(BIN)/pytest $(IN_TWO) --basetemp "$$folder/t" -m "not proof and not n8n and not powerbi and not axe"; ended=$$?; \
+		$(BIN)/pytest $(IN_THREE) --basetemp "$$folder/t" -m "not proof and not n8n and not powerbi and not axe"; ended=$$?; \
 		wait $$types || ended=$$?; echo "mypy: $$(cat "$$folder/mypy")"; rm -rf "$$folder"; exit $$ended; }
 
 test-proof: .venv/.tested-with
-	$(BIN)/pytest $(IN_TWO) -m proof
+	$(BIN)/pytest $(IN_THREE) -m proof
 
 # Against the advisories of today: not among the tests, whose answer must not change by itself. Strict: a package that could not be
 # looked up, as without a network, is no package without a finding.
@@ -159,7 +160,7 @@ ON_A_RUN_STORE := $(patsubst %,tests/unit/test_%.py,worker healthz schedule held
 	schedule_page alerts_page versions_page runs_page service_pages)
 
 test-postgres: .venv/.tested-with
-	TESTS_RUN_STORE=postgresql $(BIN)/pytest $(IN_TWO) -m "not proof and not n8n" $(ON_A_RUN_STORE)
+	TESTS_RUN_STORE=postgresql $(BIN)/pytest $(IN_THREE) -m "not proof and not n8n" $(ON_A_RUN_STORE)
 
 # Airflow has an environment of its own; it only calls the command line.
 test-airflow: .venv/.installed .venv-airflow/.installed

@@ -192,7 +192,8 @@ def _is_on_the_page(reader: Reader, period: Period, person: Recipient, figures: 
     if period.last != reader.version.as_of or (person.role < Role.MANAGER and len(person.countries or ()) > 1):
         return False
     [first_day] = reader.relation("dim_publication", countries=person.countries)["first_day"].to_pylist()
-    month_before = next(figure.until.replace(day=1) for figure in figures if figure.period == "month") - timedelta(days=1)
+    month = next(figure.until.replace(day=1) for figure in figures if figure.period == "month")
+    month_before = (month - timedelta(days=1)).replace(day=1)
     return bool(first_day + timedelta(days=reader.version.inactivity_days) <= month_before)
 
 

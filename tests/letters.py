@@ -89,7 +89,8 @@ class LastStep:
 
     def run(self, **order: Any) -> Run:
         """One run, to its end."""
-        publications = SimpleNamespace(current=lambda: version(self.number), in_words=lambda: "Readers still see a version")
+        told = {name: lambda: version(self.number) for name in ("current", "readable_current")}
+        publications = SimpleNamespace(**told, in_words=lambda: "Readers still see a version")
         runner = Runner(
             settings=self.settings,
             store=self.store,

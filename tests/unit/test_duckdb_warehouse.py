@@ -309,7 +309,7 @@ def test_a_version_that_is_gone_and_one_that_is_damaged_are_told_apart(tmp_path:
     (tmp_path / "published.duckdb").write_bytes(b"no database" * 1000)
     with pytest.raises(PermanentError) as refusal:
         ReadOnlyDuckDB(tmp_path / "published.duckdb")
-    assert refusal.value.next == "neopulse rollback VERSION, or neopulse run"
+    assert refusal.value.next.startswith("neopulse versions, then neopulse rollback VERSION, or neopulse run")
 
 
 def test_the_code_of_rows_in_the_future_is_the_place_of_that_word_in_the_models() -> None:
