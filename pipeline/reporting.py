@@ -21,7 +21,8 @@ from pipeline.access import Role, is_entry, named
 from pipeline.marts import Answer, ConfinedError, Headline, Question, Reader
 from pipeline.marts.headline import headline
 from pipeline.marts.holding import last_whole_month
-from pipeline.marts.withholding import for_viewers, withheld_headline
+from pipeline.marts.question import Where
+from pipeline.marts.withholding import for_viewers, of_several, withheld_headline
 from pipeline.notify.event import Figure
 from pipeline.runs.reports import MONTHLY, Subscription
 from pipeline.settings import Settings
@@ -127,9 +128,13 @@ def content(reader: Reader, subscription: Subscription, period: Period, person: 
     """What stands in a letter, in plain JSON: figures at the end of the period, churn by segment, data problems, a link."""
     ask = _asking(reader, period, person)
     whole = _asking(reader, period, replace(person, role=Role.MANAGER))  # sums of days, each of which may be withheld
-    figures = headline(whole, window=None, where=(), as_of=period.last, countries=person.countries)
+
+    def key_figures(where: Where) -> tuple[Headline, ...]:
+        return headline(whole, window=None, where=where, as_of=period.last, countries=person.countries)
+
+    figures = key_figures(())
     if person.role < Role.MANAGER:
-        figures = tuple(withheld_headline(figure) for figure in figures)
+        figures = of_several(figures, _as_filters(person), ask=key_figures, hide=lambda told: tuple(map(withheld_headline, told)))
     return {
         "frequency": subscription.frequency,
         "first": period.first.isoformat(),
@@ -147,10 +152,18 @@ def content(reader: Reader, subscription: Subscription, period: Period, person: 
 def _asking(reader: Reader, period: Period, person: Recipient) -> Callable[[Question], Answer]:
     def ask(question: Question) -> Answer:
         end = min(question.end or period.last, period.last)
-        found = reader.answer(replace(question, end=end, countries=person.countries))
-        return found if person.role >= Role.MANAGER else for_viewers(reader, found)
+        asked = replace(question, end=end, countries=person.countries)
+        if person.role >= Role.MANAGER:
+            return reader.answer(asked)
+        return for_viewers(reader, reader.answer(replace(asked, where=(*asked.where, *_as_filters(person)))))
 
     return ask
+
+
+def _as_filters(person: Recipient) -> Where:
+    """The countries of a letter as the filters of a page: what is shown of several of them is shown of each."""
+    several = person.countries if person.countries is not None and len(person.countries) > 1 else ()
+    return tuple(("country", country) for country in several)
 
 
 def _churn(ask: Callable[[Question], Answer], by: str) -> dict[str, Any] | None:

@@ -343,6 +343,31 @@ def test_everybody_gets_what_they_may_see_and_who_would_see_nothing_gets_nothing
     assert all(row["n"] is not None for split in reports[ADA]["churn"] for row in split["rows"])
 
 
+def test_a_letter_of_two_countries_tells_a_viewer_nothing_that_is_withheld_of_one_of_them(house: House) -> None:
+    house.settings = Settings(_env_file=None, home=house.settings.home, **SIGN_IN)
+    period = last_period(MONTHLY, house.reader.version.as_of)
+    subscription = Subscription((VERA,), MONTHLY, "en")
+
+    def told(*countries: str, role: Role = Role.VIEWER) -> dict[str, Any]:
+        person = reporting.Recipient(VERA, role, countries)
+        return reporting.content(house.reader, subscription, period, person, app="http://x")
+
+    def active(*countries: str, role: Role = Role.VIEWER) -> float | None:
+        figures = told(*countries, role=role)["headline"]
+        [value] = [figure["value"] for figure in figures if figure["label"]["en"] == "Active customers"]
+        return None if value is None else float(value)
+
+    really = {country: active(country, role=Role.MANAGER) or 0 for country in house.reader.dimension_values("country")}
+    [few, *_] = [country for country, count in really.items() if 0 < count < 10]
+    many = [country for country, count in really.items() if count >= 10]
+    assert active(many[0], few, role=Role.MANAGER) == really[many[0]] + really[few]
+    assert active(many[0], few) is None
+    assert active(*many[:2]) == really[many[0]] + really[many[1]]
+    hidden = {row["name"] for split in told(few)["churn"] for row in split["rows"] if row["n"] is None}
+    beside = {row["name"] for split in told(many[0], few)["churn"] for row in split["rows"] if row["n"] is None}
+    assert hidden <= beside != set()
+
+
 def test_an_address_that_no_rule_can_name_is_left_out_and_those_behind_it_get_theirs(house: House) -> None:
     house.settings = Settings(_env_file=None, home=house.settings.home, **SIGN_IN)
     for address in (ADA, "ada @bank.example", VERA):
