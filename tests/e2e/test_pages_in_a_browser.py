@@ -22,9 +22,18 @@ def heading(page: Page, name: str, language: str = "en") -> Any:
     return page.get_by_role("heading", level=2, name=text(f"{name}.title", language), exact=True)
 
 
+# One drawing may follow on another, with a moment of rest between them.
+STILL = """() => {
+  const app = document.querySelector('[data-testid="stApp"]');
+  if (app?.dataset.testScriptState !== "notRunning") window.atRestSince = performance.now();
+  return performance.now() - window.atRestSince > 1000;
+}"""
+
+
 def at_rest(page: Page) -> Page:
     """The page once all of it is drawn: what Streamlit still sends of a page after Back would be a step ahead again."""
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    page.evaluate("window.atRestSince = performance.now()")
+    page.wait_for_function(STILL, polling=50)
     return page
 
 
