@@ -17,8 +17,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from pipeline.errors import NeopulseError
-
 LOOK_EVERY_SECONDS = 1.0
 
 
@@ -58,18 +56,18 @@ class Connections:
             handle.close()
 
     @contextmanager
-    def while_there_is_time(self, is_late: Callable[[], bool], look: Callable[[], None]) -> Iterator[None]:
-        """Within it the connections are ended once it `is_late` or `look` raises; what that raised is then raised here.
+    def while_there_is_time(self, is_late: Callable[[], bool], look: Callable[[], None]) -> Iterator[threading.Event]:
+        """Within it the connections are ended once it `is_late` or `look` raises; what goes wrong then is what that raised.
 
-        Both are asked every second, by another thread. Raises TimeoutError where they were ended and nobody noticed: what was
-        read is not whole then, such as a head that http.client takes to be over.
+        Both are asked every second, by another thread. What is yielded is set once they were ended: what was read by then need
+        not be whole, though nothing went wrong.
         """
-        is_done, was_ended, wishes = threading.Event(), threading.Event(), list[NeopulseError]()
+        is_done, was_ended, wishes = threading.Event(), threading.Event(), list[Exception]()
 
         def is_over() -> bool:
             try:
                 look()
-            except NeopulseError as wish:
+            except Exception as wish:
                 wishes.append(wish)
             return bool(wishes) or is_late()
 
@@ -82,9 +80,7 @@ class Connections:
         watching = threading.Thread(target=watch, name="watches a connection", daemon=True)
         watching.start()
         try:
-            yield
-            if was_ended.is_set():
-                raise TimeoutError("the connection was ended")
+            yield was_ended
         except Exception:
             if wishes:
                 raise wishes[0] from None

@@ -238,8 +238,10 @@ class _PatientClient(HTTPClient):
 
             try:
                 with self._refusals.in_words(is_repeatable):
-                    with self._connections.while_there_is_time(lambda: calls.clock.passed() > until, look):
+                    with self._connections.while_there_is_time(lambda: calls.clock.passed() > until, look) as was_ended:
                         response = super().request(method, self._redirected(endpoint), *args, **kwargs)
+                        if was_ended.is_set():
+                            raise TimeoutError
                     return json_answer(response, is_repeatable)
             except PutOffError as put_off:
                 pause = max(put_off.asked_pause, calls.patience.pause(attempt, calls.jitter()))

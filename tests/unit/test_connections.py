@@ -97,6 +97,25 @@ def test_a_mail_server_that_comes_to_no_end_is_given_up(first: bytes, again: byt
         assert time.monotonic() - began < LONGEST_SECONDS / 2
 
 
+def test_what_was_done_before_the_time_was_over_is_done() -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as there:
+        known = connections.Connections()
+        with known.while_there_is_time(lambda: True, lambda: None) as was_ended:
+            assert was_ended.wait(5)
+        assert service(there.url, patience=Patience()).get("/").content == {}
+
+
+def test_whatever_the_look_raises_ends_the_exchange() -> None:
+    with dripping(*DRIPS["a head"]) as there:
+
+        def look() -> None:
+            if there.visits:
+                raise RuntimeError("nobody foresaw it")
+
+        with pytest.raises(RuntimeError, match="nobody foresaw it"):
+            service(there.url, patience=Patience(), look=look).get("/")
+
+
 @pytest.mark.parametrize("drip", DRIPS)
 def test_google_is_given_up_too(drip: str) -> None:
     with dripping(*DRIPS[drip]) as there:
