@@ -115,5 +115,18 @@
     {{ [1.0, (neopulse.inactivity_days() | int) / (block_days() | int)] | max }}
 {%- endmacro %}
 
+{# What a table of the back-test says of customers who were judged on a day: how many were expected silent, and how many came to be. #}
+{% macro expected_and_come() -%}
+    cast(customers as {{ dbt.type_bigint() }}) as customers,
+        expected_silent_customers,
+        cast(silent_customers as {{ dbt.type_bigint() }}) as silent_customers,
+        {{ neopulse.share('expected_silent_customers', 'customers') }} as expected_share,
+        {{ neopulse.share('silent_customers', 'customers') }} as observed_share,
+        {{ neopulse.wilson_low('silent_customers', 'customers') }} as observed_share_low,
+        {{ neopulse.wilson_high('silent_customers', 'customers') }} as observed_share_high,
+        {{ neopulse.add_days('judged_on', neopulse.inactivity_days()) }} as final_on,
+        false as is_provisional,
+{%- endmacro %}
+
 {# The bin of the reliability table: 0 for probabilities below 0.1, 9 for those from 0.9. #}
 {% macro tenth(probability) %}cast(floor({{ probability }} * 10) as {{ dbt.type_int() }}){% endmacro %}

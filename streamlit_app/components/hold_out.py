@@ -72,6 +72,6 @@ def _share(silent: int, n: int) -> str:
 
 
 def _by_series(answer: Answer) -> Answer:
-    names = {name: t(f"churn.hold_out.series.{name}") for name in ("held_out", "to_be_called")}
+    names = {name: t(f"churn.hold_out.series.{name}") for name in GROUPS}
     series = pa.array([names[listed] for listed in answer.table["listed"].to_pylist()], pa.string())
     return replace(answer, table=answer.table.drop_columns(["listed"]).append_column("series", series))

@@ -19,6 +19,7 @@ from pipeline.runs import database, migrations
 from pipeline.runs.alerts import AlertRule
 from pipeline.runs.database import open_engine
 from pipeline.runs.records import RequestState, RunState
+from pipeline.runs.reports import WEEKLY, Subscription
 from pipeline.runs.store import RunStore
 
 MONDAY = datetime(2026, 3, 2, 6, 0, tzinfo=UTC)
@@ -150,15 +151,16 @@ def test_the_number_of_what_was_deleted_is_given_to_nothing_else_also_in_a_store
     store = RunStore.open(empty_url, clock=FixedClock(MONDAY))
     ids = [store.add_annotation("ada", date(2026, 1, day), f"note {day}", metric="dau") for day in (1, 2, 3)]
     view = store.save_view("ada", "mine", page="churn", query={"country": ["FR"]}, shared=True)
-    kept = store.annotations(), store.saved_views("ada")
+    report = store.save_report_subscription(Subscription(("ada@bank.example",), WEEKLY, "en"), "ada")
+    kept = store.annotations(), store.saved_views("ada"), store.report_subscriptions()
     store.close()
     engine = plain_engine(empty_url)
     with engine.begin() as connection:  # as layout 8 had them
         if engine.dialect.name == "sqlite":
-            for table, more in (("annotations", ""), ("saved_views", ", constraint one_view_a_name unique (owner, name)")):
+            for table in ("annotations", "saved_views", "report_subscriptions"):
                 made = connection.execute(text(f"select sql from sqlite_master where name = '{table}'")).scalar_one()
                 plain = made.replace(" PRIMARY KEY AUTOINCREMENT", " PRIMARY KEY")
-                assert plain != made, more
+                assert plain != made, table
                 connection.execute(text(f"alter table {table} rename to old_{table}"))
                 connection.execute(text(plain))
                 connection.execute(text(f"insert into {table} select * from old_{table}"))
@@ -168,11 +170,13 @@ def test_the_number_of_what_was_deleted_is_given_to_nothing_else_also_in_a_store
     engine.dispose()
     for _ in range(2):
         store = RunStore.open(empty_url, clock=FixedClock(MONDAY))
-        assert (store.annotations(), store.saved_views("ada")) == kept
+        assert (store.annotations(), store.saved_views("ada"), store.report_subscriptions()) == kept
         store.close()
     store = RunStore.open(empty_url, clock=FixedClock(MONDAY))
     store.remove_annotation(ids[-1])
     assert store.add_annotation("bob", date(2026, 1, 9), "another one") > ids[-1]
+    store.delete_report_subscription(report)
+    assert store.save_report_subscription(Subscription(("bob@bank.example",), WEEKLY, "en"), "bob") > report
     assert view is not None
     store.delete_view(view)
     assert (store.save_view("ada", "mine", page="churn", query={}, shared=True) or 0) > view

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from pipeline.marts import reader as readers
 
 
 def test_the_reader_that_was_not_asked_for_longest_is_closed_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = __import__("pipeline.marts.reader", fromlist=["_open"])
+    module = importlib.import_module("pipeline.marts.reader")  # the package has a function of that name
     monkeypatch.setattr(module, "Reader", lambda _version: object())
     monkeypatch.setattr(module, "_open", {})
     versions = [replace(version(), name=f"v{number}", folder=Path(f"v{number}")) for number in range(5)]

@@ -17,15 +17,7 @@ final as (
     select
         judged_on,
         is_held_out,
-        cast(customers as {{ dbt.type_bigint() }}) as customers,
-        expected_silent_customers,
-        cast(silent_customers as {{ dbt.type_bigint() }}) as silent_customers,
-        {{ share('expected_silent_customers', 'customers') }} as expected_share,
-        {{ share('silent_customers', 'customers') }} as observed_share,
-        {{ wilson_low('silent_customers', 'customers') }} as observed_share_low,
-        {{ wilson_high('silent_customers', 'customers') }} as observed_share_high,
-        {{ add_days('judged_on', inactivity_days()) }} as final_on,
-        false as is_provisional,
+        {{ expected_and_come() }}
     from counted
 )
 
