@@ -235,8 +235,9 @@ def hover(
     laid_out = base.transform_filter("isValid(datum.value)")
     places = laid_out.transform_joinaggregate(first=f"min({along})", last=f"max({along})", places=f"distinct({along})")
     laid_out = places.transform_calculate(half="0.55 * (datum.last - datum.first) / max(datum.places - 1, 1)")  # months differ
-    left, right = (
-        f"datum.half ? scale('x', +datum.{along} {sign} datum.half) : {edge}" for sign, edge in (("-", "0"), ("+", "width"))
+    left, right = (  # within the plot: what reaches beyond it would press the plot together
+        f"datum.half ? {inner}({edge}, scale('x', +datum.{along} {sign} datum.half)) : {edge}"
+        for sign, inner, edge in (("-", "max", "0"), ("+", "min", "width"))
     )
     top, bottom = "0", "height"
     if groups:

@@ -542,6 +542,14 @@ def test_provisional_months_are_dashed_from_the_last_final_one_on_and_have_no_ba
     assert [points(path) // 2 for path in strokes(drawn, "area")] == [12]
 
 
+@pytest.mark.parametrize("drawing", [charts.COUNT_OVER_TIME, charts.SHARE_BY_SERIES], ids=lambda drawing: drawing.name)
+def test_what_catches_the_pointer_stays_within_the_plot_so_that_two_points_have_all_of_its_width(drawing: charts.Chart) -> None:
+    def width(months_drawn: int) -> float:
+        return float(picture(drawing, months().slice(0, months_drawn)).get("width", 0))
+
+    assert width(2) == pytest.approx(width(14), abs=15)  # a label of the axis may reach over its end
+
+
 @pytest.mark.parametrize("days", [1, 2, 3])
 def test_few_days_on_an_axis_are_not_divided_into_hours(days: int) -> None:
     given = months().slice(0, days)
@@ -609,7 +617,7 @@ class Point:
 
 def pixel(expression: str, point: Point) -> float:
     """What a Vega expression with at most one condition says of a point, on a plot of 600 to 250 on which a unit is a pixel."""
-    names = {"datum": point, "max": max, "width": 600, "height": 250, "isValid": lambda value: value is not None}
+    names = {"datum": point, "max": max, "min": min, "width": 600, "height": 250, "isValid": lambda value: value is not None}
     names["scale"] = lambda axis, value: value if axis == "x" else 250 - value
     condition, asks, answers = expression.partition(" ? ")
     if asks:
