@@ -161,7 +161,8 @@ def _of_month(answer: Answer, as_of: date) -> Headline:
     final = [row for row in answer.rows() if not row["provisional"] and row["final_on"] <= as_of]
     if not final:
         return _headline(answer.metric, "month", as_of, {"final_on": as_of}, None)
-    before = final[-2] if len(final) > 1 else {}
+    day_before = final[-1]["month"] - timedelta(days=1)
+    before = next((row for row in final[-2:-1] if row["month"] == day_before.replace(day=1)), {})  # nobody may have been there
     return _headline(answer.metric, "month", final[-1]["final_on"], final[-1], before.get("value"), before.get("n"))
 
 

@@ -94,7 +94,11 @@ def _retention_curve(text: Translate, *, grain: Grain, series: bool = False) -> 
         marks.thin_points(points),
         marks.hover(points, tips, along="period", groups=groups),
     ).encode(
-        x=alt.X("period:Q", title=text(f"charts.since_the_first.{grain}"), axis=alt.Axis(grid=False, domain=True, tickMinStep=1)),
+        x=alt.X(
+            "period:Q",
+            title=text(f"charts.since_the_first.{grain}"),
+            axis=alt.Axis(grid=False, domain=True, tickMinStep=1, format=",d"),
+        ),
         y=marks.value_axis("value", "share"),
         color=marks.by_series() if series else alt.Undefined,
     )

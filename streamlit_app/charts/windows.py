@@ -22,7 +22,7 @@ PASSED = "datum.from_days > datum.window_days"
 
 def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
     points = marks.drawn()
-    across = alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6))
+    across = alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6, format=",d"))
     up = marks.value_axis("value", unit)
     tips = marks.tooltip(
         text, first=[alt.Tooltip("window_days:Q", title=text("charts.window"))], interval=unit == "share", state=False
@@ -74,7 +74,12 @@ def _intervals(text: Translate) -> alt.LayerChart:
     )
     names = {text("charts.within_window"): "primary", text("charts.longer_than_window"): "orange"}
     bars = base.mark_bar().encode(
-        x=alt.X("begin:Q", title=text("charts.pause"), axis=alt.Axis(grid=False, tickCount=10), scale=alt.Scale(nice=False)),
+        x=alt.X(
+            "begin:Q",
+            title=text("charts.pause"),
+            axis=alt.Axis(grid=False, tickCount=10, format=",d"),
+            scale=alt.Scale(nice=False),
+        ),
         x2="until:Q",
         y=alt.Y(
             "value:Q",

@@ -134,7 +134,7 @@ def _note(figure: Headline, question: Question, shown: Version) -> str:
         lines.append(t("common.between", interval=formats.interval(figure.low, figure.high), n=formats.number(figure.n)))
     if chance := _chance(figure):
         lines.append(chance)
-    if figure.metric.name == "monthly_churn_rate" and figure.n and _is_too_early(figure.until, question, shown):
+    if figure.metric.name == "monthly_churn_rate" and _is_too_early(figure.until, question, shown):
         lines.append(t("churn.too_early", window=formats.days(question.window or shown.inactivity_days)))
     if _is_thin(figure):
         lines.append(t("churn.thin") if figure.low is not None else f"n {formats.number(figure.n)}, {t('churn.thin')}")

@@ -18,9 +18,10 @@ from streamlit_app.data import Answer, Question
 from streamlit_app.messages import t
 
 NAMES = "overview.changes.columns"
-SPANS = ("7", "28", "91")  # whole weeks, so that the same days of the week stand on either side
-A_YEAR = "364"  # where the bank is older: of two days of one season
+# Whole weeks, so that the same days of the week stand on either side; the last one is of two days of one season.
+SPANS = ("7", "28", "91", "364")
 USUAL_SPAN, SPLIT = "28", "changed_by"
+ALWAYS = ("7", USUAL_SPAN)  # the others where the bank is as old
 MOST = 8
 SPLIT_WIDTH = 280  # pixels
 
@@ -68,7 +69,8 @@ def _undated(question: Question) -> Question:
 
 def _spans() -> tuple[str, ...]:
     first, last = data.bounds()
-    return (*SPANS, A_YEAR) if (last - first).days >= int(A_YEAR) else SPANS
+    known = (last - first).days
+    return tuple(span for span in SPANS if span in ALWAYS or int(span) <= known)
 
 
 def _days(span: str) -> str:

@@ -58,8 +58,8 @@ def _percent(share: str) -> str:
 
 def _card(kind: str, spec: charts.Chart, answer: Answer, marked: Mapping[str, int | None]) -> None:
     key = f"by_window_{kind}"
-    if answer.empty:
-        states.empty_card(t(f"activity.choice.{kind}.title"), t("activity.choice.too_young"))
+    if answer.empty or not (answer.withheld or figures.has_values(answer)):
+        states.empty_card(t(f"activity.choice.{kind}.title"), t("activity.choice.too_early"))
         return
     month = formats.month(months_end(answer)) if kind != "active" else ""
     explained = t(f"activity.choice.{kind}.explained", month=month, day=formats.day(answer.as_of))

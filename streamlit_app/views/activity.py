@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pyarrow.compute as pc
 import streamlit as st
 
 from streamlit_app import charts, data, figures, formats
@@ -86,7 +87,11 @@ def _days_of_28(question: Question) -> None:
     if answer.empty:
         states.empty_card(t("activity.cards.l28.title"), t("activity.no_month_end"), next=t("common.widen"))
         return
-    named = replace(answer, question=replace(answer.question, end=answer.table["date"][0].as_py()))
+    day = answer.table["date"][0].as_py()
+    if not (answer.withheld or pc.any(pc.greater(answer.table["value"], 0)).as_py()):
+        states.empty_card(t("activity.cards.l28.title"), t("activity.cards.l28.nobody", day=formats.day(day)))
+        return
+    named = replace(answer, question=replace(answer.question, end=day))
     card("l28", charts.CUSTOMERS_BY_ACTIVE_DAYS, behind_figure.linked(named))
 
 

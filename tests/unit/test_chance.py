@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline.marts import Headline, Question
-from pipeline.marts.headline import _TESTS
+from pipeline.marts.headline import _TESTS, _of_month
 from pipeline.marts.thin_tail import ThinTail
 from pipeline.marts.withholding import withheld_headline
 from pipeline.metrics import Metric
@@ -162,3 +162,15 @@ def test_what_days_not_loaded_whole_make_is_no_chance_and_neither_good_nor_bad(
     monkeypatch.setattr(data, "thin_tail", lambda: ThinTail(DAY, DAY + timedelta(days=3), 0.1, 0.5, 9))
     assert told(kpi(fell)) == ("−50.0%", "neutral", "few active since 16 May 2019: may still rise")
     assert "chance" not in str(kpi(fell).note)
+
+
+@pytest.mark.parametrize(("month", "before"), [(date(2019, 5, 1), 0.2), (date(2019, 4, 1), None)])
+def test_a_rate_is_compared_with_that_of_the_month_before_and_of_no_earlier_one(month: date, before: float | None) -> None:
+    """In a small segment nobody may be there when a month begins, which then has no rate."""
+    rows = [
+        {"month": first, "value": value, "n": 40, "low": 0.1, "high": 0.3, "final_on": final_on, "provisional": False}
+        for first, value, final_on in ((month, 0.2, month + timedelta(days=29)), (date(2019, 6, 1), 0.1, date(2019, 6, 30)))
+    ]
+    answer = SimpleNamespace(metric=figure("monthly_churn_rate", 0.1, 0.2).metric, rows=lambda: rows)
+    assert (found := _of_month(answer, date(2019, 7, 4))).before == before  # type: ignore[arg-type]
+    assert (found.value, found.before_n) == (0.1, None if before is None else 40)

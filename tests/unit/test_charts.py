@@ -676,6 +676,13 @@ def test_an_axis_of_a_few_months_names_months_and_no_days_between_them(
     assert times(picture(drawing, months().slice(first, count))) == told
 
 
+@each_chart
+def test_every_axis_of_numbers_says_how_they_are_written(drawing: charts.Chart) -> None:
+    """A number alone on an axis is 0.000000 where nothing says so."""
+    scales = [node for node in nodes(spec(drawing)) if node.get("type") == "quantitative" and node.get("axis")]
+    assert all("format" in node["axis"] for node in scales)
+
+
 @pytest.mark.parametrize(("mondays", "sundays"), [((5, 12), [11]), ((5, 12, 19), [11, 18])])
 def test_an_axis_of_a_few_weeks_names_a_day_a_week_at_most(mondays: tuple[int, ...], sundays: list[int]) -> None:
     days = pa.array([date(2018, 3, day) for day in mondays])

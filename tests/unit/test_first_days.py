@@ -78,6 +78,10 @@ def test_a_card_of_such_a_month_has_a_dash_and_the_reason(monkeypatch: pytest.Mo
     assert (early.value, early.change, early.course) == ("–", None, ())
     assert "too early for 90 days of silence" in early.note
     assert "95%" not in early.note
+    (rate,) = (figure for figure in data.headline() if figure.metric.name == "monthly_churn_rate")
+    of_nobody_yet = replace(rate, value=None, n=None, low=None, high=None, before=None)
+    monkeypatch.setattr(data, "headline", lambda **_: (of_nobody_yet,))
+    assert "too early for 90 days of silence" in card(begins - timedelta(days=89)).note
 
 
 def test_the_page_says_why_months_are_missing() -> None:

@@ -113,7 +113,7 @@ def test_a_year_can_be_asked_where_the_bank_is_older(monkeypatch: pytest.MonkeyP
     page = whole("overview", span="364", changed_by="plan_tier")
     found = total(days=364)
     assert f"went from **{found['before']:,}** to **{found['now']:,}**" in words(page)
-    for days, spans in ((364, ("7", "28", "91", "364")), (363, ("7", "28", "91"))):
+    for days, spans in ((364, ("7", "28", "91", "364")), (363, ("7", "28", "91")), (90, ("7", "28")), (20, ("7", "28"))):
         monkeypatch.setattr(data, "bounds", lambda days=days: (last - timedelta(days=days), last))
         assert what_changed._spans() == spans
 

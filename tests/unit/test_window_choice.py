@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from page_kit import whole, words
 from test_charts import nodes, spec
 
-from pipeline.marts import Question
+from pipeline.marts import Answer, Question
 from pipeline.marts.intervals import REACHED, usage_intervals
 from pipeline.marts.sensitivity import Suggestion, suggested_window
 from pipeline.warehouse.duckdb import ReadOnlyDuckDB
@@ -159,6 +160,24 @@ def test_the_page_suggests_a_window_or_says_why_not_and_follows_the_share_that_i
     assert "No window up to 180 days fits" in usual or "Suggested:" in usual or "Nothing can be suggested yet" in usual
     asked = whole("activity", back="50")
     assert asked.segmented_control(key="back").value == "50"
+
+
+@pytest.mark.usefixtures("bank_of_the_pages")
+def test_of_newcomers_of_whom_nothing_is_known_yet_words_say_so_instead_of_empty_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = data.answer
+
+    def of_newcomers(question: Question) -> Answer:
+        answer = read(question)
+        if question.metric not in ("window_sensitivity", "l28") or question.kind == "active":
+            return answer
+        place, value = answer.table.column_names.index("value"), answer.table["value"]
+        given = None if question.metric == "window_sensitivity" else 0
+        return replace(answer, table=answer.table.set_column(place, "value", pa.array([given] * len(value), value.type)))
+
+    monkeypatch.setattr(data, "answer", of_newcomers)
+    told = words(whole("activity"))
+    assert told.count("Too early for these customers.") == 2  # churn by N, and who came back
+    assert "None of these customers was active in the 28 days to 10 May 2019" in told
 
 
 @pytest.mark.usefixtures("bank_of_the_pages")
