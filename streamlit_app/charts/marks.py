@@ -23,6 +23,8 @@ LIST, LISTS_PAGE = "list", "customers"  # what the rows of a list's address shar
 ADDRESS = "address"
 CURSOR = alt.expr(f"datum.{LIST} ? 'pointer' : 'default'")
 HEIGHT = 250
+# Pixels: a plot on a telephone, what the mark of a legend's entry and the room beside it take, and its name.
+NARROW, LEGEND_SYMBOL, SHORTEST_NAME, LONGEST_NAME = 400, 34, 60, 150
 ENOUGH = 30  # below this n a proportion is greyed
 DASH = (4, 3)
 FADED = 0.4
@@ -82,19 +84,21 @@ def value_axis(field: str, unit: Unit, *, zero: bool = True, title: str | None =
 
 
 def by_series(symbol: Literal["stroke", "square"] = "stroke", *, columns: int = 3) -> alt.Color:
-    """A colour a series, named on top."""
-    return alt.Color("series:N", title=None, sort=None, legend=_on_top(symbol, columns=columns))
+    """A colour a series, named on top; on a telephone in two columns, so that no name reaches beyond the drawing."""
+    fitting = alt.expr(f"width < {NARROW} ? {min(columns, 2)} : {columns}")
+    limit = alt.expr(f"width < {NARROW} ? max(width / {min(columns, 2)} - {LEGEND_SYMBOL}, {SHORTEST_NAME}) : {LONGEST_NAME}")
+    return alt.Color("series:N", title=None, sort=None, legend=_on_top(symbol, columns=fitting, labelLimit=limit))
 
 
-def _on_top(symbol: Literal["stroke", "square"], **more: Any) -> alt.Legend:
+def _on_top(symbol: Literal["stroke", "square"], *, labelLimit: Any = LONGEST_NAME, **more: Any) -> alt.Legend:  # noqa: N803
     return alt.Legend(
         orient="top",
         direction="horizontal",
         symbolType=symbol,
         symbolOpacity=1,
         symbolSize=90,
-        labelLimit=150,
         offset=4,
+        labelLimit=labelLimit,
         **more,
     )
 

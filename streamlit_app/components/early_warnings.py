@@ -63,7 +63,7 @@ def show(question: Question) -> None:
             _groups(data.answer(Question("silence_risk", where=question.where, by=question.by)), question.by)
         _list(question.where)
     with states.guarded():
-        _how_right()
+        _how_right(question.where)
         hold_out.show(window)
 
 
@@ -254,9 +254,11 @@ def _column_config(shown: pa.Table) -> dict[str, ColumnConfig | str]:
     return config
 
 
-def _how_right() -> None:
-    """The calibration of the last day that can be judged, and the back-test on every such day of a year."""
+def _how_right(where: Where) -> None:
+    """The calibration of the last day that can be judged, and the back-test on every such day of a year: of all customers."""
     st.markdown(f"**{t('churn.early.how_right')}**")
+    if where:
+        st.caption(t("churn.early.of_everybody"))
     bins = data.answer(Question("silence_calibration", kind="reliability"))
     days = data.answer(Question("silence_calibration", kind="error"))
     if bins.empty or days.empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -40,7 +41,7 @@ def show(answer: Answer, *, key: str, title: str) -> None:
             hide_index=True,
             height=HEIGHT,
             key=key,
-            column_config=_columns(),
+            column_config=_columns([row["series"] for row in rows]),
             placeholder=formats.NOTHING,
         )
         st.caption(chart.footnote(kept, chart.basis_of(answer), hidden=answer.table.num_rows - kept.num_rows))
@@ -56,8 +57,9 @@ def _name(column: str) -> str:
     return t(f"churn.columns.{column}")
 
 
-def _columns() -> dict[str, ColumnConfig]:
+def _columns(groups: Sequence[str]) -> dict[str, ColumnConfig | str]:
     return {_name(name): sortable.counts() for name in COUNTS} | {
+        _name("group"): sortable.identifiers(_name("group"), groups),
         _name("month"): st.column_config.DateColumn(format="MM/YYYY"),
         _name("rate"): sortable.shares(),
         _name("interval"): st.column_config.TextColumn(alignment="right"),

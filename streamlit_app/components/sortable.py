@@ -45,7 +45,7 @@ def shares(label: str | None = None) -> ColumnConfig:
 
 
 def identifiers(label: str, shown: Sequence[str]) -> ColumnConfig:
-    """The configuration of a column of identifiers, wide enough for the longest of those shown, up to a limit."""
+    """The configuration of a column of identifiers or names, wide enough for the longest of those shown, up to a limit."""
     longest = max(map(len, shown), default=0)
     width = min(longest * LETTER_PIXELS + MARGIN_PIXELS, WIDEST_PIXELS) if longest > SHORT else None
     return st.column_config.TextColumn(label, width=width)

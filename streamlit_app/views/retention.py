@@ -78,6 +78,9 @@ def _over_time(question: Question, cells: Answer) -> None:
     drawn = figures.over_cohorts(cells, names)
     if drawn.empty:
         return
-    title, subtitle = t("retention.over_time.title"), t(f"retention.over_time.explained.{question.grain}")
+    shown = [period for period, name in names.items() if name in drawn.table["series"].to_pylist()]
+    told = shown[:2][-1]  # as far as the bank goes: M3 or, of a younger one, M1
+    title, after = t("retention.over_time.title"), formats.length(told, str(question.grain))
+    subtitle = t(f"retention.over_time.explained.{question.grain}", name=names[told], after=after)
     drawing = charts.SHARE_BY_SERIES_BY_WEEK if question.grain == "week" else charts.SHARE_BY_SERIES
     chart.show(drawing, drawn, key="over_time", title=title, subtitle=subtitle)

@@ -550,6 +550,13 @@ def test_what_catches_the_pointer_stays_within_the_plot_so_that_two_points_have_
     assert width(2) == pytest.approx(width(14), abs=15)  # a label of the axis may reach over its end
 
 
+def test_on_a_telephone_no_name_of_a_legend_reaches_beyond_the_drawing() -> None:
+    rows = [row | {"series": f"A_PLAN_OF_A_LONG_NAME_{group}"} for group in range(6) for row in months().to_pylist()]
+    narrow = pictures.whole(spec(charts.COUNT_BY_SERIES), pa.Table.from_pylist(rows), title="", lines=[]) | {"width": 240}
+    drawn = ElementTree.fromstring(vl_convert.vegalite_to_svg(narrow))
+    assert float(drawn.get("width", 0)) < 240 + 70  # and the axis with its padding
+
+
 @pytest.mark.parametrize("days", [1, 2, 3])
 def test_few_days_on_an_axis_are_not_divided_into_hours(days: int) -> None:
     given = months().slice(0, days)

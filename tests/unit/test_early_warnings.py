@@ -187,9 +187,12 @@ def test_the_clock_stands_in_the_link_and_the_months_that_still_move_are_marked(
 
 def test_premium_against_standard_is_one_press_from_any_other_question() -> None:
     asked = whole("churn", by="country", plan="STANDARD")
+    of_everybody = "This, and what follows, is of all customers, whatever filters are set above."
+    assert of_everybody in words(asked)
     (button,) = [button for button in asked.button if button.label == "Premium against standard"]
     compared = button.click().run()
     assert failed(compared) == []
+    assert of_everybody not in words(compared)
     assert compared.selectbox(key="by").value == "plan_tier"
     assert compared.selectbox(key="plan").value == ()
     assert compared.query_params == {}

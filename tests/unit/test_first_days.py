@@ -91,6 +91,10 @@ def test_the_page_says_why_months_are_missing() -> None:
     assert "too early for 180 days of silence" in statuses
 
 
+def test_a_long_name_of_a_group_has_room_in_the_table_of_months() -> None:
+    assert rates_table._columns(["Standard", 25 * "x"])["Group"]["width"] == 224  # type: ignore[index]
+
+
 def test_a_range_without_a_rate_says_why_instead_of_an_empty_frame() -> None:
     first_day = data.bounds()[0]
     first = {"from": first_day.isoformat(), "to": (first_day + timedelta(days=80)).isoformat()}

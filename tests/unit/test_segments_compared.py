@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow.compute as pc
 import pytest
 from page_kit import failed, whole, words
 from streamlit.testing.v1 import AppTest
@@ -22,6 +23,7 @@ from pipeline.statistics import wilson
 from streamlit_app import charts, data, figures, formats, messages
 from streamlit_app.auth import Role, User
 from streamlit_app.components import segments_compared
+from streamlit_app.views import retention
 
 pytestmark = [pytest.mark.usefixtures("bank_of_the_pages"), pytest.mark.xdist_group("the bank of the pages")]
 
@@ -61,6 +63,19 @@ def test_nothing_is_drawn_until_somebody_is_in_a() -> None:
     page = whole("retention")
     assert len(page.get("vega_lite_chart")) == 4
     assert "Choose who is A" in words(page)
+
+
+def test_the_lines_over_cohorts_are_explained_by_one_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(retention.chart, "show", lambda *_, subtitle, **__: told.append(subtitle))
+    question = Question("retention_cohort", grain="month", kind="classic", cohort="first_activity")
+    cells = data.answer(question)
+    for last in (12, 1):  # of a bank of two months there is no M3
+        retention._over_time(question, replace(cells, table=cells.table.filter(pc.less_equal(cells.table["period"], last))))
+    assert [text.partition(" after its own month")[0] for text in told] == [
+        "M3 is the share of each cohort that was active again 3 months",
+        "M1 is the share of each cohort that was active again 1 month",
+    ]
 
 
 @cache
