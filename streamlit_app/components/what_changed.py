@@ -93,7 +93,7 @@ def _groups(split: Answer, by: str, *, most: int = MOST) -> pa.Table:
 def _draw(question: Question, *, days: int, by: str) -> None:
     total, split = _changes(question, days=days, by=by)
     if total.empty:
-        states.empty(t("overview.nobody"), next=t("common.widen_segment"))
+        states.empty(t("overview.nobody_of_segment"), next=t("common.widen_segment"))
         return
     split = _dated(split, days=days)
     (whole,), rows = total.rows(), _groups(split, by)

@@ -37,7 +37,7 @@ def show() -> None:
         st.caption(t("overview.all_days", day=formats.day(data.published().as_of)))
     active = data.answer(question)
     if active.empty:
-        states.empty(t("overview.nobody"), next=t("overview.nobody_next"))
+        _nobody(is_of_a_segment=bool(question.where))
         return
     with answer:
         what_changed.answer(question)
@@ -48,6 +48,14 @@ def show() -> None:
     next_steps.show(question)
     metric_help.show("active_customers", active)
     metric_help.show("quick_ratio")
+
+
+def _nobody(*, is_of_a_segment: bool) -> None:
+    """Of everybody it is the rule that is to be looked at, of a segment its filters."""
+    if is_of_a_segment:
+        states.empty(t("overview.nobody_of_segment"), next=t("common.widen_segment"))
+    else:
+        states.empty(t("overview.nobody"), next=t("overview.nobody_next"))
 
 
 def _growth(question: Question, active: Answer) -> None:

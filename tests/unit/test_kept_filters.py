@@ -323,6 +323,7 @@ def test_a_plan_and_a_tier_that_exclude_each_other_are_named(name: str) -> None:
     assert [warning.value for warning in page.warning] == [
         messages.text("common.no_such_tier", "en", plan="Metal", tier="Standard")
     ]
+    assert not [text.value for text in page.info if "activity rule" in text.value]  # the filters are why, and not the rule
 
 
 def test_the_tier_of_each_plan_is_the_one_that_its_customers_have() -> None:
