@@ -23,7 +23,7 @@ EVERY = url.EVERY
 CLOCKS = ("recognised", "effective")
 SPLIT, OF_A_PLAN = "by", ("plan", "plan_tier")
 UNKNOWN = "unknown"  # what a dimension says of a customer of whom the bank says nothing
-FIELD_WIDTH = 98
+FIELD_WIDTH, SPLIT_WIDTH = 98, 210  # pixels
 SWITCHED: Mapping[str, bool] = {"True": True, "False": False}  # as an address says them
 UNTOLD, LONGEST_TOLD = "_untold_filters", 60
 TURNED = "turned"
@@ -328,13 +328,14 @@ def activity() -> Question:
 
 def window_and_grain(question: Question) -> Question:
     """The same question with window, grain and split, which some of the cards follow."""
-    slider, choices, groups = st.columns([4, 2, 2], gap="medium", vertical_alignment="bottom")
+    slider, others = st.columns(2, gap="medium", vertical_alignment="bottom")
     with slider:
         days = window()
-    with choices:
-        step = grain()
-    with groups:
-        by = _split((EVERY, *splits(SPLIT)))
+    with others, st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        with st.container(width="content"):
+            step = grain()
+        with st.container(width=SPLIT_WIDTH):
+            by = _split((EVERY, *splits(SPLIT)))
     tell_unheeded()
     return replace(question, window=days, grain=step, by=by)
 

@@ -45,7 +45,7 @@ def show(question: Question, *, fixed: bool, periods: tuple[int, ...]) -> None:
     """Choose both, then both curves; nothing but the choice while nobody is in A."""
     st.subheader(t("retention.compare.title"))
     _as_said_today()
-    of_a, of_b = st.columns(2, gap="medium", vertical_alignment="bottom")
+    of_a, of_b = st.columns([2, 3], gap="medium", vertical_alignment="bottom")
     with of_a, st.container(horizontal=True, vertical_alignment="center", gap="small"):
         nobody = t("retention.compare.nobody")
         chosen = filters.segment_menu(t("retention.compare.a"), nothing=nobody, side="a", within=question.where)

@@ -35,7 +35,7 @@ def show(question: Question) -> None:
 def _sensitivity(question: Question, window: int) -> None:
     asked = replace(question, metric="window_sensitivity", window=None, grain=None, start=None, end=None)
     answers = {kind: data.answer(replace(asked, kind=kind)) for kind in KINDS}
-    below, words = st.columns([1, 2], gap="medium", vertical_alignment="center")
+    below, words = st.columns([2, 3], gap="medium", vertical_alignment="center")
     with below:
         share = int(filters.choice("back", SHARES, label=t("activity.choice.below"), name=_percent, default=USUAL_SHARE)) / 100
         filters.tell_unheeded()

@@ -28,6 +28,7 @@ CUSTOMER = "customer"
 STATES = {filters.EVERY: "", "yes": "active", "no": "inactive", "lapsed": "lapsed", "never": "never"}  # by an address's words
 HAPPENED_ON = "happened_on"
 ROWS_SHOWN = 200
+SEARCH_WIDTH = 320  # pixels
 ROWS_IN_A_FILE = 50_000
 COLUMNS = (
     "user_id",
@@ -162,13 +163,13 @@ def _names(found: pa.Table) -> list[str]:
 
 
 def _search(behind: Behind | None) -> Search:
-    words, choice = st.columns([3, 2], gap="small", vertical_alignment="bottom")
-    with words:
-        text = filters.text("search", label=t("customers.search"), placeholder=t("customers.search_placeholder"))
-    with choice:
-        window = (behind.question.window if behind else None) or filters.window_of_the_address()
-        label = t("customers.state", window=formats.days(window))
-        state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
+    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+        with st.container(width=SEARCH_WIDTH):
+            text = filters.text("search", label=t("customers.search"), placeholder=t("customers.search_placeholder"))
+        with st.container(width="content"):
+            window = (behind.question.window if behind else None) or filters.window_of_the_address()
+            label = t("customers.state", window=formats.days(window))
+            state = filters.choice("active", list(STATES), label=label, name=lambda name: t(f"customers.states.{name}"))
     with filters.segment_grid():
         where = filters.segment()
     filters.tell_unheeded()
