@@ -57,7 +57,7 @@ def _name(column: str) -> str:
     return t(f"churn.columns.{column}")
 
 
-def _columns(groups: Sequence[str]) -> dict[str, ColumnConfig | str]:
+def _columns(groups: Sequence[str]) -> dict[str, ColumnConfig]:
     return {_name(name): sortable.counts() for name in COUNTS} | {
         _name("group"): sortable.identifiers(_name("group"), groups),
         _name("month"): st.column_config.DateColumn(format="MM/YYYY"),
