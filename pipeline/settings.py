@@ -70,7 +70,12 @@ class Settings(
     activity_excluded_types: CommaSeparated = Field(
         default=BANK_INITIATED_TYPES, description="Transaction types that do not count as activity; empty excludes none."
     )
-    activity_minimum_amount: float = Field(default=0.0, ge=0, description="Smallest amount in USD that counts as activity.")
+    activity_minimum_amount: float = Field(
+        default=0.0,
+        ge=0,
+        description="Smallest amount in USD that counts as activity; 0 sets none, and amounts below 0, or that cannot be read, "
+        "count too.",
+    )
     held_out_percent: int = Field(
         default=10,
         ge=0,
