@@ -170,6 +170,18 @@ def _pinned_day(day: date | None, today: date) -> str:
     return "" if day is None else day.isoformat()
 
 
+def refuse_a_day_before_the_data(publication: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError where as_of lies before the first transaction: only a pin can, and nothing would be published."""
+    as_of, first_day = publication["as_of"], publication.get("first_day")
+    if first_day is not None and as_of < first_day:
+        raise ConfigurationError(
+            f"{as_of} lies before {first_day}, the first day with a transaction: there would be no figure",
+            where="NEOPULSE_AS_OF",
+            safe="Nothing was published",
+            next=f"set NEOPULSE_AS_OF to {first_day} or a later day, or leave it empty, then neopulse run --from transform",
+        )
+
+
 class _Watcher:
     """Turns the events of a build into the step's progress and into lines of the run's log."""
 
@@ -250,6 +262,7 @@ def _reason(message: str) -> str:
 
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
     row = warehouse.publication_facts()
+    refuse_a_day_before_the_data(row)
     context.progress(_BUILT, "copying the marts into a new version")
     target = files.make_folder(folder / "version")
     rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))

@@ -30,7 +30,7 @@ from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
-from pipeline.transform import DBT_PROJECT, transform
+from pipeline.transform import DBT_PROJECT, refuse_a_day_before_the_data, transform
 from pipeline.warehouse.base import DamagedStateError
 from pipeline.warehouse.duckdb import DuckDBWarehouse, ReadOnlyDuckDB
 from pipeline.warehouse.held import HeldCandidates
@@ -401,6 +401,14 @@ def test_a_pinned_day_that_is_not_over_is_refused_before_anything_is_built(house
         house.transform(as_of=date(2019, 5, 17))
     assert refused.value.where == "NEOPULSE_AS_OF"
     assert house.publications.current() is None
+
+
+def test_a_pinned_day_before_the_first_transaction_is_refused_and_the_first_one_is_not() -> None:
+    first_day = date(2018, 1, 3)
+    with pytest.raises(ConfigurationError, match="2018-01-02 lies before 2018-01-03, the first day") as refused:
+        refuse_a_day_before_the_data({"as_of": date(2018, 1, 2), "first_day": first_day})
+    assert (refused.value.where, refused.value.safe) == ("NEOPULSE_AS_OF", "Nothing was published")
+    refuse_a_day_before_the_data({"as_of": first_day, "first_day": first_day})
 
 
 def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House) -> None:
