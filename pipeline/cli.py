@@ -201,10 +201,13 @@ def versions() -> None:
 def rollback(version: str) -> None:
     """Make a kept version current again."""
     settings = _settings()
-    publications = _publications(settings)
+    store, publications = _run_store(settings), _publications(settings)
     before = publications.readable_current()
-    now = publications.rollback(version)
-    _run_store(settings).audit(_user(), "rollback", "published version", before=before.name if before else None, after=now.name)
+
+    def note(after: Version) -> None:
+        store.audit(_user(), "rollback", "published version", before=before.name if before else None, after=after.name)
+
+    now = publications.rollback(version, note=note)
     click.echo(f"{now.name}, as of {now.as_of}, is current" + (f"; it was {before.name}" if before else ""))
 
 

@@ -97,6 +97,15 @@ def test_nor_does_it_replace_the_file_before(house: House, tmp_path: Path) -> No
     assert file.read_text() == "what was there"
 
 
+def test_a_rollback_that_cannot_be_noted_down_changes_nothing(house: House) -> None:
+    house.publications.publish(house.candidate(2, {"marts.mart_people": PEOPLE}), clock=house.clock, guard=lambda: None)
+    refuse_acts(house.home)
+    result = neopulse("rollback", "v0001")
+    assert (result.exit_code, "no acts today" in result.output) == (1, True)
+    assert (now := house.publications.current()) is not None
+    assert now.name == "v0002"
+
+
 def refuse_acts(home: Path) -> None:
     """From here on the run store takes no act into its audit log."""
     refusing = "create trigger refusing before insert on audit begin select raise(abort, 'no acts today'); end"
