@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Collection
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from pipeline import masking, secret_files
+from pipeline import mail_addresses, masking, secret_files
 from pipeline.addresses import is_loopback_host
 from pipeline.bigquery_settings import BigQuerySettings
 from pipeline.errors import ConfigurationError
@@ -24,7 +24,7 @@ from pipeline.guard_settings import GuardSettings
 from pipeline.notify_settings import NotifySettings
 from pipeline.reverse_etl_settings import ReverseETLSettings
 from pipeline.run_settings import RunSettings
-from pipeline.setting_types import CommaSeparated, OptionalPath
+from pipeline.setting_types import CommaSeparated, Day, OptionalPath, absolute
 from pipeline.sheets_settings import GoogleSheetsSettings
 from pipeline.sign_in_settings import SignInSettings
 from pipeline.upkeep_settings import UpkeepSettings
@@ -48,7 +48,9 @@ class Settings(
 ):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     home: Path = Field(
         default=Path("var"), validate_default=True, description="Folder of all state: landed data, versions, run store, outbox."
@@ -63,7 +65,7 @@ class Settings(
         le=3660,
         description="Last days that are always compared with what was loaded; older ones by a cheaper sign.",
     )
-    as_of: date | None = Field(default=None, description="Pins the last day that counts; empty means the last day that is over.")
+    as_of: Day | None = Field(default=None, description="Pins the last day that counts; empty means the last day that is over.")
     bank_timezone: str = Field(default="Europe/Paris", description="The time zone in which the bank's days begin and end.")
     inactivity_days: int = Field(default=90, ge=1, le=730, description="N: days of silence after which a customer has lapsed.")
     activity_states: CommaSeparated = Field(default=("COMPLETED",), description="Transaction states that count as activity.")
@@ -83,7 +85,6 @@ class Settings(
     versions_kept: int = Field(default=5, ge=2, le=100, description="Published versions that stay on disk.")
     memory_limit: str = Field(
         default="",
-        pattern=r"^(\d+(MB|GB))?$",
         description="Memory that the transforming engine may use, such as 4GB; empty means half of the machine's or the "
         "container's, and at most 5 GB. What does not fit is spilled to disk.",
     )
@@ -120,6 +121,20 @@ class Settings(
                 raise ValueError("takes letters, digits and underscores, separated by commas")
         return tuple(word.upper() for word in value)
 
+    @field_validator("mail_from", "mail_to")
+    @classmethod
+    def _mail_can_go_there(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if wrong := mail_addresses.unusable((value,) if isinstance(value, str) else value):
+            raise ValueError(f"{wrong[0]!r} is not a mail address, such as ada@bank.example or Ada <ada@bank.example>")
+        return value
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_a_size(cls, value: str) -> str:
+        if not re.fullmatch(r"([1-9]\d*(MB|GB))?", value):
+            raise ValueError("takes a size in whole MB or GB, such as 4GB")
+        return value
+
     @field_validator("bank_timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -129,10 +144,17 @@ class Settings(
             raise ValueError("is not a time zone of the IANA database, such as Europe/Paris") from None
         return value
 
+    @field_validator("home", mode="before")
+    @classmethod
+    def _is_named(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip():  # else the state would lie in whatever folder the command is typed in
+            raise ValueError("is empty: name a folder, or leave the setting out, which means var")
+        return value
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.absolute()
+        return absolute(value)
 
     @field_validator("as_of", mode="before")
     @classmethod

@@ -10,14 +10,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline import answers, cli, demo, serving
+from pipeline import answers, cli, demo, files, serving
 from pipeline.clock import SystemClock
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, NeopulseError
@@ -171,6 +171,43 @@ def test_a_wrong_setting_is_named_with_exit_code_2(
     assert result.exit_code == 2
     assert expected in said(result)
     assert "hunter2" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("HOME", "", "is empty: name a folder"),
+        ("HOME", "~nobody-of-that-name/var", "no such person here"),
+        ("DAILY_AT", "8", "hour and minute"),
+        ("DAILY_AT", "06:00Z", "hour and minute"),
+        ("FRESH_BY", "28800", "hour and minute"),
+        ("AS_OF", "1700000000", "takes a day"),
+        ("FACTS_RATES_SINCE", "", "takes a day"),
+        ("ACTIVITY_MINIMUM_AMOUNT", "nan", "finite"),
+        ("GUARD_ROWS_GROWTH", "inf", "finite"),
+        ("MAIL_TO", "ada@bank.example, nobody", "'nobody' is not a mail address"),
+        ("MAIL_FROM", "", "is not a mail address"),
+        ("MEMORY_LIMIT", "4 GB", "such as 4GB"),
+        ("MEMORY_LIMIT", "0GB", "such as 4GB"),
+        ("BIGQUERY_PREFIX", "neo-pulse", "letters, digits and underscores"),
+    ],
+)
+def test_a_value_that_would_mean_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"NEOPULSE_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"NEOPULSE_{name}: .*{told}"):
+        load(None)
+
+
+def test_days_and_hours_and_the_home_folder_are_taken_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = {"DAILY_AT": "8:30", "FRESH_BY": " 09:00", "AS_OF": "20260131", "RAW": "~/bank", "HOME": "~", "ROLE_FILE": ""}
+    for name, value in {f"NEOPULSE_{name}": value for name, value in written.items()}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", "/home/ada")
+    found = load(None)
+    assert (found.daily_at, found.fresh_by, found.as_of) == (time(8, 30), time(9), date(2026, 1, 31))
+    assert (found.home, found.raw) == (Path("/home/ada"), Path("/home/ada/bank"))
 
 
 def test_the_file_of_settings_is_read_as_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,6 +399,16 @@ def test_the_default_state_folder_is_the_one_beside_which_the_command_was_typed(
     settings = load()
     monkeypatch.chdir("/")
     assert settings.home == tmp_path / "var"
+
+
+def test_a_state_folder_is_made_for_its_owner_and_their_group_alone(tmp_path: Path) -> None:
+    there = tmp_path / "there"
+    there.mkdir(mode=0o755)
+    made = files.make_folder(there / "home" / "versions")
+    told = [
+        path.stat().st_mode & 0o007 for path in (there, made.parent, made, files.make_folder(tmp_path / "x", named_by="FILE"))
+    ]
+    assert (told[1:3], told[0] > 0, told[3] > 0) == ([0, 0], True, True)
 
 
 def test_signals_become_a_wish_and_a_second_ctrl_c_ends_at_once() -> None:
