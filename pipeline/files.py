@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, PermanentError
 
 ABANDONED_AFTER = timedelta(days=1)
 STATE = "NEOPULSE_HOME"
@@ -43,6 +43,20 @@ def _not_writable(path: Path, named_by: str, error: OSError | None) -> Configura
         where=named_by,
         next=f"make the folder writable or set {named_by} to another one, then the same command",
     )
+
+
+@contextmanager
+def asked_for(target: Path) -> Iterator[None]:
+    """What a person asked to be written there: raises PermanentError with the reason where the place does not take it."""
+    try:
+        yield
+    except OSError as error:
+        raise PermanentError(
+            f"{target} could not be written: {error.strerror or error}",
+            where=str(target.absolute()),
+            safe="What was there before, and the published version",
+            next="make room or name another place, then the same command",
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:
