@@ -44,7 +44,7 @@ def _day(value: Any) -> Any:
 
 
 def _time_of_day(value: Any) -> Any:
-    """An hour and a minute of the bank's own clocks; a bare number would else be seconds, and a zone would count for nothing."""
+    """An hour and a minute of the bank's own clocks, with or without a 0 before the hour; a zone would count for nothing."""
     if not isinstance(value, str):
         return value
     hour, _, rest = value.strip().partition(":")
@@ -57,6 +57,13 @@ def _time_of_day(value: Any) -> Any:
     return found
 
 
+def _one_address(value: str) -> str:
+    if not value or any(letter.isspace() for letter in value):  # an empty one would be every address of the machine
+        raise ValueError("takes an address of this machine, such as 127.0.0.1; 0.0.0.0 is every one")
+    return value
+
+
+ListenAddress = Annotated[str, AfterValidator(_one_address)]
 Day = Annotated[date, BeforeValidator(_day)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 CommaSeparated = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]

@@ -24,7 +24,7 @@ from pipeline.guard_settings import GuardSettings
 from pipeline.notify_settings import NotifySettings
 from pipeline.reverse_etl_settings import ReverseETLSettings
 from pipeline.run_settings import RunSettings
-from pipeline.setting_types import CommaSeparated, Day, OptionalPath, absolute
+from pipeline.setting_types import CommaSeparated, Day, ListenAddress, OptionalPath, absolute
 from pipeline.sheets_settings import GoogleSheetsSettings
 from pipeline.sign_in_settings import SignInSettings
 from pipeline.upkeep_settings import UpkeepSettings
@@ -89,7 +89,7 @@ class Settings(
         "container's, and at most 5 GB. What does not fit is spilled to disk.",
     )
     threads: int = Field(default=0, ge=0, le=256, description="Threads of the transforming engine; 0 means one a core.")
-    address: str = Field(default="127.0.0.1", description="Address that the app listens on.")
+    address: ListenAddress = Field(default="127.0.0.1", description="Address that the app listens on.")
     port: int = Field(default=8501, ge=1, le=65535, description="Port that the app listens on.")
     behind_loopback: bool = Field(
         default=False,

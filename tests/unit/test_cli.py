@@ -187,6 +187,8 @@ def test_a_wrong_setting_is_named_with_exit_code_2(
         ("GUARD_ROWS_GROWTH", "inf", "finite"),
         ("MAIL_TO", "ada@bank.example, nobody", "'nobody' is not a mail address"),
         ("MAIL_FROM", "", "is not a mail address"),
+        ("HEALTH_ADDRESS", "", "0.0.0.0 is every one"),
+        ("ADDRESS", "", "0.0.0.0 is every one"),
         ("MEMORY_LIMIT", "4 GB", "such as 4GB"),
         ("MEMORY_LIMIT", "0GB", "such as 4GB"),
         ("BIGQUERY_PREFIX", "neo-pulse", "letters, digits and underscores"),
