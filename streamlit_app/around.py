@@ -1,4 +1,4 @@
-"""What surrounds every answer of the server: headers that keep others out, and ways to the page that was asked for.
+"""What surrounds every answer of the server: what keeps others out, and ways to the page that was asked for.
 
 Streamlit sends whoever has signed in to the first page. A cookie, which only that one answer reads, remembers the page on
 which the sign-in began. And it knows the first page by `/` alone: whoever writes its name, like that of any other, is led there.
@@ -21,6 +21,7 @@ LOGIN, CALLBACK = "/auth/login", "/oauth2callback"
 FIRST_PAGE = "/overview"
 UPLOADS = "/_stcore/upload_file"  # of Streamlit, for anybody with a tab; no page asks for a file
 WAY_BACK = "neopulse_way_back"
+NOT_ALLOWED = 1008  # of a websocket; before it is open the server answers 403
 SECONDS_TO_SIGN_IN = 600
 LONGEST_WAY = 2000  # characters
 ON_EVERY_ANSWER: tuple[Header, ...] = (
@@ -34,7 +35,7 @@ FOR_A_YEAR = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Around:
-    """Adds headers to every answer over HTTP, and finds the way back after a sign-in."""
+    """Refuses websockets of other pages, adds headers to every answer over HTTP, and finds the way back after a sign-in."""
 
     def __init__(self, server: Server, *, is_https: bool) -> None:
         self._server = server
@@ -42,10 +43,13 @@ class Around:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
+        if scope["type"] == "websocket" and not _is_of_this_app(_asked(scope)):
+            await send({"type": "websocket.close", "code": NOT_ALLOWED})
+            return
         if scope["type"] != "http":
             await self._server(scope, receive, send)
             return
-        asked = {name: value.decode("latin-1") for name, value in scope["headers"]}
+        asked = _asked(scope)
 
         async def send_more(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -73,6 +77,20 @@ class Around:
             headers = [(name, value + b"; Secure" if _is_open_cookie(name, value) else value) for name, value in headers]
             headers.append(FOR_A_YEAR)
         return [*headers, *ON_EVERY_ANSWER]
+
+
+def _asked(scope: Message) -> dict[bytes, str]:
+    return {name: value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _is_of_this_app(asked: dict[bytes, str]) -> bool:
+    """Whether a page of this very address opens the connection, or a program, which names no page.
+
+    Streamlit takes any page of this machine for its own, whatever its port; and of one that it does not know it asks a service
+    on the internet, while everybody waits, whether its name is this machine's.
+    """
+    origin = asked.get(b"origin")
+    return origin is None or origin.partition("://")[2].casefold() == asked.get(b"host", "").casefold()
 
 
 def _is_open_cookie(name: bytes, value: bytes) -> bool:

@@ -73,6 +73,37 @@ def test_every_answer_keeps_others_from_framing_it_and_cookies_are_for_https_alo
     assert "set-cookie: _streamlit_user=x; HttpOnly" in here
 
 
+@pytest.mark.parametrize(
+    ("origin", "is_served"),
+    [
+        (None, True),
+        ("http://localhost:8501", True),
+        ("http://LocalHost:8501", True),
+        ("http://localhost:9999", False),
+        ("http://0.0.0.0:8501", False),
+        ("http://localhost:8501.evil.example", False),
+        ("https://evil.example", False),
+        ("null", False),
+        ("http://[", False),
+    ],
+)
+def test_a_page_elsewhere_opens_no_connection(origin: str | None, is_served: bool) -> None:
+    """Nor is anybody asked on the internet whether its name is this machine's."""
+    headers = [(b"host", b"localhost:8501"), *([(b"origin", origin.encode())] if origin else [])]
+    happened: list[object] = []
+
+    async def server(_scope: object, _receive: object, _send: object) -> None:
+        happened.append("served")
+
+    async def keep(message: dict[str, object]) -> None:
+        happened.append(message)
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        asked = Around(server, is_https=False)({"type": "websocket", "headers": headers}, None, keep)  # type: ignore[arg-type]
+        elsewhere.submit(asyncio.run, asked).result()
+    assert happened == (["served"] if is_served else [{"type": "websocket.close", "code": 1008}])
+
+
 @pytest.mark.parametrize("path", ["/_stcore/upload_file/session/file", "/base/_stcore/upload_file/a/b"])
 def test_nobody_leaves_a_file_with_the_server(path: str) -> None:
     lines = answered(path, said={"x-server": "was asked"})
