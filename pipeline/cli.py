@@ -147,8 +147,14 @@ def metric(
     """Print the published figures of a metric, as the app shows them."""
     from pipeline import listings
     from pipeline.answers import FORMATS
-    from pipeline.marts import Question, Reader, reader
+    from pipeline.marts import Question, Reader, family, reader
 
+    if (start or end) and family(name).of_all_days:
+        raise ConfigurationError(
+            f"{name} is of all days that are loaded: --from and --to choose nothing of it",
+            where="the question",
+            next=f"neopulse metric {name}, without them",
+        )
     where = tuple(_condition(condition) for condition in conditions)
     question = Question(name, window, _day(start), _day(end), by, where, grain, kind, cohort)
     settings = _settings()
@@ -165,7 +171,7 @@ def metric(
         )
     answer, tail = found
     click.echo(FORMATS[form](answer, settings.language))
-    if tail is not None:
+    if tail is not None and (question.end is None or question.end >= tail.first):
         click.echo(listings.thin_tail(tail), err=True)  # beside the figures, which a program reads
 
 

@@ -117,6 +117,8 @@ class Family:
     grains: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ()
+    of_all_days: bool = False
+    """Whether no range of days chooses some of its figures."""
 
 
 @dataclass(frozen=True)

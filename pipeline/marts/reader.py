@@ -70,7 +70,7 @@ _ENTRIES: dict[str, _Entry] = {
     "monthly_churn_rate": _Entry(churn.monthly_churn_rate, Family(grains=("month",), kinds=("recognised", "effective"))),
     "came_back_share": _Entry(churn.came_back_share, _MONTHLY),
     "window_sensitivity": _Entry(
-        sensitivity.window_sensitivity, Family(kinds=("active", "churn", "came_back")), {"active": "customers"}
+        sensitivity.window_sensitivity, Family(kinds=("active", "churn", "came_back"), of_all_days=True), {"active": "customers"}
     ),
     "dau": _Entry(activity.rolling, _BY_DAY),
     "wau": _Entry(activity.rolling, _BY_DAY),
@@ -81,7 +81,7 @@ _ENTRIES: dict[str, _Entry] = {
         cohorts.retention_cohorts,
         Family(grains=("month", "week"), kinds=("classic", "unbounded"), cohorts=("first_activity", "signup")),
     ),
-    "survival": _Entry(survival.survival, Family()),
+    "survival": _Entry(survival.survival, Family(of_all_days=True)),
     "time_to_first_transaction": _Entry(survival.time_to_first_transaction, Family()),
     "amount_retention": _Entry(payments.amount_retention, Family(grains=("month",), kinds=("net", "gross"))),
     "transactions": _Entry(payments.volumes, _PAYMENTS),
@@ -92,7 +92,7 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "amount_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
     "transaction_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
-    "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS))),
+    "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS), of_all_days=True)),
     "silence_calibration": _Entry(risk.silence_calibration, Family(dimensions=(), kinds=("reliability", "error", "hold_out"))),
 }
 METRICS = tuple(_ENTRIES)

@@ -251,6 +251,14 @@ def test_what_needs_a_version_says_that_there_is_none(command: tuple[str, ...]) 
     assert "published yet" in said(result)
 
 
+@pytest.mark.parametrize("name", ["survival", "window_sensitivity", "silence_risk"])
+@pytest.mark.parametrize("end", ["--from", "--to"])
+def test_a_metric_of_all_days_says_that_no_range_chooses_from_it(name: str, end: str) -> None:
+    result = neopulse("metric", name, end, "2019-01-31")
+    assert result.exit_code == 2
+    assert f"{name} is of all days that are loaded" in said(result)
+
+
 def test_a_fault_that_nobody_foresaw_is_one_line_and_its_traceback_a_file(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     def broken(*_arguments: object) -> None:
         raise KeyError("plan")
