@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -101,7 +102,9 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _home(settings: Settings) -> str:
-    return f"{make_folder(settings.home).absolute()} can be written to"
+    home = make_folder(settings.home)
+    others = "; everybody on this machine may look into it (chmod o= takes that away)" if home.stat().st_mode & 0o005 else ""
+    return f"{home} can be written to{others}"
 
 
 def _bank_tables(settings: Settings) -> str:
@@ -169,11 +172,14 @@ def _port(settings: Settings) -> str:
 
 def _notification(settings: Settings) -> str:
     from pipeline.runs.store import RunStore
-    from pipeline.telling import check_carrier
+    from pipeline.telling import carrier_name, check_carrier
 
-    waiting = RunStore.open(settings.run_store_url, clock=SystemClock()).waiting()
     told = check_carrier(settings, SystemClock())
-    return told + (f"; {len(waiting)} waiting, which the worker delivers" if waiting else "")
+    waiting = Counter(message.target for message in RunStore.open(settings.run_store_url, clock=SystemClock()).waiting())
+    if here := waiting.pop(carrier_name(settings), 0):
+        told += f"; {here} waiting, which the worker delivers"
+    elsewhere = (f"; {count} waiting for {service}, which is not set: nobody delivers them" for service, count in waiting.items())
+    return told + "".join(elsewhere)
 
 
 def _facts(settings: Settings) -> str:

@@ -366,6 +366,18 @@ def test_check_tells_every_fault_at_once(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert "fine   run store" in result.output
 
 
+def test_check_tells_who_may_look_into_the_state_and_what_nobody_delivers(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("NEOPULSE_PORT", str(free_port()))
+    store = RunStore.open(load().run_store_url, clock=SystemClock())
+    for key, service in (("outbox-a", "outbox"), ("SMTP-a", "SMTP"), ("SMTP-b", "SMTP")):
+        store.reserve(key, service, {})
+    shown = said(neopulse("check"))
+    assert f"fine   state folder: {home} can be written to\n" in shown
+    assert "; 1 waiting, which the worker delivers; 2 waiting for SMTP, which is not set: nobody delivers them\n" in shown
+    home.chmod(0o755)
+    assert "everybody on this machine may look into it" in said(neopulse("check"))
+
+
 def test_check_does_not_show_the_run_store_s_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NEOPULSE_RUN_STORE", "postgresql://ada:hunter2@nowhere.invalid/runs")
     result = neopulse("check")
