@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import cli_approval, cli_export
-from pipeline.errors import ConfigurationError, NeopulseError
+from pipeline.errors import ConfigurationError, NeopulseError, without_controls
 from pipeline.steps import STEPS
 from pipeline.stop import Stop
 
@@ -498,7 +498,7 @@ def _condition(text: str) -> tuple[str, str]:
 def _say_error(text: str) -> None:
     from pipeline.masking import masked
 
-    click.echo(f"Error: {masked(text)}", err=True)
+    click.echo(f"Error: {without_controls(masked(text))}", err=True)
 
 
 def _unforeseen(error: Exception) -> str:

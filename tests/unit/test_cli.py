@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, time
 from pathlib import Path
 
@@ -554,6 +555,20 @@ def test_a_table_of_an_answer_says_what_the_figures_mean_and_lines_them_up() -> 
         "2019-04-01  METAL  0.1250  1,234  2019-04-30  no",
         "2019-05-01                     0  2019-05-31  yes",
     ]
+
+
+def test_words_of_the_banks_files_give_a_terminal_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = "\x1b]0;pwned\x07\x9b31m"
+    use_steps(
+        monkeypatch, {"extract": DataError(f"users.csv has {orders}plan", where=f"a\r{orders}", safe="all", next="mend it")}
+    )
+    assert not set(said(neopulse("run"))) & set("\x1b\x07\x9b\r")
+    assert not set(said(neopulse("status"))) & set("\x1b\x07\x9b\r")
+    found = an_answer()
+    table = found.table.set_column(1, "plan", pa.array([f"ME{orders}TAL\nx", None]))
+    told = answers.as_table(replace(found, table=table), "en")
+    assert not set(told) & set("\x1b\x07\x9b")
+    assert len(told.splitlines()) == 6
 
 
 class Terminal(io.StringIO):
