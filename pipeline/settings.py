@@ -156,6 +156,18 @@ class Settings(
     def _absolute(cls, value: Path) -> Path:
         return absolute(value)
 
+    @field_validator("run_store")
+    @classmethod
+    def _is_one_for_every_process(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        engine, file = url.partition("://")[::2]
+        if engine.partition("+")[0] != "sqlite":
+            return value
+        file, question, options = file.removeprefix("/").partition("?")
+        if file in ("", ":memory:") or file.startswith("file:"):
+            raise ValueError("names no file: each process would have a run store of its own; empty means one in NEOPULSE_HOME")
+        return SecretStr(f"{engine}:///{absolute(Path(file))}{question}{options}")  # worker and app work in another folder
+
     @field_validator("as_of", mode="before")
     @classmethod
     def _empty_is_none(cls, value: Any) -> Any:

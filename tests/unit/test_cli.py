@@ -188,6 +188,8 @@ def test_a_wrong_setting_is_named_with_exit_code_2(
         ("GUARD_ROWS_GROWTH", "inf", "finite"),
         ("MAIL_TO", "ada@bank.example, nobody", "'nobody' is not a mail address"),
         ("MAIL_FROM", "", "is not a mail address"),
+        ("RUN_STORE", "sqlite://", "names no file"),
+        ("RUN_STORE", "sqlite+pysqlite:///:memory:", "names no file"),
         ("HEALTH_ADDRESS", "", "0.0.0.0 is every one"),
         ("ADDRESS", "", "0.0.0.0 is every one"),
         ("MEMORY_LIMIT", "4 GB", "such as 4GB"),
@@ -211,6 +213,22 @@ def test_days_and_hours_and_the_home_folder_are_taken_as_people_write_them(monke
     found = load(None)
     assert (found.daily_at, found.fresh_by, found.as_of) == (time(8, 30), time(9), date(2026, 1, 31))
     assert (found.home, found.raw) == (Path("/home/ada"), Path("/home/ada/bank"))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("sqlite:///runs.db", "sqlite:///{here}/runs.db"),
+        ("sqlite+pysqlite:///a/../runs.db?timeout=5", "sqlite+pysqlite:///{here}/a/../runs.db?timeout=5"),
+        ("sqlite:////srv/runs.db", "sqlite:////srv/runs.db"),
+        ("postgresql://ada@db/runs", "postgresql://ada@db/runs"),
+    ],
+)
+def test_a_run_store_is_the_same_file_wherever_a_process_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, meant: str
+) -> None:
+    monkeypatch.setenv("NEOPULSE_RUN_STORE", written)
+    assert load(None).run_store_url == meant.format(here=tmp_path)
 
 
 def test_the_file_of_settings_is_read_as_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
