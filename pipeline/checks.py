@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from pipeline.clock import SystemClock
+from pipeline.clock import SystemClock, bank_day
 from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.files import make_folder
 from pipeline.masking import shown_address
@@ -109,7 +109,9 @@ def _home(settings: Settings) -> str:
 
 def _bank_tables(settings: Settings) -> str:
     from pipeline.sources.files import find
+    from pipeline.transform import pinned_day
 
+    pinned_day(settings.as_of, bank_day(SystemClock().now(), settings.zone))
     if settings.warehouse == "bigquery":
         return _bigquery_tables(settings)
     if settings.raw is None:

@@ -146,7 +146,7 @@ def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dic
     today = bank_day(now, settings.zone)
     return {
         "current_bank_day": today.isoformat(),
-        "as_of": _pinned_day(settings.as_of, today),
+        "as_of": pinned_day(settings.as_of, today),
         "bank_timezone": settings.bank_timezone,
         "inactivity_days": settings.inactivity_days,
         "activity_states": list(settings.activity_states),
@@ -158,7 +158,7 @@ def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dic
     }
 
 
-def _pinned_day(day: date | None, today: date) -> str:
+def pinned_day(day: date | None, today: date) -> str:
     """The pinned as_of, or nothing; a day that is not over cannot be one."""
     if day is not None and day >= today:
         raise ConfigurationError(

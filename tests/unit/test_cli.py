@@ -378,6 +378,9 @@ def test_check_lists_every_setting_and_finds_nothing_wrong(monkeypatch: pytest.M
 def test_check_tells_every_fault_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken_port: int) -> None:
     monkeypatch.setenv("NEOPULSE_PORT", str(taken_port))
     monkeypatch.setenv("NEOPULSE_RAW", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("NEOPULSE_AS_OF", "9999-12-31")
+    assert "9999-12-31 is not over yet" in neopulse("check").output
+    monkeypatch.delenv("NEOPULSE_AS_OF")
     result = neopulse("check")
     assert result.exit_code == 2
     assert "wrong  bank's tables" in said(result)
