@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
 import re
 from collections.abc import Collection
@@ -12,6 +13,7 @@ from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
@@ -279,7 +281,32 @@ def load(env_file: Path | None = Path(".env")) -> Settings:
 
 def _given(env_file: Path | None) -> dict[str, str | None]:
     """What the environment and `.env` say; the environment wins."""
-    return {**(dotenv_values(env_file) if env_file is not None and env_file.exists() else {}), **os.environ}
+    return {**(_written(env_file) if env_file is not None and env_file.exists() else {}), **os.environ}
+
+
+def _written(env_file: Path) -> dict[str, str | None]:
+    """What `.env` says; raises ConfigurationError, with the line and without its words, where that is no text of settings."""
+    try:
+        text = env_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigurationError(
+            f"{env_file} cannot be read: {reason}",
+            where=str(env_file.absolute()),
+            safe="Nothing was started",
+            next="mend the file, then neopulse check",
+        ) from None
+    for line in parse_stream(io.StringIO(text)):
+        if line.error or (line.key is not None and line.value is None):
+            words = line.original.string
+            number = line.original.line + words[: len(words) - len(words.lstrip())].count("\n")
+            raise ConfigurationError(
+                f"Line {number} of {env_file} is no setting: it takes NAME=value, and a quotation mark at both ends or at none",
+                where=str(env_file.absolute()),
+                safe="Nothing was started",
+                next="mend the line, then neopulse check",
+            )
+    return dotenv_values(stream=io.StringIO(text))
 
 
 def _problem(problem: Any) -> str:
@@ -294,8 +321,8 @@ def _places(env_file: Path | None) -> str:
 def _refuse_unknown(given: Collection[str], env_file: Path | None) -> None:
     known = Settings.variables()
     for name in sorted(given):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name.upper().startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
             raise ConfigurationError(
                 f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""),
                 where=_places(env_file),

@@ -241,6 +241,29 @@ def test_the_file_of_settings_is_read_as_it_is_meant(tmp_path: Path, monkeypatch
     assert refused.value.where == "the environment or .env"
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (b"NEOPULSE_THREADS=3\n# caf\xe9\n", "no text in UTF-8"),
+        ("NEOPULSE_THREADS=3\n".encode("utf-16"), "no text in UTF-8"),
+        (b"NEOPULSE_THREADS=3\nNEOPULSE_SMTP_URL: smtp://ada:hunter2@mail\n", "Line 2 of .env is no setting"),
+        (b'\n\nNEOPULSE_N8N_SECRET="hunter2\nNEOPULSE_THREADS=3\n', "Line 3 of .env is no setting"),
+        (b"NEOPULSE_THREADS\n", "Line 1 of .env is no setting"),
+        (b"neopulse_threads=3\n", "neopulse_threads is not a setting; did you mean NEOPULSE_THREADS?"),
+        (None, "Is a directory"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_read_whole_is_not_read_in_part(
+    tmp_path: Path, written: bytes | None, told: str
+) -> None:
+    (tmp_path / ".env").mkdir() if written is None else (tmp_path / ".env").write_bytes(written)
+    for command in ("status", "check"):
+        result = neopulse(command)
+        assert result.exit_code == 2
+        assert told in said(result)
+        assert "hunter2" not in result.output
+
+
 def test_a_missing_raw_folder_is_named_and_nothing_is_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NEOPULSE_RAW", str(tmp_path / "nowhere"))
     result = neopulse("run")
