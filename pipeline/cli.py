@@ -505,11 +505,11 @@ def _unforeseen(error: Exception) -> str:
     """One line for a fault that nobody foresaw; its traceback goes into a file, where one can be written."""
     line = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
+        from pipeline.files import make_folder
         from pipeline.logs import LARGEST_BYTES
         from pipeline.masking import masked
 
-        path = _settings().home / "logs" / "neopulse.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = make_folder(_settings().home / "logs") / "neopulse.log"
         mode = "a" if path.exists() and path.stat().st_size < LARGEST_BYTES else "w"
         with path.open(mode, encoding="utf-8") as log:
             log.write(masked("".join(traceback.format_exception(error))))
