@@ -99,7 +99,10 @@ def _is_open_cookie(name: bytes, value: bytes) -> bool:
 
 def _remembered(asked: dict[bytes, str]) -> Header:
     """A cookie with the page that sent the browser here, where it is one of this app."""
-    came_from = urlsplit(asked.get(b"referer", ""))
+    try:
+        came_from = urlsplit(asked.get(b"referer", ""))
+    except ValueError:  # such as http://[
+        came_from = urlsplit("")
     is_own = came_from.netloc == asked.get(b"host")
     way = came_from.path + (f"?{came_from.query}" if came_from.query else "") if is_own else "/"
     return _cookie(way if is_way(way) else "/", SECONDS_TO_SIGN_IN)
