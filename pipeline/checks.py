@@ -102,7 +102,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _home(settings: Settings) -> str:
-    home = make_folder(settings.home)
+    home = make_folder(settings.home, private=True)
     others = "; everybody on this machine may look into it (chmod o= takes that away)" if home.stat().st_mode & 0o005 else ""
     return f"{home} can be written to{others}"
 

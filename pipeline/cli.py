@@ -509,7 +509,7 @@ def _unforeseen(error: Exception) -> str:
         from pipeline.logs import LARGEST_BYTES
         from pipeline.masking import masked
 
-        path = make_folder(_settings().home / "logs") / "neopulse.log"
+        path = make_folder(_settings().home / "logs", private=True) / "neopulse.log"
         mode = "a" if path.exists() and path.stat().st_size < LARGEST_BYTES else "w"
         with path.open(mode, encoding="utf-8") as log:
             log.write(masked("".join(traceback.format_exception(error))))

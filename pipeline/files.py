@@ -16,19 +16,18 @@ from typing import Any
 from pipeline.errors import ConfigurationError, PermanentError
 
 ABANDONED_AFTER = timedelta(days=1)
-STATE = "NEOPULSE_HOME"
 PRIVATE = 0o770  # less what the umask takes: what is in a state folder is not for everybody on the machine
 _PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
 
 
-def make_folder(path: Path, *, named_by: str = STATE) -> Path:
+def make_folder(path: Path, *, named_by: str = "NEOPULSE_HOME", private: bool = False) -> Path:
     """Make a folder that can be written to; raises ConfigurationError, with the setting or option that names it, else.
 
-    A folder of the state is made for its owner and the owner's group alone; one that is there stays as it is.
+    One that is `private`, and what it lies in, is made for its owner and the owner's group alone; what is there stays as it is.
     """
     try:
         for missing in reversed([each for each in (path, *path.parents) if not each.is_dir()]):
-            missing.mkdir(mode=PRIVATE if named_by == STATE else 0o777, exist_ok=True)
+            missing.mkdir(mode=PRIVATE if private else 0o777, exist_ok=True)
     except OSError as error:
         raise _not_writable(path, named_by, error) from error
     if not os.access(path, os.W_OK):

@@ -468,14 +468,16 @@ def test_the_default_state_folder_is_the_one_beside_which_the_command_was_typed(
     assert settings.home == tmp_path / "var"
 
 
-def test_a_state_folder_is_made_for_its_owner_and_their_group_alone(tmp_path: Path) -> None:
-    there = tmp_path / "there"
-    there.mkdir(mode=0o755)
-    made = files.make_folder(there / "home" / "versions")
-    told = [
-        path.stat().st_mode & 0o007 for path in (there, made.parent, made, files.make_folder(tmp_path / "x", named_by="FILE"))
-    ]
-    assert (told[1:3], told[0] > 0, told[3] > 0) == ([0, 0], True, True)
+def test_a_state_folder_is_made_for_its_owner_and_their_group_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_steps(monkeypatch, {})
+    neopulse("run")
+    assert home.stat().st_mode & 0o007 == 0
+
+
+def test_a_state_folder_that_is_there_stays_as_it_is_and_so_does_what_comes_into_it(home: Path) -> None:
+    home.mkdir(mode=0o755)
+    version = files.make_folder(home / "candidates" / "12")
+    assert [folder.stat().st_mode & 0o005 for folder in (home, version)] == [0o005, 0o005]
 
 
 def test_signals_become_a_wish_and_a_second_ctrl_c_ends_at_once() -> None:
