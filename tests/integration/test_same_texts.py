@@ -268,7 +268,7 @@ def test_no_spelling_of_a_moment_is_another_moment_on_the_other_engine(staging: 
     local, remote = read(
         staging, "transactions", "created_date", texts, "case when transaction_date is not null then created_at end"
     )
-    assert len([moment for moment in local if moment]) > 300
+    assert len([moment for moment in local if moment]) > 150
     assert {text: pair for text, *pair in zip(texts, local, remote, strict=True) if pair[0] != pair[1]} == {}
 
 
@@ -277,5 +277,5 @@ def test_no_amount_is_another_on_the_other_engine(staging: Staging) -> None:
     exponents = ("", "", "e1", "e-3", "E+2", "e1_0")
     texts = sorted({"".join(chance.choices(pieces, k=chance.randint(1, 3))) + chance.choice(exponents) for _ in range(3000)})
     local, remote = read(staging, "transactions", "amount_usd", texts, "amount_usd")
-    assert len([amount for amount in local if amount is not None]) > 300
+    assert len([amount for amount in local if amount is not None]) > 150
     assert {text: pair for text, *pair in zip(texts, local, remote, strict=True) if pair[0] != pair[1]} == {}
