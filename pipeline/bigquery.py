@@ -37,6 +37,7 @@ _PASSING_REASONS = (
     *("quotaExceeded", "rateLimitExceeded", "backendError", "internalError", "badGateway"),
     *("jobRateLimitExceeded", "jobBackendError", "jobInternalError"),
 )
+_OF_THE_DAY = "Custom quota exceeded"
 # In what dbt quotes of the client library: an answer of 429 or 5xx, the reason of a job that failed, a connection that was cut.
 _PASSING_WORDS = re.compile(
     rf"(429|50[0234]) |.*\breason: ({'|'.join(_PASSING_REASONS)})\b|.*(Exceeded rate limits|last exception: |Connection aborted)"
@@ -417,6 +418,12 @@ def said_by_bigquery(message: str, *, reason: str = "", status: int = 0) -> Neop
             where=f"{PREFIX}BIGQUERY_MAXIMUM_BYTES",
             next=f"neopulse run --dry-run shows the estimate; raise {PREFIX}BIGQUERY_MAXIMUM_BYTES, {AGAIN}",
         )
+    if _OF_THE_DAY in text:
+        return ConfigurationError(
+            f"What the project may scan in a day is used up: {text}",
+            where="BigQuery, the project's custom quota",
+            next="raise the quota, or wait until midnight in California, then neopulse run",
+        )
     if reason in _PASSING_REASONS or status == 429 or status >= 500:
         return TransientError(f"BigQuery asks to wait: {text}", where="BigQuery", next="neopulse run")
     if reason == "stopped" or "timed out" in text:
@@ -442,6 +449,7 @@ def refusal(message: str) -> NeopulseError | None:
         "limit for bytes billed": "bytesBilledLimitExceeded",
         "Access Denied": "accessDenied",
         "Quota exceeded": "quotaExceeded",
+        _OF_THE_DAY: "quotaExceeded",
         "Not found: Dataset": "notFound",
         "Job timed out": "stopped",
         "did not complete within the designated timeout": "stopped",

@@ -117,6 +117,7 @@ def test_labels_name_the_application_the_run_and_what_the_settings_add() -> None
     ("said", "kind"),
     [
         (exceptions.Forbidden("Access Denied: Table a.b.c", errors=[{"reason": "accessDenied"}]), ConfigurationError),
+        (exceptions.Forbidden("Custom quota exceeded: Your usage", errors=[{"reason": "quotaExceeded"}]), ConfigurationError),
         (exceptions.Forbidden("Quota exceeded", errors=[{"reason": "quotaExceeded"}]), TransientError),
         (exceptions.TooManyRequests("Slow down"), TransientError),
         (exceptions.ServiceUnavailable("Try again"), TransientError),

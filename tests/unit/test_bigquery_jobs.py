@@ -159,6 +159,7 @@ def test_a_service_that_never_answers_is_given_up(settings: Settings, monkeypatc
         ("Exceeded rate limits: too many table update operations for this table.", TransientError),
         ("('Connection aborted.', RemoteDisconnected('Remote end closed connection without response'))", TransientError),
         ("Operation did not complete within the designated timeout of 3600 seconds.", PermanentError),
+        ("Custom quota exceeded: Your usage exceeded the custom quota for QueryUsagePerDay, set by your a…", ConfigurationError),
         ("Syntax error: Unexpected identifier at [500:1]", None),
         ("Column 500 of the contract is missing", None),
     ],
