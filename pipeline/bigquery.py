@@ -8,9 +8,10 @@ from __future__ import annotations
 import hashlib
 import itertools
 import re
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from pipeline.addresses import is_loopback
 from pipeline.clock import Clock
-from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
+from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -55,13 +56,25 @@ class Limits:
 
 
 class BigQuery:
-    """A connection to one project; `location` is that of every dataset it makes and every job it runs."""
+    """A connection to one project; `location` is that of every dataset it makes and every job it runs.
 
-    def __init__(self, client: bigquery.Client, *, location: str, limits: Limits, storage_reads: bool = False) -> None:
+    Where `is_to_end` says so, the job that is waited for is cancelled, and InterruptedRunError is raised.
+    """
+
+    def __init__(
+        self,
+        client: bigquery.Client,
+        *,
+        location: str,
+        limits: Limits,
+        storage_reads: bool = False,
+        is_to_end: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._client = client
         self._location = location
         self._limits = limits
         self._storage_reads = storage_reads
+        self._is_to_end = is_to_end
 
     @property
     def project(self) -> str:
@@ -286,7 +299,31 @@ class BigQuery:
         )
 
     def _finished(self, job: Any) -> Any:
-        return job.result(timeout=self._limits.seconds, retry=_patience()["retry"])
+        with self._ending(job):
+            return job.result(timeout=self._limits.seconds, retry=_patience()["retry"])
+
+    @contextmanager
+    def _ending(self, job: Any) -> Iterator[None]:
+        """Within the block the job ends soon after the run is to end."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(LOOK_SECONDS):
+                if self._is_to_end():
+                    with suppress(Exception):  # again in a second
+                        self._client.cancel_job(job.job_id, location=job.location, **_patience())
+
+        watching = threading.Thread(target=watch, name="ends a job", daemon=True)
+        watching.start()
+        try:
+            yield
+        except Exception as error:
+            if self._is_to_end():
+                raise InterruptedRunError("The run was stopped") from error
+            raise
+        finally:
+            over.set()
+            watching.join()
 
     def _qualified(self, name: str) -> str:
         """The name with the project before it, unless another one stands there."""
@@ -314,7 +351,7 @@ def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[
         yield from rest
 
 
-def connect(settings: Settings, *, run_id: int | None = None) -> BigQuery:
+def connect(settings: Settings, *, run_id: int | None = None, is_to_end: Callable[[], bool] = lambda: False) -> BigQuery:
     """A connection as the settings say; raises ConfigurationError where the library or the credentials are missing."""
     try:
         from google.api_core.client_options import ClientOptions
@@ -333,7 +370,13 @@ def connect(settings: Settings, *, run_id: int | None = None) -> BigQuery:
             client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint) if settings.bigquery_endpoint else None,
         )
     limits = Limits(job_labels(settings, run_id), settings.bigquery_maximum_bytes, settings.bigquery_job_seconds)
-    return BigQuery(client, location=settings.bigquery_location, limits=limits, storage_reads=settings.bigquery_storage_reads)
+    return BigQuery(
+        client,
+        location=settings.bigquery_location,
+        limits=limits,
+        storage_reads=settings.bigquery_storage_reads,
+        is_to_end=is_to_end,
+    )
 
 
 def job_labels(settings: Settings, run_id: int | None) -> dict[str, str]:

@@ -26,7 +26,7 @@ from stand_ins.bigquery.server import StandIn, running  # noqa: E402
 
 from pipeline.bigquery import BigQuery, connect, refusal  # noqa: E402
 from pipeline.clock import FixedClock  # noqa: E402
-from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError  # noqa: E402
+from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError, TransientError  # noqa: E402
 from pipeline.settings import Settings  # noqa: E402
 from pipeline.warehouse.bigquery import BigQueryWarehouse  # noqa: E402
 from pipeline.warehouse.bigquery_versions import BigQueryVersions  # noqa: E402
@@ -130,6 +130,18 @@ def test_jobs_that_runs_of_these_datasets_left_are_cancelled_and_no_others(stand
     assert cancelled() == [True, False, False, False]
     warehouse._end_what_earlier_runs_left()
     assert cancelled() == [True, True, False, False]
+
+
+def test_a_job_that_is_waited_for_ends_with_the_run(
+    stand_in: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.bigquery.LOOK_SECONDS", 0.05)
+    stand_in.protocol.jobs.seeming_to_run = 1_000_000
+    connection, begun = connect(settings, run_id=1, is_to_end=lambda: True), time.monotonic()
+    with pytest.raises(InterruptedRunError):
+        connection.rows("select 1 as one")
+    assert [job.cancelled for job in stand_in.protocol.jobs.list(bigquery_bank.PROJECT)] == [True]
+    assert time.monotonic() - begun < 5
 
 
 def test_a_job_that_is_cancelled_and_goes_on_holds_the_next_run_up(stand_in: StandIn, connection: BigQuery) -> None:
