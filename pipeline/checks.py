@@ -124,9 +124,13 @@ def _bank_tables(settings: Settings) -> str:
 
 def _bigquery_tables(settings: Settings) -> str:
     from pipeline.bigquery import connect
-    from pipeline.sources.bigquery import find
+    from pipeline.sources.bigquery import find, refuse_another_clock
 
-    found = find(connect(settings), settings)
+    connection = connect(settings)
+    found = find(connection, settings)
+    for table in found.values():
+        connection.bytes_of(table.as_text())  # only a query tells whether rows may be read, and from there; this one runs nothing
+    refuse_another_clock(connection)
     return f"{settings.bigquery_source}: " + ", ".join(
         f"{name} ({'a view' if table.rows is None else f'{table.rows:,} rows'})" for name, table in found.items()
     )

@@ -88,14 +88,18 @@ def _built_and_published(
     with _leaving_room(folder, warehouse, context):
         increment = prepare()
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
-        built = build(
-            project,
-            folder,
-            variables={**variables, **increment.variables},
-            environment=warehouse.environment(),
-            watch=_Watcher(context.progress),
-            full_refresh=increment.full_refresh,
-        )
+        try:
+            built = build(
+                project,
+                folder,
+                variables={**variables, **increment.variables},
+                environment=warehouse.environment(),
+                watch=_Watcher(context.progress),
+                full_refresh=increment.full_refresh,
+            )
+        except NeopulseError:
+            warehouse.abandon()
+            raise
         if any(result.status == "error" for result in built.results):
             landing.verify()  # files that went or changed while they were read are the cause, and no model has to be mended
         _refuse_failures(built, warehouse, safe=context.publications.in_words())
