@@ -37,13 +37,13 @@ FOR_A_YEAR = (b"strict-transport-security", b"max-age=31536000")
 class Around:
     """Refuses websockets of other pages, adds headers to every answer over HTTP, and finds the way back after a sign-in."""
 
-    def __init__(self, server: Server, *, is_https: bool) -> None:
+    def __init__(self, server: Server, *, public_url: str) -> None:
         self._server = server
-        self._is_https = is_https
+        self._public_url = public_url
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] == "websocket" and not _is_of_this_app(_asked(scope)):
+        if scope["type"] == "websocket" and not self._is_of_this_app(_asked(scope)):
             await send({"type": "websocket.close", "code": NOT_ALLOWED})
             return
         if scope["type"] != "http":
@@ -73,24 +73,26 @@ class Around:
             headers += [_remembered(asked)]
         elif path.endswith(CALLBACK):
             headers = _led_back(asked, headers)
-        if self._is_https:
+        if self._public_url.startswith("https://"):
             headers = [(name, value + b"; Secure" if _is_open_cookie(name, value) else value) for name, value in headers]
             headers.append(FOR_A_YEAR)
         return [*headers, *ON_EVERY_ANSWER]
 
+    def _is_of_this_app(self, asked: dict[bytes, str]) -> bool:
+        """Whether a page of this very address opens the connection, or a program, which names no page.
+
+        Streamlit takes any page of this machine for its own, whatever its port; and of one that it does not know it asks a
+        service on the internet, while everybody waits, whether its name is this machine's. A proxy may ask in another name
+        than the public one.
+        """
+        if b"origin" not in asked:
+            return True
+        origin, host = asked[b"origin"].casefold(), asked.get(b"host", "").casefold()
+        return origin in (f"http://{host}", f"https://{host}", self._public_url.casefold() or None)
+
 
 def _asked(scope: Message) -> dict[bytes, str]:
     return {name: value.decode("latin-1") for name, value in scope["headers"]}
-
-
-def _is_of_this_app(asked: dict[bytes, str]) -> bool:
-    """Whether a page of this very address opens the connection, or a program, which names no page.
-
-    Streamlit takes any page of this machine for its own, whatever its port; and of one that it does not know it asks a service
-    on the internet, while everybody waits, whether its name is this machine's.
-    """
-    origin = asked.get(b"origin")
-    return origin is None or origin.partition("://")[2].casefold() == asked.get(b"host", "").casefold()
 
 
 def _is_open_cookie(name: bytes, value: bytes) -> bool:
