@@ -88,14 +88,18 @@ def _built_and_published(
     with _leaving_room(folder, warehouse, context):
         increment = prepare()
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
-        built = build(
-            project,
-            folder,
-            variables={**variables, **increment.variables},
-            environment=warehouse.environment(),
-            watch=_Watcher(context.progress),
-            full_refresh=increment.full_refresh,
-        )
+        try:
+            built = build(
+                project,
+                folder,
+                variables={**variables, **increment.variables},
+                environment=warehouse.environment(),
+                watch=_Watcher(context.progress),
+                full_refresh=increment.full_refresh,
+            )
+        except NeopulseError:
+            warehouse.abandon()
+            raise
         if any(result.status == "error" for result in built.results):
             landing.verify()  # files that went or changed while they were read are the cause, and no model has to be mended
         _refuse_failures(built, warehouse, safe=context.publications.in_words())
@@ -146,7 +150,7 @@ def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dic
     today = bank_day(now, settings.zone)
     return {
         "current_bank_day": today.isoformat(),
-        "as_of": _pinned_day(settings.as_of, today),
+        "as_of": pinned_day(settings.as_of, today),
         "bank_timezone": settings.bank_timezone,
         "inactivity_days": settings.inactivity_days,
         "activity_states": list(settings.activity_states),
@@ -158,7 +162,7 @@ def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dic
     }
 
 
-def _pinned_day(day: date | None, today: date) -> str:
+def pinned_day(day: date | None, today: date) -> str:
     """The pinned as_of, or nothing; a day that is not over cannot be one."""
     if day is not None and day >= today:
         raise ConfigurationError(

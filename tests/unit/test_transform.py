@@ -336,7 +336,7 @@ FOUND = {  # by whom the damage is found
 }
 
 
-@pytest.mark.parametrize("found", FOUND)
+@pytest.mark.parametrize("found", [*list(FOUND)[:2], pytest.param("when it is copied", marks=pytest.mark.proof)])
 def test_a_damaged_state_is_set_aside_and_everything_is_built_anew_in_the_same_run(
     house: House, found: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -411,10 +411,13 @@ def test_a_pinned_day_before_the_first_transaction_is_refused_and_the_first_one_
     refuse_a_day_before_the_data({"as_of": first_day, "first_day": first_day})
 
 
-def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House) -> None:
+def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    abandoned = list[bool]()
+    monkeypatch.setattr(DuckDBWarehouse, "abandon", lambda _self: abandoned.append(True))
     house.model("models/marts/mart_slow.sql", SLOW)
     with pytest.raises(InterruptedRunError):
         house.transform(stop_at="mart_slow")
+    assert abandoned == [True]  # what a service has been asked to do goes on without the process that asked
     assert _is_let_go(house.home / "warehouse" / "state.duckdb", within_seconds=1)
     assert house.publications.current() is None
 
