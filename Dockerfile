@@ -19,7 +19,7 @@ ENV PATH=/venv/bin:$PATH \
     NEOPULSE_HOME=/data \
     NEOPULSE_PORT=8501
 # A named volume takes over the owner of the folder that it is mounted on.
-RUN install -d -o 10001 -g 10001 /data
+RUN install -d -m 750 -o 10001 -g 10001 /data
 WORKDIR /neopulse
 COPY --from=build /venv /venv
 COPY . .

@@ -7,7 +7,8 @@ provider puts into the group).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import string
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
@@ -16,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from pipeline import written_yaml
 from pipeline.errors import ConfigurationError
 
 GROUP = "group:"
@@ -24,6 +26,7 @@ EVERY_COUNTRY = "*"
 _EMAIL = re.compile(r"[^@\s,=]+@[^@\s,=]+\.[^@\s,=]+|[^@\s,=]+@localhost")
 _DOMAIN = re.compile(r"@[^@\s,=]+\.[^@\s,=]+|@localhost")
 _COUNTRY = re.compile(r"[A-Z]{2}|unknown")
+_SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 class Role(IntEnum):
@@ -46,13 +49,19 @@ class Identity:
 
 @dataclass(frozen=True)
 class Rules:
-    """Entries by role, and entries with the countries that they are confined to (an empty set: none; None: every)."""
+    """Entries by role, and entries with the countries that they are confined to (an empty set: none; None: every).
+
+    `domains` are those whose people may sign in; none of them leaves it to the entries.
+    """
 
     by_role: Mapping[Role, tuple[str, ...]]
     countries: Mapping[str, frozenset[str] | None]
+    domains: tuple[str, ...] = ()
 
     def role_of(self, who: Identity) -> Role | None:
-        """The highest role that an entry gives; None where none does, and the person has no entry."""
+        """The highest role that an entry gives; None where none does or the domain may not sign in: the person has no entry."""
+        if self.domains and who.domain not in (*self.domains, _NOBODY):
+            return None
         given = [role for role, entries in self.by_role.items() if any(_names(entry, who) for entry in entries)]
         return max(given, default=None)
 
@@ -84,7 +93,15 @@ class Rules:
     def joined(self, other: Rules) -> Rules:
         """Both sets of entries; where both confine the same entry, the other one counts."""
         by_role = {role: (*self.by_role.get(role, ()), *other.by_role.get(role, ())) for role in Role}
-        return Rules(by_role, {**self.countries, **other.countries})
+        return Rules(by_role, {**self.countries, **other.countries}, self.domains)
+
+
+def in_small_letters(address: str) -> str:
+    """An address or domain as it is compared: A to Z in small letters, and every other letter as it is.
+
+    Unicode would make one of two: `groß.example` and `gross.example` are domains of two owners.
+    """
+    return address.translate(_SMALL)
 
 
 def checked_entry(text: str) -> str:
@@ -93,7 +110,7 @@ def checked_entry(text: str) -> str:
     if _is_group(entry) and entry.removeprefix(GROUP).strip():
         return GROUP + entry.removeprefix(GROUP).strip()
     if _EMAIL.fullmatch(entry) or _DOMAIN.fullmatch(entry):
-        return entry.casefold()
+        return in_small_letters(entry)
     raise ValueError(f"{entry!r} is neither ada@bank.example nor @bank.example nor group:name")
 
 
@@ -163,7 +180,7 @@ def read(path: Path) -> Rules:
 
 @lru_cache(maxsize=4)
 def _parsed(path: Path, _stamp: tuple[int, int, int]) -> Rules:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = written_yaml.read(path)
     content = {} if content is None else content
     keys = {"admins": Role.ADMIN, "managers": Role.MANAGER, "viewers": Role.VIEWER}
     if not isinstance(content, dict) or set(content) - {*keys, "countries"}:
@@ -172,7 +189,19 @@ def _parsed(path: Path, _stamp: tuple[int, int, int]) -> Rules:
     countries = content.get("countries") or {}
     if not isinstance(countries, dict):
         raise ValueError("countries takes entries, each with a list of countries")
-    return Rules(by_role, {checked_entry(str(entry)): _codes(_texts(codes, str(entry))) for entry, codes in countries.items()})
+    return Rules(
+        by_role, by_entry((checked_entry(str(entry)), _codes(_texts(codes, str(entry)))) for entry, codes in countries.items())
+    )
+
+
+def by_entry(given: Iterable[tuple[str, frozenset[str] | None]]) -> dict[str, frozenset[str] | None]:
+    """Entries with their countries; raises ValueError where one stands there twice, of which one would count in silence."""
+    found: dict[str, frozenset[str] | None] = {}
+    for entry, countries in given:
+        if entry in found:
+            raise ValueError(f"{entry} has countries twice: write them as one entry")
+        found[entry] = countries
+    return found
 
 
 def _texts(value: Any, key: str) -> list[str]:
@@ -199,5 +228,5 @@ def _names(entry: str, who: Identity) -> bool:
     if _is_group(entry):
         return entry.removeprefix(GROUP) in who.groups
     if _is_domain(entry):
-        return who.domain is not None and entry == f"@{who.domain.casefold()}"
-    return who.email is not None and entry == who.email.casefold()
+        return who.domain is not None and entry == f"@{in_small_letters(who.domain)}"
+    return who.email is not None and entry == in_small_letters(who.email)

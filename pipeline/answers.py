@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from pipeline.errors import without_controls
 from pipeline.marts import Answer
 from pipeline.safe_cells import safe_cell
 
@@ -82,4 +83,4 @@ def _cell(name: str, value: Any, unit: str) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:,.{1 if name.endswith('_customers') else DECIMALS.get(unit, 0)}f}"
-    return f"{value:,}" if isinstance(value, int) and name == "n" else str(value)
+    return f"{value:,}" if isinstance(value, int) and name == "n" else without_controls(" ".join(str(value).splitlines()))

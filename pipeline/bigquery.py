@@ -6,8 +6,12 @@ The client library is imported when the first connection is made: whoever builds
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import itertools
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from pipeline.addresses import is_loopback
-from pipeline.errors import ConfigurationError, NeopulseError, PermanentError, TransientError
+from pipeline.clock import Clock
+from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
@@ -23,12 +28,22 @@ if TYPE_CHECKING:
 
 SCOPES = ("https://www.googleapis.com/auth/bigquery", "https://www.googleapis.com/auth/cloud-platform")
 RETRY_SECONDS = 120.0
+REQUEST_SECONDS = 120.0  # for one answer: the library itself would wait for ever for a service that never gives one
 APPLICATION = "neopulse"
 TIB = 2**40
 AGAIN = "then neopulse run"
+LOOK_SECONDS = 1.0
 CONTENT = "content"  # label of a loaded table
-LOAD_ATTEMPTS = 5
-_ROLES = "Job User on the project, Data Viewer on the source, Data Editor on neopulse's datasets (docs/bigquery.md)"
+_PASSING_REASONS = (
+    *("quotaExceeded", "rateLimitExceeded", "backendError", "internalError", "badGateway"),
+    *("jobRateLimitExceeded", "jobBackendError", "jobInternalError"),
+)
+_OF_THE_DAY = "Custom quota exceeded"
+# In what dbt quotes of the client library: an answer of 429 or 5xx, the reason of a job that failed, a connection that was cut.
+_PASSING_WORDS = re.compile(
+    rf"(429|50[0234]) |.*\breason: ({'|'.join(_PASSING_REASONS)})\b|.*(Exceeded rate limits|last exception: |Connection aborted)"
+)
+_ROLES = "Job User and User on the project, Data Viewer on the source (docs/bigquery.md)"
 
 
 @dataclass(frozen=True)
@@ -41,13 +56,25 @@ class Limits:
 
 
 class BigQuery:
-    """A connection to one project; `location` is that of every dataset it makes and every job it runs."""
+    """A connection to one project; `location` is that of every dataset it makes and every job it runs.
 
-    def __init__(self, client: bigquery.Client, *, location: str, limits: Limits, storage_reads: bool = False) -> None:
+    Where `is_to_end` says so, the job that is waited for is cancelled, and InterruptedRunError is raised.
+    """
+
+    def __init__(
+        self,
+        client: bigquery.Client,
+        *,
+        location: str,
+        limits: Limits,
+        storage_reads: bool = False,
+        is_to_end: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._client = client
         self._location = location
         self._limits = limits
         self._storage_reads = storage_reads
+        self._is_to_end = is_to_end
 
     @property
     def project(self) -> str:
@@ -78,7 +105,7 @@ class BigQuery:
 
         with errors_in_words():
             try:
-                return self._client.get_table(self._qualified(name), retry=_patience())
+                return self._client.get_table(self._qualified(name), **_patience())
             except NotFound:
                 return None
 
@@ -95,14 +122,14 @@ class BigQuery:
 
         with errors_in_words():
             try:
-                return sorted(item.table_id for item in self._client.list_tables(self._qualified(dataset), retry=_patience()))
+                return sorted(item.table_id for item in self._client.list_tables(self._qualified(dataset), **_patience()))
             except NotFound:
                 return []
 
     def datasets(self, beginning: str) -> list[str]:
         """The names of the project's datasets that begin so."""
         with errors_in_words():
-            found = self._client.list_datasets(retry=_patience())
+            found = self._client.list_datasets(**_patience())
             return sorted(item.dataset_id for item in found if item.dataset_id.startswith(beginning))
 
     def make_dataset(self, name: str, *, description: str) -> None:
@@ -113,7 +140,7 @@ class BigQuery:
             dataset = bigquery.Dataset(self._qualified(name))
             dataset.location, dataset.description = self._location, description
             dataset.labels = {"application": APPLICATION}
-            made = self._client.create_dataset(dataset, exists_ok=True, retry=_patience())
+            made = self._client.create_dataset(dataset, exists_ok=True, **_patience())
         if (made.location or self._location).upper() != self._location.upper():
             raise ConfigurationError(
                 f"The dataset {name} lies in {made.location}, not in {self._location}",
@@ -128,67 +155,77 @@ class BigQuery:
 
         views = {"dataset": {"projectId": self.project, "datasetId": reader}, "targetTypes": ["VIEWS"]}
         with errors_in_words():
-            found = self._client.get_dataset(self._qualified(dataset), retry=_patience())
-            found.access_entries = [*found.access_entries, bigquery.AccessEntry(entity_type="dataset", entity_id=views)]
-            self._client.update_dataset(found, ["access_entries"], retry=_patience())
+            found = self._client.get_dataset(self._qualified(dataset), **_patience())
+            changed = bigquery.Dataset(found.reference)  # without a revision: a change whose answer was lost is made again
+            changed.access_entries = [*found.access_entries, bigquery.AccessEntry(entity_type="dataset", entity_id=views)]
+            self._client.update_dataset(changed, ["access_entries"], **_patience())
 
     def drop_dataset(self, name: str) -> None:
         """Remove a dataset with all its tables, if it is there."""
         with errors_in_words():
-            self._client.delete_dataset(self._qualified(name), delete_contents=True, not_found_ok=True, retry=_patience())
+            self._client.delete_dataset(self._qualified(name), delete_contents=True, not_found_ok=True, **_patience())
 
     def copy_tables(self, pairs: Iterable[tuple[str, str]]) -> None:
         """Copy tables and what views show, each `(from, to)` as `dataset.table`; a table that is there is replaced."""
+        with errors_in_words():
+            places = [(self._qualified(one), self._qualified(other)) for one, other in pairs]
+            for place, started in [(place, self._copying(*place)) for place in places]:
+                jobs = itertools.chain([started], (self._copying(*place) for _ in itertools.count()))
+                _once_more(lambda jobs=jobs: self._finished(next(jobs)))  # type: ignore[misc]
+
+    def _copying(self, one: str, other: str) -> Any:
         from google.cloud import bigquery
 
-        config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE", labels=dict(self._limits.labels))
-        with errors_in_words():
-            for job in [self._copying(self._qualified(one), self._qualified(other), config) for one, other in pairs]:
-                self._finished(job)
-
-    def _copying(self, one: str, other: str, config: Any) -> Any:
-        if self._client.get_table(one, retry=_patience()).table_type == "TABLE":
-            return self._client.copy_table(one, other, job_config=config, location=self._location, retry=_patience())
-        statement = f"create or replace table `{other}` as select * from `{one}`"
-        return self._started(statement)
+        if self._client.get_table(one, **_patience()).table_type != "TABLE":
+            return self._started(f"create or replace table `{other}` as select * from `{one}`")
+        config = bigquery.CopyJobConfig(write_disposition="WRITE_TRUNCATE", **self._limits_of_a_job())
+        return self._inserted(
+            lambda job_id: self._client.copy_table(
+                one, other, job_id=job_id, job_config=config, location=self._location, **_patience()
+            )
+        )
 
     def load_parquet(self, path: Path, table: str) -> None:
-        """Make `dataset.table` what a Parquet file says; where it already is, nothing is done.
+        """Make `dataset.table` what a Parquet file says; where it already is, nothing is done."""
+        from google.cloud import bigquery
 
-        The job's id follows from the content and from what it replaces, so that a load whose answer was lost is not done
-        again: BigQuery answers 409, and that job is waited for.
-        """
         content = hashlib.sha256(path.read_bytes()).hexdigest()[:40]
         found = self.table(table)
         if found is not None and (found.labels or {}).get(CONTENT) == content:
             return
-        replaced = "" if found is None or found.modified is None else found.modified.isoformat()
-        mark = hashlib.sha256(f"{table} {content} {replaced}".encode()).hexdigest()[:24]
-        for attempt in range(1, LOAD_ATTEMPTS + 1):
-            with errors_in_words():
-                self._loaded(path, table, job_id=f"{APPLICATION}_load_{mark}_{attempt}")
-            made = self.table(table)
-            if made is not None:  # else the job of that id is an old one, and its table was removed since
-                made.labels = {**(made.labels or {}), CONTENT: content}
-                with errors_in_words():
-                    self._client.update_table(made, ["labels"], retry=_patience())
-                return
-        raise TransientError(f"{table} is not there after it was loaded", where="BigQuery", next="neopulse run")
+        with errors_in_words():
+            _once_more(lambda: self._finished(self._loading(path, table)))
+            labelled = bigquery.Table(self._qualified(table))  # without a revision: a change whose answer was lost is made again
+            labelled.labels = {CONTENT: content}
+            self._client.update_table(labelled, ["labels"], **_patience())
 
-    def _loaded(self, path: Path, table: str, *, job_id: str) -> None:
-        from google.api_core.exceptions import Conflict
+    def _loading(self, path: Path, table: str) -> Any:
         from google.cloud import bigquery
 
-        labels = dict(self._limits.labels)
-        config = bigquery.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_TRUNCATE", labels=labels)
-        try:
+        config = bigquery.LoadJobConfig(source_format="PARQUET", write_disposition="WRITE_TRUNCATE", **self._limits_of_a_job())
+
+        def insert(job_id: str) -> Any:
             with path.open("rb") as content:
-                job: Any = self._client.load_table_from_file(
-                    content, self._qualified(table), job_id=job_id, job_config=config, location=self._location
+                return self._client.load_table_from_file(
+                    content,
+                    self._qualified(table),
+                    job_id=job_id,
+                    job_config=config,
+                    location=self._location,
+                    timeout=REQUEST_SECONDS,
                 )
+
+        return self._inserted(insert)
+
+    def _inserted(self, insert: Callable[[str], Any]) -> Any:
+        """The job that `insert` makes of an id; where an answer was lost and the call was made again, that of the first call."""
+        from google.api_core.exceptions import Conflict
+
+        job_id = f"{APPLICATION}_{uuid.uuid4().hex}"
+        try:
+            return insert(job_id)
         except Conflict:
-            job = self._client.get_job(job_id, location=self._location, retry=_patience())
-        self._finished(job)
+            return self._client.get_job(job_id, location=self._location, **_patience())
 
     def pages(self, name: str) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The Arrow schema of the table or view `dataset.table`, and all its rows, page by page."""
@@ -202,9 +239,9 @@ class BigQuery:
         return first.schema, _chained(first, batches)
 
     def _all_rows(self, name: str) -> Any:
-        found = self._client.get_table(self._qualified(name), retry=_patience())
+        found = self._client.get_table(self._qualified(name), **_patience())
         if found.table_type == "TABLE":
-            return self._client.list_rows(found, retry=_patience())
+            return self._client.list_rows(found, **_patience())
         query = f"select * from `{self._qualified(name)}`"
         return self._finished(self._started(query))
 
@@ -219,10 +256,33 @@ class BigQuery:
             ) from None
         return bigquery_storage.BigQueryReadClient(credentials=self._client._credentials)
 
+    def _limits_of_a_job(self) -> dict[str, Any]:
+        return {"labels": dict(self._limits.labels), "job_timeout_ms": self._limits.seconds * 1000}
+
+    def cancel(self, which: Callable[[Mapping[str, str]], bool]) -> list[Any]:
+        """Cancel our jobs that wait or run and have such labels, and return them: they do not end with whoever began them."""
+        with errors_in_words():
+            states = ("pending", "running")
+            found = [job for state in states for job in self._client.list_jobs(state_filter=state, **_patience())]
+            jobs = [job for job in found if which(getattr(job, "labels", None) or {})]
+            for job in jobs:
+                job.cancel(**_patience())
+        return jobs
+
+    def see_end(self, jobs: Iterable[Any], *, clock: Clock) -> None:
+        """Wait until jobs have ended, however; raises TransientError where one does not."""
+        until = clock.passed() + RETRY_SECONDS
+        with errors_in_words():
+            for job in jobs:
+                while not job.done(**_patience()):
+                    if clock.passed() >= until:
+                        raise TransientError("A cancelled job goes on", where=f"BigQuery, {job.job_id}", next="neopulse run")
+                    clock.sleep(LOOK_SECONDS)
+
     def _query_config(self) -> bigquery.QueryJobConfig:
         from google.cloud import bigquery
 
-        config = bigquery.QueryJobConfig(labels=dict(self._limits.labels), job_timeout_ms=self._limits.seconds * 1000)
+        config = bigquery.QueryJobConfig(**self._limits_of_a_job())
         if self._limits.maximum_bytes:
             config.maximum_bytes_billed = self._limits.maximum_bytes
         return config
@@ -234,23 +294,55 @@ class BigQuery:
             sql,
             job_config=config or self._query_config(),
             location=self._location,
-            retry=_patience(),
             job_retry=DEFAULT_JOB_RETRY.with_timeout(RETRY_SECONDS),
+            **_patience(),
         )
 
     def _finished(self, job: Any) -> Any:
-        return job.result(timeout=self._limits.seconds, retry=_patience())
+        with self._ending(job):
+            return job.result(timeout=self._limits.seconds, retry=_patience()["retry"])
+
+    @contextmanager
+    def _ending(self, job: Any) -> Iterator[None]:
+        """Within the block the job ends soon after the run is to end."""
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.wait(LOOK_SECONDS):
+                if self._is_to_end():
+                    with suppress(Exception):  # again in a second
+                        self._client.cancel_job(job.job_id, location=job.location, **_patience())
+
+        watching = threading.Thread(target=watch, name="ends a job", daemon=True)
+        watching.start()
+        try:
+            yield
+        except Exception as error:
+            if self._is_to_end():
+                raise InterruptedRunError("The run was stopped") from error
+            raise
+        finally:
+            over.set()
+            watching.join()
 
     def _qualified(self, name: str) -> str:
         """The name with the project before it, unless another one stands there."""
-        return name if name.count(".") == 2 else f"{self.project}.{name}"
+        return name if name.count(".") >= 2 else f"{self.project}.{name}"
 
 
-def _patience() -> Any:
-    """How long a call is tried again while the service asks to wait; the library's own ten minutes are a person's morning."""
+def _patience() -> dict[str, Any]:
+    """How long a call waits for its answer, and is tried again while the service asks to wait; the library's own ten minutes of
+    that are a person's morning."""
     from google.cloud.bigquery import DEFAULT_RETRY
 
-    return DEFAULT_RETRY.with_timeout(RETRY_SECONDS)
+    return {"retry": DEFAULT_RETRY.with_timeout(RETRY_SECONDS), "timeout": REQUEST_SECONDS}
+
+
+def _once_more(act: Callable[[], Any]) -> Any:
+    """Do what a job does, again where the job failed for a reason that passes; only of queries the library does so by itself."""
+    from google.cloud.bigquery.retry import DEFAULT_JOB_RETRY
+
+    return DEFAULT_JOB_RETRY.with_timeout(RETRY_SECONDS)(act)()
 
 
 def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -259,7 +351,7 @@ def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[
         yield from rest
 
 
-def connect(settings: Settings, *, run_id: int | None = None) -> BigQuery:
+def connect(settings: Settings, *, run_id: int | None = None, is_to_end: Callable[[], bool] = lambda: False) -> BigQuery:
     """A connection as the settings say; raises ConfigurationError where the library or the credentials are missing."""
     try:
         from google.api_core.client_options import ClientOptions
@@ -278,13 +370,24 @@ def connect(settings: Settings, *, run_id: int | None = None) -> BigQuery:
             client_options=ClientOptions(api_endpoint=settings.bigquery_endpoint) if settings.bigquery_endpoint else None,
         )
     limits = Limits(job_labels(settings, run_id), settings.bigquery_maximum_bytes, settings.bigquery_job_seconds)
-    return BigQuery(client, location=settings.bigquery_location, limits=limits, storage_reads=settings.bigquery_storage_reads)
+    return BigQuery(
+        client,
+        location=settings.bigquery_location,
+        limits=limits,
+        storage_reads=settings.bigquery_storage_reads,
+        is_to_end=is_to_end,
+    )
 
 
 def job_labels(settings: Settings, run_id: int | None) -> dict[str, str]:
-    """The labels of a job: the application, the run, and those of the settings."""
-    own = {"application": APPLICATION} | ({} if run_id is None else {"run": str(run_id)})
-    return own | dict(label.split("=", 1) for label in settings.bigquery_labels)
+    """The labels of a job: those of the settings, the application, whose datasets it is about, and the run."""
+    given = dict(label.split("=", 1) for label in settings.bigquery_labels)
+    return given | own_labels(settings) | ({} if run_id is None else {"run": str(run_id)})
+
+
+def own_labels(settings: Settings) -> dict[str, str]:
+    """What every job that is about these datasets is labelled with; a label has no capitals, and 63 characters."""
+    return {"application": APPLICATION, "prefix": settings.bigquery_prefix.lower()[:63]}
 
 
 def _credentials(settings: Settings) -> Any:
@@ -337,7 +440,8 @@ def in_words(error: Exception) -> NeopulseError | None:
     from google.api_core import exceptions
     from google.auth import exceptions as signing_in
 
-    if isinstance(error, signing_in.TransportError | requests.exceptions.ConnectionError | exceptions.RetryError):
+    unanswered = requests.exceptions.ConnectionError | requests.exceptions.Timeout
+    if isinstance(error, signing_in.TransportError | unanswered | exceptions.RetryError):
         return TransientError(f"BigQuery cannot be reached: {_first_line(error)}", where="BigQuery", next="neopulse run")
     if isinstance(error, signing_in.GoogleAuthError):
         return _not_signed_in(_first_line(error))
@@ -357,7 +461,13 @@ def said_by_bigquery(message: str, *, reason: str = "", status: int = 0) -> Neop
             where=f"{PREFIX}BIGQUERY_MAXIMUM_BYTES",
             next=f"neopulse run --dry-run shows the estimate; raise {PREFIX}BIGQUERY_MAXIMUM_BYTES, {AGAIN}",
         )
-    if reason in ("quotaExceeded", "rateLimitExceeded", "backendError", "internalError") or status == 429 or status >= 500:
+    if _OF_THE_DAY in text:
+        return ConfigurationError(
+            f"What the project may scan in a day is used up: {text}",
+            where="BigQuery, the project's custom quota",
+            next="raise the quota, or wait until midnight in California, then neopulse run",
+        )
+    if reason in _PASSING_REASONS or status == 429 or status >= 500:
         return TransientError(f"BigQuery asks to wait: {text}", where="BigQuery", next="neopulse run")
     if reason == "stopped" or "timed out" in text:
         return _took_too_long()
@@ -382,13 +492,17 @@ def refusal(message: str) -> NeopulseError | None:
         "limit for bytes billed": "bytesBilledLimitExceeded",
         "Access Denied": "accessDenied",
         "Quota exceeded": "quotaExceeded",
+        _OF_THE_DAY: "quotaExceeded",
         "Not found: Dataset": "notFound",
         "Job timed out": "stopped",
+        "did not complete within the designated timeout": "stopped",
     }
-    for line in message.splitlines():
+    for line in map(str.strip, message.splitlines()):
         for words, reason in reasons.items():
             if words in line:
                 return said_by_bigquery(line, reason=reason)
+        if _PASSING_WORDS.match(line):
+            return said_by_bigquery(line, reason="backendError")
     return None
 
 

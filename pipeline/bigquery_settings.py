@@ -21,7 +21,6 @@ class BigQuerySettings(BaseSettings):
     )
     bigquery_prefix: str = Field(
         default="neopulse",
-        pattern=r"^[A-Za-z][A-Za-z0-9_]{0,99}$",
         description="Begins the name of every dataset that neopulse makes; the dataset of that very name holds the stable views.",
     )
     bigquery_location: str = Field(default="EU", min_length=1, description="Location of the datasets; the source's own.")
@@ -72,6 +71,13 @@ class BigQuerySettings(BaseSettings):
     def _are_labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}", label) for label in value):
             raise ValueError("takes key=value in lower-case letters, digits, dashes and underscores, separated by commas")
+        return value
+
+    @field_validator("bigquery_prefix")
+    @classmethod
+    def _begins_names(cls, value: str) -> str:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,99}", value):
+            raise ValueError("takes letters, digits and underscores, a letter first")
         return value
 
     @field_validator("bigquery_project")

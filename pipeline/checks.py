@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from pipeline.clock import SystemClock
+from pipeline.clock import SystemClock, bank_day
 from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.files import make_folder
 from pipeline.masking import shown_address
@@ -101,12 +102,16 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 
 def _home(settings: Settings) -> str:
-    return f"{make_folder(settings.home).absolute()} can be written to"
+    home = make_folder(settings.home, private=True)
+    others = "; everybody on this machine may look into it (chmod o= takes that away)" if home.stat().st_mode & 0o005 else ""
+    return f"{home} can be written to{others}"
 
 
 def _bank_tables(settings: Settings) -> str:
     from pipeline.sources.files import find
+    from pipeline.transform import pinned_day
 
+    pinned_day(settings.as_of, bank_day(SystemClock().now(), settings.zone))
     if settings.warehouse == "bigquery":
         return _bigquery_tables(settings)
     if settings.raw is None:
@@ -119,9 +124,13 @@ def _bank_tables(settings: Settings) -> str:
 
 def _bigquery_tables(settings: Settings) -> str:
     from pipeline.bigquery import connect
-    from pipeline.sources.bigquery import find
+    from pipeline.sources.bigquery import find, refuse_another_clock
 
-    found = find(connect(settings), settings)
+    connection = connect(settings)
+    found = find(connection, settings)
+    for table in found.values():
+        connection.bytes_of(table.as_text())  # only a query tells whether rows may be read, and from there; this one runs nothing
+    refuse_another_clock(connection)
     return f"{settings.bigquery_source}: " + ", ".join(
         f"{name} ({'a view' if table.rows is None else f'{table.rows:,} rows'})" for name, table in found.items()
     )
@@ -169,11 +178,14 @@ def _port(settings: Settings) -> str:
 
 def _notification(settings: Settings) -> str:
     from pipeline.runs.store import RunStore
-    from pipeline.telling import check_carrier
+    from pipeline.telling import carrier_name, check_carrier
 
-    waiting = RunStore.open(settings.run_store_url, clock=SystemClock()).waiting()
     told = check_carrier(settings, SystemClock())
-    return told + (f"; {len(waiting)} waiting, which the worker delivers" if waiting else "")
+    waiting = Counter(message.target for message in RunStore.open(settings.run_store_url, clock=SystemClock()).waiting())
+    if here := waiting.pop(carrier_name(settings), 0):
+        told += f"; {here} waiting, which the worker delivers"
+    elsewhere = (f"; {count} waiting for {service}, which is not set: nobody delivers them" for service, count in waiting.items())
+    return told + "".join(elsewhere)
 
 
 def _facts(settings: Settings) -> str:

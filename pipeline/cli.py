@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pipeline import cli_approval, cli_export
-from pipeline.errors import ConfigurationError, NeopulseError
+from pipeline.errors import ConfigurationError, NeopulseError, without_controls
 from pipeline.steps import STEPS
 from pipeline.stop import Stop
 
@@ -165,7 +165,7 @@ def metric(
         )
     answer, tail = found
     click.echo(FORMATS[form](answer, settings.language))
-    if tail is not None:
+    if tail is not None and (question.end is None or question.end >= tail.first):
         click.echo(listings.thin_tail(tail), err=True)  # beside the figures, which a program reads
 
 
@@ -201,10 +201,13 @@ def versions() -> None:
 def rollback(version: str) -> None:
     """Make a kept version current again."""
     settings = _settings()
-    publications = _publications(settings)
+    store, publications = _run_store(settings), _publications(settings)
     before = publications.readable_current()
-    now = publications.rollback(version)
-    _run_store(settings).audit(_user(), "rollback", "published version", before=before.name if before else None, after=now.name)
+
+    def note(after: Version) -> None:
+        store.audit(_user(), "rollback", "published version", before=before.name if before else None, after=after.name)
+
+    now = publications.rollback(version, note=note)
     click.echo(f"{now.name}, as of {now.as_of}, is current" + (f"; it was {before.name}" if before else ""))
 
 
@@ -489,18 +492,18 @@ def _condition(text: str) -> tuple[str, str]:
 def _say_error(text: str) -> None:
     from pipeline.masking import masked
 
-    click.echo(f"Error: {masked(text)}", err=True)
+    click.echo(f"Error: {without_controls(masked(text))}", err=True)
 
 
 def _unforeseen(error: Exception) -> str:
     """One line for a fault that nobody foresaw; its traceback goes into a file, where one can be written."""
     line = f"{type(error).__name__}: {error}".splitlines()[0]
     try:
+        from pipeline.files import make_folder
         from pipeline.logs import LARGEST_BYTES
         from pipeline.masking import masked
 
-        path = _settings().home / "logs" / "neopulse.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = make_folder(_settings().home / "logs", private=True) / "neopulse.log"
         mode = "a" if path.exists() and path.stat().st_size < LARGEST_BYTES else "w"
         with path.open(mode, encoding="utf-8") as log:
             log.write(masked("".join(traceback.format_exception(error))))

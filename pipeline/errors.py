@@ -13,24 +13,32 @@ Every error says what happened, where, what is safe, and the next command to typ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from pipeline.masking import masked
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but the line's end and the tab
+
+
+def without_controls(text: str) -> str:
+    """Words of somebody's files without what a terminal takes for an order, such as another title or colour."""
+    return _CONTROLS.sub("\ufffd", text)
 
 
 class NeopulseError(Exception):
     """Something a person can act on.
 
     `what` is one sentence; `where` names the file, table, setting or service; `safe` says what still holds; `next`
-    is the command to type. No secret gets into any of them.
+    is the command to type. No secret gets into any of them, and nothing that a terminal would obey.
     """
 
     kind: ClassVar[str] = "error"
     exit_code: ClassVar[int] = 1
 
     def __init__(self, what: str, *, where: str = "", safe: str = "", next: str = "") -> None:
-        self.what, self.where, self.safe, self.next = map(masked, (what, where, safe, next))
+        self.what, self.where, self.safe, self.next = (without_controls(masked(text)) for text in (what, where, safe, next))
         super().__init__(self.what)
 
     def __str__(self) -> str:

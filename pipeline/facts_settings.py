@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings
 
 from pipeline.addresses import web_address
-from pipeline.setting_types import CommaSeparated
+from pipeline.setting_types import CommaSeparated, Day
 
 EURO_BEGAN = date(1999, 1, 4)  # the first day that has a reference rate
 
@@ -35,7 +35,7 @@ class FactsSettings(BaseSettings):
         default=("USD", "GBP", "CHF", "CZK", "DKK", "HUF", "NOK", "PLN", "RON", "SEK"),
         description="Currencies whose price of a euro is kept by day, comma-separated; empty asks for none.",
     )
-    facts_rates_since: date = Field(default=date(2018, 1, 1), description="First day of the exchange rates.")
+    facts_rates_since: Day = Field(default=date(2018, 1, 1), description="First day of the exchange rates.")
 
     @field_validator("facts_world_bank", "facts_restcountries", "facts_frankfurter")
     @classmethod

@@ -13,16 +13,21 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, PermanentError
 
 ABANDONED_AFTER = timedelta(days=1)
+PRIVATE = 0o770  # less what the umask takes: what is in a state folder is not for everybody on the machine
 _PART = re.compile(r"\.(?P<name>.+)\.(?P<process>\d+)\.part")
 
 
-def make_folder(path: Path, *, named_by: str = "NEOPULSE_HOME") -> Path:
-    """Make a folder that can be written to; raises ConfigurationError, with the setting or option that names it, else."""
+def make_folder(path: Path, *, named_by: str = "NEOPULSE_HOME", private: bool = False) -> Path:
+    """Make a folder that can be written to; raises ConfigurationError, with the setting or option that names it, else.
+
+    One that is `private`, and what it lies in, is made for its owner and the owner's group alone; what is there stays as it is.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        for missing in reversed([each for each in (path, *path.parents) if not each.is_dir()]):
+            missing.mkdir(mode=PRIVATE if private else 0o777, exist_ok=True)
     except OSError as error:
         raise _not_writable(path, named_by, error) from error
     if not os.access(path, os.W_OK):
@@ -37,6 +42,20 @@ def _not_writable(path: Path, named_by: str, error: OSError | None) -> Configura
         where=named_by,
         next=f"make the folder writable or set {named_by} to another one, then the same command",
     )
+
+
+@contextmanager
+def asked_for(target: Path) -> Iterator[None]:
+    """What a person asked to be written there: raises PermanentError with the reason where the place does not take it."""
+    try:
+        yield
+    except OSError as error:
+        raise PermanentError(
+            f"{target} could not be written: {error.strerror or error}",
+            where=str(target.absolute()),
+            safe="What was there before, and the published version",
+            next="make room or name another place, then the same command",
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import time
 from typing import Any
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings
 
-from pipeline.setting_types import CommaSeparated
+from pipeline.setting_types import CommaSeparated, TimeOfDay
 
 
 class GuardSettings(BaseSettings):
@@ -50,7 +49,7 @@ class GuardSettings(BaseSettings):
         default=True,
         description="Hold a candidate whose published tables have new, missing or retyped columns against the version before.",
     )
-    fresh_by: time | None = Field(
+    fresh_by: TimeOfDay | None = Field(
         default=None,
         description="Hour, in the bank's time zone, by which a run must have succeeded each day, such as 08:00; empty watches "
         "nothing.",

@@ -98,7 +98,7 @@ def logging_to(path: Path, *, level: int = logging.INFO, largest_bytes: int = 0)
     Where the disk takes no file there is none, and the run goes on. With `largest_bytes` the file begins anew when it is that
     large, and a few of the ones before stay beside it.
     """
-    make_folder(path.parent)
+    make_folder(path.parent, private=True)
     handler = RotatingFileHandler(path, encoding="utf-8", maxBytes=largest_bytes, backupCount=LOGS_KEPT, delay=True)
     handler.setLevel(level)
     handler.setFormatter(_utc(logging.Formatter(LINE)))

@@ -46,7 +46,7 @@ def masked(text: str, secrets: Collection[str] = _known) -> str:
 
 def _parts(value: str) -> Iterator[str]:
     """The value, and the secrets in it: the password of an address, the tokens of `name=token,name=token`."""
-    if not value:
+    if not value.strip():  # blanks are in every text
         return
     yield value
     with suppress(ValueError):

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from pipeline import data_problems
-from pipeline.access import Role, is_entry, named
+from pipeline.access import Role, in_small_letters, is_entry, named
 from pipeline.marts import Answer, ConfinedError, Headline, Question, Reader
 from pipeline.marts.headline import headline
 from pipeline.marts.holding import last_whole_month
@@ -94,7 +94,7 @@ def readers(subscription: Subscription, settings: Settings) -> Iterator[Recipien
 
 def bare(address: str) -> str:
     """`Ann <a@bank.example>` as the rules name it."""
-    return address.rpartition("<")[2].rstrip("> ").strip().casefold()
+    return in_small_letters(address.rpartition("<")[2].rstrip("> ").strip())
 
 
 def key(subscription: Subscription, period: Period, person: Recipient) -> str:

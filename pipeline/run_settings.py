@@ -7,13 +7,15 @@ from datetime import time, timedelta
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
+from pipeline.setting_types import TimeOfDay
+
 MINUTES = 7 * 24 * 60
 
 
 class RunSettings(BaseSettings):
     """NEOPULSE_DAILY_AT, NEOPULSE_STEP_*."""
 
-    daily_at: time = Field(
+    daily_at: TimeOfDay = Field(
         default=time(6, 0),
         description="Local time of the worker's daily run, in the bank's time zone; makes the first row of a schedule that never "
         "had one. From then on the page Schedule counts.",

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from pipeline.errors import ConfigurationError
+from pipeline.setting_types import absolute
 
 SUFFIX = "_FILE"
 LARGEST_BYTES = 64 * 1024
@@ -26,7 +27,10 @@ def paths(given: Mapping[str, str | None], secrets: Collection[str], prefix: str
                 safe="Nothing was started",
                 next="keep one of the two: the value, or the file that holds it; then neopulse check",
             )
-        found[name] = Path(path).absolute()
+        try:
+            found[name] = absolute(Path(path))
+        except ValueError as error:
+            raise _unusable(Path(path), variable, str(error)) from None
     return found
 
 

@@ -223,7 +223,7 @@ def _child(
 
 
 def _log_file(name: str, settings: Settings) -> Path:
-    return make_folder(settings.home / "logs") / f"{name}.log"
+    return make_folder(settings.home / "logs", private=True) / f"{name}.log"
 
 
 def _ended_by_itself(name: str, settings: Settings) -> PermanentError:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import io
 import os
+import re
 from collections.abc import Collection
-from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
-from pipeline import masking, secret_files
+from pipeline import mail_addresses, masking, secret_files
 from pipeline.addresses import is_loopback_host
 from pipeline.bigquery_settings import BigQuerySettings
 from pipeline.errors import ConfigurationError
@@ -24,7 +26,7 @@ from pipeline.guard_settings import GuardSettings
 from pipeline.notify_settings import NotifySettings
 from pipeline.reverse_etl_settings import ReverseETLSettings
 from pipeline.run_settings import RunSettings
-from pipeline.setting_types import CommaSeparated, OptionalPath
+from pipeline.setting_types import CommaSeparated, Day, ListenAddress, OptionalPath, absolute
 from pipeline.sheets_settings import GoogleSheetsSettings
 from pipeline.sign_in_settings import SignInSettings
 from pipeline.upkeep_settings import UpkeepSettings
@@ -48,7 +50,9 @@ class Settings(
 ):
     """The settings in force; each is `NEOPULSE_` and its name in capitals, from the environment or `.env`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="ignore", hide_input_in_errors=True, allow_inf_nan=False
+    )
 
     home: Path = Field(
         default=Path("var"), validate_default=True, description="Folder of all state: landed data, versions, run store, outbox."
@@ -63,14 +67,19 @@ class Settings(
         le=3660,
         description="Last days that are always compared with what was loaded; older ones by a cheaper sign.",
     )
-    as_of: date | None = Field(default=None, description="Pins the last day that counts; empty means the last day that is over.")
+    as_of: Day | None = Field(default=None, description="Pins the last day that counts; empty means the last day that is over.")
     bank_timezone: str = Field(default="Europe/Paris", description="The time zone in which the bank's days begin and end.")
     inactivity_days: int = Field(default=90, ge=1, le=730, description="N: days of silence after which a customer has lapsed.")
     activity_states: CommaSeparated = Field(default=("COMPLETED",), description="Transaction states that count as activity.")
     activity_excluded_types: CommaSeparated = Field(
         default=BANK_INITIATED_TYPES, description="Transaction types that do not count as activity; empty excludes none."
     )
-    activity_minimum_amount: float = Field(default=0.0, ge=0, description="Smallest amount in USD that counts as activity.")
+    activity_minimum_amount: float = Field(
+        default=0.0,
+        ge=0,
+        description="Smallest amount in USD that counts as activity; 0 sets none, and amounts below 0, or that cannot be read, "
+        "count too.",
+    )
     held_out_percent: int = Field(
         default=10,
         ge=0,
@@ -83,12 +92,11 @@ class Settings(
     versions_kept: int = Field(default=5, ge=2, le=100, description="Published versions that stay on disk.")
     memory_limit: str = Field(
         default="",
-        pattern=r"^(\d+(MB|GB))?$",
         description="Memory that the transforming engine may use, such as 4GB; empty means half of the machine's or the "
         "container's, and at most 5 GB. What does not fit is spilled to disk.",
     )
     threads: int = Field(default=0, ge=0, le=256, description="Threads of the transforming engine; 0 means one a core.")
-    address: str = Field(default="127.0.0.1", description="Address that the app listens on.")
+    address: ListenAddress = Field(default="127.0.0.1", description="Address that the app listens on.")
     port: int = Field(default=8501, ge=1, le=65535, description="Port that the app listens on.")
     behind_loopback: bool = Field(
         default=False,
@@ -120,6 +128,20 @@ class Settings(
                 raise ValueError("takes letters, digits and underscores, separated by commas")
         return tuple(word.upper() for word in value)
 
+    @field_validator("mail_from", "mail_to")
+    @classmethod
+    def _mail_can_go_there(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if wrong := mail_addresses.unusable((value,) if isinstance(value, str) else value):
+            raise ValueError(f"{wrong[0]!r} is not a mail address, such as ada@bank.example or Ada <ada@bank.example>")
+        return value
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_a_size(cls, value: str) -> str:
+        if not re.fullmatch(r"([1-9]\d*(MB|GB))?", value):
+            raise ValueError("takes a size in whole MB or GB, such as 4GB")
+        return value
+
     @field_validator("bank_timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
@@ -129,10 +151,29 @@ class Settings(
             raise ValueError("is not a time zone of the IANA database, such as Europe/Paris") from None
         return value
 
+    @field_validator("home", mode="before")
+    @classmethod
+    def _is_named(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.strip():  # else the state would lie in whatever folder the command is typed in
+            raise ValueError("is empty: name a folder, or leave the setting out, which means var")
+        return value
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
-        return value.absolute()
+        return absolute(value)
+
+    @field_validator("run_store")
+    @classmethod
+    def _is_one_for_every_process(cls, value: SecretStr) -> SecretStr:
+        url = value.get_secret_value()
+        engine, file = url.partition("://")[::2]
+        if engine.partition("+")[0] != "sqlite":
+            return value
+        file, question, options = file.removeprefix("/").partition("?")
+        if file in ("", ":memory:") or file.startswith("file:"):
+            raise ValueError("names no file: each process would have a run store of its own; empty means one in NEOPULSE_HOME")
+        return SecretStr(f"{engine}:///{absolute(Path(file))}{question}{options}")  # worker and app work in another folder
 
     @field_validator("as_of", mode="before")
     @classmethod
@@ -245,7 +286,32 @@ def load(env_file: Path | None = Path(".env")) -> Settings:
 
 def _given(env_file: Path | None) -> dict[str, str | None]:
     """What the environment and `.env` say; the environment wins."""
-    return {**(dotenv_values(env_file) if env_file is not None and env_file.exists() else {}), **os.environ}
+    return {**(_written(env_file) if env_file is not None and env_file.exists() else {}), **os.environ}
+
+
+def _written(env_file: Path) -> dict[str, str | None]:
+    """What `.env` says; raises ConfigurationError, with the line and without its words, where that is no text of settings."""
+    try:
+        text = env_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise ConfigurationError(
+            f"{env_file} cannot be read: {reason}",
+            where=str(env_file.absolute()),
+            safe="Nothing was started",
+            next="mend the file, then neopulse check",
+        ) from None
+    for line in parse_stream(io.StringIO(text)):
+        if line.error or (line.key is not None and line.value is None):
+            words = line.original.string
+            number = line.original.line + words[: len(words) - len(words.lstrip())].count("\n")
+            raise ConfigurationError(
+                f"Line {number} of {env_file} is no setting: it takes NAME=value, and a quotation mark at both ends or at none",
+                where=str(env_file.absolute()),
+                safe="Nothing was started",
+                next="mend the line, then neopulse check",
+            )
+    return dotenv_values(stream=io.StringIO(text))
 
 
 def _problem(problem: Any) -> str:
@@ -260,8 +326,8 @@ def _places(env_file: Path | None) -> str:
 def _refuse_unknown(given: Collection[str], env_file: Path | None) -> None:
     known = Settings.variables()
     for name in sorted(given):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
+        if name.upper().startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
             raise ConfigurationError(
                 f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""),
                 where=_places(env_file),

@@ -17,6 +17,7 @@ NO_SECRET = SecretStr("")
 SHORTEST_COOKIE_SECRET = 32  # characters
 SAMPLE_COOKIE_SECRET = "a-sample-for-the-demo-bank-and-for-nothing-else"
 CALLBACK = "/oauth2callback"
+_RULES = ("oidc_domains", "role_admins", "role_managers", "role_viewers", "role_countries", "role_file")
 _NEEDED = ("oidc_client_id", "oidc_client_secret", "oidc_cookie_secret", "oidc_public_url")
 
 
@@ -102,14 +103,13 @@ class SignInSettings(BaseSettings):
     @field_validator("role_countries")
     @classmethod
     def _name_countries(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            access.checked_countries(entry)
+        access.by_entry(map(access.checked_countries, value))
         return value
 
     @model_validator(mode="after")
     def _sign_in_is_whole(self) -> Self:
         if not self.signs_in:
-            given = [name for name in (*_NEEDED, "role_admins", "role_managers", "role_viewers", "role_file") if self._has(name)]
+            given = [name for name in (*_NEEDED, *_RULES) if self._has(name)]
             if given:
                 raise ValueError(f"NEOPULSE_{given[0].upper()} needs NEOPULSE_OIDC_METADATA_URL: without it nobody can sign in")
             return self
@@ -141,5 +141,5 @@ class SignInSettings(BaseSettings):
     def access_rules(self) -> Rules:
         """The rules in force at this moment; raises ConfigurationError where the file of roles cannot be read."""
         by_role = {Role.ADMIN: self.role_admins, Role.MANAGER: self.role_managers, Role.VIEWER: self.role_viewers}
-        rules = Rules(by_role, dict(access.checked_countries(entry) for entry in self.role_countries))
+        rules = Rules(by_role, access.by_entry(map(access.checked_countries, self.role_countries)), self.oidc_domains)
         return rules if self.role_file is None else rules.joined(access.read(self.role_file))

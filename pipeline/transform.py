@@ -88,14 +88,18 @@ def _built_and_published(
     with _leaving_room(folder, warehouse, context):
         increment = prepare()
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
-        built = build(
-            project,
-            folder,
-            variables={**variables, **increment.variables},
-            environment=warehouse.environment(),
-            watch=_Watcher(context.progress),
-            full_refresh=increment.full_refresh,
-        )
+        try:
+            built = build(
+                project,
+                folder,
+                variables={**variables, **increment.variables},
+                environment=warehouse.environment(),
+                watch=_Watcher(context.progress),
+                full_refresh=increment.full_refresh,
+            )
+        except NeopulseError:
+            warehouse.abandon()
+            raise
         if any(result.status == "error" for result in built.results):
             landing.verify()  # files that went or changed while they were read are the cause, and no model has to be mended
         _refuse_failures(built, warehouse, safe=context.publications.in_words())
@@ -146,7 +150,7 @@ def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dic
     today = bank_day(now, settings.zone)
     return {
         "current_bank_day": today.isoformat(),
-        "as_of": _pinned_day(settings.as_of, today),
+        "as_of": pinned_day(settings.as_of, today),
         "bank_timezone": settings.bank_timezone,
         "inactivity_days": settings.inactivity_days,
         "activity_states": list(settings.activity_states),
@@ -158,7 +162,7 @@ def run_variables(settings: Settings, landing: Landing, *, now: datetime) -> dic
     }
 
 
-def _pinned_day(day: date | None, today: date) -> str:
+def pinned_day(day: date | None, today: date) -> str:
     """The pinned as_of, or nothing; a day that is not over cannot be one."""
     if day is not None and day >= today:
         raise ConfigurationError(
@@ -168,6 +172,18 @@ def _pinned_day(day: date | None, today: date) -> str:
             next="set NEOPULSE_AS_OF to an earlier day or leave it empty, then neopulse run --from transform",
         )
     return "" if day is None else day.isoformat()
+
+
+def refuse_a_day_before_the_data(publication: Mapping[str, Any]) -> None:
+    """Raise ConfigurationError where as_of lies before the first transaction: only a pin can, and nothing would be published."""
+    as_of, first_day = publication["as_of"], publication.get("first_day")
+    if first_day is not None and as_of < first_day:
+        raise ConfigurationError(
+            f"{as_of} lies before {first_day}, the first day with a transaction: there would be no figure",
+            where="NEOPULSE_AS_OF",
+            safe="Nothing was published",
+            next=f"set NEOPULSE_AS_OF to {first_day} or a later day, or leave it empty, then neopulse run --from transform",
+        )
 
 
 class _Watcher:
@@ -250,6 +266,7 @@ def _reason(message: str) -> str:
 
 def _publish(context: StepContext, warehouse: Warehouse, built: Build, folder: Path) -> Version:
     row = warehouse.publication_facts()
+    refuse_a_day_before_the_data(row)
     context.progress(_BUILT, "copying the marts into a new version")
     target = files.make_folder(folder / "version")
     rows = warehouse.copy_readable(target, orders=_orders(built.manifest), types=_types(built.manifest))

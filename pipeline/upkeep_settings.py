@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings
 
+from pipeline.setting_types import ListenAddress
+
 
 class UpkeepSettings(BaseSettings):
     """What a house needs that nobody looks at for months."""
@@ -18,7 +20,7 @@ class UpkeepSettings(BaseSettings):
     health_port: int = Field(
         default=0, ge=0, le=65535, description="Port on which the worker answers GET /healthz; 0 means that it does not."
     )
-    health_address: str = Field(default="127.0.0.1", description="Address on which the worker answers GET /healthz.")
+    health_address: ListenAddress = Field(default="127.0.0.1", description="Address on which the worker answers GET /healthz.")
     logs_kept_days: int = Field(default=90, ge=1, le=3660, description="Days after which a run's log file is removed.")
     events_kept_days: int = Field(
         default=90,

@@ -23,6 +23,7 @@ from pipeline.runs.trail import TrailStore
 from pipeline.steps import STEPS
 from pipeline.syncs_by_hand import ByHand
 from pipeline.warehouse import choice
+from pipeline.warehouse.publication import Version
 from streamlit_app import auth, data, sessions, stores
 from streamlit_app.auth import AdmissionError, Role
 
@@ -147,13 +148,15 @@ def why_no_push() -> Outcome | None:
 def rollback(name: str) -> Outcome:
     """Make a kept version the one that every reader sees."""
     user = auth.require(Role.ADMIN)
-    in_force = settings.load()
-    publications = choice.publications(in_force)
+    store, publications = data.run_store(), choice.publications(settings.load())
     before = publications.readable_current()
     if before is not None and before.name == name:
         return Outcome(False, "already_current", {"version": name})
-    version = publications.rollback(name)
-    data.run_store().audit(user.name, "rollback", "published version", before=before.name if before else None, after=version.name)
+
+    def note(after: Version) -> None:
+        store.audit(user.name, "rollback", "published version", before=before.name if before else None, after=after.name)
+
+    version = publications.rollback(name, note=note)
     return Outcome(True, "rolled_back", {"version": version.name})
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.access import is_entry
+from pipeline.mail_addresses import unusable
 from pipeline.marts.question import one_of
 from pipeline.masking import masked
-from pipeline.notify.mail import unusable
 from pipeline.reporting import bare
 from pipeline.runs.reports import FREQUENCIES, Subscription
 from streamlit_app import auth, data, messages

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pipeline.access import Identity
+from pipeline.access import Identity, in_small_letters
 
 GOOGLE = ("https://accounts.google.com", "accounts.google.com")
 GOOGLES_OWN_MAIL = ("gmail.com", "googlemail.com")
@@ -35,17 +35,17 @@ def verified_email(claims: Mapping[str, Any]) -> str | None:
     email = claims.get("email")
     if not isinstance(email, str) or email.count("@") != 1 or claims.get("email_verified") not in (True, "true"):
         return None
-    domain = email.casefold().rpartition("@")[2]
-    if claims.get("iss") in GOOGLE and not (claims.get("hd") or domain in GOOGLES_OWN_MAIL):
+    address = in_small_letters(email)
+    if claims.get("iss") in GOOGLE and not (claims.get("hd") or address.rpartition("@")[2] in GOOGLES_OWN_MAIL):
         return None
-    return email.casefold()
+    return address
 
 
 def verified_domain(claims: Mapping[str, Any]) -> str | None:
     """The domain that the person belongs to: Google says so itself; of others it is that of the address."""
     if claims.get("iss") in GOOGLE:
         hosted = claims.get("hd")
-        return hosted.casefold() if isinstance(hosted, str) and hosted else None
+        return in_small_letters(hosted) if isinstance(hosted, str) and hosted else None
     email = verified_email(claims)
     return email.rpartition("@")[2] if email else None
 

@@ -43,5 +43,5 @@ threading.Thread(target=_get_ready, name="getting ready", daemon=True).start()
 app = st.App(
     SCRIPT,
     secrets=secrets(_in_force),
-    middleware=[Middleware(Around, is_https=_in_force.oidc_public_url.startswith("https://"))],
+    middleware=[Middleware(Around, public_url=_in_force.oidc_public_url)],
 )

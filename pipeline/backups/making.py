@@ -100,7 +100,7 @@ def _sealed(archive: Writer, frozen: _Frozen, clock: Clock) -> Made:
 
 @contextmanager
 def _frozen(settings: Settings, publications: Publications, clock: Clock) -> Iterator[_Frozen]:
-    home = files.make_folder(settings.home)
+    home = files.make_folder(settings.home, private=True)
     folder = home / f".backup-{os.getpid()}.part"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)

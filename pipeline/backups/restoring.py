@@ -58,7 +58,7 @@ def restore(settings: Settings, source: Path, *, force: bool, clock: Clock) -> R
     `force`, or somebody works on it: then nothing was changed.
     """
     home, was_there = settings.home, settings.home.exists()
-    files.make_folder(home)
+    files.make_folder(home, private=True)
     try:
         _refuse_a_state(settings, clock, force=force)
         with _unpacked(home, source) as (folder, manifest):

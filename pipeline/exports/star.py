@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,12 +44,22 @@ def export_star(version: Version, folder: Path, *, runs: Sequence[Run], note: No
     export left goes first.
     """
     files.make_folder(folder, named_by="DIR")
-    now = clock.now()
+    database = ReadOnlyDuckDB(version.database)
+    try:
+        with files.asked_for(folder):
+            return _export(version, database, folder, runs=runs, note=note, now=clock.now())
+    finally:
+        database.close()
+
+
+def _export(
+    version: Version, database: ReadOnlyDuckDB, folder: Path, *, runs: Sequence[Run], note: Note, now: datetime
+) -> dict[str, Any]:
     files.remove_remains(folder, lambda part: part == MANIFEST or _FOLDER.fullmatch(part), now=now)
     new = folder / f"{version.name}-{now:%Y%m%dT%H%M%S%f}Z"
     with files.beside(new) as beside:
         beside.mkdir()
-        rows = _write_tables(version, beside, runs)
+        rows = _write_tables(version, database, beside, runs)
         note(sum(rows.values()))
     manifest = {
         "folder": new.name,
@@ -72,17 +83,13 @@ def newest(folder: Path) -> Path:
     return folder / str(named)
 
 
-def _write_tables(version: Version, folder: Path, runs: Sequence[Run]) -> dict[str, int]:
-    database = ReadOnlyDuckDB(version.database)
-    try:
-        lies = places(database) | {"current_version": _current(version)}
-        written = {}
-        for table in TABLES:
-            batches = iter(_run_batches(runs)) if table is RUNS else database.batches(_ordered(table, lies))
-            written[table.file] = write(folder / f"{table.file}.parquet", batches, schema(table))
-        return written
-    finally:
-        database.close()
+def _write_tables(version: Version, database: ReadOnlyDuckDB, folder: Path, runs: Sequence[Run]) -> dict[str, int]:
+    lies = places(database) | {"current_version": _current(version)}
+    written = {}
+    for table in TABLES:
+        batches = iter(_run_batches(runs)) if table is RUNS else database.batches(_ordered(table, lies))
+        written[table.file] = write(folder / f"{table.file}.parquet", batches, schema(table))
+    return written
 
 
 def schema(table: Table) -> pa.Schema:

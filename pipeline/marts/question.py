@@ -117,6 +117,8 @@ class Family:
     grains: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     cohorts: tuple[str, ...] = ()
+    takes_range: bool = True
+    """Whether `start` and `end` may be asked: not of what is about the whole history, or about as_of alone."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,8 @@ def checked(question: Question, family: Family, *, published_window: int) -> Que
         raise _refused(f"A window of {question.window} days cannot be asked: it goes from {shortest} to {LONGEST_WINDOW_DAYS}")
     if question.start and question.end and question.start > question.end:
         raise _refused(f"The range ends on {question.end}, before it starts on {question.start}")
+    if not family.takes_range and (question.start or question.end):
+        raise _refused(f"{question.metric} is told of all days up to the last one together: it takes no first or last day")
     for dimension in [*([question.by] if question.by else []), *(name for name, _ in question.where)]:
         one_of("dimension", dimension, family.dimensions, metric=question.metric)
     if question.countries is not None and "country" not in family.dimensions:

@@ -70,7 +70,9 @@ _ENTRIES: dict[str, _Entry] = {
     "monthly_churn_rate": _Entry(churn.monthly_churn_rate, Family(grains=("month",), kinds=("recognised", "effective"))),
     "came_back_share": _Entry(churn.came_back_share, _MONTHLY),
     "window_sensitivity": _Entry(
-        sensitivity.window_sensitivity, Family(kinds=("active", "churn", "came_back")), {"active": "customers"}
+        sensitivity.window_sensitivity,
+        Family(kinds=("active", "churn", "came_back"), takes_range=False),
+        {"active": "customers"},
     ),
     "dau": _Entry(activity.rolling, _BY_DAY),
     "wau": _Entry(activity.rolling, _BY_DAY),
@@ -81,7 +83,7 @@ _ENTRIES: dict[str, _Entry] = {
         cohorts.retention_cohorts,
         Family(grains=("month", "week"), kinds=("classic", "unbounded"), cohorts=("first_activity", "signup")),
     ),
-    "survival": _Entry(survival.survival, Family()),
+    "survival": _Entry(survival.survival, Family(takes_range=False)),
     "time_to_first_transaction": _Entry(survival.time_to_first_transaction, Family()),
     "amount_retention": _Entry(payments.amount_retention, Family(grains=("month",), kinds=("net", "gross"))),
     "transactions": _Entry(payments.volumes, _PAYMENTS),
@@ -92,10 +94,11 @@ _ENTRIES: dict[str, _Entry] = {
     ),
     "amount_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
     "transaction_concentration": _Entry(payments.concentration, _CONCENTRATION, {"gini": "ratio"}),
-    "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS))),
+    "silence_risk": _Entry(risk.silence_risk, Family(dimensions=(*CUSTOMER_DIMENSIONS, *risk.BANDS), takes_range=False)),
     "silence_calibration": _Entry(risk.silence_calibration, Family(dimensions=(), kinds=("reliability", "error", "hold_out"))),
 }
 METRICS = tuple(_ENTRIES)
+_INTERVALS = dataclasses.replace(_ENTRIES["window_sensitivity"].family, kinds=(), takes_range=True)
 # A version from before has not the table.
 _LATER_KINDS: Mapping[tuple[str, str | None], str] = {("silence_calibration", "hold_out"): "mart_silence_hold_out"}
 
@@ -153,7 +156,9 @@ class Reader:
     def usage_intervals(self, question: Question) -> Answer:
         """How long the pauses between two active days are, in classes of a week; see intervals.usage_intervals."""
         asked = self._checked(
-            dataclasses.replace(question, metric="window_sensitivity", by=None, kind=None), "window_sensitivity"
+            dataclasses.replace(question, metric="window_sensitivity", by=None, kind=None),
+            "window_sensitivity",
+            asked_of=_INTERVALS,
         )
         table = intervals.usage_intervals(self._database, asked, as_of=self.version.as_of)
         return self._answered(asked, asked.window or self.version.inactivity_days, table)
@@ -277,9 +282,9 @@ class Reader:
     def _dimension(self, dimension: str) -> str:
         return one_of("dimension", dimension, CUSTOMER_DIMENSIONS, metric="customers")
 
-    def _checked(self, question: Question, metric: str) -> Question:
+    def _checked(self, question: Question, metric: str, *, asked_of: Family | None = None) -> Question:
         """The question with its defaults, whose filters name values that this version has."""
-        asked = checked(question, family(metric), published_window=self.version.inactivity_days)
+        asked = checked(question, asked_of or family(metric), published_window=self.version.inactivity_days)
         if metric not in self.registry:
             raise OlderVersionError(metric, self.version.name)
         for dimension, value in asked.where:

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline import plurals
 from pipeline.errors import ConfigurationError
+from pipeline.mail_addresses import unusable
 from pipeline.notify import app_words, notices, report_mail
 from pipeline.notify.event import Event, Figure, Rows
 from pipeline.notify.texts import TEXTS
@@ -104,11 +105,6 @@ def _in_words(event: Event, language: str) -> Event:
     return replace(event, activity_rule=app_words.rule(event.activity_rule, language))
 
 
-def unusable(addresses: Sequence[str]) -> list[str]:
-    """Those to which no mail could go: a line break or a missing domain would make another header or bounce."""
-    return [address for address in addresses if not _is_usable(address)]
-
-
 def compose(event: Event, *, sender: str, recipients: Sequence[str], language: str) -> bytes:
     """The message as it would travel, the same bytes for the same event.
 
@@ -148,17 +144,6 @@ def _addresses(addresses: Sequence[str], setting: str) -> str:
             next=f"mend {setting}, then neopulse check",
         )
     return ", ".join(addresses)
-
-
-def _is_usable(address: str) -> bool:
-    probe = EmailMessage()
-    try:
-        probe["To"] = address
-        (parsed,) = probe["To"].addresses
-    except (ValueError, IndexError):
-        return False
-    is_whole = bool(parsed.username and parsed.domain) and not probe["To"].defects
-    return is_whole and parsed.addr_spec.isascii()  # a mail server that takes other letters is rare
 
 
 class Words:

@@ -85,14 +85,15 @@ def project(options: Options) -> dict[str, str]:
 def write(folder: Path, content: dict[str, str]) -> None:
     """Write the files into a folder, and remove what an earlier generation left there."""
     files.make_folder(folder, named_by="DIR")
-    for path, text in content.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        files.write_text(target, text)
-    for path in _left_over(folder, content):
-        (folder / path).unlink()
-    for name in _OURS:
-        _remove_empty(folder / name)
+    with files.asked_for(folder):
+        for path, text in content.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.write_text(target, text)
+        for path in _left_over(folder, content):
+            (folder / path).unlink()
+        for name in _OURS:
+            _remove_empty(folder / name)
 
 
 def drift(folder: Path, content: dict[str, str]) -> list[str]:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from pipeline import written_yaml
 from pipeline.addresses import is_loopback_host
 from pipeline.errors import ConfigurationError
 from pipeline.reverse_etl.syncs import RUN_FACTS, Destination, Field, Guards, Kind, Mode, Sync
@@ -39,7 +40,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 def read_syncs(path: Path = SYNCS) -> tuple[Sync, ...]:
     """Every sync, in the order of the file; raises ConfigurationError that names the sync and the entry to mend."""
     try:
-        declared = yaml.safe_load(path.read_text(encoding="utf-8"))["syncs"]
+        declared = written_yaml.read(path)["syncs"]
         syncs = tuple(_sync(name, entries) for name, entries in declared.items())
     except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
         raise _wrong(path, f"cannot be read: {error}") from error

@@ -124,7 +124,7 @@ def _checked(address: str) -> URL:
             next="leave it empty to keep the runs in NEOPULSE_HOME",
         ) from None
     if url.get_backend_name() == "sqlite" and url.database:
-        make_folder(Path(url.database).parent)
+        make_folder(Path(url.database).parent, private=True)
     return url
 
 

@@ -49,7 +49,7 @@ class Holders:
     @contextmanager
     def alive(self, holder: str) -> Iterator[None]:
         """Count as alive until the block ends or the process dies, however it dies."""
-        make_folder(self._folder)
+        make_folder(self._folder, private=True)
         self._sweep()
         path = self._path(holder)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

@@ -48,6 +48,7 @@ class BankTable:
     """One raw table where the bank keeps it: its place, the types of its columns, its rows and when it last changed.
 
     `rows` and `changed` are unknown for a view. `by_day` tells that BigQuery keeps it in partitions by day of created_date.
+    `demanded` is a condition that every row meets, on the column on which the table demands one of each query.
     """
 
     contract: RawTable
@@ -56,6 +57,7 @@ class BankTable:
     rows: int | None = None
     changed: str | None = None
     by_day: bool = False
+    demanded: str = ""
 
     @property
     def name(self) -> str:
@@ -66,7 +68,8 @@ class BankTable:
         """The query for the contract's columns, every one as text: of the rows of these parts, or of all rows."""
         texts = [f"{_AS_TEXT[self.types[column]].format(column=f'`{column}`')} as `{column}`" for column in self.contract.columns]
         selected = ", ".join([*texts, *([f"{self.part} as source_part"] if with_part else [])])
-        return f"select {selected} from `{self.place}`" + (f" where {self.in_parts(parts)}" if with_part else "")
+        condition = self.in_parts(parts) if with_part else self.demanded
+        return f"select {selected} from `{self.place}`" + (f" where {condition}" if condition else "")
 
     @property
     def part(self) -> str:
@@ -78,6 +81,10 @@ class BankTable:
 
         It names the moment even where it takes all rows or none: some tables ask for that on each read.
         """
+        condition = self._in_parts(parts)
+        return f"({condition}) and {self.demanded}" if self.demanded and f"`{MOMENT}`" not in self.demanded else condition
+
+    def _in_parts(self, parts: Iterable[int] | None) -> str:
         wanted = None if parts is None else sorted(set(parts))
         if self.types[MOMENT] == "STRING":
             if wanted:
@@ -173,12 +180,37 @@ def _checked(contract: RawTable, place: str, known: Any) -> BankTable:
         rows=int(known.num_rows or 0) if is_table else None,
         changed=known.modified.isoformat() if is_table and known.modified else None,
         by_day=_is_by_day(known),
+        demanded=_demanded(known),
     )
 
 
 def _is_by_day(known: Any) -> bool:
     partitioning = known.time_partitioning
     return partitioning is not None and partitioning.type_ == "DAY" and str(partitioning.field or "").lower() == MOMENT
+
+
+def _demanded(known: Any) -> str:
+    """A condition that every row meets, on the column of the partitions, where the table demands one; else nothing."""
+    if not known.require_partition_filter:
+        return ""
+    by_time = known.time_partitioning
+    column = str((by_time.field if by_time else known.range_partitioning.field) or "_PARTITIONTIME")
+    kinds = {field.name.lower(): field.field_type for field in known.schema}
+    literal = _LITERAL.get(kinds.get(column.lower(), "TIMESTAMP"), str(-(2**63))).format(day=date.min)
+    return f"(`{column}` >= {literal} or `{column}` is null)"
+
+
+def refuse_another_clock(connection: BigQuery) -> None:
+    """Raise ConfigurationError where the project has another time zone than UTC: a moment without a zone would be another one."""
+    winter, summer = (f"timestamp '2020-{month}-01 00:00:00+00'" for month in ("01", "07"))
+    shown = connection.rows(f"select string(moment) as shown from unnest([{winter}, {summer}]) as moment")
+    if any(not row["shown"].endswith(" 00:00:00+00") for row in shown):
+        raise ConfigurationError(
+            "The project has a time zone of its own, and moments without a zone would be read in it",
+            where=f"default_time_zone of {connection.project}",
+            safe=UNTOUCHED,
+            next=f"set the project's default_time_zone to UTC, or another {PREFIX}BIGQUERY_PROJECT, {AGAIN}",
+        )
 
 
 def _unfit(place: str, what: str) -> DataError:

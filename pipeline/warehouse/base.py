@@ -47,6 +47,9 @@ class Warehouse(Protocol):
     def environment(self) -> Mapping[str, str]:
         """What dbt_project/profiles.yml reads from the environment of the building process."""
 
+    def abandon(self) -> None:
+        """End what the building process has begun elsewhere, after that process was ended: it would go on without it."""
+
     def refusal(self, message: str) -> NeopulseError | None:
         """What the engine's words mean where a build failed and no model has to be mended; None where one has to."""
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.addresses import is_loopback
-from pipeline.bigquery import AGAIN, BigQuery, job_labels, refusal
-from pipeline.errors import DataError, NeopulseError
+from pipeline.bigquery import AGAIN, BigQuery, job_labels, own_labels, refusal
+from pipeline.clock import SystemClock
+from pipeline.errors import ConfigurationError, DataError, NeopulseError
 from pipeline.settings import Settings
 from pipeline.sources import bigquery as source
 from pipeline.sources.landing import Landing
@@ -46,6 +47,8 @@ class BigQueryWarehouse:
         """Unseal the state and put views over the bank's tables into its dataset `raw`."""
         del landing  # the bank's rows are where they are
         bank = source.find(self._connection, self._settings)
+        source.refuse_another_clock(self._connection)
+        self._end_what_earlier_runs_left()
         self._state = bigquery_state.State(
             self._connection,
             bank,
@@ -80,6 +83,28 @@ class BigQueryWarehouse:
             "DBT_MAXIMUM_BYTES": str(settings.bigquery_maximum_bytes),
             "DBT_LABELS": json.dumps(job_labels(settings, self._run_id)),
         }
+
+    def abandon(self) -> None:
+        """Cancel the jobs of this run: they would go on, be billed, and change tables that the next run builds on."""
+        number = str(self._run_id)
+        try:
+            self._connection.cancel(lambda labels: self._is_of_a_run(labels) and labels["run"] == number)
+        except NeopulseError as error:
+            _log.warning("What was begun at BigQuery could not be cancelled: %s", error.what)
+
+    def _end_what_earlier_runs_left(self) -> None:
+        """A worker that was killed could cancel nothing, and its jobs write into the tables that are built now."""
+        try:
+            left = self._connection.cancel(self._is_of_a_run)
+        except ConfigurationError as error:
+            _log.warning("Whether jobs of an earlier run still run could not be asked: %s", error.what)
+            return
+        if left:
+            _log.warning("Jobs of an earlier run still ran at BigQuery and were cancelled: %d", len(left))
+        self._connection.see_end(left, clock=SystemClock())
+
+    def _is_of_a_run(self, labels: Mapping[str, str]) -> bool:
+        return own_labels(self._settings).items() <= labels.items() and "run" in labels
 
     def refusal(self, message: str) -> NeopulseError | None:
         """What the service refused, in words with what to do."""

@@ -198,7 +198,7 @@ class State:
         return {row["source_part"]: Part(row["source_part"], row["rows_landed"], row["fingerprint"]) for row in found}
 
     def _by_partition(self) -> dict[int, Part]:
-        project, dataset, name = self._transactions.place.split(".")
+        project, dataset, name = self._transactions.place.rsplit(".", 2)
         found = self._connection.rows(
             f"""
             select partition_id, sum(total_rows) as total_rows, string(max(last_modified_time)) as changed

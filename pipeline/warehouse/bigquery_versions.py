@@ -80,7 +80,7 @@ class BigQueryVersions:
         for name in new:
             self._show(name, self._of(name, version.name))
         for name in self._google.tables(self._prefix):
-            if name not in new and name != POINTER:
+            if name not in new and self._is_made_here(name):
                 self._google.execute(f"drop view {self._view(name)}")
 
     def prune(self, kept: Collection[str]) -> None:
@@ -134,6 +134,12 @@ class BigQueryVersions:
 
     def _show(self, name: str, query: str) -> None:
         self._google.execute(f"create or replace view {self._view(name)} as {query}")
+
+    def _is_made_here(self, name: str) -> bool:
+        """Whether it is a view that shows a version's relation of its own name; what else lies here is somebody else's."""
+        found = self._google.table(f"{self._prefix}.{name}")
+        own = re.compile(re.escape(f"`{self._google.project}.{self._prefix}_") + _VERSION.pattern + re.escape(f".{name}`"))
+        return found is not None and found.table_type == "VIEW" and bool(own.search(found.view_query or ""))
 
     def _of(self, name: str, version: str) -> str:
         return f"select * from {self._table(version, name)}"

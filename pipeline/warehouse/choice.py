@@ -15,13 +15,14 @@ def warehouse(
 ) -> Warehouse:
     """The engine that builds `project`, a folder with a dbt project; the jobs of a service carry the run's number.
 
-    Where `is_to_end` says so, an engine in this process ends the statement that it is at and raises InterruptedRunError.
+    Where `is_to_end` says so, the statement that this process waits for is ended, and InterruptedRunError raised.
     """
     if settings.warehouse == "bigquery":
         from pipeline.bigquery import connect
         from pipeline.warehouse.bigquery import BigQueryWarehouse
 
-        return BigQueryWarehouse(connect(settings, run_id=run_id), settings, project=project, run_id=run_id)
+        connection = connect(settings, run_id=run_id, is_to_end=is_to_end)
+        return BigQueryWarehouse(connection, settings, project=project, run_id=run_id)
     from pipeline.warehouse.duckdb import DuckDBWarehouse
 
     return DuckDBWarehouse(

@@ -39,5 +39,6 @@ def write(project: Path, target: Path) -> int:
                 next="mend the project or the installation",
             )
         files.make_folder(target.parent, named_by="the file's folder")
-        files.write_whole(target, lambda beside: shutil.copyfile(site, beside))
+        with files.asked_for(target):
+            files.write_whole(target, lambda beside: shutil.copyfile(site, beside))
         return target.stat().st_size

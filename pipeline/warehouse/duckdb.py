@@ -86,6 +86,9 @@ class DuckDBWarehouse:
             "DBT_TEMP_FOLDER": str(self._folder / "spill"),
         }
 
+    def abandon(self) -> None:
+        """Nothing: what that process did ended with it."""
+
     def refusal(self, message: str) -> NeopulseError | None:
         """Damage of the state; this machine refuses nobody."""
         return _damaged(message, self._path) if duckdb_damage.is_damage(message, self._path) else None

@@ -253,10 +253,14 @@ class Publications:
                 self.mirror.prune([kept.name for kept in self.versions()])
         return version
 
-    def rollback(self, name: str) -> Version:
-        """Make a kept version current again; raises ConfigurationError where there is none of that name."""
+    def rollback(self, name: str, *, note: Callable[[Version], object] = lambda _version: None) -> Version:
+        """Make a kept version current again; raises ConfigurationError where there is none of that name.
+
+        `note` notes down that it is about to be; where it raises, readers see what they saw.
+        """
         with self.exclusively():
             version, pointer = self.version(name), self._pointer()
+            note(version)
             lost = _Pointer(name, self._newest(None), 0, version.published_at.isoformat())  # removed by hand: start afresh
             if self.mirror:
                 self.mirror.make_current(version)

@@ -99,10 +99,3 @@ def test_a_rollback_asks_first_and_then_every_reader_sees_the_older_version(runs
     wait_for_version(runs_page, before - 1)
     expect(runs_page.get_by_text("Every reader now sees version")).to_be_visible()
     assert own_bank.metric("active_customers")["version"] == f"v{before - 1:04d}"
-
-
-def test_without_a_worker_the_button_is_off_and_says_how_to_start_one(app: str, page: Page) -> None:
-    page.goto(f"{app}/ops_runs")
-
-    expect(run_now(page)).to_be_disabled()
-    expect(page.get_by_text("Off: no worker is alive").first).to_contain_text("neopulse worker")

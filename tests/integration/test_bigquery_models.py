@@ -17,6 +17,7 @@ stand_ins.skip_without_the_packages()
 import bigquery_bank  # noqa: E402
 from scale_reads import QUALIFIED, Columns, raw_tables  # noqa: E402
 from stand_ins.bigquery import google_sql  # noqa: E402
+from stand_ins.bigquery.reads import joins_that_cannot_be_run  # noqa: E402
 from stand_ins.bigquery.server import running  # noqa: E402
 from stand_ins.bigquery.session import output_columns  # noqa: E402
 
@@ -75,6 +76,8 @@ def test_google_takes_every_model_and_every_test(manifest: dict[str, Any], raw: 
         except google_sql.SqlError as error:
             refused[node["name"]] = str(error)
         else:
+            if joins_that_cannot_be_run(resolved):
+                refused[node["name"]] = "has an outer join without an equality of both sides"
             if node["resource_type"] == "model":
                 tables[node["name"]] = output_columns(resolved)
     assert refused == {}

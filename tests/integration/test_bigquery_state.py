@@ -22,6 +22,7 @@ from pipeline.bigquery import connect  # noqa: E402
 from pipeline.sources.bigquery import MOMENT, MOMENT_OF_TEXT, UNDATED, find, part_of, spans  # noqa: E402
 from pipeline.transform import DBT_PROJECT  # noqa: E402
 from pipeline.warehouse.base import Increment  # noqa: E402
+from pipeline.warehouse.bigquery_estimate import full_refresh  # noqa: E402
 from pipeline.warehouse.bigquery_state import State  # noqa: E402
 
 TODAY = date(2019, 5, 17)
@@ -138,7 +139,9 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize(
+    "layout", [pytest.param(how, id=name, marks=pytest.mark.proof if name == "by day" else ()) for name, how in LAYOUTS.items()]
+)
 def test_the_days_that_differ_are_read_however_old(bank: Bank, layout: str) -> None:
     bank.make(layout)
     assert bank.begin().reason == "nothing was built before"
@@ -159,6 +162,21 @@ def test_the_days_that_differ_are_read_however_old(bank: Bank, layout: str) -> N
     bank.run(f"insert into {SOURCE} {bank.rows(None, 24)}")
     assert not bank.begin().full_refresh
     assert (bank.read(), bank.gone()) == ([UNDATED] * 2, [UNDATED])
+
+
+BY_SOMETHING_ELSE = f"partition by range_bucket(ea_merchant_mcc, generate_array(0, 10000, 1000)) {NEEDS_A_CONDITION}"
+
+
+@pytest.mark.parametrize("layout", [LAYOUTS["by day, never read whole"], BY_SOMETHING_ELSE], ids=["its day", "another column"])
+def test_a_table_that_is_never_read_whole_is_estimated_and_read_all_the_same(bank: Bank, layout: str) -> None:
+    bank.make(layout)
+    settings = bigquery_bank.settings(bank.stand_in, bank.home)
+    connection = connect(settings)
+    tables = find(connection, settings)
+    estimate = full_refresh(connection, tables.values(), prefix="neopulse", project=DBT_PROJECT)
+    assert estimate.reading == sum(connection.bytes_of(table.as_text()) for table in tables.values()) > 0
+    assert bank.begin().reason == "nothing was built before"
+    assert bank.read() == [UNDATED, *map(january, range(1, 21)), part_of(date(2019, 5, 10))]
 
 
 def test_old_days_of_a_table_by_day_are_not_scanned_to_know_that_they_are_the_same(bank: Bank) -> None:
@@ -242,7 +260,7 @@ def test_a_moment_may_be_kept_as_another_type(bank: Bank, moment: str) -> None:
     assert bank.read() == [january(2)]
 
 
-@pytest.mark.parametrize("moment", ["timestamp", "datetime", "date"])
+@pytest.mark.parametrize("moment", ["timestamp", pytest.param("datetime", marks=pytest.mark.proof), "date"])
 def test_the_last_day_of_the_calendar_is_a_part_like_any_other(bank: Bank, moment: str) -> None:
     bank.make("", moment)
     bank.begin()

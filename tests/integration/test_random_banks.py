@@ -45,7 +45,9 @@ def both(bank: RandomBank, reading: Reading) -> Iterator[tuple[Published, Replay
 
 @PROOF
 @given(banks(), st.sampled_from(READINGS), st.lists(asked(), min_size=25, max_size=50))
-def test_every_figure_of_any_bank_is_what_the_replay_counts(bank: RandomBank, reading: Reading, questions: list[Asked]) -> None:
+def test_every_figure_and_stretch_of_any_bank_is_what_the_replay_counts(
+    bank: RandomBank, reading: Reading, questions: list[Asked]
+) -> None:
     with both(bank, reading) as (published, replayed):
         assert published.as_of == replayed.as_of
         known = values_known(replayed.bank, CUSTOMER_DIMENSIONS)
@@ -53,23 +55,22 @@ def test_every_figure_of_any_bank_is_what_the_replay_counts(bank: RandomBank, re
             words = one.question(bank, known)
             found, wanted = (source.figures(one.metric, **words) for source in (published, replayed))
             assert differences(found, wanted) == [], f"{one.metric} {words}"
+        every_customer_has_the_stretches_of_the_replay(published, replayed, window=reading.window)
 
 
-@PROOF
-@given(banks(), st.sampled_from(READINGS))
-def test_every_customer_of_any_bank_has_the_stretches_of_the_replay(bank: RandomBank, reading: Reading) -> None:
-    with both(bank, reading) as (published, replayed):
-        names = ("user_id", "is_active", "starting_date", "ending_date", "recognised_on", "is_provisional")
-        found = [tuple(row[name] for name in names) for row in published.rows("mart_user_is_active")]
-        wanted = [
-            tuple(getattr(one, name) for name in names)
-            for customer in replayed.bank.customers
-            for one in oracle.stretches(customer, reading.window, replayed.as_of)
-        ]
-        assert set(found) ^ set(wanted) == set()
-        assert len(found) == len(wanted)
+def every_customer_has_the_stretches_of_the_replay(published: Published, replayed: Replayed, *, window: int) -> None:
+    names = ("user_id", "is_active", "starting_date", "ending_date", "recognised_on", "is_provisional")
+    found = [tuple(row[name] for name in names) for row in published.rows("mart_user_is_active")]
+    wanted = [
+        tuple(getattr(one, name) for name in names)
+        for customer in replayed.bank.customers
+        for one in oracle.stretches(customer, window, replayed.as_of)
+    ]
+    assert set(found) ^ set(wanted) == set()
+    assert len(found) == len(wanted)
 
 
+@pytest.mark.proof  # in every run of the tests, the banks of test_replay.py
 @PROOF
 @given(banks(customers=(30, 200)), st.lists(st.integers(7, 180), min_size=3, max_size=3), st.sampled_from(CUSTOMER_DIMENSIONS))
 def test_active_changes_in_any_bank_by_who_comes_and_goes_and_by_nobody_else(

@@ -85,7 +85,7 @@ def twice(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def awkward_bank(seed: int) -> History:
-    history = random_bank(seed, customers=160, first_day=date(2019, 10, 20), last_day=date(2020, 11, 17))
+    history = random_bank(seed, customers=110, first_day=date(2019, 10, 20), last_day=date(2020, 11, 17))
     unreadable_amounts(history)
     rows_of_one_id(history)
     rows_of_one_id_at_random(history, random.Random(seed))

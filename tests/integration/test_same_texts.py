@@ -264,18 +264,18 @@ def moments(chance: random.Random) -> Iterator[str]:
 
 def test_no_spelling_of_a_moment_is_another_moment_on_the_other_engine(staging: Staging) -> None:
     spellings = moments(random.Random(20181028))
-    texts = sorted({next(spellings) for _ in range(3000)})
+    texts = sorted({next(spellings) for _ in range(1500)})
     local, remote = read(
         staging, "transactions", "created_date", texts, "case when transaction_date is not null then created_at end"
     )
-    assert len([moment for moment in local if moment]) > 300
+    assert len([moment for moment in local if moment]) > 150
     assert {text: pair for text, *pair in zip(texts, local, remote, strict=True) if pair[0] != pair[1]} == {}
 
 
 def test_no_amount_is_another_on_the_other_engine(staging: Staging) -> None:
     chance, pieces = random.Random(4), ("0", "1", "9", "4999", "_", ".", "-", " ", ",")
     exponents = ("", "", "e1", "e-3", "E+2", "e1_0")
-    texts = sorted({"".join(chance.choices(pieces, k=chance.randint(1, 3))) + chance.choice(exponents) for _ in range(6000)})
+    texts = sorted({"".join(chance.choices(pieces, k=chance.randint(1, 3))) + chance.choice(exponents) for _ in range(3000)})
     local, remote = read(staging, "transactions", "amount_usd", texts, "amount_usd")
-    assert len([amount for amount in local if amount is not None]) > 300
+    assert len([amount for amount in local if amount is not None]) > 150
     assert {text: pair for text, *pair in zip(texts, local, remote, strict=True) if pair[0] != pair[1]} == {}

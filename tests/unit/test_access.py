@@ -11,7 +11,7 @@ import pytest
 from oidc_provider_mock import run_server_in_thread
 
 from pipeline import serving, sign_in_checks, telling
-from pipeline.access import Identity, Role, Rules, checked_countries, checked_entry, read
+from pipeline.access import Identity, Role, Rules, checked_countries, checked_entry, named, read
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError
 from pipeline.settings import Settings, load
@@ -100,12 +100,25 @@ def test_of_a_google_account_only_googles_own_word_for_the_domain_counts(claims:
         admitted(iss=GOOGLE, **claims)
 
 
+@pytest.mark.parametrize("iss", ["https://id.bank.example", GOOGLE])
+@pytest.mark.parametrize("domain", ["großbank.example", "groſsbank.example", "GROẞBANK.example"])
+def test_a_domain_that_unicode_calls_alike_is_another_ones(domain: str, iss: str) -> None:
+    """`großbank.example` and `grossbank.example` are registered by whoever comes first."""
+    in_force = settings(role_admins=("ada@grossbank.example",), role_viewers=("@grossbank.example",))
+    assert admitted(in_force, iss=iss, email="Ada@GrossBank.example", hd="GrossBank.example").role is Role.ADMIN
+    with pytest.raises(AdmissionError):
+        admitted(in_force, iss=iss, email=f"ada@{domain}", hd=domain)
+
+
 def test_a_domain_that_may_not_sign_in_has_no_entry_even_where_a_rule_names_the_person() -> None:
-    only = settings(oidc_domains=("bank.example",), role_managers=("max@partner.example",))
+    only = settings(oidc_domains=("bank.example",), role_managers=("max@partner.example", "group:risk"))
     assert admitted(only).role is Role.VIEWER
     with pytest.raises(AdmissionError) as refused:
         admitted(only, email="max@partner.example")
     assert refused.value.reason == "domain"
+    rules = only.access_rules()  # by which letters and `neopulse metric --as` go
+    assert rules.role_of(named(["max@partner.example"])) is None
+    assert rules.role_of(named(["group:risk"])) is Role.MANAGER
 
 
 @pytest.mark.parametrize("claims", [{"is_logged_in": False}, {"is_logged_in": 1}, {"aud": "another app"}, {"aud": None}])
@@ -195,6 +208,10 @@ def test_the_file_of_roles_adds_to_the_settings_and_is_read_anew_when_it_changes
         "countries: {'@b.example': [NO]}",
         "admins: [",
         "admins: [x]",
+        "admins: [ada@bank.example]\nadmins: [max@bank.example]",
+        "countries: {'@b.example': [FR]}\ncountries: {'group:uk': [GB]}",
+        "countries: {'@b.example': [FR], '@b.example': ['*']}",
+        "countries: {'@b.example': [FR], '@B.example': ['*']}",
     ],
 )
 def test_nobody_comes_in_while_the_file_of_roles_cannot_be_read(tmp_path: Path, content: str) -> None:
@@ -227,6 +244,7 @@ def test_rules_join_by_role() -> None:
         ({"role_admins": ("ada",)}, "is neither"),
         ({"oidc_scopes": "email"}, "openid"),
         ({"oidc_cookie_secret": SAMPLE_COOKIE_SECRET, "raw": "/bank"}, "is the sample"),
+        ({"role_countries": ("@bank.example=FR", "@Bank.example=*")}, "@bank.example has countries twice"),
     ],
 )
 def test_a_sign_in_that_is_half_set_up_or_weak_is_refused(
@@ -239,6 +257,15 @@ def test_a_sign_in_that_is_half_set_up_or_weak_is_refused(
     for secret in ("oidc_client_secret", "oidc_cookie_secret"):
         assert not OIDC[secret] or str(OIDC[secret]) not in str(refused.value)
     assert SAMPLE_COOKIE_SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("role_countries", "@bank.example=FR"), ("oidc_domains", "bank.example")])
+def test_a_rule_that_confines_nobody_for_nobody_signs_in_is_refused(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"NEOPULSE_{name.upper()}", value)
+    with pytest.raises(ConfigurationError, match=f"NEOPULSE_{name.upper()} needs NEOPULSE_OIDC_METADATA_URL"):
+        load(None)
 
 
 def test_no_two_kinds_of_settings_have_a_check_of_the_same_name() -> None:

@@ -22,7 +22,7 @@ def test_the_way_back_leads_nowhere_but_into_the_app(text: str) -> None:
 
 
 def answered(
-    path: str, *, is_https: bool = True, asked: dict[str, str] | None = None, said: dict[str, str] | None = None
+    path: str, *, public_url: str = "https://app.example", asked: dict[str, str] | None = None, said: dict[str, str] | None = None
 ) -> list[str]:
     """The headers of an answer, as `name: value`, of a server that says these itself."""
     sent: list[dict[str, object]] = []
@@ -38,7 +38,7 @@ def answered(
     way, _, query = path.partition("?")
     scope = {"type": "http", "path": way, "query_string": query.encode(), "headers": headers}
     with ThreadPoolExecutor(1) as elsewhere:  # a browser of another test may have left its loop in this thread
-        elsewhere.submit(asyncio.run, Around(server, is_https=is_https)(scope, None, keep)).result()  # type: ignore[arg-type]
+        elsewhere.submit(asyncio.run, Around(server, public_url=public_url)(scope, None, keep)).result()  # type: ignore[arg-type]
     return [f"{name.decode()}: {value.decode()}" for name, value in sent[0]["headers"]]  # type: ignore[attr-defined]
 
 
@@ -53,8 +53,9 @@ def test_after_a_sign_in_the_page_that_was_asked_for_opens() -> None:
     assert "location: /churn?window=60" in answered("/oauth2callback", asked={"cookie": cookie}, said={"location": "/"})
     evil = {"cookie": "neopulse_way_back=%2F%2Fevil.example"}
     assert "location: /" in answered("/oauth2callback", asked=evil, said={"location": "/"})
-    other = {"host": "app.example", "referer": "https://evil.example/churn"}
-    assert any("neopulse_way_back=%2F;" in line for line in answered("/auth/login", asked=other))
+    for referer in ("https://evil.example/churn", "http://["):
+        lines = answered("/auth/login", asked={"host": "app.example", "referer": referer})
+        assert any("neopulse_way_back=%2F;" in line for line in lines)
 
 
 def test_the_first_page_has_a_name_in_its_address_like_the_others() -> None:
@@ -69,8 +70,41 @@ def test_every_answer_keeps_others_from_framing_it_and_cookies_are_for_https_alo
     assert "x-frame-options: DENY" in lines
     assert "set-cookie: _streamlit_user=x; HttpOnly; Secure" in lines
     assert any(line.startswith("strict-transport-security") for line in lines)
-    here = answered("/", is_https=False, said={"set-cookie": "_streamlit_user=x; HttpOnly"})
+    here = answered("/", public_url="", said={"set-cookie": "_streamlit_user=x; HttpOnly"})
     assert "set-cookie: _streamlit_user=x; HttpOnly" in here
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_served"),
+    [
+        (None, True),
+        ("http://localhost:8501", True),
+        ("http://LocalHost:8501", True),
+        ("http://localhost:9999", False),
+        ("http://0.0.0.0:8501", False),
+        ("http://localhost:8501.evil.example", False),
+        ("https://evil.example", False),
+        ("https://neopulse.bank.example", True),  # a proxy in front may ask as localhost:8501
+        ("http://neopulse.bank.example", False),
+        ("null", False),
+        ("http://[", False),
+    ],
+)
+def test_a_page_elsewhere_opens_no_connection(origin: str | None, is_served: bool) -> None:
+    """Nor is anybody asked on the internet whether its name is this machine's."""
+    headers = [(b"host", b"localhost:8501"), *([(b"origin", origin.encode())] if origin else [])]
+    happened: list[object] = []
+
+    async def server(_scope: object, _receive: object, _send: object) -> None:
+        happened.append("served")
+
+    async def keep(message: dict[str, object]) -> None:
+        happened.append(message)
+
+    with ThreadPoolExecutor(1) as elsewhere:
+        asked = Around(server, public_url="https://neopulse.bank.example")({"type": "websocket", "headers": headers}, None, keep)  # type: ignore[arg-type]
+        elsewhere.submit(asyncio.run, asked).result()
+    assert happened == (["served"] if is_served else [{"type": "websocket.close", "code": 1008}])
 
 
 @pytest.mark.parametrize("path", ["/_stcore/upload_file/session/file", "/base/_stcore/upload_file/a/b"])

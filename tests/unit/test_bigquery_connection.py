@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 pytest.importorskip("google.cloud.bigquery", reason="google-cloud-bigquery is not installed: nothing of BigQuery was tested")
 
 import google.auth
+import requests
 from google.api_core import exceptions
 from google.auth import impersonated_credentials
 from google.auth.exceptions import DefaultCredentialsError
@@ -21,6 +24,7 @@ from pipeline.addresses import is_loopback
 from pipeline.checks import settings_in_force
 from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.settings import Settings
+from pipeline.sources.bigquery import _demanded, refuse_another_clock
 from pipeline.warehouse.bigquery_estimate import Estimate, in_units
 
 ENOUGH = {"warehouse": "bigquery", "bigquery_project": "bank-analytics", "bigquery_source": "bank-core.raw"}
@@ -104,13 +108,16 @@ def test_impersonation_acts_as_the_other_account(monkeypatch: pytest.MonkeyPatch
 
 def test_labels_name_the_application_the_run_and_what_the_settings_add() -> None:
     found = bigquery.job_labels(given(bigquery_labels="team=growth,cost_center=7"), 12)
-    assert found == {"application": "neopulse", "run": "12", "team": "growth", "cost_center": "7"}
+    assert found == {"application": "neopulse", "prefix": "neopulse", "run": "12", "team": "growth", "cost_center": "7"}
+    others = bigquery.job_labels(given(bigquery_prefix="Retail_Bank", bigquery_labels="run=mine"), 12)
+    assert others == {"application": "neopulse", "prefix": "retail_bank", "run": "12"}
 
 
 @pytest.mark.parametrize(
     ("said", "kind"),
     [
         (exceptions.Forbidden("Access Denied: Table a.b.c", errors=[{"reason": "accessDenied"}]), ConfigurationError),
+        (exceptions.Forbidden("Custom quota exceeded: Your usage", errors=[{"reason": "quotaExceeded"}]), ConfigurationError),
         (exceptions.Forbidden("Quota exceeded", errors=[{"reason": "quotaExceeded"}]), TransientError),
         (exceptions.TooManyRequests("Slow down"), TransientError),
         (exceptions.ServiceUnavailable("Try again"), TransientError),
@@ -121,6 +128,7 @@ def test_labels_name_the_application_the_run_and_what_the_settings_add() -> None
         (exceptions.RetryError("Timeout of 120.0s exceeded", cause=None), TransientError),
         (DefaultCredentialsError("no credentials"), ConfigurationError),
         (TimeoutError(), PermanentError),
+        (requests.exceptions.ReadTimeout("no answer"), TransientError),
     ],
 )
 def test_each_refusal_becomes_an_error_of_its_kind_with_what_to_do(said: Exception, kind: type[Exception]) -> None:
@@ -129,6 +137,32 @@ def test_each_refusal_becomes_an_error_of_its_kind_with_what_to_do(said: Excepti
     assert error is not None
     assert error.next
     assert "\n" not in error.what
+
+
+@pytest.mark.parametrize(("winter", "summer", "is_utc"), [("+00", "+00", True), ("+00", "+01", False), ("+01", "+02", False)])
+def test_a_project_with_a_time_zone_of_its_own_is_refused(winter: str, summer: str, is_utc: bool) -> None:
+    shown = [{"shown": f"2020-01-01 {winter[1:]}:00:00{winter}"}, {"shown": f"2020-07-01 {summer[1:]}:00:00{summer}"}]
+    project: Any = SimpleNamespace(project="bank-analytics", rows=lambda _: shown)
+    with nullcontext() if is_utc else pytest.raises(ConfigurationError, match="time zone of its own"):
+        refuse_another_clock(project)
+
+
+@pytest.mark.parametrize(
+    ("by", "condition"),
+    [
+        ({"time_partitioning": SimpleNamespace(field="Booked_On")}, "(`Booked_On` >= date '0001-01-01' or `Booked_On` is null)"),
+        (
+            {"time_partitioning": SimpleNamespace(field=None)},
+            "(`_PARTITIONTIME` >= timestamp '0001-01-01 00:00:00+00' or `_PARTITIONTIME` is null)",
+        ),
+        ({"range_partitioning": SimpleNamespace(field="mcc")}, "(`mcc` >= -9223372036854775808 or `mcc` is null)"),
+    ],
+)
+def test_a_table_that_demands_a_condition_is_given_one_that_every_row_meets(by: dict[str, Any], condition: str) -> None:
+    schema = [SimpleNamespace(name="booked_on", field_type="DATE"), SimpleNamespace(name="mcc", field_type="INTEGER")]
+    known = {"require_partition_filter": True, "time_partitioning": None, "range_partitioning": None, "schema": schema}
+    assert _demanded(SimpleNamespace(**known | by)) == condition
+    assert _demanded(SimpleNamespace(**known | by | {"require_partition_filter": None})) == ""
 
 
 def test_what_the_client_did_not_say_is_not_translated() -> None:

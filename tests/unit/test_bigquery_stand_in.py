@@ -170,6 +170,10 @@ def test_a_view_follows_its_tables(client: bigquery.Client) -> None:
         ("select id, id from bank.payments", "Found duplicate(s): id"),
         ("select max_by(id, amount) from bank.payments", "The stand-in cannot run MAX_BY"),
         ("select approx_count_distinct(id) from bank.payments", "The stand-in cannot run APPROX_COUNT_DISTINCT"),
+        (
+            "select one.id from bank.payments as one left join bank.payments as two on one.id < two.id and two.id = 3",
+            "LEFT OUTER JOIN cannot be used without a condition that is an equality of fields from both sides of the join.",
+        ),
         ("call bank.procedure()", "The BigQuery stand-in does not do this"),
     ],
 )

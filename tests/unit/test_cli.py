@@ -10,14 +10,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, time
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline import answers, cli, demo, serving
+from pipeline import answers, cli, demo, files, serving
 from pipeline.clock import SystemClock
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import ConfigurationError, DataError, NeopulseError
@@ -173,6 +174,63 @@ def test_a_wrong_setting_is_named_with_exit_code_2(
     assert "hunter2" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("HOME", "", "is empty: name a folder"),
+        ("HOME", "~nobody-of-that-name/var", "no such person here"),
+        ("DAILY_AT", "8", "hour and minute"),
+        ("DAILY_AT", "06:00Z", "hour and minute"),
+        ("FRESH_BY", "28800", "hour and minute"),
+        ("AS_OF", "1700000000", "takes a day"),
+        ("FACTS_RATES_SINCE", "", "takes a day"),
+        ("ACTIVITY_MINIMUM_AMOUNT", "nan", "finite"),
+        ("GUARD_ROWS_GROWTH", "inf", "finite"),
+        ("MAIL_TO", "ada@bank.example, nobody", "'nobody' is not a mail address"),
+        ("MAIL_FROM", "", "is not a mail address"),
+        ("RUN_STORE", "sqlite://", "names no file"),
+        ("RUN_STORE", "sqlite+pysqlite:///:memory:", "names no file"),
+        ("HEALTH_ADDRESS", "", "0.0.0.0 is every one"),
+        ("ADDRESS", "", "0.0.0.0 is every one"),
+        ("MEMORY_LIMIT", "4 GB", "such as 4GB"),
+        ("MEMORY_LIMIT", "0GB", "such as 4GB"),
+        ("BIGQUERY_PREFIX", "neo-pulse", "letters, digits and underscores"),
+    ],
+)
+def test_a_value_that_would_mean_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"NEOPULSE_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"NEOPULSE_{name}: .*{told}"):
+        load(None)
+
+
+def test_days_and_hours_and_the_home_folder_are_taken_as_people_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = {"DAILY_AT": "8:30", "FRESH_BY": " 09:00", "AS_OF": "20260131", "RAW": "~/bank", "HOME": "~", "ROLE_FILE": ""}
+    for name, value in {f"NEOPULSE_{name}": value for name, value in written.items()}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME", "/home/ada")
+    found = load(None)
+    assert (found.daily_at, found.fresh_by, found.as_of) == (time(8, 30), time(9), date(2026, 1, 31))
+    assert (found.home, found.raw) == (Path("/home/ada"), Path("/home/ada/bank"))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("sqlite:///runs.db", "sqlite:///{here}/runs.db"),
+        ("sqlite+pysqlite:///a/../runs.db?timeout=5", "sqlite+pysqlite:///{here}/a/../runs.db?timeout=5"),
+        ("sqlite:////srv/runs.db", "sqlite:////srv/runs.db"),
+        ("postgresql://ada@db/runs", "postgresql://ada@db/runs"),
+    ],
+)
+def test_a_run_store_is_the_same_file_wherever_a_process_works(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, meant: str
+) -> None:
+    monkeypatch.setenv("NEOPULSE_RUN_STORE", written)
+    assert load(None).run_store_url == meant.format(here=tmp_path)
+
+
 def test_the_file_of_settings_is_read_as_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("export NEOPULSE_THREADS=3\nNOTE='two lines,\nNEOPULSE_OF_NO_MEANING=1'\n#NEOPULSE_OLD=1\n")
@@ -181,6 +239,29 @@ def test_the_file_of_settings_is_read_as_it_is_meant(tmp_path: Path, monkeypatch
     with pytest.raises(ConfigurationError, match="NEOPULSE_THREAD is not a setting; did you mean NEOPULSE_THREADS") as refused:
         load()
     assert refused.value.where == "the environment or .env"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (b"NEOPULSE_THREADS=3\n# caf\xe9\n", "no text in UTF-8"),
+        ("NEOPULSE_THREADS=3\n".encode("utf-16"), "no text in UTF-8"),
+        (b"NEOPULSE_THREADS=3\nNEOPULSE_SMTP_URL: smtp://ada:hunter2@mail\n", "Line 2 of .env is no setting"),
+        (b'\n\nNEOPULSE_N8N_SECRET="hunter2\nNEOPULSE_THREADS=3\n', "Line 3 of .env is no setting"),
+        (b"NEOPULSE_THREADS\n", "Line 1 of .env is no setting"),
+        (b"neopulse_threads=3\n", "neopulse_threads is not a setting; did you mean NEOPULSE_THREADS?"),
+        (None, "Is a directory"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_read_whole_is_not_read_in_part(
+    tmp_path: Path, written: bytes | None, told: str
+) -> None:
+    (tmp_path / ".env").mkdir() if written is None else (tmp_path / ".env").write_bytes(written)
+    for command in ("status", "check"):
+        result = neopulse(command)
+        assert result.exit_code == 2
+        assert told in said(result)
+        assert "hunter2" not in result.output
 
 
 def test_a_missing_raw_folder_is_named_and_nothing_is_published(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -312,11 +393,26 @@ def test_check_lists_every_setting_and_finds_nothing_wrong(monkeypatch: pytest.M
 def test_check_tells_every_fault_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, taken_port: int) -> None:
     monkeypatch.setenv("NEOPULSE_PORT", str(taken_port))
     monkeypatch.setenv("NEOPULSE_RAW", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("NEOPULSE_AS_OF", "9999-12-31")
+    assert "9999-12-31 is not over yet" in neopulse("check").output
+    monkeypatch.delenv("NEOPULSE_AS_OF")
     result = neopulse("check")
     assert result.exit_code == 2
     assert "wrong  bank's tables" in said(result)
     assert "wrong  app's port" in result.output
     assert "fine   run store" in result.output
+
+
+def test_check_tells_who_may_look_into_the_state_and_what_nobody_delivers(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("NEOPULSE_PORT", str(free_port()))
+    store = RunStore.open(load().run_store_url, clock=SystemClock())
+    for key, service in (("outbox-a", "outbox"), ("SMTP-a", "SMTP"), ("SMTP-b", "SMTP")):
+        store.reserve(key, service, {})
+    shown = said(neopulse("check"))
+    assert f"fine   state folder: {home} can be written to\n" in shown
+    assert "; 1 waiting, which the worker delivers; 2 waiting for SMTP, which is not set: nobody delivers them\n" in shown
+    home.chmod(0o755)
+    assert "everybody on this machine may look into it" in said(neopulse("check"))
 
 
 def test_check_does_not_show_the_run_store_s_password(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,6 +458,18 @@ def test_the_default_state_folder_is_the_one_beside_which_the_command_was_typed(
     settings = load()
     monkeypatch.chdir("/")
     assert settings.home == tmp_path / "var"
+
+
+def test_a_state_folder_is_made_for_its_owner_and_their_group_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_steps(monkeypatch, {})
+    neopulse("run")
+    assert home.stat().st_mode & 0o007 == 0
+
+
+def test_a_state_folder_that_is_there_stays_as_it_is_and_so_does_what_comes_into_it(home: Path) -> None:
+    home.mkdir(mode=0o755)
+    version = files.make_folder(home / "candidates" / "12")
+    assert [folder.stat().st_mode & 0o005 for folder in (home, version)] == [0o005, 0o005]
 
 
 def test_signals_become_a_wish_and_a_second_ctrl_c_ends_at_once() -> None:
@@ -485,6 +593,20 @@ def test_a_table_of_an_answer_says_what_the_figures_mean_and_lines_them_up() -> 
         "2019-04-01  METAL  0.1250  1,234  2019-04-30  no",
         "2019-05-01                     0  2019-05-31  yes",
     ]
+
+
+def test_words_of_the_banks_files_give_a_terminal_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = "\x1b]0;pwned\x07\x9b31m"
+    use_steps(
+        monkeypatch, {"extract": DataError(f"users.csv has {orders}plan", where=f"a\r{orders}", safe="all", next="mend it")}
+    )
+    assert not set(said(neopulse("run"))) & set("\x1b\x07\x9b\r")
+    assert not set(said(neopulse("status"))) & set("\x1b\x07\x9b\r")
+    found = an_answer()
+    table = found.table.set_column(1, "plan", pa.array([f"ME{orders}TAL\nx", None]))
+    told = answers.as_table(replace(found, table=table), "en")
+    assert not set(told) & set("\x1b\x07\x9b")
+    assert len(told.splitlines()) == 6
 
 
 class Terminal(io.StringIO):

@@ -22,6 +22,7 @@ from hand_made import House
 
 from pipeline import cli
 from pipeline.clock import FixedClock
+from pipeline.errors import PermanentError
 from pipeline.exports import star
 from pipeline.exports.relations import Note, export_relation
 from pipeline.powerbi.star import TABLES
@@ -95,6 +96,15 @@ def test_nor_does_it_replace_the_file_before(house: House, tmp_path: Path) -> No
     refuse_acts(house.home)
     assert neopulse("export", "mart_people", str(file)).exit_code == 1
     assert file.read_text() == "what was there"
+
+
+def test_a_rollback_that_cannot_be_noted_down_changes_nothing(house: House) -> None:
+    house.publications.publish(house.candidate(2, {"marts.mart_people": PEOPLE}), clock=house.clock, guard=lambda: None)
+    refuse_acts(house.home)
+    result = neopulse("rollback", "v0001")
+    assert (result.exit_code, "no acts today" in result.output) == (1, True)
+    assert (now := house.publications.current()) is not None
+    assert now.name == "v0002"
 
 
 def refuse_acts(home: Path) -> None:
@@ -230,10 +240,19 @@ def test_a_file_that_could_not_be_finished_leaves_the_one_before(
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr("pipeline.exports.relations._cell", breaks)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(PermanentError, match=r"people\.csv could not be written: No space left"):
         export_relation(version_of(house.home), "mart_people", file, note=unnoted, clock=house.clock)
     assert file.read_text() == "what was there"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "people.csv"]
+
+
+@pytest.mark.usefixtures("house")
+def test_a_place_that_takes_no_file_is_not_called_a_damaged_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.exports.relations._write_csv", lambda *_: (tmp_path / "gone" / "x").read_text())
+    result = neopulse("export", "mart_people", str(tmp_path / "people.csv"))
+    assert result.exit_code == 1
+    assert "people.csv could not be written: No such file" in result.output
+    assert "damaged" not in result.output
 
 
 def version_of(home: Path) -> Version:
@@ -288,7 +307,7 @@ class TestTheStar:
         def refuses(_rows: int) -> None:
             raise OSError(28, os.strerror(28))
 
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(PermanentError, match="could not be written: No space left"):
             export(pages_bank, tmp_path, minute=1, note=refuses)
         assert star.newest(tmp_path) == before
         assert {path.name for path in tmp_path.iterdir()} == {"manifest.json", before.name}

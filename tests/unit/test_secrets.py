@@ -206,7 +206,7 @@ def test_a_secret_is_known_in_the_forms_in_which_it_may_be_quoted(text: str) -> 
 
 
 def test_a_very_short_secret_does_not_tear_every_word_apart() -> None:
-    remember(["ab", ""])
+    remember(["ab", "", " "])
     assert masked("about ab: absent") == "about ***: absent"
 
 

@@ -126,6 +126,8 @@ GOOD = "{mart: sync_a, key: id, tab: A, mode: mirror, owner: o, description: d}"
         (f"syncs: {{a: {GOOD.replace('description: d', 'description: 5')}}}", "an entry description that is no text"),
         (f"syncs: {{a: {GOOD.replace('owner', 'may_be_empty: perhaps, owner')}}}", "neither true nor false"),
         (f"syncs: {{a: {GOOD.replace('tab: A', 'tab: A/B')}}}", "a tab name that a workbook cannot have: A/B"),
+        (f"syncs: {{a: {GOOD}, a: {GOOD.replace('tab: A', 'tab: B')}}}", "a stands there twice, on line 1"),
+        (f"syncs: {{a: {GOOD.replace('owner: o', 'owner: o, owner: p')}}}", "owner stands there twice"),
         (f"syncs: {{a: {GOOD}, b: {GOOD}}}", "a and b have the same destination, tab A"),
     ],
 )

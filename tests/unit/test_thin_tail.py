@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from click.testing import CliRunner
 from page_kit import opened, words
 from test_pages import whole_app
 from test_reports import ADA, House, house
 
-from pipeline import listings, reporting
+from pipeline import cli, listings, reporting
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Reader, ThinTail
 from pipeline.marts.thin_tail import read, thin_tail
@@ -198,3 +200,11 @@ def test_the_command_line_names_the_days() -> None:
     one = listings.thin_tail(replace(SIX, first=SIX.last))
     assert one.startswith("2019-05-10 holds less than 60% of its usual")
     assert one.endswith("figures of this day may still rise")
+
+
+@pytest.mark.xdist_group("the bank of the pages")
+def test_the_command_line_names_them_where_the_range_reaches_them(pages_bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEOPULSE_HOME", str(pages_bank))
+    monkeypatch.setattr(Reader, "thin_tail", lambda *_, **__: SIX)
+    told = [CliRunner().invoke(cli.main, ["metric", "dau", "--to", day]).output for day in ("2019-05-05", "2019-05-04")]
+    assert ["holds less than" in text for text in told] == [True, False]

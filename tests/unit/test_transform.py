@@ -30,7 +30,7 @@ from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
-from pipeline.transform import DBT_PROJECT, transform
+from pipeline.transform import DBT_PROJECT, refuse_a_day_before_the_data, transform
 from pipeline.warehouse.base import DamagedStateError
 from pipeline.warehouse.duckdb import DuckDBWarehouse, ReadOnlyDuckDB
 from pipeline.warehouse.held import HeldCandidates
@@ -336,7 +336,7 @@ FOUND = {  # by whom the damage is found
 }
 
 
-@pytest.mark.parametrize("found", FOUND)
+@pytest.mark.parametrize("found", [*list(FOUND)[:2], pytest.param("when it is copied", marks=pytest.mark.proof)])
 def test_a_damaged_state_is_set_aside_and_everything_is_built_anew_in_the_same_run(
     house: House, found: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -403,10 +403,21 @@ def test_a_pinned_day_that_is_not_over_is_refused_before_anything_is_built(house
     assert house.publications.current() is None
 
 
-def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House) -> None:
+def test_a_pinned_day_before_the_first_transaction_is_refused_and_the_first_one_is_not() -> None:
+    first_day = date(2018, 1, 3)
+    with pytest.raises(ConfigurationError, match="2018-01-02 lies before 2018-01-03, the first day") as refused:
+        refuse_a_day_before_the_data({"as_of": date(2018, 1, 2), "first_day": first_day})
+    assert (refused.value.where, refused.value.safe) == ("NEOPULSE_AS_OF", "Nothing was published")
+    refuse_a_day_before_the_data({"as_of": first_day, "first_day": first_day})
+
+
+def test_a_build_that_is_stopped_ends_at_once_and_leaves_no_process(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    abandoned = list[bool]()
+    monkeypatch.setattr(DuckDBWarehouse, "abandon", lambda _self: abandoned.append(True))
     house.model("models/marts/mart_slow.sql", SLOW)
     with pytest.raises(InterruptedRunError):
         house.transform(stop_at="mart_slow")
+    assert abandoned == [True]  # what a service has been asked to do goes on without the process that asked
     assert _is_let_go(house.home / "warehouse" / "state.duckdb", within_seconds=1)
     assert house.publications.current() is None
 

@@ -83,11 +83,15 @@ class Job:
 
 
 class Jobs:
-    """Every job of the stand-in, and how a new one is run."""
+    """Every job of the stand-in, and how a new one is run.
+
+    Each of the `failing` is how the next job fails whose configuration holds that text, once it was taken.
+    """
 
     def __init__(self, warehouse: Warehouse) -> None:
         self.warehouse = warehouse
         self.seeming_to_run = 0
+        self.failing: list[tuple[str, ApiError]] = []
         self._jobs: dict[tuple[str, str], Job] = {}
         self._names = itertools.count(1)
         self._views = ViewCache()
@@ -122,12 +126,19 @@ class Jobs:
     def _run(self, job: Job, data: bytes) -> None:
         runs = {"query": self._run_query, "load": self._run_load, "copy": self._run_copy}
         try:
+            self._fail(job)
             if job.kind not in runs:
                 raise not_in_the_stand_in(f"{job.kind} jobs")
             runs[job.kind](job, data)
         except ApiError as error:
             job.error = error
         job.ended = self.warehouse.clock()
+
+    def _fail(self, job: Job) -> None:
+        for entry in self.failing:
+            if entry[0] in str(job.configuration):
+                self.failing.remove(entry)
+                raise entry[1]
 
     def _run_query(self, job: Job, _data: bytes) -> None:
         configuration = job.configuration["query"]

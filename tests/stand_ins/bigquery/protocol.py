@@ -10,7 +10,7 @@ from typing import Any
 
 from stand_ins.bigquery.binding import Names
 from stand_ins.bigquery.columns import UTC, Column, from_rest, rest_row, to_rest
-from stand_ins.bigquery.errors import invalid, not_found
+from stand_ins.bigquery.errors import ApiError, invalid, not_found
 from stand_ins.bigquery.jobs import ANONYMOUS_DATASET, Job, Jobs, as_rest, is_hidden, milliseconds
 from stand_ins.bigquery.loads import json_value, partitioning
 from stand_ins.bigquery.session import Session, ViewCache, output_columns
@@ -28,6 +28,7 @@ class Request:
     query: Mapping[str, str]
     body: Any = None
     data: bytes = b""
+    revision: str = ""  # of the header If-Match
 
     def flag(self, name: str) -> bool:
         """A boolean of the query string."""
@@ -79,7 +80,9 @@ class Protocol:
         return _dataset_resource(self.warehouse.dataset(project, name))
 
     def _patch_dataset(self, request: Request, project: str, name: str) -> Any:
-        return self._change_dataset(self.warehouse.dataset(project, name), request.body)
+        found = self.warehouse.dataset(project, name)
+        _refuse_another_revision(request, _dataset_resource(found)["etag"])
+        return self._change_dataset(found, request.body)
 
     def _change_dataset(self, dataset: Dataset, body: Mapping[str, Any]) -> Any:
         if "description" in body:
@@ -141,6 +144,7 @@ class Protocol:
 
     def _patch_table(self, request: Request, project: str, dataset: str, table: str) -> Any:
         relation = self.warehouse.relation(TableId(project, dataset, table))
+        _refuse_another_revision(request, self._table_resource(relation)["etag"])
         self._change_table(relation, request.body)
         return self._table_resource(relation)
 
@@ -198,7 +202,7 @@ class Protocol:
     def _table_resource(self, relation: Relation) -> dict[str, Any]:
         made = _listed_table(relation) | {
             "kind": "bigquery#table",
-            "etag": str(relation.version),
+            "etag": f"{relation.version} {relation.modified.timestamp()}",
             "selfLink": f"/bigquery/v2/projects/{relation.id.project}/datasets/{relation.id.dataset}/tables/{relation.id.table}",
             "schema": {"fields": [to_rest(column) for column in relation.columns]},
             "lastModifiedTime": milliseconds(relation.modified),
@@ -253,8 +257,10 @@ class Protocol:
         return as_rest(job, done=job.poll())
 
     def _list_jobs(self, request: Request, project: str) -> Any:
-        page, token = _page(self.jobs.list(project), request)
-        entries = [as_rest(job, done=True) | {"state": "DONE"} for job in page]
+        state = request.query.get("stateFilter", "").upper()
+        listed = [job for job in self.jobs.list(project) if state in ("", _state(job))]
+        page, token = _page(listed, request)
+        entries = [as_rest(job, done=_state(job) == "DONE") | {"state": _state(job)} for job in page]
         return {"kind": "bigquery#jobList", "jobs": entries} | token
 
     def _cancel_job(self, _request: Request, project: str, name: str) -> Any:
@@ -366,6 +372,16 @@ def _page(items: Any, request: Request, *, token_name: str = "nextPageToken") ->
     return page, {token_name: str(start + size)} if start + size < len(items) else {}
 
 
+def _state(job: Job) -> str:
+    return "RUNNING" if job.polls_to_go else "DONE"
+
+
+def _refuse_another_revision(request: Request, etag: str) -> None:
+    """Raise 412 where the change was meant for what it is no more."""
+    if request.revision not in ("", etag):
+        raise ApiError(412, "conditionNotMet", "Precondition check failed.")
+
+
 def _int64(request: Request) -> bool:
     return request.flag("formatOptions.useInt64Timestamp")
 
@@ -390,7 +406,7 @@ def _dataset_resource(dataset: Dataset) -> dict[str, Any]:
     made: dict[str, Any] = {
         "kind": "bigquery#dataset",
         "id": f"{dataset.project}:{dataset.name}",
-        "etag": milliseconds(dataset.modified),
+        "etag": str(dataset.modified.timestamp()),
         "datasetReference": {"projectId": dataset.project, "datasetId": dataset.name},
         "labels": dataset.labels,
         "access": dataset.access,

@@ -21,6 +21,7 @@ from stand_ins.bigquery.google_sql import nodes
 Evaluate = Callable[[tree.AnyResolvedExprProto], Any]
 
 JOINS = enums.ResolvedJoinScanEnums
+OUTER = {JOINS.LEFT: "LEFT", JOINS.RIGHT: "RIGHT", JOINS.FULL: "FULL"}
 
 
 class NotConstantError(Exception):
@@ -126,6 +127,29 @@ def predicates_by_column(conditions: Iterable[tree.AnyResolvedExprProto], evalua
         for column, predicate in _conjuncts(condition, evaluate):
             found[column] = (*found.get(column, ()), predicate)
     return found
+
+
+def joins_that_cannot_be_run(statement: Message) -> list[str]:
+    """Of the outer joins those without an equality of both sides, which the service refuses and the reference executor runs."""
+    joins = [join for join in nodes(statement, tree.ResolvedJoinScanProto) if join.join_type in OUTER]
+    return [
+        OUTER[join.join_type] for join in joins if not any(_equates(join, condition) for condition in _all_of(join.join_expr))
+    ]
+
+
+def _all_of(condition: tree.AnyResolvedExprProto) -> list[Any]:
+    node: Any = _only(condition) if condition.ListFields() else condition
+    if isinstance(node, tree.ResolvedFunctionCallProto) and _function(node) == "$and":
+        return [part for argument in node.parent.argument_list for part in _all_of(argument)]
+    return [node]
+
+
+def _equates(join: Any, condition: Any) -> bool:
+    if not isinstance(condition, tree.ResolvedFunctionCallProto) or _function(condition) != "$equal":
+        return False
+    sides = [_output_ids(scan) for scan in (join.left_scan, join.right_scan)]
+    named = [column_ids(argument) for argument in condition.parent.argument_list]
+    return all(named) and any(named[0] <= one and named[1] <= other for one, other in (sides, sides[::-1]))
 
 
 def subqueries(expression: Message) -> list[tree.ResolvedSubqueryExprProto]:

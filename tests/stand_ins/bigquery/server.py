@@ -101,7 +101,8 @@ class _Handler(Handler):
         query = dict(parse_qsl(split.query))
         path = unquote(split.path)
         body = None if path.startswith(UPLOAD) else _json(raw)
-        self._request = request = Request(self.command, path.removeprefix(PREFIX), query, body)
+        revision = self.headers.get("If-Match", "")
+        self._request = request = Request(self.command, path.removeprefix(PREFIX), query, body, revision=revision)
         fault = self._stand_in.faults.strike(self.command, path, body)
         if fault is not None and not fault.after:
             _fail(fault)

@@ -17,7 +17,15 @@ from stand_ins.bigquery.columns import Column, Row, UnsupportedTypeError, from_e
 from stand_ins.bigquery.costs import Cost, partitions_left
 from stand_ins.bigquery.errors import invalid_query
 from stand_ins.bigquery.google_sql import Result, Scope, SqlError, Table
-from stand_ins.bigquery.reads import NotConstantError, Predicate, TableRead, asks_for_no_rows, literal_value, reads_of_query
+from stand_ins.bigquery.reads import (
+    NotConstantError,
+    Predicate,
+    TableRead,
+    asks_for_no_rows,
+    joins_that_cannot_be_run,
+    literal_value,
+    reads_of_query,
+)
 from stand_ins.bigquery.storage import Relation, Warehouse
 from stand_ins.bigquery.text import quoted
 
@@ -61,9 +69,13 @@ class Session:
     def analyze(self, bound: Bound) -> tree.AnyResolvedStatementProto:
         """The resolved statement. Raises 400 with the analyzer's text."""
         try:
-            return google_sql.analyze(bound.text, self._scope(bound.sources))
+            resolved = google_sql.analyze(bound.text, self._scope(bound.sources))
         except (SqlError, UnsupportedTypeError) as error:
             raise invalid_query(str(error)) from error
+        for kind in joins_that_cannot_be_run(resolved):
+            needed = "a condition that is an equality of fields from both sides of the join"
+            raise invalid_query(f"{kind} OUTER JOIN cannot be used without {needed}.")
+        return resolved
 
     def query(self, text: str) -> Result:
         """Check, count and run a SELECT; without rows in a dry run, and for `limit 0`, by which dbt asks for columns alone."""
