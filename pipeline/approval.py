@@ -136,16 +136,23 @@ def _replace(context: StepContext, candidates: HeldCandidates, *, by: str, but: 
 
 
 def reject(store: RunStore, publications: Publications, run_id: int, *, who: str, note: str) -> Held:
-    """Delete a candidate that waits, and write down who said so.
+    """Write down who rejects a candidate that waits, and delete it.
 
     Raises ConfigurationError where it does not wait, or where the store says that something else had become of it: its files,
     which a crash had left, are gone as well then.
     """
-    held = HeldCandidates(publications).reject(run_id)
-    store.note_held(held.run_id, held.held_at, held.reasons)
-    if not store.decide(held.run_id, held.held_at, state=REJECTED, who=who, note=note):
+    decided_here = False
+
+    def write_down(held: Held) -> None:
+        nonlocal decided_here
+        store.note_held(held.run_id, held.held_at, held.reasons)
+        decided_here = store.decide(held.run_id, held.held_at, state=REJECTED, who=who, note=note)
+        if decided_here:
+            store.audit(who, "reject", f"candidate of {held.name}", before=told(held), after={"state": REJECTED, "note": note})
+
+    held = HeldCandidates(publications).reject(run_id, note=write_down)
+    if not decided_here:
         raise _decided(store, publications, held, next="neopulse versions")
-    store.audit(who, "reject", f"candidate of {held.name}", before=told(held), after={"state": REJECTED, "note": note})
     return held
 
 

@@ -33,6 +33,7 @@ APPLICATION = "neopulse"
 TIB = 2**40
 AGAIN = "then neopulse run"
 LOOK_SECONDS = 1.0
+CANCEL_SECONDS = 5.0  # for an answer; it is asked again
 CONTENT = "content"  # label of a loaded table
 _PASSING_REASONS = (
     *("quotaExceeded", "rateLimitExceeded", "backendError", "internalError", "badGateway"),
@@ -265,8 +266,14 @@ class BigQuery:
             states = ("pending", "running")
             found = [job for state in states for job in self._client.list_jobs(state_filter=state, **_patience())]
             jobs = [job for job in found if which(getattr(job, "labels", None) or {})]
+            refused: list[Exception] = []
             for job in jobs:
-                job.cancel(**_patience())
+                try:
+                    job.cancel(**_patience())
+                except Exception as error:  # the others are to end as well
+                    refused.append(error)
+            if refused:
+                raise refused[0]
         return jobs
 
     def see_end(self, jobs: Iterable[Any], *, clock: Clock) -> None:
@@ -311,7 +318,8 @@ class BigQuery:
             while not over.wait(LOOK_SECONDS):
                 if self._is_to_end():
                     with suppress(Exception):  # again in a second
-                        self._client.cancel_job(job.job_id, location=job.location, **_patience())
+                        shortly = {"retry": _patience()["retry"].with_timeout(CANCEL_SECONDS), "timeout": CANCEL_SECONDS}
+                        self._client.cancel_job(job.job_id, location=job.location, **shortly)
 
         watching = threading.Thread(target=watch, name="ends a job", daemon=True)
         watching.start()
@@ -386,8 +394,12 @@ def job_labels(settings: Settings, run_id: int | None) -> dict[str, str]:
 
 
 def own_labels(settings: Settings) -> dict[str, str]:
-    """What every job that is about these datasets is labelled with; a label has no capitals, and 63 characters."""
-    return {"application": APPLICATION, "prefix": settings.bigquery_prefix.lower()[:63]}
+    """What every job that is about these datasets is labelled with: jobs of another prefix never have the same."""
+    prefix = settings.bigquery_prefix
+    label = prefix.lower()[:50]  # a label has no capitals, and 63 characters
+    if label != prefix:
+        label += "-" + hashlib.sha256(prefix.encode()).hexdigest()[:12]
+    return {"application": APPLICATION, "prefix": label}
 
 
 def _credentials(settings: Settings) -> Any:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 from pipeline.addresses import is_loopback, web_address
 from pipeline.setting_types import CommaSeparated, OptionalPath
 
+OWN_LABELS = ("application", "prefix", "run")
 _PROJECT_ID = re.compile(r"[a-z0-9.:-]{1,60}[a-z0-9]")
 
 
@@ -71,6 +72,8 @@ class BigQuerySettings(BaseSettings):
     def _are_labels(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not all(re.fullmatch(r"[a-z][a-z0-9_-]{0,62}=[a-z0-9_-]{0,63}", label) for label in value):
             raise ValueError("takes key=value in lower-case letters, digits, dashes and underscores, separated by commas")
+        if any(label.partition("=")[0] in OWN_LABELS for label in value):
+            raise ValueError(f"takes no label called {', '.join(OWN_LABELS)}: these are neopulse's own")
         return value
 
     @field_validator("bigquery_prefix")

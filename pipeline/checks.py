@@ -103,7 +103,7 @@ def findings(settings: Settings) -> Iterator[Finding]:
 
 def _home(settings: Settings) -> str:
     home = make_folder(settings.home, private=True)
-    others = "; everybody on this machine may look into it (chmod o= takes that away)" if home.stat().st_mode & 0o005 else ""
+    others = f"; everybody on this machine may look into it (chmod o= {home} ends that)" if home.stat().st_mode & 0o005 else ""
     return f"{home} can be written to{others}"
 
 

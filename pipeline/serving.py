@@ -17,6 +17,7 @@ from datetime import date
 from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -45,6 +46,8 @@ def app_command(settings: Settings) -> tuple[str, ...]:
         *("--server.fileWatcherType", "none"),
         *("--browser.gatherUsageStats", "false"),
         *("--server.scriptHealthCheckEnabled", "true"),
+        # else a page of that name opens no connection where a proxy asks by another one
+        *(("--browser.serverAddress", urlsplit(settings.oidc_public_url).hostname or "") if settings.oidc_public_url else ()),
     )
 
 

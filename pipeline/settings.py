@@ -132,7 +132,8 @@ class Settings(
     @classmethod
     def _mail_can_go_there(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         if wrong := mail_addresses.unusable((value,) if isinstance(value, str) else value):
-            raise ValueError(f"{wrong[0]!r} is not a mail address, such as ada@bank.example or Ada <ada@bank.example>")
+            place = "this" if isinstance(value, str) else f"entry {value.index(wrong[0]) + 1}"
+            raise ValueError(f"takes ada@bank.example or Ada <ada@bank.example>; {place} is not a mail address")
         return value
 
     @field_validator("memory_limit")
@@ -170,9 +171,15 @@ class Settings(
         engine, file = url.partition("://")[::2]
         if engine.partition("+")[0] != "sqlite":
             return value
+        if file and not file.startswith("/"):
+            raise ValueError(
+                "takes three slashes before a file of SQLite, such as sqlite:///runs.db, and four before an absolute path"
+            )
         file, question, options = file.removeprefix("/").partition("?")
-        if file in ("", ":memory:") or file.startswith("file:"):
+        if file in ("", ":memory:"):
             raise ValueError("names no file: each process would have a run store of its own; empty means one in NEOPULSE_HOME")
+        if file.startswith("file:"):
+            raise ValueError("takes the path of a file of SQLite, such as sqlite:///runs.db, and no file: address")
         return SecretStr(f"{engine}:///{absolute(Path(file))}{question}{options}")  # worker and app work in another folder
 
     @field_validator("as_of", mode="before")
@@ -302,7 +309,7 @@ def _written(env_file: Path) -> dict[str, str | None]:
             next="mend the file, then neopulse check",
         ) from None
     for line in parse_stream(io.StringIO(text)):
-        if line.error or (line.key is not None and line.value is None):
+        if line.error or (line.value is None and (line.key or "").upper().startswith(PREFIX)):
             words = line.original.string
             number = line.original.line + words[: len(words) - len(words.lstrip())].count("\n")
             raise ConfigurationError(

@@ -86,6 +86,7 @@ def _built_and_published(
 ) -> tuple[Increment, Build, Version]:
     folder = _fresh_folder(context)
     with _leaving_room(folder, warehouse, context):
+        context.guard()  # what is prepared ends whatever another run has begun: it has to be an earlier one
         increment = prepare()
         _log.info("Builds %s", f"everything: {increment.reason}" if increment.full_refresh else "on the last run")
         try:
@@ -97,7 +98,7 @@ def _built_and_published(
                 watch=_Watcher(context.progress),
                 full_refresh=increment.full_refresh,
             )
-        except NeopulseError:
+        except BaseException:
             warehouse.abandon()
             raise
         if any(result.status == "error" for result in built.results):

@@ -10,13 +10,15 @@ from yaml.constructor import ConstructorError
 
 
 class _EachKeyOnce(yaml.SafeLoader):
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: dict[Any, Any]) -> yaml.MappingNode:
+        """A mapping as it is written, before another one is merged into it."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen = set[str]()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
                 raise ConstructorError(None, None, f"{key.value} stands there twice, on line {key.start_mark.line + 1}")
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
+            seen.add(key.value)
+        return node
 
 
 def read(path: Path) -> Any:

@@ -144,10 +144,14 @@ class HeldCandidates:
         made = (version for version in self._publications.versions() if version.run_id == run_id)
         return next((version for version in made if version.published_at >= held_at), None)
 
-    def reject(self, run_id: int) -> Held:
-        """Delete a candidate; raises ConfigurationError where none of that run waits."""
+    def reject(self, run_id: int, *, note: Callable[[Held], object] = lambda _held: None) -> Held:
+        """Delete a candidate; raises ConfigurationError where none of that run waits.
+
+        `note` notes down that it is about to be; where it raises, the candidate waits as before.
+        """
         with self._publications.exclusively():
             held = self.find(run_id)
+            note(held)
             self._let_go(held)
         return held
 

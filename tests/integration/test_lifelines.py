@@ -43,7 +43,10 @@ BANKS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 @pytest.fixture(
-    scope="module", params=[name if name[-1] in "1e" else pytest.param(name, marks=pytest.mark.proof) for name in BANKS]
+    scope="module",
+    params=[
+        name if name in ("random bank 1", "the real sample") else pytest.param(name, marks=pytest.mark.proof) for name in BANKS
+    ],
 )
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Published, oracle.Bank]:
     tables = BANKS[request.param]()

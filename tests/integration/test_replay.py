@@ -41,7 +41,7 @@ FILTERS: tuple[Mapping[str, oracle.Values], ...] = (
     {"country": ("FR", "GB", "unknown")},
     {"os": ("Android", "iOS"), "plan": ("STANDARD", "METAL")},
 )
-TOGETHER = 6  # random filters of several values a metric
+TOGETHER = 4  # random filters of several values a metric
 NOT_TOGETHER = {"amount_concentration", "transaction_concentration"}
 
 
@@ -243,7 +243,7 @@ def test_active_changes_every_day_by_who_comes_and_goes_and_by_nobody_else(twice
 SHARES = {"monthly_churn_rate", "came_back_share", "retention_cohort"}
 PARTS = {**dict.fromkeys((*SHARES, "l28"), ("value", "n")), "stickiness": ("n",)}
 BY_PLACE = {"retention_cohort", "l28"}  # a day and a number are their time key
-CELLS_OF_A_QUESTION = 3
+CELLS_OF_A_QUESTION = 2
 
 
 def listed(twice: Twice, cell: Behind, **where: oracle.Values) -> list[tuple[str, date | None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -109,8 +110,20 @@ def test_impersonation_acts_as_the_other_account(monkeypatch: pytest.MonkeyPatch
 def test_labels_name_the_application_the_run_and_what_the_settings_add() -> None:
     found = bigquery.job_labels(given(bigquery_labels="team=growth,cost_center=7"), 12)
     assert found == {"application": "neopulse", "prefix": "neopulse", "run": "12", "team": "growth", "cost_center": "7"}
-    others = bigquery.job_labels(given(bigquery_prefix="Retail_Bank", bigquery_labels="run=mine"), 12)
-    assert others == {"application": "neopulse", "prefix": "retail_bank", "run": "12"}
+
+
+def test_no_two_prefixes_have_one_label_and_each_label_is_one() -> None:
+    prefixes = ("retail", "Retail", "r" * 51, "r" * 52, "R" * 100)
+    labels = [bigquery.own_labels(given(bigquery_prefix=prefix))["prefix"] for prefix in prefixes]
+    assert labels[0] == "retail"
+    assert len(set(labels)) == len(prefixes)
+    assert all(re.fullmatch(r"[a-z0-9_-]{1,63}", label) for label in labels)
+
+
+@pytest.mark.parametrize("label", ["run=mine", "prefix=x", "application=x"])
+def test_a_label_of_neopulses_own_is_not_to_be_set(label: str) -> None:
+    with pytest.raises(ValueError, match="takes no label called"):
+        given(bigquery_labels=f"team=growth,{label}")
 
 
 @pytest.mark.parametrize(

@@ -186,10 +186,12 @@ def test_a_wrong_setting_is_named_with_exit_code_2(
         ("FACTS_RATES_SINCE", "", "takes a day"),
         ("ACTIVITY_MINIMUM_AMOUNT", "nan", "finite"),
         ("GUARD_ROWS_GROWTH", "inf", "finite"),
-        ("MAIL_TO", "ada@bank.example, nobody", "'nobody' is not a mail address"),
-        ("MAIL_FROM", "", "is not a mail address"),
+        ("MAIL_TO", "ada@bank.example, nobody", "entry 2 is not a mail address"),
+        ("MAIL_FROM", "", "this is not a mail address"),
         ("RUN_STORE", "sqlite://", "names no file"),
         ("RUN_STORE", "sqlite+pysqlite:///:memory:", "names no file"),
+        ("RUN_STORE", "sqlite:///file:/srv/runs.db?uri=true", "takes the path of a file"),
+        ("RUN_STORE", "sqlite://runs.db", "three slashes"),
         ("HEALTH_ADDRESS", "", "0.0.0.0 is every one"),
         ("ADDRESS", "", "0.0.0.0 is every one"),
         ("MEMORY_LIMIT", "4 GB", "such as 4GB"),
@@ -233,7 +235,9 @@ def test_a_run_store_is_the_same_file_wherever_a_process_works(
 
 def test_the_file_of_settings_is_read_as_it_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / ".env").write_text("export NEOPULSE_THREADS=3\nNOTE='two lines,\nNEOPULSE_OF_NO_MEANING=1'\n#NEOPULSE_OLD=1\n")
+    (tmp_path / ".env").write_text(
+        "export NEOPULSE_THREADS=3\nexport PATH\nOF_OTHERS\nNOTE='two lines,\nNEOPULSE_OF_NO_MEANING=1'\n#NEOPULSE_OLD=1\n"
+    )
     assert load().threads == 3
     (tmp_path / ".env").write_text("export NEOPULSE_THREAD = 3\n")
     with pytest.raises(ConfigurationError, match="NEOPULSE_THREAD is not a setting; did you mean NEOPULSE_THREADS") as refused:
@@ -462,13 +466,21 @@ def test_the_default_state_folder_is_the_one_beside_which_the_command_was_typed(
 
 def test_a_state_folder_is_made_for_its_owner_and_their_group_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_steps(monkeypatch, {})
-    neopulse("run")
-    assert home.stat().st_mode & 0o007 == 0
+    before = os.umask(0o022)
+    try:
+        neopulse("run")
+    finally:
+        os.umask(before)
+    assert home.stat().st_mode & 0o777 == 0o750
 
 
 def test_a_state_folder_that_is_there_stays_as_it_is_and_so_does_what_comes_into_it(home: Path) -> None:
-    home.mkdir(mode=0o755)
-    version = files.make_folder(home / "candidates" / "12")
+    before = os.umask(0o022)
+    try:
+        home.mkdir()
+        version = files.make_folder(home / "candidates" / "12")
+    finally:
+        os.umask(before)
     assert [folder.stat().st_mode & 0o005 for folder in (home, version)] == [0o005, 0o005]
 
 

@@ -180,6 +180,17 @@ def test_a_rejected_candidate_is_deleted_and_audited(house: House) -> None:
         approval.approve(house.store, house.publications, run_id, who="ada", note="")
 
 
+def test_a_rejection_that_cannot_be_noted_down_deletes_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_arguments: object) -> None:
+        raise OSError("no store today")
+
+    run_id = hold(house)
+    monkeypatch.setattr(house.store, "note_held", fails)
+    with pytest.raises(OSError, match="no store today"):
+        approval.reject(house.store, house.publications, run_id, who="grace", note="")
+    assert [held.run_id for held in house.held.waiting()] == [run_id]
+
+
 def test_an_approval_of_what_was_decided_before_begins_no_run(house: House) -> None:
     run_id = hold(house)
     approve(house, run_id)
