@@ -328,3 +328,11 @@ def test_whoever_the_provider_does_not_vouch_for_sees_no_country_where_an_entry_
     assert admitted(by_address, email_verified=False, groups=["risk", "uk"]).countries == frozenset()
     by_group = settings(role_countries=("group:uk=GB",))
     assert admitted(by_group, email=None, groups=["risk"]).countries is None
+
+
+def test_streamlit_too_knows_the_public_name_of_the_app() -> None:
+    """A proxy may ask by another name, and Streamlit compares what opens a connection with that one or with this."""
+    at_home = serving.app_command(Settings(_env_file=None))  # type: ignore[call-arg]
+    in_public = serving.app_command(settings())
+    assert "--browser.serverAddress" not in at_home
+    assert in_public[in_public.index("--browser.serverAddress") + 1] == "neopulse.bank.example"
