@@ -128,7 +128,8 @@ def on_each_engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 @pytest.fixture(autouse=True)
 def run_stores_where_they_are_wanted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """`make test-postgres` runs every test with its run stores on PostgreSQL."""
-    if _is_wanted() and "run_store_url" not in request.fixturenames:
+    chooses_itself = "run_store_url" in request.fixturenames or request.node.get_closest_marker("on_a_file")
+    if _is_wanted() and not chooses_itself:
         _put_on_postgresql(request.getfixturevalue("postgresql"), monkeypatch)
 
 

@@ -427,6 +427,7 @@ def beats(store: RunStore, pulse: Pulse, clock: FixedClock, *, turning: bool) ->
     return deaths
 
 
+@pytest.mark.on_a_file
 def test_a_worker_whose_run_store_was_taken_away_ends(
     tmp_path: Path, clock: FixedClock, caplog: pytest.LogCaptureFixture
 ) -> None:
