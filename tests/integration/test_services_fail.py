@@ -215,7 +215,7 @@ def world(published: Version, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         yield World(home, load(None), google, undisturbed, destination, n8n, mail_server, published, chance)
 
 
-@pytest.mark.parametrize("runs", [len(SERVICES) + 1, pytest.param(100, marks=pytest.mark.proof)])
+@pytest.mark.parametrize("runs", [len(SERVICES) * 2, pytest.param(100, marks=pytest.mark.proof)])
 def test_whatever_service_fails_at_whatever_call_sheet_destination_and_mails_end_right(world: World, runs: int) -> None:
     for number in range(1, runs + 1):
         version = world.publish(number)
