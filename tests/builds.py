@@ -198,8 +198,8 @@ def _database(environment: Mapping[str, str]) -> Path:
 
 def compiled(variables: Mapping[str, Any], environment: Mapping[str, str]) -> Mapping[str, Any]:
     """The manifest of the project as dbt compiles it for these variables before anything was built."""
-    days = {day: variables[name] for name, day in _SOME_DAY.items() if variables.get(name)}
-    asked = {**variables, **{name: day for name, day in _SOME_DAY.items() if variables.get(name)}, "changed_tables": []}
+    some_days = {name: day for name, day in _SOME_DAY.items() if variables.get(name)}
+    asked = {**variables, **some_days, "changed_tables": []}
     key = json.dumps([asked, _database(environment).name], sort_keys=True)
     if key not in _compiled:
         with tempfile.TemporaryDirectory() as name:
@@ -209,8 +209,8 @@ def compiled(variables: Mapping[str, Any], environment: Mapping[str, str]) -> Ma
             dbt(["compile", *command[command.index("build") + 1 :], "--exclude", "resource_type:unit_test"], elsewhere, folder)
             _compiled[key] = (folder / "target" / "manifest.json").read_text()
     manifest = _compiled[key]
-    for some_day, day in days.items():
-        manifest = manifest.replace(some_day, day)
+    for name, some_day in some_days.items():
+        manifest = manifest.replace(some_day, variables[name])
     read: Mapping[str, Any] = json.loads(manifest)
     return read
 

@@ -132,6 +132,17 @@ def test_jobs_that_runs_of_these_datasets_left_are_cancelled_and_no_others(stand
     assert cancelled() == [True, True, False, False]
 
 
+def test_one_job_that_may_not_be_cancelled_keeps_no_other_from_it(stand_in: StandIn, connection: BigQuery) -> None:
+    jobs = stand_in.protocol.jobs
+    jobs.seeming_to_run = 1000
+    for _ in range(3):
+        connection._started("select 1")
+    stand_in.faults.add(Fault(status=403, times=1, matches=lambda _method, path, _body: path.endswith("/cancel")))
+    with pytest.raises(ConfigurationError, match="told to fail here"):
+        connection.cancel(lambda labels: labels["run"] == "1")
+    assert sorted(job.cancelled for job in jobs.list(bigquery_bank.PROJECT)) == [False, True, True]
+
+
 def test_a_job_that_is_waited_for_ends_with_the_run(
     stand_in: StandIn, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import written_yaml
 from pipeline.errors import ConfigurationError
 from pipeline.reverse_etl.registry import read_syncs
 from pipeline.reverse_etl.syncs import Destination, Field, Guards, Sync
@@ -26,6 +27,12 @@ def read(tmp_path: Path, text: str) -> tuple[Sync, ...]:
     path = tmp_path / "syncs.yml"
     path.write_text(text)
     return read_syncs(path)
+
+
+def test_an_entry_may_change_what_it_takes_over_from_another(tmp_path: Path) -> None:
+    path = tmp_path / "syncs.yml"
+    path.write_text("guards: {<<: &all {<<: &some {creates: 1, deletes: 1}, deletes: 2}, creates: 3}\nothers: *all\n")
+    assert written_yaml.read(path) == {"guards": {"creates": 3, "deletes": 2}, "others": {"creates": 1, "deletes": 2}}
 
 
 def test_every_entry_has_its_meaning(tmp_path: Path) -> None:
