@@ -8,6 +8,7 @@ exact name (spaces around it do not count) in any order; columns that nobody ask
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ FORMS = (PARQUET, CSV, ZIPPED_CSV)
 NEVER_EMPTY = ("transactions",)  # without a transaction there is no bank day to report on
 CONVERSION = 1  # another number makes every conversion anew
 AGAIN = "then neopulse run"
+_LIKE_DATA = re.compile(r"[.](csv|tsv|parquet|parq|pq)([.](gz|zip|bz2|xz|zst))?$", re.IGNORECASE)
 
 Progress = Callable[[float | None, str], None]
 
@@ -59,10 +61,12 @@ def land(folder: Path, landing_folder: Path, *, source: str = "files", clock: Cl
 def find(folder: Path) -> list[Source]:
     """The files of every raw table in a folder, each with all its columns.
 
-    Raises ConfigurationError where the folder cannot be read, DataError where a table or a column is lacking.
+    Raises ConfigurationError where the folder cannot be read, DataError where a table or a column is lacking or a file of a
+    table would be passed over.
     """
     readable = _readable(folder)
     found = [source for table in RAW_TABLES.values() if (source := _find_table(readable, table))]
+    _refuse_passed_over(readable, {path.stat().st_ino for source in found for path in source.paths if path.exists()})
     for source in found:
         for path in source.paths:
             _check_columns(source, path)
@@ -106,6 +110,29 @@ def _is_data(path: Path) -> bool:
     return not path.name.startswith((".", "_")) and not path.is_dir()
 
 
+def _refuse_passed_over(folder: Path, read: set[int]) -> None:
+    """Raise DataError where a file that is named like one of a table is none of those that are read.
+
+    By inode: where letters are alike to the file system, the folder `Transactions` is `transactions`.
+    """
+    begin = [path for path in folder.iterdir() if path.name.lower().startswith(tuple(RAW_TABLES))]
+    there = sorted(path for first in begin for path in (first, *first.rglob("*")))
+    passed_over = [path for path in there if _is_like_data(path.relative_to(folder)) and path.is_file()]
+    if left_out := [path for path in passed_over if path.stat().st_ino not in read]:
+        count = "1 file that is" if len(left_out) == 1 else f"{len(left_out)} files that are"
+        raise DataError(
+            f"{count} named like those of a table would not be read: {left_out[0].relative_to(folder)}",
+            where=str(folder),
+            safe=UNTOUCHED,
+            next=f"let its name end with {', '.join(FORMS)}, in small letters, and put it beside the others, not in a folder "
+            f"of its own; or begin its name with _, so that it stays out, {AGAIN}",
+        )
+
+
+def _is_like_data(path: Path) -> bool:
+    return bool(_LIKE_DATA.search(path.name)) and not any(part.startswith((".", "_")) for part in path.parts)
+
+
 def _table_missing(folder: Path, table: RawTable) -> DataError:
     near = sorted(path.name for path in folder.iterdir() if path.name.lower().startswith(table.name[:4]))
     return DataError(
@@ -130,7 +157,9 @@ def _check_columns(source: Source, path: Path) -> None:
         raise _faulty(path, f"has none of the columns of {source.table.name} in its first line: {_first_line(names)}")
     if missing:
         raise _faulty(path, f"has no column {', '.join(missing)}; it has {', '.join(names)}"[:400])
-    if repeated := [column for column in wanted if names.count(column) > 1]:
+    # to DuckDB, which finds the columns of Parquet by their names, USER_ID is user_id
+    alike = [name.lower() for name in names] if source.form == PARQUET else names
+    if repeated := [column for column in wanted if alike.count(column) > 1]:
         raise _faulty(path, f"has the column {repeated[0]} more than once")
 
 

@@ -331,6 +331,37 @@ def test_two_forms_of_one_table_are_refused(bank: Path, land: Callable[[], Landi
     assert "The table users is there in more than one form" in refusal(land)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transactions_2019.CSV",
+        "Transactions_2019.csv",
+        "transactions/year=2019/part.csv",
+        "transactions_2019/part.csv",
+        "transactions_2019.csv.zip",
+        "transactions_2019.tsv",
+    ],
+)
+def test_a_file_of_a_table_that_would_be_passed_over_is_refused(bank: Path, land: Callable[[], Landing], name: str) -> None:
+    write(bank, name, header("transactions"), transaction(4))
+    assert f"1 file that is named like those of a table would not be read: {name}" in refusal(land)
+
+
+@pytest.mark.parametrize("name", ["transactions/_old/part.csv", "transactions/.part.csv.zip", "transactions.csv.bak", "rates.csv"])
+def test_what_is_no_file_of_a_table_stays_out(bank: Path, land: Callable[[], Landing], name: str) -> None:
+    write(bank, name, header("transactions"), transaction(4))
+    assert land().tables["transactions"].rows == 3
+
+
+def test_a_column_of_parquet_that_is_there_in_two_spellings_is_refused(bank: Path, land: Callable[[], Landing]) -> None:
+    (bank / "devices.csv").unlink()
+    parquet.write_table(
+        pa.table({"String_Field_1": ["user_2"], "string_field_0": ["Apple"], "string_field_1": ["user_1"]}),
+        bank / "devices.parquet",
+    )
+    assert "devices.parquet has the column string_field_1 more than once" in refusal(land)
+
+
 def test_a_parquet_file_that_is_cut_off_is_refused(bank: Path, land: Callable[[], Landing]) -> None:
     (bank / "devices.csv").unlink()
     path = bank / "devices.parquet"
