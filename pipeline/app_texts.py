@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[\w, ]+?)|every type)(?:, at least (?P<least>\S+) USD)?")
+RULE = re.compile(r"(?P<states>.+) transactions, (?:not (?P<types>[\w &+./,-]+?)|every type)(?:, at least (?P<least>\S+) USD)?")
 
 
 def text(app: Path, area: str, name: str, language: str) -> str | None:

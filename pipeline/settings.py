@@ -124,8 +124,8 @@ class Settings(
     @classmethod
     def _plain_words(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for word in value:
-            if not word.replace("_", "").isalnum():
-                raise ValueError("takes letters, digits and underscores, separated by commas")
+            if not re.fullmatch(r"[\w &+./-]*\w[\w &+./-]*", word):
+                raise ValueError("takes words of letters, digits, blanks and _ & + . / -, separated by commas")
         return tuple(word.upper() for word in value)
 
     @field_validator("mail_from", "mail_to")

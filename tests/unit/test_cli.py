@@ -185,6 +185,8 @@ def test_a_wrong_setting_is_named_with_exit_code_2(
         ("AS_OF", "1700000000", "takes a day"),
         ("FACTS_RATES_SINCE", "", "takes a day"),
         ("ACTIVITY_MINIMUM_AMOUNT", "nan", "finite"),
+        ("ACTIVITY_STATES", "COMPLETED,it's done", "words of letters"),
+        ("ACTIVITY_EXCLUDED_TYPES", "FEE,--", "words of letters"),
         ("GUARD_ROWS_GROWTH", "inf", "finite"),
         ("MAIL_TO", "ada@bank.example, nobody", "entry 2 is not a mail address"),
         ("MAIL_FROM", "", "this is not a mail address"),

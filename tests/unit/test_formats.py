@@ -112,17 +112,17 @@ def test_the_activity_rule_that_the_settings_write_is_told_in_the_readers_langua
         en="COMPLETED or PENDING transactions, every type, at least 1.5 USD",
         fr="transactions COMPLETED ou PENDING, tous types, au moins 1,5 USD",
     )
-    own = Settings(_env_file=None, activity_excluded_types="gebühr,tax", activity_minimum_amount=1_000_000).activity_rule
+    own = Settings(_env_file=None, activity_excluded_types="gebühr,r&d-tax 2.0", activity_minimum_amount=1_000_000).activity_rule
     expect(
         language,
         formats.rule(own),
-        en="COMPLETED transactions, not GEBÜHR, TAX, at least 1,000,000 USD",
-        fr="transactions COMPLETED, sauf GEBÜHR, TAX, au moins 1\u202f000\u202f000 USD",
+        en="COMPLETED transactions, not GEBÜHR, R&D-TAX 2.0, at least 1,000,000 USD",
+        fr="transactions COMPLETED, sauf GEBÜHR, R&D-TAX 2.0, au moins 1\u202f000\u202f000 USD",
     )
 
 
 @pytest.mark.parametrize("least", [0, 0.01, 1.5, 5, 5.0, 1_000_000, 0.1 + 0.2])
-@pytest.mark.parametrize("excluded", ["", "FEE", "FEE,TAX"])
+@pytest.mark.parametrize("excluded", ["", "FEE", "FEE,Service charge / SEPA-CT"])
 def test_the_models_write_the_rule_word_for_word_as_the_settings_do(least: float, excluded: str) -> None:
     settings = Settings(
         _env_file=None, activity_states="COMPLETED,PENDING", activity_excluded_types=excluded, activity_minimum_amount=least
