@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import pyarrow as pa
 
-from pipeline.errors import NeopulseError, PermanentError
+from pipeline.errors import DataError, NeopulseError, PermanentError
 from pipeline.kept import Value
 from pipeline.sources.landing import Landing
 
 IN_THE_FUTURE = 4  # the place of that word among rejection_reasons() in dbt_project/macros/activity.sql
 THE_CLOCK_WENT_BACK = "a row that counted is dated after the current day: the clock has gone back"
+
+
+# Of staging and the raw texts, which are there however early a build has ended.
+UNUSABLE = """
+    select rejection_reason as reason, count(*) as transactions, (select min(created_date) from {raw}) as first_date
+    from {staging}
+    where rejection_reason is not null
+    group by rejection_reason
+    order by transactions desc, reason
+"""
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,20 @@ class Increment:
 
 class DamagedStateError(PermanentError):
     """The state cannot be read because it is damaged: it holds nothing that the landed files do not, and is built anew."""
+
+
+def no_complete_day(unusable: Sequence[Mapping[str, Any]], *, where: str) -> DataError:
+    """Why there is no last day: `unusable` has the rows of UNUSABLE."""
+    counted = [f"{row['reason']} {row['transactions']:,}" for row in unusable]
+    if unusable and unusable[0]["reason"] == "unreadable_created_date":
+        counted[0] += f" (such as {unusable[0]['first_date']!r:.60}, where 2018-03-30 or 2018-03-30 11:30:00 is needed)"
+    return DataError(
+        "The data holds no complete day: there is nothing to count up to"
+        + (f"; transactions that cannot be used: {', '.join(counted)}" if counted else ""),
+        where=where,
+        safe="Nothing was published",
+        next="load at least one bank day that is over, in the form of README.md (Your own bank), then neopulse run",
+    )
 
 
 class Warehouse(Protocol):
@@ -54,7 +78,7 @@ class Warehouse(Protocol):
         """What the engine's words mean where a build failed and no model has to be mended; None where one has to."""
 
     def publication_facts(self) -> Mapping[str, Any]:
-        """The one row of `warehouse.dim_publication` in the state that was built."""
+        """The one row of `warehouse.dim_publication` in the state that was built; raises DataError where it has no last day."""
 
     def seal(self) -> None:
         """Say that all of the state was built and tested; the next run may build on it."""

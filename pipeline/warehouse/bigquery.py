@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.addresses import is_loopback
-from pipeline.bigquery import AGAIN, BigQuery, job_labels, own_labels, refusal
+from pipeline.bigquery import BigQuery, job_labels, own_labels, refusal
 from pipeline.clock import SystemClock
-from pipeline.errors import ConfigurationError, DataError, NeopulseError
+from pipeline.errors import ConfigurationError, NeopulseError
 from pipeline.settings import Settings
 from pipeline.sources import bigquery as source
 from pipeline.sources.landing import Landing
 from pipeline.warehouse import bigquery_estimate, bigquery_state, read_copy
-from pipeline.warehouse.base import Increment
+from pipeline.warehouse.base import UNUSABLE, Increment, no_complete_day
 from pipeline.warehouse.bigquery_versions import DIMENSIONS, readable
 from pipeline.warehouse.publication import DATABASE
 from pipeline.warehouse.signature import signature
@@ -114,12 +114,9 @@ class BigQueryWarehouse:
         """The one row of `dim_publication` in the state that was built."""
         rows = bigquery_state.facts(self._connection, self._prefix)
         if len(rows) != 1 or rows[0]["as_of"] is None:
-            raise DataError(
-                "The data holds no complete day: there is nothing to count up to",
-                where=f"{self._connection.project}.{self._prefix}_warehouse.dim_publication",
-                safe="Nothing was published",
-                next=f"load at least one bank day that is over, {AGAIN}",
-            )
+            place = f"{self._connection.project}.{self._prefix}"
+            unusable = UNUSABLE.format(raw=f"`{place}_raw.transactions`", staging=f"`{place}_staging.stg_bank__transactions`")
+            raise no_complete_day(self._connection.rows(unusable), where=f"{place}_warehouse.dim_publication")
         return rows[0]
 
     def seal(self) -> None:

@@ -18,7 +18,7 @@ from pipeline.errors import DataError, InterruptedRunError, NeopulseError, Perma
 from pipeline.kept import Kept, Value
 from pipeline.sources.landing import Landing
 from pipeline.warehouse import duckdb_damage, duckdb_state, read_copy, segment_numbers
-from pipeline.warehouse.base import DamagedStateError, Increment
+from pipeline.warehouse.base import UNUSABLE, DamagedStateError, Increment, no_complete_day
 from pipeline.warehouse.memory import granted_memory
 from pipeline.warehouse.publication import DATABASE
 from pipeline.warehouse.signature import signature
@@ -97,13 +97,10 @@ class DuckDBWarehouse:
         """The one row of `warehouse.dim_publication` in the state that was built."""
         with self._connected(read_only=True) as connection:
             rows = connection.sql("select * from warehouse.dim_publication").to_arrow_table().to_pylist()
-        if len(rows) != 1 or rows[0]["as_of"] is None:
-            raise DataError(
-                "The data holds no complete day: there is nothing to count up to",
-                where="warehouse.dim_publication",
-                safe="Nothing was published",
-                next="neopulse status shows what was landed; load at least one bank day that is over",
-            )
+            if len(rows) != 1 or rows[0]["as_of"] is None:
+                unusable = UNUSABLE.format(raw="raw.transactions", staging="staging.stg_bank__transactions")
+                connection.execute("set TimeZone = 'UTC'")
+                raise no_complete_day(connection.sql(unusable).to_arrow_table().to_pylist(), where="warehouse.dim_publication")
         return dict(rows[0])
 
     def seal(self) -> None:

@@ -94,3 +94,15 @@ def test_what_is_not_known_of_anybody_is_neither_a_filter_nor_a_split_unless_a_l
     asked = whole("churn", lang="en", country="unknown")
     assert asked.selectbox(key="country").value == ("unknown",)
     assert whole("overview", lang="en", changed_by="country").selectbox(key="changed_by").value == "country"
+
+
+def test_a_bank_whose_dates_nobody_can_read_is_told_so_with_one_of_them(tmp_path: Path) -> None:
+    history = History()
+    for number in range(3):
+        history.transaction(number, "12/1/2010 8:26")
+    raw = write_csv(tmp_path / "raw", {"transactions": history.transactions})
+    for name in ("users", "devices"):
+        (raw / f"{name}.csv").write_text(",".join(RAW_TABLES[name].columns) + "\n", encoding="utf-8")
+    with builds.building(builds.direct), pytest.raises(AssertionError) as refused:
+        publish(raw, tmp_path / "home", inactivity_days=90)
+    assert "unreadable_created_date 3 (such as '12/1/2010 8:26'" in str(refused.value)

@@ -104,10 +104,26 @@ def test_a_landed_file_that_is_no_parquet_is_told_in_one_line(tmp_path: Path) ->
 
 def test_a_bank_without_a_complete_day_is_refused(tmp_path: Path) -> None:
     with duckdb.connect(tmp_path / STATE) as connection:
-        connection.execute("create schema warehouse; create table warehouse.dim_publication as select null::date as as_of")
+        for schema in ("raw", "staging", "warehouse"):
+            connection.execute(f"create schema {schema}")
+        connection.execute("create table warehouse.dim_publication as select null::date as as_of")
+        connection.execute("create table raw.transactions as select '12/1/2010 8:26' as created_date from range(1234)")
+        connection.execute(
+            "create table staging.stg_bank__transactions as select null::varchar as rejection_reason from range(2)"
+        )
+    nothing = "The data holds no complete day: there is nothing to count up to"
     with pytest.raises(DataError) as refusal:
         warehouse_in(tmp_path).publication_facts()
-    assert refusal.value.what == "The data holds no complete day: there is nothing to count up to"
+    assert refusal.value.what == nothing
+    with duckdb.connect(tmp_path / STATE) as connection:
+        reasons = "select if(range < 1230, 'unreadable_created_date', 'missing_user_id') from range(1234)"
+        connection.execute(f"insert into staging.stg_bank__transactions {reasons}")
+    with pytest.raises(DataError) as refusal:
+        warehouse_in(tmp_path).publication_facts()
+    assert refusal.value.what == (
+        f"{nothing}; transactions that cannot be used: unreadable_created_date 1,230 "
+        "(such as '12/1/2010 8:26', where 2018-03-30 or 2018-03-30 11:30:00 is needed), missing_user_id 4"
+    )
 
 
 class Dying:
