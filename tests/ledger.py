@@ -262,6 +262,25 @@ def rows_move_to_another_file(ledger: Ledger) -> None:
         del ledger.files[name]
 
 
+def files_change_their_names(ledger: Ledger) -> None:
+    """The same rows under other names: no figure may change."""
+    for name in sorted(ledger.files)[3:9]:
+        ledger.files[f"renamed-{name}"] = ledger.files.pop(name)
+
+
+def two_files_change_places(ledger: Ledger) -> None:
+    """Each has the rows of the other: no figure may change."""
+    names = sorted(ledger.files)
+    one, other = names[2], names[-2]
+    ledger.files[one], ledger.files[other] = ledger.files[other], ledger.files[one]
+
+
+def files_come_empty(ledger: Ledger) -> None:
+    """The last files have their first line alone."""
+    for name in sorted(ledger.files)[-3:]:
+        ledger.gone[name], ledger.files[name] = ledger.files[name], []
+
+
 def the_rows_of_a_file_are_shuffled(ledger: Ledger) -> None:
     """The same rows in another order."""
     ledger.chance.shuffle(ledger.files[ledger.any_file()])
@@ -303,9 +322,53 @@ def new_customers_open(ledger: Ledger) -> None:
     a_day_passes(ledger)
 
 
+def ids_are_written_otherwise(ledger: Ledger) -> None:
+    """A file names other customers, by texts; the next the same ones, as floats; a third other transactions."""
+    texts, floats, others = sorted(ledger.files)[5:8]
+    for row in ledger.files[texts]:
+        row["user_id"] = f"ab-{row['user_id']}"
+    for row in ledger.files[floats]:
+        row["user_id"] = f"{row['user_id'].removeprefix('user_')}.0"
+    for row in ledger.files[others]:
+        row["transaction_id"] = f"x{row['transaction_id']}"
+
+
+def words_that_nobody_knows_come(ledger: Ledger) -> None:
+    """A type, a state, a country and an amount that no list has, each in a file of its own."""
+    changes = ({"transactions_type": "GIFT"}, {"transactions_state": "HELD"}, {"ea_merchant_country": "zz"}, {"amount_usd": "-5"})
+    for name, change in zip(sorted(ledger.files)[10:14], changes, strict=True):
+        for row in ledger.files[name]:
+            row |= change
+
+
+def dates_that_cannot_be_come(ledger: Ledger) -> None:
+    """A file of the beginning of the last century, and one of the last days that there are."""
+    names = sorted(ledger.files)
+    for name, day in ((names[4], "1901-01-01"), (names[-1], "9999-12-30")):
+        for row in ledger.files[name]:
+            row["created_date"] = day
+
+
 def a_telephone_changes(ledger: Ledger) -> None:
     """Another operating system."""
     ledger.chance.choice(ledger.history.devices)["string_field_0"] = ledger.chance.choice(("Android", "Unknown", "Apple"))
+
+
+def telephones_go_and_come_twice(ledger: Ledger) -> None:
+    """Half of the devices are gone; of the others some stand twice, one with two systems and one of nobody."""
+    kept = ledger.history.devices[::2]
+    other = {"Apple": "Android"}.get(kept[0]["string_field_0"], "Apple")
+    more = [*map(dict, kept[:5]), kept[0] | {"string_field_0": other}, kept[1] | {"string_field_1": ""}]
+    ledger.history.devices[:] = [*kept, *more]
+
+
+def accounts_open_on_other_days(ledger: Ledger) -> None:
+    """Openings before and after what was said, one of them on the last day; a user comes twice, and one without an id."""
+    users = ledger.history.users
+    for user, days in zip(users, (-50, 30, -1, 1, 60), strict=False):
+        user["created_date"] = stamp((oracle.moment(user["created_date"]) or ledger.now) + timedelta(days=days))
+    users[5]["created_date"] = stamp(ledger.today - timedelta(days=1))
+    users += [users[6] | {"country": "SE", "created_date": stamp(FIRST_DAY - timedelta(days=40))}, users[7] | {"user_id": ""}]
 
 
 def only_unusable_rows_come(ledger: Ledger) -> None:
@@ -324,6 +387,11 @@ def the_first_day_of_a_customer_goes(ledger: Ledger) -> None:
 def another_window_is_set(ledger: Ledger) -> None:
     """N changes; what is stored for every N does not."""
     ledger.settings["inactivity_days"] = 5 if ledger.settings["inactivity_days"] == N else N
+
+
+def a_longer_window_is_set(ledger: Ledger) -> None:
+    """N is longer than the bank is old, or short again."""
+    ledger.settings["inactivity_days"] = 200 if ledger.settings["inactivity_days"] < 200 else N
 
 
 def another_rule_is_set(ledger: Ledger) -> None:
@@ -371,6 +439,12 @@ BATCHES: tuple[Callable[[Ledger], None], ...] = (
     what_was_taken_back_comes_again,
     a_file_loses_half_its_rows,
     rows_move_to_another_file,
+    files_change_their_names,
+    two_files_change_places,
+    files_come_empty,
+    ids_are_written_otherwise,
+    words_that_nobody_knows_come,
+    dates_that_cannot_be_come,
     the_rows_of_a_file_are_shuffled,
     a_customer_moves,
     a_customer_changes_what_no_segment_sees,
@@ -379,9 +453,12 @@ BATCHES: tuple[Callable[[Ledger], None], ...] = (
     the_missing_rows_of_users_come,
     new_customers_open,
     a_telephone_changes,
+    telephones_go_and_come_twice,
+    accounts_open_on_other_days,
     only_unusable_rows_come,
     the_first_day_of_a_customer_goes,
     another_window_is_set,
+    a_longer_window_is_set,
     another_rule_is_set,
     another_zone_is_set,
     an_earlier_day_is_pinned,

@@ -120,6 +120,16 @@ SEQUENCES: dict[str, tuple[Batch, ...]] = {
         happening.the_newest_file_is_taken_back,
         happening.a_file_loses_half_its_rows,
     ),
+    "files change their names, places and words": (
+        happening.files_change_their_names,
+        happening.two_files_change_places,
+        happening.files_come_empty,
+        at_once(happening.what_was_taken_back_comes_again, happening.ids_are_written_otherwise),
+        happening.words_that_nobody_knows_come,
+        at_once(happening.dates_that_cannot_be_come, happening.a_longer_window_is_set),
+        at_once(happening.telephones_go_and_come_twice, happening.a_longer_window_is_set),
+        happening.accounts_open_on_other_days,
+    ),
     "customers change": (
         happening.a_customer_moves,
         happening.new_customers_open,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import pytest
 import stand_ins.bigquery as stand_ins
 
@@ -20,6 +21,8 @@ from stand_ins.bigquery import checks, google_sql  # noqa: E402
 from stand_ins.bigquery.errors import ApiError  # noqa: E402
 from stand_ins.bigquery.faults import Fault, job_inserts  # noqa: E402
 from stand_ins.bigquery.server import StandIn, running  # noqa: E402
+
+from pipeline.warehouse.base import UNUSABLE  # noqa: E402
 
 MEBIBYTES_10 = 10 * 1024 * 1024
 NOON = dt.datetime(2024, 5, 1, 12, tzinfo=dt.UTC)
@@ -141,6 +144,20 @@ def test_parameters_are_values_and_not_text(client: bigquery.Client) -> None:
     ]
     answer = rows(client, "select @name, date '2024-01-01' in unnest(@days)", query_parameters=parameters)
     assert answer == [("o'neill", True)]
+
+
+def test_both_engines_say_alike_why_no_transaction_can_be_used(client: bigquery.Client) -> None:
+    duck = duckdb.connect()
+    duck.execute("create schema bank")
+    tables = {
+        "bank.raw": "select '12/1/2010' as created_date union all select '13/1/2010' union all select null",
+        "bank.staging": "select 'b' as rejection_reason union all select 'a' union all select 'b' union all select null",
+    }
+    for name, rows_of_it in tables.items():
+        duck.execute(f"create table {name} as {rows_of_it}")
+        run(client, f"create table {name} as {rows_of_it}")
+    asked = UNUSABLE.format(raw="bank.raw", staging="bank.staging")
+    assert rows(client, asked) == duck.execute(asked).fetchall() == [("b", 2, "12/1/2010"), ("a", 1, "12/1/2010")]
 
 
 def test_a_view_follows_its_tables(client: bigquery.Client) -> None:
