@@ -66,7 +66,8 @@ def find(folder: Path) -> list[Source]:
     """
     readable = _readable(folder)
     found = [source for table in RAW_TABLES.values() if (source := _find_table(readable, table))]
-    _refuse_passed_over(readable, {path.stat().st_ino for source in found for path in source.paths if path.exists()})
+    with _faults_of(readable):
+        _refuse_passed_over(readable, {path.stat().st_ino for source in found for path in source.paths if path.exists()})
     for source in found:
         for path in source.paths:
             _check_columns(source, path)
