@@ -125,8 +125,8 @@ def _refuse_passed_over(folder: Path, read: set[int]) -> None:
             f"{count} named like those of a table would not be read: {left_out[0].relative_to(folder)}",
             where=str(folder),
             safe=UNTOUCHED,
-            next=f"let its name end with {', '.join(FORMS)}, in small letters, and put it beside the others, not in a folder "
-            f"of its own; or begin its name with _, so that it stays out, {AGAIN}",
+            next=f"unpack it, let its name end with {', '.join(FORMS)}, in small letters, and put it beside the others, not in a "
+            f"folder of its own; or begin its name with _, so that it stays out, {AGAIN}",
         )
 
 
