@@ -50,8 +50,13 @@ judged as (
             when money < 0 then {{ code_of('negative_amount', doubts()) }}
             when money >= {{ var('absurd_amount_usd') }} and transaction_state_code = {{ code_of('COMPLETED', known_states()) }}
                 then {{ code_of('absurd_amount', doubts()) }}
-            when transaction_state_code is null then {{ code_of('unknown_state', doubts()) }}
-            when transaction_type_code is null then {{ code_of('unknown_type', doubts()) }}
+            -- a word that the settings name is known to whoever wrote them
+            when transaction_state_code is null
+                and not {{ is_a_word_of('transaction_state', known_states(), var('activity_states')) }}
+                then {{ code_of('unknown_state', doubts()) }}
+            when transaction_type_code is null
+                and not {{ is_a_word_of('transaction_type', known_types(), var('activity_excluded_types')) }}
+                then {{ code_of('unknown_type', doubts()) }}
         end as {{ code_type() }}) as doubt_code,
     from dated
 ),
