@@ -135,13 +135,19 @@ def _is_like_data(path: Path) -> bool:
 
 
 def _table_missing(folder: Path, table: RawTable) -> DataError:
-    near = sorted(path.name for path in folder.iterdir() if path.name.lower().startswith(table.name[:4]))
+    alike = [path for path in folder.iterdir() if path.name.lower().startswith(table.name[:4])]
+    near = sorted(str(_first_within(path).relative_to(folder)) for path in alike)
     return DataError(
         f"The table {table.name} is missing" + (f"; the nearest is {', '.join(near[:5])}" if near else ""),
         where=str(folder),
         safe=UNTOUCHED,
         next=f"put {table.name}.csv, {table.name}*.parquet or {table.name}/*.csv.gz there{_or_its_first_line(table)}, {AGAIN}",
     )
+
+
+def _first_within(path: Path) -> Path:
+    """The first file below a folder that is like data, as `transactions/year=2019/part.parquet`; else the path itself."""
+    return min((inner for inner in path.rglob("*") if _is_like_data(inner.relative_to(path))), default=path)
 
 
 def _or_its_first_line(table: RawTable) -> str:

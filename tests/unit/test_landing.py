@@ -293,9 +293,11 @@ def test_a_table_without_rows_is_empty_but_transactions_must_have_some(
     assert "transactions.csv holds no row" in refusal(land)
 
 
-def test_a_missing_table_is_named_with_what_lies_nearest(bank: Path, land: Callable[[], Landing]) -> None:
-    (bank / "users.csv").rename(bank / "Users.CSV")
-    assert "The table users is missing; the nearest is Users.CSV" in refusal(land)
+@pytest.mark.parametrize("name", ["Users.CSV", "users/year=2019/part.csv"])
+def test_a_missing_table_is_named_with_what_lies_nearest(bank: Path, land: Callable[[], Landing], name: str) -> None:
+    (bank / name).parent.mkdir(parents=True, exist_ok=True)
+    (bank / "users.csv").rename(bank / name)
+    assert f"The table users is missing; the nearest is {name}" in refusal(land)
 
 
 @pytest.mark.parametrize("name", ["users", "devices"])
