@@ -58,6 +58,14 @@ class NotCopiedError(ConfigurationError):
     """A table of BigQuery that is too long for the copy that readers read; it is there, and can be read there."""
 
 
+class OtherEditionError(ConfigurationError):
+    """What the neopulse that published a version, an older or a newer one, did not put into it."""
+
+    def __init__(self, what: str, version: str) -> None:
+        super().__init__(what, where=version, safe="Nothing was read", next="neopulse run")
+        self.version = version
+
+
 class DataError(NeopulseError):
     """The data cannot be used as it is, or a test of it failed."""
 

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline import files, scratch
-from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError, TransientError
+from pipeline.errors import DataError, InterruptedRunError, NeopulseError, OtherEditionError, PermanentError, TransientError
 from pipeline.kept import Kept, Value
 from pipeline.sources.landing import Landing
 from pipeline.warehouse import duckdb_damage, duckdb_state, read_copy, segment_numbers
@@ -28,6 +28,7 @@ DAMAGED = ".damaged"  # what a state that was set aside is called on top
 READER_MEMORY = "512MB"
 LOOK_SECONDS = 0.5
 KEPT_BYTES = 16_000_000  # of a reader: rows, and what was made of them
+_NOT_THERE = (duckdb.CatalogException, duckdb.BinderException)  # a table, a column
 _READABLE = f"""
     select table_schema, table_name, count(*) as columns, bool_or(column_name = '{segment_numbers.COLUMN}') as has_segments
     from information_schema.columns
@@ -189,9 +190,8 @@ class ReadOnlyDuckDB:
         try:
             with self._connection.cursor() as cursor:
                 return cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
-        except duckdb.CatalogException as error:
-            read_copy.refuse_what_was_not_copied(self._connection, error)
-            raise
+        except _NOT_THERE as error:
+            raise self._lacking(error) from error
         except duckdb.IOException as error:
             raise _unreadable(self._path, error) from error
 
@@ -200,15 +200,20 @@ class ReadOnlyDuckDB:
         with self._connection.cursor() as cursor:
             try:
                 reader = cursor.sql(sql).to_arrow_reader(rows)
-            except duckdb.CatalogException as error:
-                read_copy.refuse_what_was_not_copied(self._connection, error)
-                raise
+            except _NOT_THERE as error:
+                raise self._lacking(error) from error
             yield pa.RecordBatch.from_pylist([], schema=reader.schema)
             yield from reader
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _lacking(self, error: duckdb.Error) -> OtherEditionError:
+        """Every table and column that is asked for is one of this neopulse's; raises NotCopiedError where it was not copied."""
+        read_copy.refuse_what_was_not_copied(self._connection, error)
+        version = self._path.parent.name
+        return OtherEditionError(f"{version} was published by another neopulse than this one: {_first_line(error)}", version)
 
 
 def _unreadable(path: Path, error: duckdb.IOException) -> PermanentError:

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from pipeline.errors import DataError, PermanentError, TransientError
+from pipeline.errors import DataError, OtherEditionError, PermanentError, TransientError
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
 from pipeline.transform import DBT_PROJECT
@@ -310,6 +310,15 @@ def test_a_version_that_is_gone_and_one_that_is_damaged_are_told_apart(tmp_path:
     with pytest.raises(PermanentError) as refusal:
         ReadOnlyDuckDB(tmp_path / "published.duckdb")
     assert refusal.value.next.startswith("neopulse versions, then neopulse rollback VERSION, or neopulse run")
+
+
+@pytest.mark.parametrize("statement", ["from marts.mart_weeks", "select weekday from marts.mart_days"])
+def test_what_another_neopulse_did_not_publish_is_told_as_that_with_the_version(database: Path, statement: str) -> None:
+    reader = ReadOnlyDuckDB(database)
+    for ask in (reader.query, lambda sql: list(reader.batches(sql))):
+        with pytest.raises(OtherEditionError, match="v0001 was published by another neopulse than this one: ") as refusal:
+            ask(statement)
+        assert (refusal.value.where, refusal.value.next) == ("v0001", "neopulse run")
 
 
 def test_the_code_of_rows_in_the_future_is_the_place_of_that_word_in_the_models() -> None:

@@ -645,6 +645,19 @@ def test_a_version_from_before_a_metric_says_so_in_its_place_and_shows_the_rest(
     assert charts(page) == 7
 
 
+def test_what_another_neopulse_did_not_publish_is_no_failure_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_older(asked: data.Question) -> data.Answer:
+        if asked.kind == "hold_out":
+            raise OlderVersionError("the kind hold_out of silence_calibration", "v0001")
+        return answer(asked)
+
+    answer = data.answer
+    monkeypatch.setattr(data, "answer", is_older)
+    page = opened("churn", lang="fr")
+    assert failed(page) == []
+    assert "Le neopulse qui a publié v0001 n'avait pas ceci." in words(page)
+
+
 def test_the_concentration_of_two_countries_says_that_it_is_known_of_one_and_the_rest_is_of_both() -> None:
     page = opened("payments", country=["FR", "GB"], lang="en")
     assert failed(page) == []
