@@ -18,11 +18,13 @@ import streamlit as st
 from page_kit import HOSTILE, SECONDS, failed, is_harmless, opened, whole, words
 from streamlit.testing.v1 import AppTest
 
+from pipeline.errors import TransientError
 from pipeline.marts import Behind, OlderVersionError, Question, Reader, Search, Together
 from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
+from pipeline.runs.store import RunStore
 from pipeline.warehouse.publication import Publications, TestSummary, Version
-from streamlit_app import auth, data, figures, formats, messages, navigation
+from streamlit_app import auth, data, data_kept, figures, formats, messages, navigation, stores
 from streamlit_app.auth import Role, User
 from streamlit_app.components import chart, chart_files, frame
 from streamlit_app.messages import text
@@ -643,6 +645,23 @@ def test_a_version_from_before_a_metric_says_so_in_its_place_and_shows_the_rest(
     assert failed(page) == []
     assert "published before the concentration was there" in words(page)
     assert charts(page) == 7
+
+
+def test_figures_are_shown_with_targets_and_notes_missing_where_the_run_store_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def silent(url: str) -> RunStore:
+        asked.append(url)
+        raise TransientError("The run store did not answer: connection refused")
+
+    asked: list[str] = []
+    monkeypatch.setattr(stores, "run_store", silent)
+    monkeypatch.setattr(data_kept, "_known", {})
+    page = whole_app()
+    assert failed(page) == []
+    assert charts(page) == 4
+    assert "The run store does not answer: targets, notes, views and news of runs are missing here." in page.warning[0].value
+    assert len(asked) == 3  # the head, then targets and notes once each, and not again for every chart
 
 
 def test_what_another_neopulse_did_not_publish_is_no_failure_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
