@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from pipeline.warehouse.publication import DATABASE
 from pipeline.warehouse.signature import signature
 
 STATE = "state.duckdb"  # a file named as one of its schemas would be ambiguous
+SPILL = "spill"  # what does not fit in memory while dbt builds
 DAMAGED = ".damaged"  # what a state that was set aside is called on top
 READER_MEMORY = "512MB"
 LOOK_SECONDS = 0.5
@@ -63,6 +65,7 @@ class DuckDBWarehouse:
         self, landing: Landing, *, external: Mapping[str, Path], variables: Mapping[str, Any], full_refresh: bool
     ) -> Increment:
         """Unseal the state file and put views over the landed files into its schema `raw`."""
+        self._remove_what_was_spilled()  # by a build whose process was killed with all that it had begun
         under = signature(self._project, variables, engine=f"duckdb {duckdb.__version__}, state {duckdb_state.EDITION}")
         if full_refresh:
             self.discard()
@@ -84,11 +87,12 @@ class DuckDBWarehouse:
             "DBT_WAREHOUSE_FILE": str(self._path),
             "DBT_THREADS": str(self._threads),
             "DBT_MEMORY_LIMIT": self._memory_limit,
-            "DBT_TEMP_FOLDER": str(self._folder / "spill"),
+            "DBT_TEMP_FOLDER": str(self._folder / SPILL),
         }
 
     def abandon(self) -> None:
-        """Nothing: what that process did ended with it."""
+        """Remove what the building process spilled; the rest of what it did ended with it."""
+        self._remove_what_was_spilled()
 
     def refusal(self, message: str) -> NeopulseError | None:
         """Damage of the state; this machine refuses nobody."""
@@ -143,9 +147,13 @@ class DuckDBWarehouse:
             yield connection
 
     def discard(self) -> None:
-        """Remove the state file; the next run builds it anew."""
+        """Remove the state file and what lies beside it; the next run builds it anew."""
         for path in self._folder.glob(f"{STATE}*"):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()  # a folder: what the engine spilled
+
+    def _remove_what_was_spilled(self) -> None:
+        """The engine removes it when it ends, and cannot where it is killed; it holds customers, and may be gigabytes."""
+        shutil.rmtree(self._folder / SPILL, ignore_errors=True)
 
     def set_aside(self) -> None:
         """Rename the state file and its log; they go with the next `discard`, or when they are old enough."""

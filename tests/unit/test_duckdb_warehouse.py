@@ -123,6 +123,26 @@ class Dying:
         return result
 
 
+def test_what_a_killed_build_spilled_goes_with_its_end_or_with_the_next_build(tmp_path: Path) -> None:
+    warehouse = warehouse_in(tmp_path)
+
+    def spilled() -> Path:
+        path = Path(warehouse.environment()["DBT_TEMP_FOLDER"]) / "duckdb_temp_12_0_storage_DEFAULT-0.tmp"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("customers")
+        return path
+
+    left = spilled()
+    warehouse.abandon()
+    assert not left.exists()
+    left = spilled()
+    (tmp_path / f"{STATE}.tmp").mkdir()
+    landing = Landing("files", datetime(2019, 5, 17, tzinfo=UTC), {})
+    warehouse.prepare(landing, external={}, variables=VARIABLES, full_refresh=True)
+    assert not left.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {STATE, "project"}
+
+
 def test_nobody_builds_on_what_is_left_when_a_process_dies_while_it_forgets_a_state(tmp_path: Path) -> None:
     landing = Landing("files", datetime(2019, 5, 17, tzinfo=UTC), {})
     asked: dict[str, Any] = {"current_bank_day": "2019-05-17", "full_refresh": False}
