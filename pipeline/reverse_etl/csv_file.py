@@ -77,8 +77,9 @@ class CsvRows:
             return list(columns), []
         if key not in lines[0]:
             raise unusable(self.path, f"has no column {key} in its first row")
-        width = len(lines[0])
-        return lines[0], [(line + [""] * width)[: max(width, len(line))] for line in lines[1:]]
+        width = max(map(len, lines))  # people also write where no header stands
+        header, *rows = (line + [""] * (width - len(line)) for line in lines)
+        return header, rows
 
     def _replace(self, lines: Sequence[Sequence[str]]) -> None:
         files.make_folder(self.path.parent)

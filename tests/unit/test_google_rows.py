@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -178,14 +179,64 @@ def test_one_failure_at_any_call_neither_loses_nor_doubles_a_row(
         assert len(shown(here)) == 1 + len(expected)
 
 
-def test_rows_that_somebody_moved_at_that_moment_are_noticed(here: World) -> None:
+@pytest.mark.parametrize(
+    ("changed", "deleted", "told"),
+    [
+        (["1"], [], "row 2 holds another key than 1; did somebody move rows"),
+        ([], ["1"], "the row of 1 is still there, and another one may be gone; did somebody move rows"),
+    ],
+)
+def test_rows_that_somebody_moved_at_that_moment_are_noticed_and_put_right_by_the_next_write(
+    here: World, changed: list[str], deleted: list[str], told: str
+) -> None:
+    write(here, row("1"), row("2"), row("3"))
+    for number, name in enumerate("123", 1):
+        sheet(here).put(number, 3, f"a note on {name}")
+
+    def swap() -> None:
+        lines = sheet(here).rows
+        lines[1], lines[3] = lines[3], lines[1]
+
+    with pytest.raises(PermanentError, match=told):
+        rows(here, guard=swap).write(TAB, COLUMNS, "user_id", {name: row(name, "METAL") for name in changed}, deleted)
+    write(
+        here, *(row(name, "METAL" if name in changed else "STANDARD") for name in "123" if name not in deleted), deleted=deleted
+    )
+    kept = {line[0]: line[1::2] for line in shown(here)[1:]}
+    assert kept.get("2") == ["STANDARD", "a note on 2"]
+    assert deleted or kept == {"1": ["METAL", "a note on 1"], "2": kept["2"], "3": ["STANDARD", "a note on 3"]}
+
+
+def test_a_key_that_vanishes_at_that_moment_is_noticed(here: World) -> None:
     write(here, row("1"), row("2"))
+    with pytest.raises(PermanentError, match="the row of 2 is gone"):
+        rows(here, guard=lambda: sheet(here).put(2, 0, None)).write(TAB, COLUMNS, "user_id", {"1": row("1", "METAL")})
 
-    def insert() -> None:
-        sheet(here).rows.insert(1, {})
 
-    with pytest.raises(PermanentError, match="holds another key than 1; did somebody move rows"):
-        rows(here, guard=insert).write(TAB, COLUMNS, "user_id", {"1": ("9", "METAL", None)})
+def test_a_new_column_goes_behind_what_people_wrote_without_a_header(here: World) -> None:
+    write(here, row("1"), row("2"))
+    sheet(here).put(2, 3, "calls back in May")
+    rows(here).write(TAB, (*COLUMNS, "lapses"), "user_id", {name: (*row(name), 1) for name in "12"})
+    assert shown(here) == [
+        ["user_id", "plan", "since", None, "lapses"],
+        ["1", "STANDARD", 46143, None, 1],
+        ["2", "STANDARD", 46143, "calls back in May", 1],
+    ]
+
+
+def test_a_key_that_somebody_shows_as_a_day_is_the_same_key(here: World) -> None:
+    write(here, (17, "STANDARD", None))
+    shown_as_day = {"numberFormat": {"type": "DATE", "pattern": "yyyy-mm-dd"}}
+    sheet(here).change(1, 0, 1, lambda _column, cell: replace(cell, format=shown_as_day))
+    assert list(read(here)) == ["17"]
+    assert write(here, (17, "METAL", None)) == RowCounts(0, 1, 0)
+
+
+def test_a_key_that_somebody_retyped_as_a_number_is_spelt_as_before(here: World) -> None:
+    write(here, row("1"))
+    sheet(here).put(1, 0, 1)
+    assert write(here, row("1")) == RowCounts(0, 1, 0)
+    assert shown(here)[1:] == [["1", "STANDARD", 46143]]
 
 
 @settings(max_examples=25, deadline=None)

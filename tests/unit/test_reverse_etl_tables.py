@@ -20,7 +20,7 @@ from sent_notes import Notes
 from pipeline.errors import DataError, InterruptedRunError
 from pipeline.reverse_etl import plain_workbook
 from pipeline.reverse_etl.base import SyncResult
-from pipeline.reverse_etl.csv_file import cell
+from pipeline.reverse_etl.csv_file import CsvRows, cell
 from pipeline.reverse_etl.embedded import EmbeddedReverseETL, Surroundings
 from pipeline.reverse_etl.plain_workbook import PlainTab
 from pipeline.reverse_etl.syncs import Destination, Field, Mode, RunFacts, Sync
@@ -248,6 +248,14 @@ def test_a_csv_keeps_the_columns_and_rows_of_other_people_and_holds_no_formula(t
     assert counts(desk.run()) == (0, 0, 3, 0, 0)
     desk.mart = desk.table({"1": "=1+1"})
     assert counts(desk.run()) == (0, 0, 1, 2, 0)
+
+
+def test_a_new_column_of_a_csv_goes_behind_what_people_wrote_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("user_id,plan\n1,GOLD,calls back in May\n2,BLUE\n")
+    columns = ("user_id", "plan", "lapses")
+    CsvRows(path, Notes()).write("", columns, "user_id", {"1": ("1", "GOLD", "0"), "3": ("3", "RED", "1")}, ())
+    assert path.read_text() == "user_id,plan,,lapses\n1,GOLD,calls back in May,0\n2,BLUE,,\n3,RED,,1\n"
 
 
 def test_no_key_and_no_text_of_a_csv_is_a_formula_and_each_key_is_found_again(tmp_path: Path) -> None:
