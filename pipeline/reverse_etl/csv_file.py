@@ -13,7 +13,7 @@ from typing import Any
 from pipeline import files
 from pipeline.reverse_etl.snapshots import SentRows
 from pipeline.reverse_etl.tables import Row
-from pipeline.reverse_etl.workbook import FILES, digest_of, unusable
+from pipeline.reverse_etl.workbook import FILES, digest_of, refuse_saved_meanwhile, unusable
 from pipeline.safe_cells import as_before, safe_cell
 from pipeline.spreadsheets import storable
 
@@ -87,6 +87,7 @@ class CsvRows:
             with beside.open("w", encoding="utf-8", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerows(lines)
             self._guard()
+            refuse_saved_meanwhile(self.path, self._left)
 
 
 def cell(value: Any) -> str | None:

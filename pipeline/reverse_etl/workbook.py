@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
 from pipeline import files, spreadsheets
-from pipeline.errors import DataError, PermanentError
+from pipeline.errors import DataError, PermanentError, TransientError
 from pipeline.reverse_etl import plain_workbook
 from pipeline.reverse_etl.plain_workbook import COLUMN_WIDTH, PlainTab
 from pipeline.reverse_etl.snapshots import SentRows
@@ -99,6 +100,7 @@ class WorkbookRows:
             for name, rows in expected.items():
                 self._verify(name, counts[name], rows)
             self._guard()
+            refuse_saved_meanwhile(self.path, self._left)
 
     def _verify(self, tab: str, rows_written: int, expected: int) -> None:
         if rows_written < expected:
@@ -238,6 +240,20 @@ class _Tab:
         self._last_row -= len(doomed)
         if doomed:
             self._sheet.delete_rows(self._last_row + 1, len(doomed))
+            self._move_along(doomed)
+
+    def _move_along(self, doomed: Sequence[int]) -> None:
+        """Heights of rows, what a filter hides, and links go with their rows; openpyxl leaves them where they were."""
+        dimensions, gone = self._sheet.row_dimensions, set(doomed)
+        kept = {number - bisect_left(doomed, number): found for number, found in dimensions.items() if number not in gone}
+        dimensions.clear()
+        for number, found in kept.items():
+            found.index = number
+            dimensions[number] = found
+        for row in self._sheet.iter_rows(min_row=doomed[0]):
+            for cell in row:
+                if cell.hyperlink:
+                    cell.hyperlink.ref = cell.coordinate
 
     def _empty(self, row: int, column: int) -> None:
         cell = self._sheet.cell(row, column)
@@ -250,6 +266,17 @@ def digest_of(path: Path) -> str | None:
         return None
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def refuse_saved_meanwhile(path: Path, before: str | None) -> None:
+    """Raise TransientError where a file is not the one that was read, so that replacing it would undo what somebody saved."""
+    if digest_of(path) != before:
+        raise TransientError(
+            f"Somebody saved the destination {path.name} while it was being changed",
+            where=str(path),
+            safe="It holds what they saved; nothing was written",
+            next="neopulse run --from activate",
+        )
 
 
 def unusable(path: Path, what: str) -> DataError:

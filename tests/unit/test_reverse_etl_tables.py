@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sent_notes import Notes
 
-from pipeline.errors import DataError, InterruptedRunError
+from pipeline.errors import DataError, InterruptedRunError, TransientError
 from pipeline.reverse_etl import plain_workbook
 from pipeline.reverse_etl.base import SyncResult
 from pipeline.reverse_etl.csv_file import CsvRows, cell
@@ -256,6 +256,15 @@ def test_a_new_column_of_a_csv_goes_behind_what_people_wrote_without_a_header(tm
     columns = ("user_id", "plan", "lapses")
     CsvRows(path, Notes()).write("", columns, "user_id", {"1": ("1", "GOLD", "0"), "3": ("3", "RED", "1")}, ())
     assert path.read_text() == "user_id,plan,,lapses\n1,GOLD,calls back in May,0\n2,BLUE,,\n3,RED,,1\n"
+
+
+def test_what_somebody_saves_while_a_csv_is_changed_is_not_undone(tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("user_id\n1\n")
+    rows = CsvRows(path, Notes(), guard=lambda: path.write_text("user_id,note\n1,call\n") and None)
+    with pytest.raises(TransientError, match="Somebody saved the destination"):
+        rows.write("", ("user_id",), "user_id", {"2": ("2",)}, ())
+    assert path.read_text() == "user_id,note\n1,call\n"
 
 
 def test_no_key_and_no_text_of_a_csv_is_a_formula_and_each_key_is_found_again(tmp_path: Path) -> None:
