@@ -160,6 +160,27 @@ def test_many_rows_go_in_as_few_bodies_as_they_take_and_are_read_in_pages(here: 
     assert read(here) == {each[0]: each for each in many}
 
 
+def test_only_the_last_of_many_bodies_asks_for_the_key_column(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(google_rows, "PART_BYTES", 20_000)
+    calls, asked = here.calls(), list[bool]()
+    batch = calls.batch
+
+    def noted(requests: Any, *, read: Sequence[str] = ()) -> Any:
+        asked.append(bool(read))
+        return batch(requests, read=read)
+
+    monkeypatch.setattr(calls, "batch", noted)
+    many = {str(number): row(str(number)) for number in range(300)}
+    GoogleRows(calls).write(TAB, COLUMNS, "user_id", many)
+    assert asked == [False] * (len(asked) - 1) + [True]
+    assert len(asked) > 2
+
+
+def test_a_new_tab_has_little_room_beside_its_columns_so_that_many_customers_fit(here: World) -> None:
+    write(here, row("1"))
+    assert sheet(here).columns == len(COLUMNS) + google_rows.ROOM
+
+
 # 429 says that nothing was done: only before.
 @pytest.mark.parametrize(("status", "after"), [(429, False), *((status, after) for status in (CUT, 500) for after in (0, 1))])
 def test_one_failure_at_any_call_neither_loses_nor_doubles_a_row(
