@@ -47,7 +47,7 @@ def _about_the_version() -> list[Measure]:
         Measure("As of", "Publication", "MAX(Publication[Last day])", DAY, folder),
         Measure("Version", "Publication", "MAX(Publication[Version name])", TEXT, folder),
         Measure("Window N", "Publication", "MAX(Publication[Inactivity days])", COUNT, folder),
-        Measure("Is final", "Publication", "MAX(Dates[Date]) <= [As of]", YES_NO, folder),
+        Measure("Is final", "Publication", _final("MAX(Dates[Date])"), YES_NO, folder),
     ]
 
 
