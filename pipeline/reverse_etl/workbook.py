@@ -69,6 +69,16 @@ class WorkbookRows:
         """Every row of a tab by key; see KeyedRows."""
         return self._tab(tab, columns, key).values() if tab in self._opened().sheetnames else {}
 
+    def computed(self, tab: str, columns: Sequence[str], key: str) -> Mapping[str, Row]:
+        """Every row with what its formulas came to when the file was last saved; see KeyedRows."""
+        if tab not in self._opened().sheetnames or not (formulas := self._tab(tab, columns, key).formulas()):
+            return self.read(tab, columns, key)
+        came_to = _Tab(self._load(data_only=True), tab, columns, key, self.path)
+        for place in formulas:
+            if (told := came_to.untold(place)) is not None:
+                raise unusable(self.path, f"has a formula in {place} of the tab {tab} that {told}")
+        return came_to.values()
+
     def write(self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Row], deleted: Collection[str]) -> None:
         """Change a tab; `commit` replaces the file."""
         there = self._tab(tab, columns, key)
@@ -137,8 +147,11 @@ class WorkbookRows:
             workbook = Workbook()
             workbook.remove(workbook.worksheets[0])
             return workbook
+        return self._load(rich_text=True)
+
+    def _load(self, **how: bool) -> Workbook:
         try:
-            return load_workbook(self.path, rich_text=True)
+            return load_workbook(self.path, **how)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
             raise unusable(self.path, f"cannot be read as a workbook: {error}") from error
 
@@ -169,6 +182,19 @@ class _Tab:
     def values(self) -> dict[str, Row]:
         """Our columns of every row that has a key."""
         return {key: held.values for key, held in self._rows.items()}
+
+    def formulas(self) -> list[str]:
+        """Where formulas stand in our columns."""
+        own = set(self._columns.values())
+        cells = (cell for row in self._sheet.iter_rows(min_row=2) for cell in row)
+        return [cell.coordinate for cell in cells if cell.data_type == "f" and cell.column in own]
+
+    def untold(self, place: str) -> str | None:
+        """Why it is not known what a formula comes to; None where it is."""
+        cell = self._sheet[place]
+        if cell.value is None:
+            return "nothing has computed yet: open the file in a spreadsheet program and save it"
+        return f"comes to {cell.value}" if cell.data_type == "e" else None
 
     def apply(self, changed: Mapping[str, Row], deleted: Collection[str]) -> bool:
         """Write the header where it lacks, then update, delete and append; says whether there was anything to do."""

@@ -32,6 +32,7 @@ _FORMATTED = (
     "sheets(properties(sheetId,title,gridProperties),merges,"
     "data(startRow,startColumn,rowData.values(userEnteredValue,userEnteredFormat.numberFormat)))"
 )
+_COMPUTED = _FORMATTED.replace("(userEnteredValue,", "(effectiveValue,effectiveFormat.numberFormat,userEnteredValue,")
 
 
 @dataclass(frozen=True)
@@ -137,9 +138,13 @@ class Calls:
         sheets: list[Mapping[str, Any]] = content.get("sheets", [])
         return sheets
 
-    def cells(self, ranges: Sequence[str]) -> list[Mapping[str, Any]]:
-        """The cells of ranges with their number formats, and what of their tab is merged: one call."""
-        content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"ranges": list(ranges), "fields": _FORMATTED})
+    def cells(self, ranges: Sequence[str], *, computed: bool = False) -> list[Mapping[str, Any]]:
+        """The cells of ranges with their number formats, and what of their tab is merged: one call.
+
+        With `computed` also what their formulas come to.
+        """
+        fields = _COMPUTED if computed else _FORMATTED
+        content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"ranges": list(ranges), "fields": fields})
         sheets: list[Mapping[str, Any]] = content.get("sheets", [])
         return sheets
 

@@ -253,6 +253,15 @@ def test_a_key_that_somebody_shows_as_a_day_is_the_same_key(here: World) -> None
     assert write(here, (17, "METAL", None)) == RowCounts(0, 1, 0)
 
 
+def test_rows_are_sent_on_with_what_their_formulas_come_to(here: World) -> None:
+    write(here, row("1"), row("2"))
+    sheet(here).put(1, 1, Formula("=40+2"))
+    assert rows(here).computed(TAB, COLUMNS, "user_id") == {"1": ("1", 42, MAY), "2": row("2")}
+    sheet(here).put(2, 1, Formula("=1/0"))
+    with pytest.raises(DataError, match="has a formula in B3 that comes to an error"):
+        rows(here).computed(TAB, COLUMNS, "user_id")
+
+
 def test_a_key_that_somebody_retyped_as_a_number_is_spelt_as_before(here: World) -> None:
     write(here, row("1"))
     sheet(here).put(1, 0, 1)

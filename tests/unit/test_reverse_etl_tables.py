@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -40,6 +42,8 @@ class Tabs:
     def read(self, tab: str, columns: Sequence[str], key: str) -> Mapping[str, Sequence[Any]]:
         del key
         return {known: [row.get(name) for name in columns] for known, row in self.tabs.get(tab, {}).items()}
+
+    computed = read
 
     def write(
         self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Sequence[Any]], deleted: Collection[str]
@@ -235,6 +239,41 @@ def test_rows_that_people_keep_in_a_tab_can_be_the_source(tmp_path: Path) -> Non
         assert (desk.home / "destinations" / "blocked.csv").read_text() == "customer,plan\n1,A\n2,A\n3,A\n77,theirs\n"
         with pytest.raises(DataError, match="the tab Nobody is not there"):
             desk.run(name="blocked", from_tab=True, source="Nobody", fields=fields)
+
+
+def test_rows_of_a_workbook_are_sent_on_with_what_their_formulas_came_to(tmp_path: Path) -> None:
+    path = tmp_path / "crm.xlsx"
+    workbook = openpyxl.Workbook()
+    for line in (("id", "plan"), ("1", "=40+2"), ("2", "GOLD")):
+        workbook.active.append(line)
+    workbook.save(path)
+
+    def computed() -> dict[str, Any]:
+        return dict(WorkbookRows(path, Notes()).computed("Sheet", ("id", "plan"), "id"))
+
+    with pytest.raises(DataError, match="has a formula in B2 of the tab Sheet that nothing has computed yet"):
+        computed()
+    for came_to, told in (("<v>42</v>", None), ("<v>#N/A</v>", "B2 of the tab Sheet that comes to #N/A")):
+        save_as_computed(path, came_to)
+        if told is None:
+            assert computed() == {"1": ["1", 42], "2": ["2", "GOLD"]}
+        else:
+            with pytest.raises(DataError, match=told):
+                computed()
+
+
+def save_as_computed(path: Path, came_to: str) -> None:
+    """The file as a spreadsheet program saves it: with the value beside the formula."""
+    with zipfile.ZipFile(path) as source:
+        parts = {name: source.read(name).decode() for name in source.namelist()}
+    kind = ' t="e"' if "#" in came_to else ""
+    cell = f'<c r="B2"{kind}><f>40+2</f>{came_to}</c>'
+    name = "xl/worksheets/sheet1.xml"
+    parts[name], replaced = re.subn(r'<c r="B2".*?</c>', cell, parts[name])
+    assert replaced == 1
+    with zipfile.ZipFile(path, "w") as target:
+        for part, content in parts.items():
+            target.writestr(part, content)
 
 
 def test_a_csv_keeps_the_columns_and_rows_of_other_people_and_holds_no_formula(tmp_path: Path) -> None:
