@@ -16,7 +16,7 @@ from typing import Any
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
+from openpyxl.utils import get_column_letter, range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
@@ -198,7 +198,7 @@ class _Tab:
 
     def apply(self, changed: Mapping[str, Row], deleted: Collection[str]) -> bool:
         """Write the header where it lacks, then update, delete and append; says whether there was anything to do."""
-        lacks_header = len(self._columns) < len(self._names)
+        lacks_header, before = len(self._columns) < len(self._names), self._last_row
         self._complete_header()
         for key, row in changed.items():
             if key in self._rows:
@@ -208,6 +208,7 @@ class _Tab:
         created = [row for key, row in changed.items() if key not in self._rows]
         for number, row in enumerate(created, start=self._last_row + 1):
             self._append(number, row)
+        self._stretch(before, max(self._last_row + len(created), 2))
         self.rows_expected = 1 + len(self._rows) - len(doomed) + len(created)
         return lacks_header or bool(changed) or bool(doomed)
 
@@ -281,9 +282,27 @@ class _Tab:
                 if cell.hyperlink:
                     cell.hyperlink.ref = cell.coordinate
 
+    def _stretch(self, before: int, last: int) -> None:
+        """Tables and filters of people that ended with the last row end with the last row again."""
+        for table in self._sheet.tables.values():
+            if not table.totalsRowCount:
+                table.ref = _ending(table.ref, before, last)
+                if table.autoFilter is not None:
+                    table.autoFilter.ref = table.ref
+        if self._sheet.auto_filter.ref:
+            self._sheet.auto_filter.ref = _ending(self._sheet.auto_filter.ref, before, last)
+
     def _empty(self, row: int, column: int) -> None:
         cell = self._sheet.cell(row, column)
         cell.value, cell.comment, cell.hyperlink = None, None, None
+
+
+def _ending(area: str, before: int, last: int) -> str:
+    """An area from the header to the row that was the last, stretched to the one that is; any other as it is."""
+    left, top, right, bottom = range_boundaries(area)
+    if (top, bottom) != (1, before) or left is None or right is None:
+        return area
+    return f"{get_column_letter(left)}1:{get_column_letter(right)}{last}"
 
 
 def digest_of(path: Path) -> str | None:

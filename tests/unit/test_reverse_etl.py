@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl.worksheet.table import Table
 from sent_notes import Notes
 
 from pipeline import spreadsheets
@@ -188,6 +189,25 @@ def test_links_heights_and_what_a_filter_hides_go_with_their_rows(bank: Bank) ->
         ("3", "https://tickets.bank.example/3")
     ]
     assert {number: (found.height, found.hidden) for number, found in sheet.row_dimensions.items()} == {2: (40, False)}
+
+
+def test_a_table_or_a_filter_over_all_rows_has_all_rows_again(bank: Bank) -> None:
+    bank.run()
+
+    def lay(workbook: Any) -> None:
+        workbook["Customers"].add_table(Table(displayName="Everybody", ref="A1:D4"))
+        workbook["Customers"]["F1"] = "mine"
+        workbook["Customers"].add_table(Table(displayName="Two", ref="F1:F3"))
+        workbook["Lapsed"].auto_filter.ref = "A1:D2"
+
+    bank.edit(lay)
+    for rows, lapsed in (("1", ()), ("12345", ("8", "9"))):
+        bank.marts = {"sync_customers": [row(key) for key in rows], "sync_lapsed": [row(key) for key in lapsed] or [row("9")]}
+        bank.run()
+    workbook = openpyxl.load_workbook(bank.path)
+    tables = workbook["Customers"].tables
+    assert (tables["Everybody"].ref, tables["Everybody"].autoFilter.ref, tables["Two"].ref) == ("A1:D6", "A1:D6", "F1:F3")
+    assert workbook["Lapsed"].auto_filter.ref == "A1:D3"
 
 
 def test_a_row_of_other_people_is_never_deleted(bank: Bank) -> None:
