@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from streamlit_app import auth, charts, data, exports, formats, segments
+from streamlit_app import actions, auth, charts, data, exports, formats, segments
 from streamlit_app.auth import Role
 from streamlit_app.charts.stretches import DAY, STRETCH
 from streamlit_app.components import behind_figure, chart, download, filters, kpi_row, sortable, states, table
@@ -231,6 +231,7 @@ def _one(asked: str) -> None:
         states.empty(t("customers.unknown", id=filters.as_asked(asked)), next=t("customers.unknown_next"))
         return
     facts = customer.facts
+    actions.note_customer_read(facts["user_id"])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(t("customers.one", id=formats.plain(facts["user_id"])), width="content")
         if facts["is_active"]:
