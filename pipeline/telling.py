@@ -130,7 +130,7 @@ def _carrier(settings: Settings, clock: Clock, *, look: Callable[[], None], in_o
     if settings.mail_server is not None:
         from pipeline.notify.smtp import Smtp
 
-        return Smtp(settings.mail_server)
+        return Smtp(settings.mail_server, look=look)
     from pipeline.notify.outbox import Outbox
 
     return Outbox(settings.home / "outbox")

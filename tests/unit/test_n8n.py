@@ -243,6 +243,30 @@ def test_neither_the_plan_nor_the_check_shows_a_key_in_the_address(tmp_path: Pat
     assert f" at {checked} " in planned_act("notify", settings)
 
 
+def test_a_key_in_the_address_is_neither_told_nor_kept(
+    n8n: N8nStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = LastStep(tmp_path, monkeypatch, n8n_url=f"{n8n.url}?token=k-1234-secret", n8n_secret=SECRET)
+    n8n.is_published = False
+    run = house.run()
+    (found,) = (one for one in findings(house.settings) if one.subject == "notification")
+    assert found.error is not None
+    n8n.is_published = True
+    postman(house.settings, house.store, house.clock).deliver_next()
+    delivered = house.store.delivery(run.steps[4].detail["delivery"])
+    assert delivered is not None
+    assert "?token=***" in delivered.location
+    told = f"{caplog.text}{found.text}{found.error}{run.steps}{delivered.location}"
+    assert "k-1234-secret" not in told
+
+
+def test_an_address_with_a_password_is_refused_for_it_would_not_be_sent(tmp_path: Path) -> None:
+    address = "https://neopulse:hidden-word@n8n.bank.example/webhook/x"
+    with pytest.raises(ValueError, match="takes no user and no password") as raised:
+        Settings(home=tmp_path, n8n_url=address, n8n_secret=SECRET, _env_file=None)  # type: ignore[call-arg]
+    assert "hidden-word" not in str(raised.value)
+
+
 def test_neopulse_check_names_what_is_wrong_with_the_carrier_and_what_waits(
     n8n: N8nStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
