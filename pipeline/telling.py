@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.errors import NeopulseError
@@ -63,11 +64,15 @@ def look_at_rules(
     from pipeline import alerts
     from pipeline.marts import reader
 
-    def tell(notice: Notice, at: datetime) -> None:
-        deliver(notice_of(notice, at, settings, version), settings, store, clock, guard=guard)
+    if not (store.alert_rules() or store.unsent_alerts()):
+        return
+    reading = reader(version)
 
-    if store.alert_rules() or store.unsent_alerts():
-        alerts.evaluate(store, reader(version), tell)
+    def tell(notice: Notice, at: datetime) -> None:
+        event = replace(notice_of(notice, at, settings, version), thin=alerts.thin_days(notice, reading))
+        deliver(event, settings, store, clock, guard=guard)
+
+    alerts.evaluate(store, reading, tell)
 
 
 def look_at_freshness(version: Version | None, settings: Settings, store: RunStore, clock: Clock) -> None:

@@ -84,7 +84,7 @@ class LastStep:
         self.breaks_at: str | None = None
         problems = [{"disposition": "rejected", "rows_affected": 31}, {"disposition": "kept", "rows_affected": 5}]
         quality = pa.Table.from_pylist(problems)
-        reading = SimpleNamespace(headline=headline, data_quality=lambda: quality)
+        reading = SimpleNamespace(headline=headline, data_quality=lambda: quality, thin_tail=lambda: None)
         monkeypatch.setattr("pipeline.marts.reader", lambda _version: reading)
 
     def run(self, **order: Any) -> Run:

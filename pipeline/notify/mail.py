@@ -68,6 +68,7 @@ def render(event: Event, language: str) -> Mail:
         "event": _in_words(event, language),
         "is_demo": event.source == DEMO_BANK,
         "title": words.title(event),
+        "thin": report_mail.thin_days(event.thin, words),
         "figures": [words.figure(figure) for figure in event.headline],
         "notice": notices.lines(event.notice, words) if event.notice else None,
         "as_of": words.day(event.as_of),
@@ -111,7 +112,7 @@ def compose(event: Event, *, sender: str, recipients: Sequence[str], language: s
     Raises ConfigurationError where an address cannot be used.
     """
     mail = render(event, language)
-    message = EmailMessage(policy=policy.SMTP)
+    message = EmailMessage(policy=policy.SMTP.clone(cte_type="7bit"))  # for which nothing has to be asked of a server
     message["Subject"] = mail.subject
     message["From"] = _addresses([sender], "NEOPULSE_MAIL_FROM")
     message["To"] = _addresses(recipients, "NEOPULSE_MAIL_TO")

@@ -42,6 +42,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "condition.above": "The rule: above {threshold}.",
         "condition.change_below": "The rule: the change against the period before is below {threshold}.",
         "condition.change_above": "The rule: the change against the period before is above {threshold}.",
+        "condition.found": "It is {change}; the period before: {before}.",
         "fired.title": "{name}: {figure}",
         "fired.body": "{label}{where}, {point}: {figure}. {condition}",
         "fired.next": "The rule stands on the page Alerts. It says nothing more for {hours}, whatever the figure does, "
@@ -91,6 +92,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "condition.above": "La règle : plus de {threshold}.",
         "condition.change_below": "La règle : l'écart avec la période précédente est inférieur à {threshold}.",
         "condition.change_above": "La règle : l'écart avec la période précédente est supérieur à {threshold}.",
+        "condition.found": "Il est de {change} ; période précédente : {before}.",
         "fired.title": "{name} : {figure}",
         "fired.body": "{label}{where}, {point} : {figure}. {condition}",
         "fired.next": "La règle se trouve sur la page Alertes. Elle se tait pendant {hours}, quoi que fasse le chiffre, "
