@@ -138,7 +138,7 @@ def trial(rule: AlertRule, reading: Reading, at: datetime) -> Notice:
 
 
 def thin_days(notice: Notice, reader: Reader) -> dict[str, str] | None:
-    """The days at the end of the data that hold far fewer active customers than usual, where the figure told counts some of them."""
+    """The days at the end of the data that hold far fewer active customers than usual, where the figure counts some of them."""
     tail = reader.thin_tail() if notice.values["point"] else None
     if tail is None or _last_day(date.fromisoformat(notice.values["point"]), notice.values["grain"]) < tail.first:
         return None
@@ -164,7 +164,9 @@ def _about(reading: Reading) -> dict[str, Any]:
 
 def _values(rule: dict[str, Any], point: date | None, figure: float | None, before: float | None) -> dict[str, Any]:
     """What a message about a rule tells; where it is on a change, also what is compared and the change."""
-    compared = rule["comparison"] in RELATIVE and figure is not None and before
+    compared: dict[str, float] = {}
+    if rule["comparison"] in RELATIVE and figure is not None and before:
+        compared = {"before": before, "change": figure / before - 1}
     return {
         "name": rule["name"],
         "label": rule.get("label", rule["metric"]),
@@ -176,5 +178,5 @@ def _values(rule: dict[str, Any], point: date | None, figure: float | None, befo
         "comparison": rule["comparison"],
         "threshold": float(rule["threshold"]),
         "hours": rule["cooldown_hours"],
-        **({"before": before, "change": figure / before - 1} if compared else {}),
+        **compared,
     }

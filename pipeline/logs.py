@@ -46,7 +46,7 @@ class EventLog(logging.Handler):
 
 
 class _Masking(logging.Filter):
-    """Takes the secrets out of a record: its message, its arguments and its traceback; and out of its message what no log can hold."""
+    """Takes the secrets out of a record: out of its message, its arguments and its traceback. No message gives orders either."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = without_controls(masked(record.getMessage())), None

@@ -118,9 +118,9 @@ class Event:
     """One message. `key` is the same however often the same thing is told, so that it is told once.
 
     `at` is the moment of the publication or of the failure, `seconds` how long the run took until then; `links` are
-    addresses by name (`app`, `runs`). `thin` are the `first` and the `last` day, as ISO text, of those at the end of the data that
-    hold far fewer active customers than usual, where figures are told that count some of them. A `report` is what stands in one,
-    in plain JSON values; its key is its notice's.
+    addresses by name (`app`, `runs`). `thin` are the `first` and the `last` day, as ISO text, of those at the end of the data
+    that hold far fewer active customers than usual, where figures are told that count some of them. A `report` is what stands in
+    one, in plain JSON values; its key is its notice's.
     """
 
     run_id: int
