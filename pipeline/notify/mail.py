@@ -18,7 +18,7 @@ from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline import plurals
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, without_controls
 from pipeline.mail_addresses import unusable
 from pipeline.notify import app_words, notices, report_mail
 from pipeline.notify.event import Event, Figure, Rows
@@ -78,11 +78,7 @@ def render(event: Event, language: str) -> Mail:
         "number": words.number,
         "days": words.days,
     }
-    return Mail(
-        subject=words.subject(event),
-        text=_TEMPLATES.get_template("mail.txt.j2").render(content),
-        html=_TEMPLATES.get_template("mail.html.j2").render(content),
-    )
+    return _filled("mail", content, words.subject(event))
 
 
 def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
@@ -95,11 +91,13 @@ def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
         "days": words.days,
         **report_mail.shown(report, words),
     }
-    return Mail(
-        subject=words.subject(event),
-        text=_TEMPLATES.get_template("report.txt.j2").render(content),
-        html=_TEMPLATES.get_template("report.html.j2").render(content),
-    )
+    return _filled("report", content, words.subject(event))
+
+
+def _filled(template: str, content: Mapping[str, Any], subject: str) -> Mail:
+    """The mail of two templates, without signs that a mail server refuses or that no text can hold."""
+    parts = (_TEMPLATES.get_template(f"{template}.{form}.j2").render(content) for form in ("txt", "html"))
+    return Mail(*map(without_controls, (subject, *parts)))
 
 
 def _in_words(event: Event, language: str) -> Event:

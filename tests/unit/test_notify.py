@@ -21,7 +21,7 @@ from pipeline.errors import ConfigurationError, DataError, InterruptedRunError
 from pipeline.marts import Headline
 from pipeline.metrics import Metric
 from pipeline.notify.delivery import deliver as deliver_letter
-from pipeline.notify.event import Event, Figure, Rows, SyncCounts, failure, success
+from pipeline.notify.event import Event, Figure, Notice, Rows, SyncCounts, failure, noticed, success
 from pipeline.notify.letter import Letter
 from pipeline.notify.mail import Words, compose, render
 from pipeline.notify.outbox import Outbox
@@ -246,6 +246,15 @@ def test_what_an_error_brings_along_cannot_become_markup_or_a_header() -> None:
     assert "&lt;script&gt;" in mail.html
     assert mail.subject == "neopulse: run 12 failed at transform Bcc: thief@evil.example"
     assert message(dataclasses.replace(FAILURE, source="a\r\nBcc: x@y.example"))["Bcc"] is None
+
+
+def test_a_name_with_signs_that_no_mail_can_hold_makes_a_mail() -> None:
+    values = {"run": 12, "replaced": "a\x00b\x1b[31m\udce9"}
+    reasons = ({"rule": "relation_new", "relation": "\x00\ud800", "version": "v0001"},)
+    odd = noticed(Notice("held", "run-12-held", values, reasons), at=PUBLISHED_AT, source="files", version=VERSION)
+    sent = compose(odd, sender="np@bank.example", recipients=("a@bank.example",), language="en")
+    assert not set(sent) & {0, 0x1B}
+    assert "\ufffd" in render(odd, "en").text
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
