@@ -153,8 +153,10 @@ def check_carrier(settings: Settings, clock: Clock) -> str:
     return _carrier(settings, clock, look=lambda: None, in_one_try=True).check()
 
 
-def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -> None:
-    """Try once to deliver a message that waits; raises what hinders it.
+def deliver_again(
+    key: str, settings: Settings, store: RunStore, clock: Clock, *, look: Callable[[], None] = lambda: None
+) -> None:
+    """Try once to deliver a message that waits; raises what hinders it, or what `look` raises while an answer is awaited.
 
     A report that its reader may not see any more is taken back; `look_at_reports` makes another where they may see something.
     """
@@ -163,7 +165,7 @@ def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -
     if not _is_still_theirs(key, settings, store):
         store.take_back(key)
         return
-    carrier = _carrier(settings, clock, look=lambda: None, in_one_try=True)
+    carrier = _carrier(settings, clock, look=look, in_one_try=True)
     deliver_waiting(key, carrier=carrier, store=store, holders=_holders(settings))
 
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from pipeline import telling
 from pipeline.clock import Clock
-from pipeline.errors import NeopulseError, PermanentError, TransientError
+from pipeline.errors import InterruptedRunError, NeopulseError, PermanentError, TransientError
 from pipeline.http import LostAnswerError
 from pipeline.runs.records import Delivery
 from pipeline.runs.store import RunStore
@@ -57,6 +57,8 @@ class Postman:
             return
         try:
             self._deliver(message.key)
+        except InterruptedRunError as wish:
+            _log.info("the message %s waits: %s", message.key, wish.what)
         except NeopulseError as error:
             self._put_off(message.key, error)
             self._rest(self._clock.passed() - began)
@@ -90,10 +92,14 @@ def _pauses_after(error: NeopulseError) -> tuple[int, ...]:
     return PAUSES_SECONDS if isinstance(error, TransientError) else (REFUSED_SECONDS,)
 
 
-def postman(settings: Settings, store: RunStore, clock: Clock) -> Postman:
-    """The postman of the service in force."""
+def postman(settings: Settings, store: RunStore, clock: Clock, *, is_to_end: Callable[[], bool] = lambda: False) -> Postman:
+    """The postman of the service in force; a service that does not answer is not waited for once the worker `is_to_end`."""
+
+    def look() -> None:
+        if is_to_end():
+            raise InterruptedRunError("The worker ends", safe="The message waits in the run store", next="neopulse worker")
 
     def deliver(key: str) -> None:
-        telling.deliver_again(key, settings, store, clock)
+        telling.deliver_again(key, settings, store, clock, look=look)
 
     return Postman(store, clock, service=telling.carrier_name(settings), deliver=deliver)

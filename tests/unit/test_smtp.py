@@ -200,6 +200,25 @@ def test_a_run_that_is_to_end_does_not_wait_for_a_mail_server(server: MailServer
     assert time.monotonic() - began < 0.9
 
 
+def test_a_worker_that_is_to_end_does_not_wait_for_a_mail_server(
+    server: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LOOK_EVERY_SECONDS", 0.05)
+    house = LastStep(tmp_path, monkeypatch, smtp_url=server.url)
+    server.stop()
+    run = house.run()
+    server.greets_after_seconds = 1
+    server.start()
+    ends = [False]
+    worker = postman(house.settings, house.store, house.clock, is_to_end=lambda: bool(server.sessions) and ends[0])
+    ends[0], began = True, time.monotonic()
+    worker.deliver_next()
+    assert time.monotonic() - began < 0.9
+    server.greets_after_seconds, ends[0] = 0, False
+    worker.deliver_next()
+    assert (len(server.taken), house.store.run(run.id).standing) == (1, "succeeded")
+
+
 def test_a_mail_that_the_server_has_is_waited_for_whoever_wants_to_end(
     server: MailServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
