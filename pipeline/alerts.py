@@ -134,7 +134,8 @@ def trial(rule: AlertRule, reading: Reading, at: datetime) -> Notice:
     """A message that says itself that it is a test."""
     values = {**rule.content, **_about(reading)}
     told = _values(values, reading.point, reading.figure, reading.before)
-    return Notice("test", f"alert-test-{rule.id}-{at:%Y%m%dT%H%M%S%f}", told)
+    kind = "test" if reading.figure is not None else "test_empty"
+    return Notice(kind, f"alert-test-{rule.id}-{at:%Y%m%dT%H%M%S%f}", told)
 
 
 def thin_days(notice: Notice, reader: Reader) -> dict[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,6 +15,7 @@ from pipeline.notify import app_words
 from pipeline.notify.event import Notice
 from pipeline.notify.notice_texts import NOTICE_TEXTS
 
+_RUN = re.compile(r"\brun (\d+)")
 SHARES = ("share", "allowed", "change")
 LINES = ("replaces", "body", "next")
 """The last part of the keys; a line about what was replaced stands only where something was."""
@@ -75,6 +77,10 @@ def _shown(name: str, value: Any, values: Mapping[str, Any], words: Wording) -> 
     """A plain value as a reader of that language writes it; a label is a text by language, `where` are filters."""
     if name == "where" and isinstance(value, Mapping):
         return f" ({app_words.segment(value, words.language)})" if value else ""
+    if name == "before" and values.get("rule") == "demo_over_bank":
+        return app_words.source(str(value), words.language)
+    if name == "replaced":
+        return _RUN.sub(lambda found: NOTICE_TEXTS[words.language]["run"].format(run=found[1]), str(value))
     if isinstance(value, Mapping):
         return str(value[words.language])
     if name in SHARES:

@@ -344,6 +344,17 @@ def test_a_trial_says_itself_that_it_is_one_and_each_has_a_key_of_its_own(house:
     assert one["Message-ID"] != other["Message-ID"]
 
 
+def test_a_trial_of_a_rule_that_has_no_final_figure_says_so(house: House) -> None:
+    reading = alerts.read(RULE, Figures(VERSION, MONTHS[2:]))  # type: ignore[arg-type]
+    notice = alerts.trial(RULE, reading, house.clock.now())
+    telling.deliver(
+        telling.notice_of(notice, house.clock.now(), house.settings, VERSION), house.settings, house.store, house.clock
+    )
+    (mail,) = mails(house)
+    text = mail.get_body(("plain",)).get_content()
+    assert "Monthly churn rate: there is no final figure yet. The rule: above 4.5%." in text
+
+
 def test_a_cohort_or_a_curve_cannot_be_watched_and_a_series_can() -> None:
     assert "retention_cohort" not in alerts.WATCHABLE
     assert "survival" not in alerts.WATCHABLE

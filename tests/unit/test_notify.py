@@ -248,6 +248,22 @@ def test_what_an_error_brings_along_cannot_become_markup_or_a_header() -> None:
     assert message(dataclasses.replace(FAILURE, source="a\r\nBcc: x@y.example"))["Bcc"] is None
 
 
+@pytest.mark.parametrize(
+    ("notice", "told"),
+    [
+        (Notice("never", "k", {"at": "2019-05-17T08:00", "since": "", "zone": "Europe/Paris"}), "avant le 17 mai 2019 08:00"),
+        (Notice("held", "k", {"run": 12, "replaced": "run 11"}), "la version candidate de l'exécution 11, qui attendait"),
+        (
+            Notice("held", "k", {"run": 12}, ({"rule": "demo_over_bank", "version": "v0001", "before": "files"},)),
+            "la version v0001 avait pour source : fichiers de la banque.",
+        ),
+    ],
+    ids=["never", "replaced", "source"],
+)
+def test_a_french_notice_is_french_throughout(notice: Notice, told: str) -> None:
+    assert told in render(noticed(notice, at=PUBLISHED_AT, source="files", version=VERSION), "fr").text
+
+
 def test_a_name_with_signs_that_no_mail_can_hold_makes_a_mail() -> None:
     values = {"run": 12, "replaced": "a\x00b\x1b[31m\udce9"}
     reasons = ({"rule": "relation_new", "relation": "\x00\ud800", "version": "v0001"},)
