@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.checks import findings, settings_in_force
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
 from pipeline.http import Patience
+from pipeline.marts.thin_tail import ThinTail
 from pipeline.notify.event import Event, Notice, noticed
 from pipeline.notify.letter import Letter
 from pipeline.notify.mail import worldwide_key
@@ -55,6 +56,16 @@ def test_the_event_tells_the_run_in_plain_values_and_brings_the_mail_along(
     assert mail.recipients == ("ann@bank.example", "bob@bank.example")
     assert "Clients actifs" in mail.text
     assert n8n.url in where
+
+
+def test_a_run_whose_last_days_may_still_fill_up_says_so(
+    n8n: N8nStandIn, mail_server: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = LastStep(tmp_path, monkeypatch, n8n_url=n8n.url, n8n_secret=SECRET)
+    house.tail = ThinTail(date(2019, 5, 14), date(2019, 5, 15), 0.2, 0.4, 50)
+    house.run()
+    assert n8n.calls[0]["thin"] == {"first": "2019-05-14", "last": "2019-05-15"}
+    assert "Each day from 14 May 2019 to 15 May 2019 holds less than 60.0% of its usual" in mail_server.taken[0].text
 
 
 def test_a_failure_names_the_step_and_what_to_do(n8n: N8nStandIn, mail_server: MailServer, clock: FixedClock) -> None:
