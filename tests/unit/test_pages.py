@@ -18,9 +18,11 @@ import streamlit as st
 from page_kit import HOSTILE, SECONDS, failed, is_harmless, opened, whole, words
 from streamlit.testing.v1 import AppTest
 
+from pipeline.errors import TransientError
 from pipeline.marts import Behind, OlderVersionError, Question, Reader, Search, Together
 from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
+from pipeline.runs.trail import Acts, TrailStore
 from pipeline.warehouse.publication import Publications, TestSummary, Version
 from streamlit_app import auth, data, figures, formats, messages, navigation
 from streamlit_app.auth import Role, User
@@ -745,6 +747,28 @@ def test_no_customer_of_a_link_and_no_id_or_plan_of_the_bank_is_read_as_more_tha
     assert page.header[0].value == f"Customer {formats.plain(HOSTILE)}"
     assert is_harmless(page)
     assert f"Open customer {formats.plain(HOSTILE)}" in [button.label for button in whole("customers", search=someone).button]
+
+
+def test_who_opens_a_customers_page_is_noted_down_once_a_tab_and_before_anything_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def noted() -> list[tuple[str, str, Any]]:
+        return [(act.who, act.what, act.after) for act in data.run_store().acts(Acts(action="read_customer"))]
+
+    before, listed = noted(), data.customers(Search(), limit=2).table["user_id"].to_pylist()
+    page = opened("customers", customer=listed[0])
+    page.run()
+    wanted = ("local", "customer", {"customer": listed[0], "version": data.published().name})
+    assert noted() == [wanted, *before]
+    opened("customers")
+    opened("customers", customer="nobody")
+    assert noted() == [wanted, *before]
+
+    def refused(*_: object, **__: object) -> None:
+        raise TransientError("the run store does not answer")
+
+    monkeypatch.setattr(TrailStore, "audit", refused)
+    assert listed[1] not in words(opened("customers", customer=listed[1]))
 
 
 def test_a_type_of_transaction_keeps_its_place_in_every_segment() -> None:
