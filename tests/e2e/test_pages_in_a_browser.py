@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from chain import Published
 from conftest import Bank, charts, failures
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from pipeline.marts import reader
 from pipeline.warehouse.publication import Publications
@@ -74,6 +74,30 @@ def test_each_page_opens_in_french_without_a_failure(app: str, page: Page, name:
         expect(charts(page).first).to_be_visible()
     expect(page.get_by_test_id("stSkeleton")).to_have_count(0)
     assert failures(page) == []
+
+
+def test_a_dark_page_is_printed_dark_on_white_without_navigation_and_forced_colours_show_what_is_chosen(
+    app: str, page: Page
+) -> None:
+    page.emulate_media(color_scheme="dark")
+    page.goto(f"{app}/activity")
+    expect(charts(page).first).to_be_visible()
+    navigation, chosen = page.get_by_test_id("stSidebar"), page.get_by_role("radio", name="Week", exact=True)
+    expect(navigation).to_be_visible()
+    page.emulate_media(media="print")
+    expect(navigation).to_be_hidden()
+    assert [ground(page.locator("body")), ink(page.get_by_role("heading", level=2))] == ["rgb(255, 255, 255)", "rgb(18, 24, 27)"]
+    page.emulate_media(media="screen", forced_colors="active")
+    expect(chosen).to_have_attribute("aria-checked", "true")
+    assert ground(chosen) != ground(page.get_by_role("radio", name="Month", exact=True))
+
+
+def ground(place: Locator) -> str:
+    return str(place.evaluate("element => getComputedStyle(element).backgroundColor"))
+
+
+def ink(place: Locator) -> str:
+    return str(place.evaluate("element => getComputedStyle(element).color"))
 
 
 def test_an_address_of_no_page_is_told_in_the_readers_language_with_the_way_back(app: str, page: Page) -> None:
