@@ -812,6 +812,14 @@ def test_of_pauses_without_an_upper_end_nothing_is_said_to_be_no_longer() -> Non
         assert calculated[name].startswith("isValid(datum.to_days)")
 
 
+@each_chart
+def test_each_line_of_a_hint_has_a_name_of_its_own(drawing: charts.Chart) -> None:
+    for tips in (node["tooltip"] for node in nodes(spec(drawing)) if isinstance(node.get("tooltip"), list)):
+        titles = [tip["title"].strip() for tip in tips]
+        assert all(titles)
+        assert len(set(titles)) == len(titles)
+
+
 def test_an_axis_of_counts_asks_nothing_of_few_customers() -> None:
     assert "datum.top" not in texts(spec(charts.COUNT_OVER_TIME))
 
