@@ -672,6 +672,23 @@ def test_a_cohort_cell_tells_the_same_over_its_number_and_its_hatching(chart: ch
     assert not any("tooltip" in layer["encoding"] or "tooltip" in layer["mark"] for layer in layers)
 
 
+def test_a_cohort_cell_that_is_withheld_says_so_and_tells_no_count() -> None:
+    told = copy.deepcopy(dict(spec(charts.RETENTION_COHORTS)))
+    label = [node for node in nodes(told) if "encoding" in node and node["encoding"].get("text")][-1]
+    cell = {"cohort": JANUARY, "cohort_name": "A", "period": 0}
+    cells = [row(JANUARY, 0.0) | cell | {"value": None}, row(FEBRUARY, 0.5, n=1300) | cell | {"cohort_name": "B"}]
+
+    def said(name: str) -> set[str | None]:
+        label["encoding"]["text"]["field"] = name
+        whole = pictures.whole(told, pa.Table.from_pylist(cells), title="", lines=[])
+        drawn = ElementTree.fromstring(vl_convert.vegalite_to_svg(whole))
+        return {part.text for part in drawn.iter() if part.tag.endswith("text")}
+
+    assert {"–", "650"} <= said("customers")
+    assert {"–", "1,300"} <= said("of")
+    assert messages.text("common.withheld", "en") in said("state")
+
+
 @pytest.mark.parametrize(
     ("first", "count", "told"),
     [(0, 2, ["2018", "February"]), (1, 2, ["February", "March"]), (0, 3, ["2018", "February", "March"])],
