@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 NAMES = "churn.early.columns"
 ROWS_SHOWN, ROWS_IN_A_FILE, MOST_GROUPS = 200, 50_000, 10
+NOTE_PIXELS = 130  # in which its one note has room, in both languages
 TWICE = 2  # what chance makes on average: beyond it a judged day counts as off
 LIKELY = ("30", "50", "70", "90")  # percent; a customer is likelier to fall silent than not from 50 on
 USUAL = "50"
@@ -251,7 +252,9 @@ def _column_config(shown: pa.Table) -> dict[str, ColumnConfig | str]:
         config[name] = sortable.shares(labels[name])
     for name in COUNTS:
         config[name] = sortable.counts(labels[name])
-    config["note"] = st.column_config.MultiselectColumn(t(f"{NAMES}.note"), options=[t("churn.thin")], color="gray")
+    config["note"] = st.column_config.MultiselectColumn(
+        t(f"{NAMES}.note"), options=[t("churn.thin")], color="gray", width=NOTE_PIXELS
+    )
     return config
 
 
