@@ -76,12 +76,11 @@ def test_each_page_opens_in_french_without_a_failure(app: str, page: Page, name:
     assert failures(page) == []
 
 
-def test_a_dark_page_is_printed_dark_on_white_without_navigation_and_forced_colours_show_what_is_chosen(
-    app: str, page: Page
-) -> None:
-    page.emulate_media(color_scheme="dark")
-    page.goto(f"{app}/activity")
-    expect(charts(page).first).to_be_visible()
+def stands_on_paper_and_under_forced_colours(page: Page) -> None:
+    """A dark page is printed dark on white, without navigation; colours that the system forces show what is chosen.
+
+    No test of its own, which would draw a page once more for it.
+    """
     navigation, chosen = page.get_by_test_id("stSidebar"), page.get_by_role("radio", name="Week", exact=True)
     expect(navigation).to_be_visible()
     page.emulate_media(media="print")
@@ -118,6 +117,7 @@ def test_the_window_slider_changes_the_figures_to_those_of_the_command_line(app:
         in_english(published_bank.metric("active_customers", "--window", days)["rows"][-1]["value"]) for days in ("90", "75")
     )
     assert at_75_days != at_90_days
+    page.emulate_media(color_scheme="dark")
     page.goto(f"{app}/activity")
     expect(active_customers(page)).to_have_text(at_90_days)
 
@@ -126,6 +126,7 @@ def test_the_window_slider_changes_the_figures_to_those_of_the_command_line(app:
         slider.press("ArrowLeft")
     expect(active_customers(page)).to_have_text(at_75_days)
     expect(page).to_have_url(re.compile(r"[?&]window=75\b"))
+    stands_on_paper_and_under_forced_colours(page)
 
 
 def test_filters_survive_a_reload_and_mean_the_same_in_the_other_language(app: str, page: Page, published_bank: Bank) -> None:
