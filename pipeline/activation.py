@@ -28,6 +28,7 @@ from pipeline.reverse_etl.tables import KeyedRows
 from pipeline.runs.records import SyncState
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
+from pipeline.sheets.texts import TABS, TEXTS
 from pipeline.warehouse.publication import Version
 
 if TYPE_CHECKING:
@@ -123,6 +124,7 @@ class Activation:
             return None
         from pipeline.sheets.google_rows import open_rows
 
+        refuse_tabs_of_the_sheet(syncs, self.settings)
         return open_rows(self.settings, clock=self.clock, guard=self.guard)
 
 
@@ -209,6 +211,23 @@ def declared(settings: Settings) -> tuple[Sync, ...]:
                 next="add it to NEOPULSE_SYNC_TOKENS, then neopulse check",
             )
     return syncs
+
+
+def refuse_tabs_of_the_sheet(syncs: Sequence[Sync], settings: Settings) -> None:
+    """Raise ConfigurationError where a sync would keep its rows in a tab that the sheet replaces in the same spreadsheet."""
+    if settings.google_sheets_syncs_id != settings.google_sheets_id:
+        return
+    taken = {TEXTS[settings.language][name].casefold() for name in TABS}  # Google does not tell capitals apart
+    for sync in syncs:
+        if sync.destination.kind == "tab" and sync.destination.name.casefold() in taken:
+            raise ConfigurationError(
+                f"The sync {sync.name} would keep its rows in the tab {sync.destination.name}, which the sheet replaces in the "
+                "same spreadsheet",
+                where=f"{settings.syncs or SYNCS}: {sync.name}: tab",
+                safe="Nothing was sent",
+                next="give the tab another name, or name another spreadsheet in NEOPULSE_GOOGLE_SHEETS_SYNCS_ID, "
+                "then neopulse check",
+            )
 
 
 def census_syncs(settings: Settings) -> tuple[CensusSync, ...]:

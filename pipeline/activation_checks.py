@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.activation import caller, census_api, census_syncs, declared
+from pipeline.activation import caller, census_api, census_syncs, declared, refuse_tabs_of_the_sheet
 from pipeline.clock import Clock
 from pipeline.errors import ConfigurationError, NeopulseError, PermanentError
 from pipeline.http import Patience
@@ -36,6 +36,8 @@ def _at_census(settings: Settings, clock: Clock) -> str:
 
 def _embedded(settings: Settings, clock: Clock) -> str:
     syncs = declared(settings)
+    if settings.google_sheets_syncs_id:
+        refuse_tabs_of_the_sheet(syncs, settings)
     for sync in syncs:
         if not sync.destination.is_table:
             _knock(sync, settings, clock)

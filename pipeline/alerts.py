@@ -127,13 +127,29 @@ def _row(state: str | None, reader: Reader, rule: AlertRule, reading: Reading | 
 
 
 def _told(row: AlertRow) -> Notice:
-    return Notice(row.state, f"alert-{row.id}", _values(dict(row.rule), row.point, row.figure))
+    return Notice(row.state, f"alert-{row.id}", _values(dict(row.rule), row.point, row.figure, row.before))
 
 
 def trial(rule: AlertRule, reading: Reading, at: datetime) -> Notice:
     """A message that says itself that it is a test."""
     values = {**rule.content, **_about(reading)}
-    return Notice("test", f"alert-test-{rule.id}-{at:%Y%m%dT%H%M%S%f}", _values(values, reading.point, reading.figure))
+    told = _values(values, reading.point, reading.figure, reading.before)
+    kind = "test" if reading.figure is not None else "test_empty"
+    return Notice(kind, f"alert-test-{rule.id}-{at:%Y%m%dT%H%M%S%f}", told)
+
+
+def thin_days(notice: Notice, reader: Reader) -> dict[str, str] | None:
+    """The days at the end of the data that hold far fewer active customers than usual, where the figure counts some of them."""
+    tail = reader.thin_tail() if notice.values["point"] else None
+    if tail is None or _last_day(date.fromisoformat(notice.values["point"]), notice.values["grain"]) < tail.first:
+        return None
+    return tail.to_json()
+
+
+def _last_day(point: date, grain: str) -> date:
+    if grain == "month":
+        return (point.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    return point + timedelta(days=6) if grain == "week" else point
 
 
 def segment_of(rule: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -147,7 +163,11 @@ def _about(reading: Reading) -> dict[str, Any]:
     return {"label": reading.label, "unit": reading.unit, "grain": reading.grain}
 
 
-def _values(rule: dict[str, Any], point: date | None, figure: float | None) -> dict[str, Any]:
+def _values(rule: dict[str, Any], point: date | None, figure: float | None, before: float | None) -> dict[str, Any]:
+    """What a message about a rule tells; where it is on a change, also what is compared and the change."""
+    compared: dict[str, float] = {}
+    if rule["comparison"] in RELATIVE and figure is not None and before:
+        compared = {"before": before, "change": figure / before - 1}
     return {
         "name": rule["name"],
         "label": rule.get("label", rule["metric"]),
@@ -159,4 +179,5 @@ def _values(rule: dict[str, Any], point: date | None, figure: float | None) -> d
         "comparison": rule["comparison"],
         "threshold": float(rule["threshold"]),
         "hours": rule["cooldown_hours"],
+        **compared,
     }

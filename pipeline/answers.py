@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.errors import without_controls
 from pipeline.marts import Answer
-from pipeline.safe_cells import safe_cell
+from pipeline.safe_cells import safe_cell, without_point_zero
 
 DECIMALS = {"share": 4, "ratio": 3, "days": 1, "usd": 2}
 
@@ -73,7 +73,7 @@ def _plain(value: Any) -> Any:
 
 
 def _exact(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else _plain(value)
+    return str(value).lower() if isinstance(value, bool) else without_point_zero(_plain(value))
 
 
 def _cell(name: str, value: Any, unit: str) -> str:

@@ -19,11 +19,12 @@ from typing import Any, ClassVar
 
 from pipeline.masking import masked
 
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but the line's end and the tab
+# All but the line's end and the tab; and halves of letters, as Python reads a file's name that is not UTF-8: nothing takes them.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def without_controls(text: str) -> str:
-    """Words of somebody's files without what a terminal takes for an order, such as another title or colour."""
+    """Words of somebody's files without what a terminal takes for an order, such as another title, and what no text can hold."""
     return _CONTROLS.sub("\ufffd", text)
 
 
@@ -56,6 +57,14 @@ class ConfigurationError(NeopulseError):
 
 class NotCopiedError(ConfigurationError):
     """A table of BigQuery that is too long for the copy that readers read; it is there, and can be read there."""
+
+
+class OtherEditionError(ConfigurationError):
+    """What the neopulse that published a version, an older or a newer one, did not put into it."""
+
+    def __init__(self, what: str, version: str) -> None:
+        super().__init__(what, where=version, safe="Nothing was read", next="neopulse run")
+        self.version = version
 
 
 class DataError(NeopulseError):

@@ -12,7 +12,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pipeline.errors import NeopulseError
+from pipeline.errors import NeopulseError, without_controls
 from pipeline.files import make_folder
 from pipeline.masking import masked
 from pipeline.runs.store import RunStore
@@ -46,10 +46,10 @@ class EventLog(logging.Handler):
 
 
 class _Masking(logging.Filter):
-    """Takes the secrets out of a record: out of its message, its arguments and its traceback."""
+    """Takes the secrets out of a record: out of its message, its arguments and its traceback. No message gives orders either."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = masked(record.getMessage()), None
+        record.msg, record.args = without_controls(masked(record.getMessage())), None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
         record.exc_text = masked(record.exc_text) if record.exc_text else None

@@ -59,7 +59,11 @@ def write(metrics: Mapping[str, Metric]) -> list[dict[str, Any]]:
 
 def read(path: Path) -> dict[str, Metric]:
     """The registry of a published version, from its metrics.json."""
-    return {content["name"]: Metric(**content) for content in json.loads(path.read_text(encoding="utf-8"))}
+    known = {field.name for field in dataclasses.fields(Metric)}  # a newer neopulse may tell more
+    return {
+        told["name"]: Metric(**{name: value for name, value in told.items() if name in known})
+        for told in json.loads(path.read_text(encoding="utf-8"))
+    }
 
 
 def _both(declared: Mapping[str, Any], key: str) -> Mapping[str, str]:

@@ -44,10 +44,23 @@ class MailServer:
         if not host or parts.scheme not in DEFAULT_PORTS or parts.path not in ("", "/") or set(options) - {"tls"}:
             raise ValueError("is not the address of a mail server, such as smtp://user:password@mail.bank.example:587")
         encryption = _encryption(parts.scheme, host, options.get("tls"))
+        if not _can_be_looked_up(host):
+            raise ValueError("names a host that cannot be: a part of its name is empty or longer than 63 letters")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        if not (user + password).isascii():
+            raise ValueError("has letters beyond ASCII in the user or the password, with which nobody can sign in")
         if (user or password) and encryption == "none" and not is_loopback_host(host):
             raise ValueError("would send the password in the clear: use smtps://, or smtp:// without tls=none")
         return cls(host, port or DEFAULT_PORTS[parts.scheme], encryption, user, password)
+
+
+def _can_be_looked_up(host: str) -> bool:
+    """Whether a host's name is none that is refused before anybody is asked: with a label that is empty or too long."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def _encryption(scheme: str, host: str, asked: str | None) -> Encryption:
@@ -84,7 +97,10 @@ class NotifySettings(BaseSettings):
     @field_validator("n8n_url")
     @classmethod
     def _is_a_webhook(cls, value: str) -> str:
-        return value and web_address(value, example="http://n8n:5678/webhook/neopulse-run-ended")
+        address = value and web_address(value, example="http://n8n:5678/webhook/neopulse-run-ended")
+        if "@" in urlsplit(address).netloc:
+            raise ValueError("takes no user and no password, which would not be sent: n8n asks for NEOPULSE_N8N_SECRET")
+        return address
 
     @field_validator("n8n_secret")
     @classmethod

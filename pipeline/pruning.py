@@ -18,6 +18,7 @@ from pipeline.clock import Clock
 from pipeline.runs.store import RunStore
 from pipeline.runs.watching import USUAL_PUBLICATIONS
 from pipeline.settings import Settings
+from pipeline.warehouse.duckdb import SPILL
 from pipeline.warehouse.held import HeldCandidates
 from pipeline.warehouse.publication import Publications
 
@@ -86,7 +87,8 @@ def _temporary(home: Path) -> Iterator[Path]:
     """What a process that was killed left half written, at the top and one or two folders down."""
     for pattern in (".*", "*/.*", "*/*/.*"):
         yield from (path for path in home.glob(pattern) if _TEMPORARY.fullmatch(path.name))
-    yield from (home / "warehouse").glob("*.duckdb.tmp")  # what the engine spilled while it built
+    yield from (home / "warehouse").glob("*.duckdb.tmp")
+    yield from (home / "warehouse").glob(SPILL)  # what the engine spilled while it built
 
 
 def _remove(paths: Iterable[Path], before: datetime) -> int:

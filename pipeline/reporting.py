@@ -182,7 +182,7 @@ def _thin(reader: Reader, period: Period, person: Recipient) -> dict[str, Any] |
     tail = reader.thin_tail(countries=person.countries)
     if tail is None or tail.first > period.last:
         return None
-    return {"first": tail.first.isoformat(), "last": tail.last.isoformat()}
+    return tail.to_json()
 
 
 def _problems(reader: Reader, person: Recipient) -> dict[str, Any] | None:

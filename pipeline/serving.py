@@ -154,8 +154,9 @@ def _draw_once(settings: Settings) -> None:
 def _answers(settings: Settings, what: str, *, seconds: float) -> bool:
     host = "127.0.0.1" if settings.address in ("0.0.0.0", "localhost") else settings.address
     place = f"[{host}]" if ":" in host else host
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # HTTP_PROXY is for other machines than this one
     try:
-        with urllib.request.urlopen(f"http://{place}:{settings.port}/_stcore/{what}", timeout=seconds) as answer:
+        with opener.open(f"http://{place}:{settings.port}/_stcore/{what}", timeout=seconds) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False

@@ -206,10 +206,13 @@ def _notify(context: StepContext) -> StepResult:
 
     version, done = _current(context), _steps_done(context)
     told = {name: step.detail for name, step in done.items()}
+    reading = reader(version)
+    tail = reading.thin_tail()
     event = success(
         version,
-        reader(version).headline(),
+        reading.headline(),
         run_id=context.run.id,
+        thin=tail and tail.to_json(),
         sheet=told.get("sheet", {}).get("location", ""),
         syncs=tuple(SyncCounts.of(counts) for counts in told.get("activate", {}).get("syncs", ())),
         rows=_rows(done, version),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.errors import NeopulseError
@@ -63,11 +64,15 @@ def look_at_rules(
     from pipeline import alerts
     from pipeline.marts import reader
 
-    def tell(notice: Notice, at: datetime) -> None:
-        deliver(notice_of(notice, at, settings, version), settings, store, clock, guard=guard)
+    if not (store.alert_rules() or store.unsent_alerts()):
+        return
+    reading = reader(version)
 
-    if store.alert_rules() or store.unsent_alerts():
-        alerts.evaluate(store, reader(version), tell)
+    def tell(notice: Notice, at: datetime) -> None:
+        event = replace(notice_of(notice, at, settings, version), thin=alerts.thin_days(notice, reading))
+        deliver(event, settings, store, clock, guard=guard)
+
+    alerts.evaluate(store, reading, tell)
 
 
 def look_at_freshness(version: Version | None, settings: Settings, store: RunStore, clock: Clock) -> None:
@@ -130,7 +135,7 @@ def _carrier(settings: Settings, clock: Clock, *, look: Callable[[], None], in_o
     if settings.mail_server is not None:
         from pipeline.notify.smtp import Smtp
 
-        return Smtp(settings.mail_server)
+        return Smtp(settings.mail_server, look=look)
     from pipeline.notify.outbox import Outbox
 
     return Outbox(settings.home / "outbox")
@@ -148,8 +153,10 @@ def check_carrier(settings: Settings, clock: Clock) -> str:
     return _carrier(settings, clock, look=lambda: None, in_one_try=True).check()
 
 
-def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -> None:
-    """Try once to deliver a message that waits; raises what hinders it.
+def deliver_again(
+    key: str, settings: Settings, store: RunStore, clock: Clock, *, look: Callable[[], None] = lambda: None
+) -> None:
+    """Try once to deliver a message that waits; raises what hinders it, or what `look` raises while an answer is awaited.
 
     A report that its reader may not see any more is taken back; `look_at_reports` makes another where they may see something.
     """
@@ -158,7 +165,7 @@ def deliver_again(key: str, settings: Settings, store: RunStore, clock: Clock) -
     if not _is_still_theirs(key, settings, store):
         store.take_back(key)
         return
-    carrier = _carrier(settings, clock, look=lambda: None, in_one_try=True)
+    carrier = _carrier(settings, clock, look=look, in_one_try=True)
     deliver_waiting(key, carrier=carrier, store=store, holders=_holders(settings))
 
 

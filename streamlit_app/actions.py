@@ -27,7 +27,7 @@ from pipeline.warehouse.publication import Version
 from streamlit_app import auth, data, sessions, stores
 from streamlit_app.auth import AdmissionError, Role
 
-NOTED = "sign_in_noted"
+NOTED, READ = "sign_in_noted", "customers_read"
 EARLY_WARNINGS = "early_warnings"  # the sync of that name in syncs.yml
 
 
@@ -176,6 +176,15 @@ def note_refusal(refused: AdmissionError) -> None:
     if st.session_state.get(NOTED) != session and sessions.note(data.in_force().run_store_url, session, refused.place):
         _trail().audit(refused.place[:200], "sign_in_refused", "session", after={"reason": refused.reason})
     st.session_state[NOTED] = session
+
+
+def note_customer_read(customer_id: str) -> None:
+    """Note down, once a tab, that this person opened the page of one customer; raises RoleError for who may not."""
+    user = auth.require(Role.MANAGER)
+    read: set[tuple[str, str]] = st.session_state.setdefault(READ, set())
+    if (user.name, customer_id) not in read:
+        _trail().audit(user.name, "read_customer", "customer", after={"customer": customer_id, "version": data.published().name})
+        read.add((user.name, customer_id))
 
 
 def sign_out() -> Outcome:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from pipeline.runs.annotations import Annotation
 from pipeline.runs.saved_views import Query, SavedView
 from pipeline.runs.store import RunStore
@@ -15,7 +16,10 @@ from streamlit_app.auth import Role
 
 __all__ = ["Annotation", "Query", "SavedView", "Target"]
 
+Kept = TypeVar("Kept")
 SECONDS_KEPT = 2.0  # how long another server process may not have heard of a change; this one has at once
+SECONDS_SILENT = 10.0  # how long a run store that did not answer is not asked again: each chart would wait for it
+SILENT = (ConfigurationError, PermanentError, TransientError)
 _known: dict[tuple[str, str], tuple[float, Any]] = {}
 
 
@@ -33,6 +37,15 @@ def targets() -> tuple[Target, ...]:
 def _is_of(target: Target, countries: frozenset[str]) -> bool:
     named = {value for dimension, value in target.where if dimension == "country"}
     return bool(named) and named <= countries
+
+
+def beside_figures(read: Callable[[], tuple[Kept, ...]]) -> tuple[Kept, ...]:
+    """Targets or notes for a chart or a card; none where the run store does not answer, as the head of the page says."""
+    auth.require(Role.VIEWER)
+    try:
+        return read()
+    except SILENT:
+        return ()
 
 
 def notes() -> tuple[Annotation, ...]:
@@ -60,8 +73,13 @@ def _store() -> RunStore:
 
 def _lately(what: str, read: Callable[[RunStore], Any]) -> Any:
     key, now = (data.in_force().run_store_url, what), time.monotonic()
-    read_at, found = _known.get(key, (-SECONDS_KEPT, None))
-    if now - read_at >= SECONDS_KEPT:
-        found = tuple(read(_store()))
-        _known[key] = (now, found)
+    read_at, found = _known.get(key, (-SECONDS_SILENT, None))
+    if now - read_at >= (SECONDS_SILENT if isinstance(found, SILENT) else SECONDS_KEPT):
+        try:
+            found = tuple(read(_store()))
+        except SILENT as error:
+            found = error
+        _known[key] = (time.monotonic(), found)
+    if isinstance(found, SILENT):
+        raise found
     return found

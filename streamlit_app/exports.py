@@ -13,7 +13,7 @@ from typing import Any, Literal
 from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
-from pipeline.safe_cells import FORMULA_STARTS, safe_cell
+from pipeline.safe_cells import FORMULA_STARTS, safe_cell, without_point_zero
 from pipeline.spreadsheets import storable
 from streamlit_app import auth, data, stores
 from streamlit_app.auth import Role, User
@@ -86,7 +86,7 @@ def csv_text(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     written = io.StringIO()
     writer = csv.writer(written, lineterminator="\r\n")
     writer.writerow([safe_cell(name) for name in header])
-    writer.writerows([safe_cell(value) for value in row] for row in rows)
+    writer.writerows([safe_cell(without_point_zero(value)) for value in row] for row in rows)
     return written.getvalue().encode("utf-8")
 
 

@@ -124,6 +124,8 @@ class _Parser:
                 tree = self.whole()
                 self.take(")")
                 return tree
+            case "sign" if text == "-":
+                return ("*", ("constant", -1.0), self.single())
         raise SyntaxError(f"{text} cannot begin an expression")
 
 

@@ -16,6 +16,7 @@ from pipeline.clock import Clock, FixedClock
 from pipeline.context import StepContext, StepResult
 from pipeline.errors import DataError
 from pipeline.marts import Headline
+from pipeline.marts.thin_tail import ThinTail
 from pipeline.metrics import Metric
 from pipeline.notify.event import Event, Rows, failure, success
 from pipeline.notify.letter import Letter
@@ -81,10 +82,11 @@ class LastStep:
         self.settings = Settings(home=home, raw=home, mail_to=("ann@bank.example",), _env_file=None, **settings)  # type: ignore[call-arg]
         self.store = RunStore.open(self.settings.run_store_url, clock=self.clock)
         self.number = 7
+        self.tail: ThinTail | None = None
         self.breaks_at: str | None = None
         problems = [{"disposition": "rejected", "rows_affected": 31}, {"disposition": "kept", "rows_affected": 5}]
         quality = pa.Table.from_pylist(problems)
-        reading = SimpleNamespace(headline=headline, data_quality=lambda: quality)
+        reading = SimpleNamespace(headline=headline, data_quality=lambda: quality, thin_tail=lambda: self.tail)
         monkeypatch.setattr("pipeline.marts.reader", lambda _version: reading)
 
     def run(self, **order: Any) -> Run:

@@ -74,7 +74,7 @@ def _work(settings: Settings, store: RunStore, clock: SystemClock) -> None:
             pulse=pulse,
             is_dead=holders.is_dead,
             is_to_end=stop.is_wanted,
-            postman=postman(settings, store, clock),
+            postman=postman(settings, store, clock, is_to_end=stop.is_wanted),
             syncs=SyncsOnRequest(settings, store, clock, publications, holders),
             upkeep=upkeep,
         )

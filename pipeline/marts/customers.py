@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -66,6 +66,12 @@ STATES = {
     "lapsed": f"not {_ACTIVE} and first_active_day is not null",
     "never": "first_active_day is null",
 }
+_MONTHS = """
+select month, active_days_bitmap
+from marts.mart_customer_months
+where customer_key in (select customer_key from warehouse.dim_customers where user_id = $user_id)
+order by month
+"""
 _EVERYBODY = "marts.mart_customers"
 _BEHIND = "marts.mart_customers inner join ({behind}) as behind using (user_id)"
 
@@ -122,10 +128,14 @@ class Listed(Page):
 
 @dataclass(frozen=True)
 class Customer:
-    """One customer: the row of mart_customers and the stretches of mart_user_is_active, oldest first."""
+    """One customer: the row of mart_customers, the stretches of mart_user_is_active and the active days, oldest first.
+
+    `active_days` is None where the version does not have them one by one.
+    """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     stretches: pa.Table = field(default_factory=lambda: pa.table({}))
+    active_days: tuple[date, ...] | None = None
 
 
 def customers(database: ReadOnly, search: Search, *, window: int, as_of: date, limit: int, knows_pauses: bool = True) -> Listed:
@@ -168,6 +178,14 @@ def customer(database: ReadOnly, user_id: str, *, countries: tuple[str, ...] | N
         return None
     stretches = database.query("select * from marts.mart_user_is_active where user_id = $user_id order by starting_date", asked)
     return Customer(found.to_pylist()[0], stretches)
+
+
+def active_days(database: ReadOnly, user_id: str) -> tuple[date, ...]:
+    """The days on which this customer made a transaction that counts, oldest first; `user_id` as mart_customers writes it."""
+    months = database.query(_MONTHS, {"user_id": user_id}).to_pylist()
+    return tuple(
+        row["month"] + timedelta(days=day) for row in months for day in range(31) if row["active_days_bitmap"] >> day & 1
+    )
 
 
 def _condition(search: Search) -> tuple[str, dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.errors import ConfigurationError, PermanentError
+from pipeline.errors import ConfigurationError, OtherEditionError, PermanentError
 from pipeline.metrics import Metric
 
 CUSTOMER_DIMENSIONS = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")
@@ -70,13 +70,11 @@ class TogetherError(PermanentError):
         )
 
 
-class OlderVersionError(ConfigurationError):
+class OlderVersionError(OtherEditionError):
     """A metric that the version has not: it was published before the metric was there."""
 
     def __init__(self, metric: str, version: str) -> None:
-        super().__init__(
-            f"{version} was published before {metric} was there", where=version, safe="Nothing was read", next="neopulse run"
-        )
+        super().__init__(f"{version} was published before {metric} was there", version)
 
 
 @dataclass(frozen=True)

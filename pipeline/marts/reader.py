@@ -242,8 +242,11 @@ class Reader:
         return risk.early_warnings(self._database, where=where, at_least=at_least, limit=limit, countries=countries)
 
     def customer(self, user_id: str, *, countries: Countries = None) -> Customer | None:
-        """One customer of these countries, with or without `user_` in the id."""
-        return lists.customer(self._database, user_id, countries=countries)
+        """One customer of these countries, with or without `user_` in the id; with the active days where the version has them."""
+        found = lists.customer(self._database, user_id, countries=countries)
+        if found is None or not self.has_lists("dau"):
+            return found
+        return dataclasses.replace(found, active_days=lists.active_days(self._database, found.facts["user_id"]))
 
     def samples(self, *, countries: Countries = None) -> tuple[Sample, ...]:
         """Five customers with different histories, the same ones each time; see samples.samples."""

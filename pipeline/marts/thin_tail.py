@@ -41,6 +41,10 @@ class ThinTail:
         """How many days it is of."""
         return (self.last - self.first).days + 1
 
+    def to_json(self) -> dict[str, str]:
+        """Its days in plain JSON values, as letters and events keep them."""
+        return {"first": self.first.isoformat(), "last": self.last.isoformat()}
+
 
 def thin_tail(active: Counts, *, as_of: date) -> ThinTail | None:
     """The unusually thin days at the end of a daily series of active customers whose last entry is as_of; None without one.

@@ -37,6 +37,11 @@ def segment(chosen: Mapping[str, Sequence[str]], language: str) -> str:
     )
 
 
+def source(name: str, language: str) -> str:
+    """Where the rows come from, as the app says it: "the bank's files"."""
+    return _text(f"sources.{name.replace(' ', '_')}", language) or name
+
+
 def rule(text: str, language: str) -> str:
     """The activity rule as the app says it: "transactions COMPLETED, sauf FEE"."""
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from pipeline.errors import InterruptedRunError, NeopulseError, TransientError
-from pipeline.notify.letter import Letter
+from pipeline.notify.letter import Letter, PartlyCarriedError
 from pipeline.runs.holders import Holders, new_holder
 from pipeline.runs.records import Delivery
 
@@ -23,7 +23,8 @@ class Carrier(Protocol):
     def carry(self, letter: Letter, key: str) -> str:
         """Bring the letter; returns where it went.
 
-        Raises TransientError where the same letter may pass later, another NeopulseError where a person has to act.
+        Raises TransientError where the same letter may pass later (PartlyCarriedError: to some of the readers), another
+        NeopulseError where a person has to act.
         """
 
     def check(self) -> str:
@@ -38,6 +39,9 @@ class Deliveries(Protocol):
 
     def delivered(self, key: str, *, location: str = "") -> None:
         """Note down that it was made."""
+
+    def renote(self, key: str, payload: Any) -> None:
+        """Note down anew what is still to be delivered under a key."""
 
     def delivery(self, key: str) -> Delivery | None:
         """The delivery of that key, if it was ever reserved."""
@@ -90,13 +94,20 @@ def deliver(
 def deliver_waiting(key: str, *, carrier: Carrier, store: Deliveries, holders: Holders) -> None:
     """Bring the letter that waits under a key, as it was noted down, unless somebody did in the meantime.
 
-    Raises what the carrier raises, and TransientError where another process is delivering at this moment.
+    Where some readers have it, it waits on for the others alone. Raises what the carrier raises, and TransientError where another
+    process is delivering at this moment.
     """
     with _turn(store, holders):
         noted = store.delivery(key)
         if noted is None or noted.delivered:
             return
-        store.delivered(key, location=carrier.carry(Letter.from_json(noted.payload), key))
+        letter = Letter.from_json(noted.payload)
+        try:
+            location = carrier.carry(letter, key)
+        except PartlyCarriedError as error:
+            store.renote(key, replace(letter, recipients=error.left).to_json())
+            raise
+        store.delivered(key, location=location)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pipeline.marts import Headline
 from pipeline.warehouse.publication import Version
 
 Status = Literal["success", "failure", "notice"]
+LATER = ("notice", "report", "thin")  # a message that an older neopulse left waiting has none of them
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,9 @@ class Event:
     """One message. `key` is the same however often the same thing is told, so that it is told once.
 
     `at` is the moment of the publication or of the failure, `seconds` how long the run took until then; `links` are
-    addresses by name (`app`, `runs`). A `report` is what stands in one, in plain JSON values; its key is its notice's.
+    addresses by name (`app`, `runs`). `thin` are the `first` and the `last` day, as ISO text, of those at the end of the data
+    that hold far fewer active customers than usual, where figures are told that count some of them. A `report` is what stands in
+    one, in plain JSON values; its key is its notice's.
     """
 
     run_id: int
@@ -131,6 +134,7 @@ class Event:
     tests_passed: int | None = None
     tests_total: int | None = None
     headline: tuple[Figure, ...] = ()
+    thin: Mapping[str, str] | None = None
     sheet: str = ""
     syncs: tuple[SyncCounts, ...] = ()
     rows: Rows | None = None
@@ -157,10 +161,10 @@ class Event:
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Self:
         """The event out of its JSON values; raises KeyError, ValueError or TypeError where they are not an event's."""
-        fields = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name not in ("notice", "report")}
-        noticed = content.get("notice")  # a message that an older neopulse left waiting has none
+        fields = {each.name: content[each.name] for each in dataclasses.fields(cls) if each.name not in LATER}
+        noticed = content.get("notice")
         fields["notice"] = noticed and Notice(**{**noticed, "reasons": tuple(noticed["reasons"])})
-        fields["report"] = content.get("report")
+        fields |= {"report": content.get("report"), "thin": content.get("thin")}
         fields["at"] = datetime.fromisoformat(content["at"])
         fields["as_of"] = content["as_of"] and date.fromisoformat(content["as_of"])
         fields["headline"] = tuple(Figure.from_json(figure) for figure in content["headline"])

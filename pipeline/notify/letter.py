@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from pipeline.errors import DataError
+from pipeline.errors import DataError, TransientError
 from pipeline.notify.event import Event
 from pipeline.notify.mail import compose
 
@@ -46,3 +46,11 @@ class Letter:
                 safe="Nothing was sent",
                 next="neopulse run --only notify tells the current version anew",
             ) from error
+
+
+class PartlyCarriedError(TransientError):
+    """Some readers have the letter; those in `left` do not yet, and it may reach them later."""
+
+    def __init__(self, what: str, *, left: tuple[str, ...], where: str, safe: str, next: str) -> None:
+        super().__init__(what, where=where, safe=safe, next=next)
+        self.left = left

@@ -18,7 +18,7 @@ from babel.numbers import format_currency, format_decimal
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline import plurals
-from pipeline.errors import ConfigurationError
+from pipeline.errors import ConfigurationError, without_controls
 from pipeline.mail_addresses import unusable
 from pipeline.notify import app_words, notices, report_mail
 from pipeline.notify.event import Event, Figure, Rows
@@ -68,6 +68,7 @@ def render(event: Event, language: str) -> Mail:
         "event": _in_words(event, language),
         "is_demo": event.source == DEMO_BANK,
         "title": words.title(event),
+        "thin": report_mail.thin_days(event.thin, words),
         "figures": [words.figure(figure) for figure in event.headline],
         "notice": notices.lines(event.notice, words) if event.notice else None,
         "as_of": words.day(event.as_of),
@@ -77,11 +78,7 @@ def render(event: Event, language: str) -> Mail:
         "number": words.number,
         "days": words.days,
     }
-    return Mail(
-        subject=words.subject(event),
-        text=_TEMPLATES.get_template("mail.txt.j2").render(content),
-        html=_TEMPLATES.get_template("mail.html.j2").render(content),
-    )
+    return _filled("mail", content, words.subject(event))
 
 
 def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
@@ -94,11 +91,13 @@ def _report(event: Event, report: Mapping[str, Any], words: Words) -> Mail:
         "days": words.days,
         **report_mail.shown(report, words),
     }
-    return Mail(
-        subject=words.subject(event),
-        text=_TEMPLATES.get_template("report.txt.j2").render(content),
-        html=_TEMPLATES.get_template("report.html.j2").render(content),
-    )
+    return _filled("report", content, words.subject(event))
+
+
+def _filled(template: str, content: Mapping[str, Any], subject: str) -> Mail:
+    """The mail of two templates, without signs that a mail server refuses or that no text can hold."""
+    parts = (_TEMPLATES.get_template(f"{template}.{form}.j2").render(content) for form in ("txt", "html"))
+    return Mail(*map(without_controls, (subject, *parts)))
 
 
 def _in_words(event: Event, language: str) -> Event:
@@ -111,7 +110,7 @@ def compose(event: Event, *, sender: str, recipients: Sequence[str], language: s
     Raises ConfigurationError where an address cannot be used.
     """
     mail = render(event, language)
-    message = EmailMessage(policy=policy.SMTP)
+    message = EmailMessage(policy=policy.SMTP.clone(cte_type="7bit"))  # for which nothing has to be asked of a server
     message["Subject"] = mail.subject
     message["From"] = _addresses([sender], "NEOPULSE_MAIL_FROM")
     message["To"] = _addresses(recipients, "NEOPULSE_MAIL_TO")

@@ -38,7 +38,6 @@ class N8n:
         patience: Patience = PATIENCE,
         look: Callable[[], None] = lambda: None,
     ) -> None:
-        self._address = address
         token = secret.get_secret_value()
         self._webhook = Service(
             "n8n",
@@ -50,6 +49,7 @@ class N8n:
             explain=self._explain,
             look=look,
         )
+        self._address = self._webhook.place  # what is told and kept: without what may be secret in it
 
     def carry(self, letter: Letter, key: str) -> str:  # noqa: ARG002 - n8n is told the key that no other installation has
         """Hand the event over; returns the execution and the mail that n8n names.

@@ -9,6 +9,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "held.title": "The candidate of run {run} waits for approval",
         "held.body": "The build is whole and its tests held, but it looks unusual. It is not published; no sheet, no list and no "
         "other mail went out.",
+        "run": "run {run}",
         "held.replaces": "It replaces the candidate of {replaced}, which waited until now and is deleted.",
         "held.next": "Approve or reject it on the page Versions, or type neopulse approve {run} or neopulse reject {run}.",
         "reason.demo_over_bank": "The source is the demo bank; version {version} was made of {before}.",
@@ -42,6 +43,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "condition.above": "The rule: above {threshold}.",
         "condition.change_below": "The rule: the change against the period before is below {threshold}.",
         "condition.change_above": "The rule: the change against the period before is above {threshold}.",
+        "condition.found": "It is {change}; the period before: {before}.",
         "fired.title": "{name}: {figure}",
         "fired.body": "{label}{where}, {point}: {figure}. {condition}",
         "fired.next": "The rule stands on the page Alerts. It says nothing more for {hours}, whatever the figure does, "
@@ -51,14 +53,18 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "test.title": "TEST of the rule {name}",
         "test.body": "Nothing happened: an admin tries whether messages of this rule arrive. {label}{where}, {point}: {figure}. "
         "{condition}",
+        "test_empty.title": "TEST of the rule {name}",
+        "test_empty.body": "Nothing happened: an admin tries whether messages of this rule arrive. {label}{where}: there is "
+        "no final figure yet. {condition}",
     },
     "fr": {
         "held.title": "La version candidate de l'exécution {run} attend une approbation",
         "held.body": "La construction est entière et ses tests ont réussi, mais elle paraît inhabituelle. Elle n'est pas "
         "publiée ; ni classeur, ni liste, ni autre courriel n'est parti.",
+        "run": "l'exécution {run}",
         "held.replaces": "Elle remplace la version candidate de {replaced}, qui attendait et qui est supprimée.",
         "held.next": "Approuvez-la ou rejetez-la sur la page Versions, ou tapez neopulse approve {run} ou neopulse reject {run}.",
-        "reason.demo_over_bank": "La source est la banque de démonstration ; la version {version} venait de {before}.",
+        "reason.demo_over_bank": "La source est la banque de démonstration ; la version {version} avait pour source : {before}.",
         "reason.as_of_back": "Le dernier jour des données est le {found} ; la version {version} connaissait déjà le {before}.",
         "reason.transactions_gone": "{share} des transactions que {version} comptait ont disparu ; {allowed} sont admis.",
         "reason.transactions_unusual": "{share} des {usual} transactions habituelles (médiane ; publications : {runs}) ont "
@@ -77,10 +83,10 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "reconstruit tout à partir des fichiers déposés, ce qui dure autant qu'une première exécution ; rien n'est perdu.",
         "damaged.next": "Vérifiez le disque (journal du système, smartctl) : les autres fichiers s'y trouvent aussi. La suite se "
         "lit sur la page Exécutions, ou tapez neopulse status.",
-        "stale.title": "Aucune exécution n'a réussi avant {at}",
+        "stale.title": "Aucune exécution n'a réussi avant le {at}",
         "stale.body": "La dernière exécution réussie s'est terminée le {since} ({zone}).",
         "stale.next": "Regardez la page Exécutions, ou tapez neopulse status.",
-        "never.title": "Aucune exécution n'a réussi avant {at}",
+        "never.title": "Aucune exécution n'a réussi avant le {at}",
         "never.body": "Aucune exécution n'a encore réussi.",
         "never.next": "Regardez la page Exécutions, ou tapez neopulse status.",
         "fresh.title": "Une exécution a de nouveau réussi",
@@ -91,6 +97,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "condition.above": "La règle : plus de {threshold}.",
         "condition.change_below": "La règle : l'écart avec la période précédente est inférieur à {threshold}.",
         "condition.change_above": "La règle : l'écart avec la période précédente est supérieur à {threshold}.",
+        "condition.found": "Il est de {change} ; période précédente : {before}.",
         "fired.title": "{name} : {figure}",
         "fired.body": "{label}{where}, {point} : {figure}. {condition}",
         "fired.next": "La règle se trouve sur la page Alertes. Elle se tait pendant {hours}, quoi que fasse le chiffre, "
@@ -100,5 +107,8 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "test.title": "TEST de la règle {name}",
         "test.body": "Il ne s'est rien passé : un administrateur vérifie que les courriels de cette règle arrivent. "
         "{label}{where}, {point} : {figure}. {condition}",
+        "test_empty.title": "TEST de la règle {name}",
+        "test_empty.body": "Il ne s'est rien passé : un administrateur vérifie que les courriels de cette règle arrivent. "
+        "{label}{where} : aucun chiffre n'est encore définitif. {condition}",
     },
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +15,8 @@ from pipeline.notify import app_words
 from pipeline.notify.event import Notice
 from pipeline.notify.notice_texts import NOTICE_TEXTS
 
-SHARES = ("share", "allowed")
+_RUN = re.compile(r"\brun (\d+)")
+SHARES = ("share", "allowed", "change")
 LINES = ("replaces", "body", "next")
 """The last part of the keys; a line about what was replaced stands only where something was."""
 
@@ -58,21 +60,27 @@ def lines(notice: Notice, words: Wording) -> Lines:
 def _text(key: str, values: Mapping[str, Any], words: Wording) -> str:
     shown = {name: _shown(name, value, values, words) for name, value in values.items()}
     if "comparison" in values:
-        shown["condition"] = _condition(values, words)
+        shown["condition"] = _condition(values, shown, words)
     return NOTICE_TEXTS[words.language][key].format(**shown)
 
 
-def _condition(values: Mapping[str, Any], words: Wording) -> str:
-    """What a rule says; the threshold of a change is a share."""
+def _condition(values: Mapping[str, Any], shown: Mapping[str, str], words: Wording) -> str:
+    """What a rule says; the threshold of a change is a share, and the change that was found stands beside it."""
     comparison, threshold = values["comparison"], values["threshold"]
     unit = "share" if comparison.startswith("change") else str(values["unit"])
-    return NOTICE_TEXTS[words.language][f"condition.{comparison}"].format(threshold=words.value(threshold, unit))
+    texts = NOTICE_TEXTS[words.language]
+    says = texts[f"condition.{comparison}"].format(threshold=words.value(threshold, unit))
+    return f"{says} {texts['condition.found'].format_map(shown)}" if "change" in values else says
 
 
 def _shown(name: str, value: Any, values: Mapping[str, Any], words: Wording) -> str:
     """A plain value as a reader of that language writes it; a label is a text by language, `where` are filters."""
     if name == "where" and isinstance(value, Mapping):
         return f" ({app_words.segment(value, words.language)})" if value else ""
+    if name == "before" and values.get("rule") == "demo_over_bank":
+        return app_words.source(str(value), words.language)
+    if name == "replaced":
+        return _RUN.sub(lambda found: NOTICE_TEXTS[words.language]["run"].format(run=found[1]), str(value))
     if isinstance(value, Mapping):
         return str(value[words.language])
     if name in SHARES:

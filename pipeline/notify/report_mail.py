@@ -62,7 +62,7 @@ def shown(report: Mapping[str, Any], words: Wording) -> dict[str, Any]:
         "counted": told(f"counted.{report['frequency']}"),
         "figures": [words.figure(Figure.from_json(figure)) for figure in report["headline"]],
         "churn": [_split(split, words) for split in report["churn"]],
-        "thin": _thin(report.get("thin"), words),  # none in a letter that an older neopulse left waiting
+        "thin": thin_days(report.get("thin"), words),  # none in a letter that an older neopulse left waiting
         "problems": _problems(report["problems"], words),
         "link": report["link"],
         "is_on_the_page": report.get("is_on_the_page", False),
@@ -108,7 +108,8 @@ def _bar(by: str, row: Mapping[str, Any], longest: float, words: Wording) -> dic
     }
 
 
-def _thin(thin: Mapping[str, Any] | None, words: Wording) -> str:
+def thin_days(thin: Mapping[str, Any] | None, words: Wording) -> str:
+    """Which days at the end of the data hold far less than usual, and what follows; nothing where there are none."""
     if thin is None:
         return ""
     first, last = (words.day(date.fromisoformat(thin[end])) for end in ("first", "last"))

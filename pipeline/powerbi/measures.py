@@ -16,6 +16,7 @@ Z_95 = "1.959963984540054"
 COUNT, SHARE, RATIO, USD, DAY, TEXT = "#,0", "#,0.0%;-#,0.0%;#,0.0%", "0.00", "#,0.00", "yyyy-mm-dd", ""
 YES_NO = '"""TRUE"";""TRUE"";""FALSE"""'
 PAGES = ("overview", "activity", "retention", "churn")
+PERIOD = "Retention[Months since]"
 FRONT_PAGE = "overview"  # the app serves it at / alone
 IN_THE_APP = ("country", "plan", "plan_tier", "os", "age_band", "signup_cohort")  # the segments that the app's pages filter by
 
@@ -46,7 +47,7 @@ def _about_the_version() -> list[Measure]:
         Measure("As of", "Publication", "MAX(Publication[Last day])", DAY, folder),
         Measure("Version", "Publication", "MAX(Publication[Version name])", TEXT, folder),
         Measure("Window N", "Publication", "MAX(Publication[Inactivity days])", COUNT, folder),
-        Measure("Is final", "Publication", "MAX(Dates[Date]) <= [As of]", YES_NO, folder),
+        Measure("Is final", "Publication", _final("MAX(Dates[Date])"), YES_NO, folder),
     ]
 
 
@@ -61,7 +62,7 @@ def _growth(named: dict[str, str]) -> list[Measure]:
         of("resurrected_customers", _chosen("SUM(Growth[resurrected_customers])")),
         of("churned_customers", _chosen("SUM(Growth[churned_customers])")),
         of("quick_ratio", f"DIVIDE({came}, [{named['churned_customers']}])", RATIO),
-        Measure("Left, below the line", "Growth", f"0 - [{named['churned_customers']}]", COUNT, "Growth"),
+        Measure("Left, below the line", "Growth", f"[{named['churned_customers']}] * -1", COUNT, "Growth"),
     ]
 
 
@@ -86,27 +87,26 @@ def _churn(named: dict[str, str]) -> list[Measure]:
         Measure(rate, "Churn", f"DIVIDE([{churned}], [{n}])", SHARE, folder, "monthly_churn_rate"),
         Measure(f"{rate}, low", "Churn", _wilson(f"[{churned}]", f"[{n}]", "low"), SHARE, folder),
         Measure(f"{rate}, high", "Churn", _wilson(f"[{churned}]", f"[{n}]", "high"), SHARE, folder),
-        Measure(f"{rate} is final", "Churn", "MAX(Churn[month_end]) <= [As of]", YES_NO, folder),
+        Measure(f"{rate} is final", "Churn", _final("MAX(Churn[month_end])"), YES_NO, folder),
     ]
 
 
 def _retention(named: dict[str, str]) -> list[Measure]:
     folder, share, n = "Retention", named["retention_cohort"], "SUM(Retention[cohort_customers])"
-    active = _chosen("SUM(Retention[active_customers])")
+    size = _at("MIN", PERIOD, n)
+    active, of_one = _chosen("SUM(Retention[active_customers])"), f"IF(HASONEVALUE({PERIOD}), [Cohort size])"
+
+    def kept(column: str) -> str:
+        return f"IF(\n    HASONEVALUE({PERIOD}),\n{indent(_chosen(f'DIVIDE(SUM(Retention[{column}]), {n})'), '    ')}\n)"
+
     return [
-        Measure("Cohort size", "Retention", _chosen(n), COUNT, folder),
-        Measure(share, "Retention", _chosen(f"DIVIDE(SUM(Retention[active_customers]), {n})"), SHARE, folder, "retention_cohort"),
-        Measure(f"{share}, low", "Retention", _wilson(active, "[Cohort size]", "low"), SHARE, folder),
-        Measure(f"{share}, high", "Retention", _wilson(active, "[Cohort size]", "high"), SHARE, folder),
-        Measure(f"{share} is final", "Retention", "MAX(Retention[final_on]) <= [As of]", YES_NO, folder),
-        Measure(
-            "Unbounded retention",
-            "Retention",
-            _chosen(f"DIVIDE(SUM(Retention[active_customers_unbounded]), {n})"),
-            SHARE,
-            folder,
-        ),
-        Measure("Unbounded retention is final", "Retention", "MAX(Retention[final_on_unbounded]) <= [As of]", YES_NO, folder),
+        Measure("Cohort size", "Retention", size, COUNT, folder),
+        Measure(share, "Retention", kept("active_customers"), SHARE, folder, "retention_cohort"),
+        Measure(f"{share}, low", "Retention", _wilson(active, of_one, "low"), SHARE, folder),
+        Measure(f"{share}, high", "Retention", _wilson(active, of_one, "high"), SHARE, folder),
+        Measure(f"{share} is final", "Retention", _final("MAX(Retention[final_on])"), YES_NO, folder),
+        Measure("Unbounded retention", "Retention", kept("active_customers_unbounded"), SHARE, folder),
+        Measure("Unbounded retention is final", "Retention", _final("MAX(Retention[final_on_unbounded])"), YES_NO, folder),
     ]
 
 
@@ -116,7 +116,7 @@ def _came_back(named: dict[str, str]) -> list[Measure]:
     return [
         Measure("Recognised lapses", "Gaps", _chosen(n), COUNT, folder),
         Measure(share, "Gaps", came_back, SHARE, folder, "came_back_share"),
-        Measure(f"{share} is final", "Gaps", f"MAX(Dates[Date]) + {CAME_BACK_DAYS} <= [As of]", YES_NO, folder),
+        Measure(f"{share} is final", "Gaps", _final("MAX(Dates[Date])", f" + {CAME_BACK_DAYS}", of=f"[{share}]"), YES_NO, folder),
     ]
 
 
@@ -170,11 +170,22 @@ def _latest(column: str, expression: str) -> str:
 
     The star has a row for each segment value at each date, so that the last date is the same for all of them, in a role as well.
     """
-    everybody = f'CALCULATE({expression}, {column} = last_date, Segments[Segment] = "all")'
+    return _at("MAX", column, expression)
+
+
+def _at(extreme: str, column: str, expression: str) -> str:
+    """The same at the first or last of what is shown of a column."""
+    name = {"MAX": "last_date", "MIN": "first_shown"}[extreme]
+    everybody = f'CALCULATE({expression}, {column} = {name}, Segments[Segment] = "all")'
     return (
-        f"VAR last_date = MAX({column})\nRETURN\n    IF(\n        HASONEVALUE(Segments[Segment]),\n"
-        f"        CALCULATE({expression}, {column} = last_date),\n        {everybody}\n    )"
+        f"VAR {name} = {extreme}({column})\nRETURN\n    IF(\n        HASONEVALUE(Segments[Segment]),\n"
+        f"        CALCULATE({expression}, {column} = {name}),\n        {everybody}\n    )"
     )
+
+
+def _final(last: str, later: str = "", *, of: str = "last_day") -> str:
+    """Whether a last day is over; blank where there is no figure, for a table has a row wherever one of its measures is not."""
+    return f"VAR last_day = {last}\nRETURN\n    IF(NOT(ISBLANK({of})), last_day{later} <= [As of])"
 
 
 def _wilson(successes: str, n: str, end: str) -> str:

@@ -173,10 +173,9 @@ class Census:
         _log.info("%s: Census skipped the run because another one goes on", sync.name)
         if going_on is not None:
             self._over(sync, going_on.id, until)
-        elif self._clock.passed() >= until:
+        if self._clock.passed() >= until:
             raise _failed(f"Census skips every run of {sync.name}", self._link(sync))
-        else:
-            self._wait(FIRST_PAUSE_SECONDS)
+        self._wait(FIRST_PAUSE_SECONDS)
 
     def _wait(self, seconds: float) -> None:
         while seconds > 0:

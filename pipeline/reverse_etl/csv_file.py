@@ -13,7 +13,7 @@ from typing import Any
 from pipeline import files
 from pipeline.reverse_etl.snapshots import SentRows
 from pipeline.reverse_etl.tables import Row
-from pipeline.reverse_etl.workbook import FILES, digest_of, unusable
+from pipeline.reverse_etl.workbook import FILES, digest_of, refuse_saved_meanwhile, unusable
 from pipeline.safe_cells import as_before, safe_cell
 from pipeline.spreadsheets import storable
 
@@ -42,6 +42,10 @@ class CsvRows:
             if known := as_before(row[header.index(key)]):
                 found.setdefault(known, [None if place is None else row[place] for place in places])
         return found
+
+    def computed(self, tab: str, columns: Sequence[str], key: str) -> Mapping[str, Row]:
+        """The same: a file of texts computes nothing."""
+        return self.read(tab, columns, key)
 
     def write(self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Row], deleted: Collection[str]) -> None:
         """Replace the file with one in which the rows are changed, deleted and appended."""
@@ -77,8 +81,9 @@ class CsvRows:
             return list(columns), []
         if key not in lines[0]:
             raise unusable(self.path, f"has no column {key} in its first row")
-        width = len(lines[0])
-        return lines[0], [(line + [""] * width)[: max(width, len(line))] for line in lines[1:]]
+        width = max(map(len, lines))  # people also write where no header stands
+        header, *rows = (line + [""] * (width - len(line)) for line in lines)
+        return header, rows
 
     def _replace(self, lines: Sequence[Sequence[str]]) -> None:
         files.make_folder(self.path.parent)
@@ -86,6 +91,7 @@ class CsvRows:
             with beside.open("w", encoding="utf-8", newline="") as stream:
                 csv.writer(stream, lineterminator="\n").writerows(lines)
             self._guard()
+            refuse_saved_meanwhile(self.path, self._left)
 
 
 def cell(value: Any) -> str | None:

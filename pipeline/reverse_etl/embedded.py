@@ -165,7 +165,7 @@ class EmbeddedReverseETL:
             return self._around.read(sync.source)
         columns = list(dict.fromkeys([sync.key, *(each.column for each in sync.fields if each.column)]))
         tabs = self._around.tabs or workbook
-        rows = list(tabs.read(sync.source, columns, sync.key).values())
+        rows = list(tabs.computed(sync.source, columns, sync.key).values())
         if not rows and not sync.may_be_empty:
             raise refused(sync, f"the tab {sync.source} is not there or has no row with a {sync.key}")
         return pa.table({name: _one_type([row[place] for row in rows]) for place, name in enumerate(columns)})

@@ -17,6 +17,9 @@ class KeyedRows(Protocol):
         A tab that is not there has no rows.
         """
 
+    def computed(self, tab: str, columns: Sequence[str], key: str) -> Mapping[str, Row]:
+        """The same, with what a formula comes to in its place. Raises DataError where it comes to nothing or to an error."""
+
     def write(self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Row], deleted: Collection[str]) -> object:
         """Set the changed rows (a new one is appended) and delete the others; what is not ours stays.
 

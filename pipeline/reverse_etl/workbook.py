@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,12 @@ from typing import Any
 
 from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
+from openpyxl.utils import get_column_letter, range_boundaries
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.worksheet.worksheet import Worksheet
 
 from pipeline import files, spreadsheets
-from pipeline.errors import DataError, PermanentError
+from pipeline.errors import DataError, PermanentError, TransientError
 from pipeline.reverse_etl import plain_workbook
 from pipeline.reverse_etl.plain_workbook import COLUMN_WIDTH, PlainTab
 from pipeline.reverse_etl.snapshots import SentRows
@@ -68,6 +69,16 @@ class WorkbookRows:
         """Every row of a tab by key; see KeyedRows."""
         return self._tab(tab, columns, key).values() if tab in self._opened().sheetnames else {}
 
+    def computed(self, tab: str, columns: Sequence[str], key: str) -> Mapping[str, Row]:
+        """Every row with what its formulas came to when the file was last saved; see KeyedRows."""
+        if tab not in self._opened().sheetnames or not (formulas := self._tab(tab, columns, key).formulas()):
+            return self.read(tab, columns, key)
+        came_to = _Tab(self._load(data_only=True), tab, columns, key, self.path)
+        for place in formulas:
+            if (told := came_to.untold(place)) is not None:
+                raise unusable(self.path, f"has a formula in {place} of the tab {tab} that {told}")
+        return came_to.values()
+
     def write(self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Row], deleted: Collection[str]) -> None:
         """Change a tab; `commit` replaces the file."""
         there = self._tab(tab, columns, key)
@@ -99,6 +110,7 @@ class WorkbookRows:
             for name, rows in expected.items():
                 self._verify(name, counts[name], rows)
             self._guard()
+            refuse_saved_meanwhile(self.path, self._left)
 
     def _verify(self, tab: str, rows_written: int, expected: int) -> None:
         if rows_written < expected:
@@ -135,8 +147,11 @@ class WorkbookRows:
             workbook = Workbook()
             workbook.remove(workbook.worksheets[0])
             return workbook
+        return self._load(rich_text=True)
+
+    def _load(self, **how: bool) -> Workbook:
         try:
-            return load_workbook(self.path, rich_text=True)
+            return load_workbook(self.path, **how)
         except (OSError, KeyError, ValueError, zipfile.BadZipFile, InvalidFileException) as error:
             raise unusable(self.path, f"cannot be read as a workbook: {error}") from error
 
@@ -168,9 +183,22 @@ class _Tab:
         """Our columns of every row that has a key."""
         return {key: held.values for key, held in self._rows.items()}
 
+    def formulas(self) -> list[str]:
+        """Where formulas stand in our columns."""
+        own = set(self._columns.values())
+        cells = (cell for row in self._sheet.iter_rows(min_row=2) for cell in row)
+        return [cell.coordinate for cell in cells if cell.data_type == "f" and cell.column in own]
+
+    def untold(self, place: str) -> str | None:
+        """Why it is not known what a formula comes to; None where it is."""
+        cell = self._sheet[place]
+        if cell.value is None:
+            return "nothing has computed yet: open the file in a spreadsheet program and save it"
+        return f"comes to {cell.value}" if cell.data_type == "e" else None
+
     def apply(self, changed: Mapping[str, Row], deleted: Collection[str]) -> bool:
         """Write the header where it lacks, then update, delete and append; says whether there was anything to do."""
-        lacks_header = len(self._columns) < len(self._names)
+        lacks_header, before = len(self._columns) < len(self._names), self._last_row
         self._complete_header()
         for key, row in changed.items():
             if key in self._rows:
@@ -180,6 +208,7 @@ class _Tab:
         created = [row for key, row in changed.items() if key not in self._rows]
         for number, row in enumerate(created, start=self._last_row + 1):
             self._append(number, row)
+        self._stretch(before, max(self._last_row + len(created), 2))
         self.rows_expected = 1 + len(self._rows) - len(doomed) + len(created)
         return lacks_header or bool(changed) or bool(doomed)
 
@@ -238,10 +267,42 @@ class _Tab:
         self._last_row -= len(doomed)
         if doomed:
             self._sheet.delete_rows(self._last_row + 1, len(doomed))
+            self._move_along(doomed)
+
+    def _move_along(self, doomed: Sequence[int]) -> None:
+        """Heights of rows, what a filter hides, and links go with their rows; openpyxl leaves them where they were."""
+        dimensions, gone = self._sheet.row_dimensions, set(doomed)
+        kept = {number - bisect_left(doomed, number): found for number, found in dimensions.items() if number not in gone}
+        dimensions.clear()
+        for number, found in kept.items():
+            found.index = number
+            dimensions[number] = found
+        for row in self._sheet.iter_rows(min_row=doomed[0]):
+            for cell in row:
+                if cell.hyperlink:
+                    cell.hyperlink.ref = cell.coordinate
+
+    def _stretch(self, before: int, last: int) -> None:
+        """Tables and filters of people that ended with the last row end with the last row again."""
+        for table in self._sheet.tables.values():
+            if not table.totalsRowCount:
+                table.ref = _ending(table.ref, before, last)
+                if table.autoFilter is not None:
+                    table.autoFilter.ref = table.ref
+        if self._sheet.auto_filter.ref:
+            self._sheet.auto_filter.ref = _ending(self._sheet.auto_filter.ref, before, last)
 
     def _empty(self, row: int, column: int) -> None:
         cell = self._sheet.cell(row, column)
         cell.value, cell.comment, cell.hyperlink = None, None, None
+
+
+def _ending(area: str, before: int, last: int) -> str:
+    """An area from the header to the row that was the last, stretched to the one that is; any other as it is."""
+    left, top, right, bottom = range_boundaries(area)
+    if (top, bottom) != (1, before) or left is None or right is None:
+        return area
+    return f"{get_column_letter(left)}1:{get_column_letter(right)}{last}"
 
 
 def digest_of(path: Path) -> str | None:
@@ -250,6 +311,17 @@ def digest_of(path: Path) -> str | None:
         return None
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def refuse_saved_meanwhile(path: Path, before: str | None) -> None:
+    """Raise TransientError where a file is not the one that was read, so that replacing it would undo what somebody saved."""
+    if digest_of(path) != before:
+        raise TransientError(
+            f"Somebody saved the destination {path.name} while it was being changed",
+            where=str(path),
+            safe="It holds what they saved; nothing was written",
+            next="neopulse run --from activate",
+        )
 
 
 def unusable(path: Path, what: str) -> DataError:

@@ -36,6 +36,12 @@ class DeliveryStore(Database):
             state = connection.execute(select(deliveries.c.state).where(deliveries.c.key == key)).scalar_one()
         return bool(state != DELIVERED)
 
+    def renote(self, key: str, payload: Any) -> None:
+        """Note down anew what is still to be delivered under a key; does nothing where it was delivered."""
+        is_it = (deliveries.c.key == key, deliveries.c.state == WAITING)
+        with self._write() as connection:
+            connection.execute(update(deliveries).where(*is_it).values(payload=payload))
+
     def delivered(self, key: str, *, location: str = "") -> None:
         """Note down that a reserved delivery was made, and where to."""
         with self._write() as connection:

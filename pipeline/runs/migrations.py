@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, inspect, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError
 
 from pipeline.errors import ConfigurationError
 from pipeline.runs.schema import METADATA, RUN_LEASE, leases, migrations
@@ -85,12 +85,15 @@ def migrate(
     for number in range(found + 1, latest + 1):
         try:
             steps_up[number](connection)
-        except DBAPIError as error:
+        except (DBAPIError, NoSuchTableError) as error:
             raise ConfigurationError(
-                f"The run store could not be brought from layout {number - 1} to {number}: {error.orig}",
+                f"The run store could not be brought from layout {number - 1} to {number}: "
+                f"{error.orig if isinstance(error, DBAPIError) else f'there is no {error}'}",
                 where="NEOPULSE_RUN_STORE",
                 safe="The store is as it was, and the neopulse that made it still works with it",
-                next="free disk space or end what locks it, then the same command",
+                next="free disk space or end what locks it, then the same command"
+                if isinstance(error, DBAPIError)
+                else "neopulse restore FILE --force with the last backup",
             ) from error
         _stamp(connection, number, now)
 

@@ -12,6 +12,7 @@ NAMES = ("postgres", "postgresql")
 CONNECT_SECONDS = 10
 LOCK_SECONDS = 15
 IDLE_SECONDS = 60  # in a transaction: a process that hangs there gives its locks back
+SILENT_MILLISECONDS = 20_000  # what was sent and nobody acknowledges: the system itself waits a quarter of an hour
 MIGRATING = 0x6E656F70  # the key of the lock that only one process holds while it makes or changes tables
 
 
@@ -40,6 +41,7 @@ def postgresql_engine(url: URL) -> Engine:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
+        "tcp_user_timeout": SILENT_MILLISECONDS,
         "application_name": "neopulse",
         "options": options,
     }

@@ -23,6 +23,7 @@ from pipeline.sheets.google_requests import (
     finished,
     grown,
     new_tab,
+    separated,
     size,
     size_up_to,
     whole_grid,
@@ -154,6 +155,7 @@ class GoogleSheet:
         requests: list[Request] = []
         for each in drafts:
             requests += [] if state.find(each.title) else new_tab(each, places[each.title].sheet_id)
+            requests += [separated(places[each.title])] if places[each.title].is_merged else []
             requests += _content(each, places[each.title], staged.get(each.title), changed.get(each.title))
         if not before.staged:
             requests += [{"deleteSheet": {"sheetId": place.sheet_id}} for place in leftovers(state)]

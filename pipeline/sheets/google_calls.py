@@ -24,13 +24,15 @@ from pipeline.sheets.google_sign_in import Account, sign_in
 GOOGLE = ("https://sheets.googleapis.com", "https://www.googleapis.com")
 PATIENCE = Patience(connect_seconds=10.0, answer_seconds=180.0, deadline_seconds=900.0)
 ONE_LOOK = Patience(connect_seconds=10.0, answer_seconds=30.0, deadline_seconds=30.0)
+SHEET_SETTING, SYNCS_SETTING = "NEOPULSE_GOOGLE_SHEETS_ID", "NEOPULSE_GOOGLE_SHEETS_SYNCS_ID"
 CALLS_A_MINUTE = 60  # of one user, reads and writes each
-_STATE = "spreadsheetUrl,properties.title,sheets.properties(sheetId,title,hidden,sheetType,gridProperties)"
+_STATE = "spreadsheetUrl,properties.title,sheets(merges,properties(sheetId,title,hidden,sheetType,gridProperties))"
 _CELLS = "sheets(properties(sheetId,title,gridProperties),data(startRow,startColumn,rowData.values.userEnteredValue))"
 _FORMATTED = (
     "sheets(properties(sheetId,title,gridProperties),merges,"
     "data(startRow,startColumn,rowData.values(userEnteredValue,userEnteredFormat.numberFormat)))"
 )
+_COMPUTED = _FORMATTED.replace("(userEnteredValue,", "(effectiveValue,effectiveFormat.numberFormat,userEnteredValue,")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ class Place:
     title: str
     rows: int
     columns: int
+    is_merged: bool = False
+    """Whether somebody merged cells in it: all but one of them show nothing."""
 
     @property
     def cells(self) -> int:
@@ -81,11 +85,13 @@ class Calls:
         *,
         clock: Clock,
         endpoint: str = "",
+        named_by: str = SHEET_SETTING,
         patience: Patience = PATIENCE,
         look: Callable[[], None] = lambda: None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.spreadsheet_id = spreadsheet_id
+        self.named_by = named_by
         self.account = account
         self.clock = clock
         self.patience = patience
@@ -96,7 +102,7 @@ class Calls:
     def state(self) -> State:
         """The spreadsheet's tabs: one call."""
         content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"fields": _STATE})
-        places = [_place(sheet["properties"]) for sheet in content.get("sheets", [])]
+        places = [_place(sheet) for sheet in content.get("sheets", [])]
         title = content.get("properties", {}).get("title", "")
         return State(title, content.get("spreadsheetUrl", ""), {place.title.casefold(): place for place in places})
 
@@ -132,9 +138,13 @@ class Calls:
         sheets: list[Mapping[str, Any]] = content.get("sheets", [])
         return sheets
 
-    def cells(self, ranges: Sequence[str]) -> list[Mapping[str, Any]]:
-        """The cells of ranges with their number formats, and what of their tab is merged: one call."""
-        content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"ranges": list(ranges), "fields": _FORMATTED})
+    def cells(self, ranges: Sequence[str], *, computed: bool = False) -> list[Mapping[str, Any]]:
+        """The cells of ranges with their number formats, and what of their tab is merged: one call.
+
+        With `computed` also what their formulas come to.
+        """
+        fields = _COMPUTED if computed else _FORMATTED
+        content = self._http.fetch_sheet_metadata(self.spreadsheet_id, params={"ranges": list(ranges), "fields": fields})
         sheets: list[Mapping[str, Any]] = content.get("sheets", [])
         return sheets
 
@@ -165,11 +175,14 @@ def connect(
     look: Callable[[], None] = lambda: None,
     patience: Patience = PATIENCE,
 ) -> Calls:
-    """The calls to a spreadsheet, by its id, or to that of the sheet. Raises ConfigurationError where nobody can sign in."""
+    """The calls to the spreadsheet of the syncs, by its id, or to that of the sheet.
+
+    Raises ConfigurationError where nobody can sign in.
+    """
     account = sign_in(settings.google_sheets_credentials)
     endpoint = settings.google_sheets_endpoint
-    book = spreadsheet or settings.google_sheets_id
-    return Calls(book, account, clock=clock, endpoint=endpoint, patience=patience, look=look)
+    book, named_by = (spreadsheet, SYNCS_SETTING) if spreadsheet else (settings.google_sheets_id, SHEET_SETTING)
+    return Calls(book, account, clock=clock, endpoint=endpoint, named_by=named_by, patience=patience, look=look)
 
 
 def look_at(settings: Settings, *, clock: Clock, spreadsheet: str = "") -> str:
@@ -180,9 +193,11 @@ def look_at(settings: Settings, *, clock: Clock, spreadsheet: str = "") -> str:
     return f"{state.title} ({state.address}) can be read, {room}; share it with {calls.account.address} as an editor"
 
 
-def _place(properties: Mapping[str, Any]) -> Place:
+def _place(sheet: Mapping[str, Any]) -> Place:
+    properties = sheet["properties"]
     grid = properties.get("gridProperties", {})
-    return Place(int(properties["sheetId"]), properties["title"], int(grid.get("rowCount", 0)), int(grid.get("columnCount", 0)))
+    rows, columns = int(grid.get("rowCount", 0)), int(grid.get("columnCount", 0))
+    return Place(int(properties["sheetId"]), properties["title"], rows, columns, is_merged=bool(sheet.get("merges")))
 
 
 class _Minute:
@@ -208,7 +223,7 @@ class _PatientClient(HTTPClient):
         super().__init__(calls.account.credentials)
         self._calls = calls
         self._endpoint = endpoint
-        self._refusals = Refusals(calls.account, calls.spreadsheet_id, calls.clock)
+        self._refusals = Refusals(calls.account, calls.spreadsheet_id, calls.clock, named_by=calls.named_by)
         self._reads, self._writes = _Minute(CALLS_A_MINUTE), _Minute(CALLS_A_MINUTE)
         self._connections = Connections()
         for scheme in ("http://", "https://"):

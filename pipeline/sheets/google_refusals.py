@@ -39,12 +39,13 @@ class PutOffError(Exception):
 
 
 class Refusals:
-    """The words for what an account meets at a spreadsheet."""
+    """The words for what an account meets at a spreadsheet, which `named_by`, a setting, names."""
 
-    def __init__(self, account: Account, spreadsheet_id: str, clock: Clock) -> None:
+    def __init__(self, account: Account, spreadsheet_id: str, clock: Clock, *, named_by: str) -> None:
         self._account = account
         self._spreadsheet_id = spreadsheet_id
         self._clock = clock
+        self._named_by = named_by
 
     @contextmanager
     def in_words(self, is_repeatable: bool) -> Iterator[None]:
@@ -96,7 +97,7 @@ class Refusals:
                 f"{account} {what}: {words}",
                 where=where,
                 safe="Nothing was written",
-                next=f"see whether NEOPULSE_GOOGLE_SHEETS_ID is right, share the spreadsheet with {account} as an editor, "
+                next=f"see whether {self._named_by} is right, share the spreadsheet with {account} as an editor, "
                 "then neopulse check",
             )
         if status == 400 and "protected" in words:

@@ -64,6 +64,11 @@ def grown(draft: Draft, place: Place) -> list[Request]:
     return [_grid_properties(place.sheet_id, grid, "gridProperties(rowCount,columnCount)")]
 
 
+def separated(place: Place) -> Request:
+    """Undo every merge: of merged cells all but one would show nothing."""
+    return {"unmergeCells": {"range": area(place.sheet_id, 0, place.rows, 0, place.columns)}}
+
+
 def whole_grid(draft: Draft, place: Place, rows: Sequence[Mapping[str, Any]]) -> Request:
     """Write rows over the whole grid: what they do not cover is emptied."""
     covered = area(place.sheet_id, 0, max(place.rows, len(draft.rows)), 0, max(place.columns, draft.columns))

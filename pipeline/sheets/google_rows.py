@@ -5,8 +5,9 @@ The first row names the columns. A row is found by its key, wherever people move
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import count, groupby
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.sheets.google_cells import (
     Plain,
     cell,
     characters,
+    is_same,
     plain,
     read_back,
 )
@@ -33,6 +35,8 @@ from pipeline.spreadsheets import Storable
 PAGE_CELLS = 200_000  # cells in one answer
 MOST_REQUESTS = 50_000
 MOST_LOOKS = 8
+ROOM = 4  # columns beside one's own in a new tab; empty ones count towards the ten million cells, for each customer
+_MOVED = "did somebody move rows at that moment?"
 
 Row = Sequence[Storable]
 Values = tuple[Storable, ...]
@@ -49,13 +53,17 @@ class RowCounts:
 
 @dataclass(frozen=True)
 class _Found:
-    """A tab: its id and grid, where its columns stand (by name), and where its keys stand (by key, the first of each)."""
+    """A tab: its id and grid, where its columns stand (by name), where its keys stand (by key, the first of each), how they are
+    held, which are there more than once, and the first column behind everything that anybody has written."""
 
     sheet_id: int
     rows: int
     columns: int
-    header: Mapping[str, int]
-    numbers: Mapping[str, int]
+    header: Mapping[str, int] = field(default_factory=dict)
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[str, Plain] = field(default_factory=dict)
+    repeated: frozenset[str] = frozenset()
+    free: int = 0
 
 
 class GoogleRows:
@@ -71,6 +79,13 @@ class GoogleRows:
         No rows where the tab is not there. Raises DataError where the tab holds something and lacks the key column, or has
         merged cells. One call, and one for every 200,000 cells.
         """
+        return self._read(tab, columns, key, computed=False)
+
+    def computed(self, tab: str, columns: Sequence[str], key: str) -> dict[str, Values]:
+        """The same, with what a formula comes to in its place. Raises DataError where it comes to an error."""
+        return self._read(tab, columns, key, computed=True)
+
+    def _read(self, tab: str, columns: Sequence[str], key: str, *, computed: bool) -> dict[str, Values]:
         place = self._calls.state().find(tab)
         if place is None:
             return {}
@@ -78,8 +93,10 @@ class GoogleRows:
         header: dict[str, int] = {}
         rows: dict[str, Values] = {}
         for top in range(0, place.rows, step):
-            sheet = self._calls.cells([a1(tab, top, min(top + step, place.rows), 0, place.columns)])[0]
+            sheet = self._calls.cells([a1(tab, top, min(top + step, place.rows), 0, place.columns)], computed=computed)[0]
             lines = _lines(sheet)
+            if computed:
+                lines = {number: _computed(tab, number, line) for number, line in lines.items()}
             if top == 0:
                 header = _header(tab, key, sheet, lines)
             for number, line in sorted(lines.items()):
@@ -101,7 +118,7 @@ class GoogleRows:
         first: _Found | None = None
         until = self._calls.clock.passed() + self._calls.patience.deadline_seconds
         for attempt in count():
-            found = self._look(tab, key)
+            found = self._look(tab, columns, key)
             first = first or found
             try:
                 self._apply(tab, columns, key, found, changed, deleted)
@@ -114,26 +131,39 @@ class GoogleRows:
         created = sum(name not in known for name in changed)
         return RowCounts(created, len(changed) - created, sum(name in known and name not in changed for name in deleted))
 
-    def _look(self, tab: str, key: str) -> _Found:
-        """Where the tab's columns and keys stand now: one call where the key is in the first column, else two."""
+    def _look(self, tab: str, columns: Sequence[str], key: str) -> _Found:
+        """Where the tab's columns and keys stand now: one call, one more where the key is not in the first column, and one more
+        where a column lacks."""
         try:
             sheet = self._calls.cells([f"{_quoted(tab)}!1:1", f"{_quoted(tab)}!A:A"])[0]
         except OutdatedError:
             if (state := self._calls.state()).find(tab) is not None:
                 raise
-            return _Found(free_id(tab, state.ids), 0, 0, {}, {})
+            return _Found(free_id(tab, state.ids), 0, 0)
         lines = _lines(sheet)
         header = _header(tab, key, sheet, lines)
         place = header.get(key, 0)
         if place:
             sheet = self._calls.cells([f"{_quoted(tab)}!{letters(place)}:{letters(place)}"])[0]
             lines = _lines(sheet)
-        numbers: dict[str, int] = {}
+        numbers, held, repeated = dict[str, int](), dict[str, Plain](), set[str]()
         for number, line in sorted(lines.items()):
             if number > 0 and (name := _key(line.get(place))):
-                numbers.setdefault(name, number)
+                if name in numbers:
+                    repeated.add(name)
+                else:
+                    numbers[name], held[name] = number, read_back(line[place])
         grid = sheet["properties"]["gridProperties"]
-        return _Found(int(sheet["properties"]["sheetId"]), int(grid["rowCount"]), int(grid["columnCount"]), header, numbers)
+        rows, width = int(grid["rowCount"]), int(grid["columnCount"])
+        free = 0 if header.keys() >= set(columns) else self._free(tab, rows, width, max(header.values(), default=-1) + 1)
+        return _Found(int(sheet["properties"]["sheetId"]), rows, width, header, numbers, held, frozenset(repeated), free)
+
+    def _free(self, tab: str, rows: int, columns: int, first: int) -> int:
+        """The first column behind everything in the tab: people also write where no header stands."""
+        if first >= columns:
+            return first
+        [lines] = self._calls.values([a1(tab, 0, rows, first, columns)])
+        return first + max(map(len, lines), default=0)
 
     def _apply(
         self, tab: str, columns: Sequence[str], key: str, found: _Found, changed: Mapping[str, Row], deleted: Collection[str]
@@ -144,18 +174,19 @@ class GoogleRows:
         doomed = sorted({found.numbers[name] for name in deleted if name in found.numbers and name not in changed}, reverse=True)
         requests = [
             *_made(tab, found, columns, places),
-            *(request for name, row in updated.items() for request in _rewritten(found, places, found.numbers[name], row)),
+            *(request for name, row in updated.items() for request in _rewritten(found, places, key, name, row)),
             *({"deleteDimension": {"range": _rows(found.sheet_id, number)}} for number in doomed),
             *_appended(found.sheet_id, places, list(created.values())),
         ]
         if not requests:
             return
-        own = [f"{_quoted(tab)}!{letters(places[key])}:{letters(places[key])}"]
-        answer: list[Mapping[str, Any]] = []
-        for batch in _batches(requests):
+        *before, last = _batches(requests)
+        for batch in before:
             self._guard()
-            answer = self._calls.batch(batch, read=own)
-        _verify(tab, answer, places[key], found, updated, created, doomed)
+            self._calls.batch(batch)
+        self._guard()
+        answer = self._calls.batch(last, read=[f"{_quoted(tab)}!{letters(places[key])}:{letters(places[key])}"])
+        _verify(tab, answer, places[key], found, updated, created, deleted)
 
 
 def open_rows(settings: Settings, *, clock: Clock, guard: Callable[[], None]) -> GoogleRows:
@@ -191,7 +222,10 @@ def _header(tab: str, key: str, sheet: Mapping[str, Any], lines: Mapping[int, Ma
 
 
 def _key(found: Mapping[str, Any] | None) -> str:
-    value = _value(found)
+    """The text of a key, whatever format somebody gave its cell: 17 shown as a day is 17."""
+    value = read_back(found or {})
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return "" if value is None else str(value)
 
 
@@ -206,6 +240,19 @@ def _value(found: Mapping[str, Any] | None) -> Storable:
     return int(value) if float(value).is_integer() else value
 
 
+def _computed(tab: str, number: int, line: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    """A line with what its formulas come to."""
+    made: dict[int, Mapping[str, Any]] = {}
+    for column, found in line.items():
+        value = found.get("effectiveValue") or {}
+        if "errorValue" in value:
+            kind = value["errorValue"].get("type", "ERROR")
+            raise _unusable(tab, f"has a formula in {letters(column)}{number + 1} that comes to an error ({kind})")
+        cell_format = found.get("effectiveFormat") or found.get("userEnteredFormat")
+        made[column] = {"userEnteredValue": value, "userEnteredFormat": cell_format}
+    return made
+
+
 def _moment(serial: float, *, is_day: bool) -> date | datetime:
     if is_day:
         return EPOCH + timedelta(days=int(serial))
@@ -214,14 +261,14 @@ def _moment(serial: float, *, is_day: bool) -> date | datetime:
 
 def _places(found: _Found, columns: Sequence[str]) -> dict[str, int]:
     """Where each own column stands or will stand."""
-    free = count(max(found.header.values(), default=-1) + 1)
+    free = count(found.free)
     return {column: found.header[column] if column in found.header else next(free) for column in columns}
 
 
 def _made(tab: str, found: _Found, columns: Sequence[str], places: Mapping[str, int]) -> Iterator[Request]:
     """The tab where it is missing, room for columns that lack, their names."""
     if not found.rows:
-        grid = {"rowCount": 1000, "columnCount": max(len(columns), 26), "frozenRowCount": 1}
+        grid = {"rowCount": 1000, "columnCount": len(columns) + ROOM, "frozenRowCount": 1}
         yield {"addSheet": {"properties": {"sheetId": found.sheet_id, "title": tab, "gridProperties": grid}}}
     elif (needed := max(places.values()) + 1) > found.columns:
         properties = {"sheetId": found.sheet_id, "gridProperties": {"columnCount": needed}}
@@ -234,9 +281,15 @@ def _made(tab: str, found: _Found, columns: Sequence[str], places: Mapping[str, 
             yield {"updateCells": {"range": covered, "rows": rows, "fields": fields}}
 
 
-def _rewritten(found: _Found, places: Mapping[str, int], number: int, row: Row) -> Iterator[Request]:
-    """The own cells of one row, in stretches of neighbours; formats of others stay, but a day is shown as a day."""
-    cells = sorted(((place, _cell(value)) for place, value in zip(places.values(), row, strict=True)), key=lambda each: each[0])
+def _rewritten(found: _Found, places: Mapping[str, int], key: str, name: str, row: Row) -> Iterator[Request]:
+    """The own cells of one row, in stretches of neighbours; formats of others stay, but a day is shown as a day.
+
+    A key that is held as it should be is not written again: by it the answer shows whether this still was its row.
+    """
+    number, given = found.numbers[name], dict(zip(places, row, strict=True))
+    if is_same(plain(given[key]), found.held[name]):
+        del given[key]
+    cells = sorted(((places[column], _cell(value)) for column, value in given.items()), key=lambda each: each[0])
     for _, stretch in groupby(enumerate(cells), key=lambda each: (each[1][0] - each[0], "userEnteredFormat" in each[1][1])):
         run = [each for _, each in stretch]
         covered = area(found.sheet_id, number, number + 1, run[0][0], run[-1][0] + 1)
@@ -301,18 +354,23 @@ def _verify(
     found: _Found,
     updated: Mapping[str, Row],
     created: Mapping[str, Row],
-    doomed: Sequence[int],
+    deleted: Collection[str],
 ) -> None:
-    """Hold the key column against what it should hold now: every key where it was, less the deleted rows above it."""
+    """Hold the key column against what it should hold now: each rewritten key in its row, less the deleted rows above it, the
+    new keys there, and the deleted ones gone."""
     lines = _lines(answer[0]) if answer else {}
     keys = {number: _key(line.get(place)) for number, line in lines.items() if number > 0}
-    gone = sorted(doomed)
+    there = set(keys.values())
+    doomed = {name for name in deleted if name in found.numbers and name not in updated}
+    gone = sorted(found.numbers[name] for name in doomed)
     for name in updated:
-        number = found.numbers[name] - sum(row < found.numbers[name] for row in gone)
+        number = found.numbers[name] - bisect_left(gone, found.numbers[name])
         if keys.get(number) != name:
-            raise _not_written(tab, f"row {number + 1} holds another key than {name}; did somebody move rows at that moment?")
-    if lacking := sorted(set(created) - set(keys.values())):
+            raise _not_written(tab, f"row {number + 1} holds another key than {name}; {_MOVED}")
+    if lacking := sorted(created.keys() - there):
         raise _not_written(tab, f"{len(lacking):,} rows did not arrive, the first {lacking[0]}")
+    if left := sorted((doomed & there) - found.repeated):
+        raise _not_written(tab, f"the row of {left[0]} is still there, and another one may be gone; {_MOVED}")
 
 
 def _refuse_unfit(tab: str, columns: Sequence[str], row: Row) -> None:
@@ -337,6 +395,6 @@ def _not_written(tab: str, what: str) -> PermanentError:
     return PermanentError(
         f"The tab {tab} was not written as it should be: {what}",
         where=f"{SERVICE}, tab {tab}",
-        safe="Other columns and rows were not touched; the new version is published",
+        safe="The new version is published; Google keeps the tab as it was before in its version history",
         next="look at the tab, then neopulse run --from activate, which compares every row again",
     )

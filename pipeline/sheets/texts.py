@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.settings import DEMO_BANK
 
+TABS = ("headline", "churn", "cohorts", "activity", "countries", "warnings", "definitions", "update")
 TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "headline": "Headline KPIs",

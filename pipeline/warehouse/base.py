@@ -48,7 +48,7 @@ class Warehouse(Protocol):
         """What dbt_project/profiles.yml reads from the environment of the building process."""
 
     def abandon(self) -> None:
-        """End what the building process has begun elsewhere, after that process was ended: it would go on without it."""
+        """End what the building process has begun elsewhere, and remove what it left, after that process was ended."""
 
     def refusal(self, message: str) -> NeopulseError | None:
         """What the engine's words mean where a build failed and no model has to be mended; None where one has to."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from pipeline import files, scratch
-from pipeline.errors import DataError, InterruptedRunError, NeopulseError, PermanentError, TransientError
+from pipeline.errors import DataError, InterruptedRunError, NeopulseError, OtherEditionError, PermanentError, TransientError
 from pipeline.kept import Kept, Value
 from pipeline.sources.landing import Landing
 from pipeline.warehouse import duckdb_damage, duckdb_state, read_copy, segment_numbers
@@ -24,10 +25,12 @@ from pipeline.warehouse.publication import DATABASE
 from pipeline.warehouse.signature import signature
 
 STATE = "state.duckdb"  # a file named as one of its schemas would be ambiguous
+SPILL = "spill"  # what does not fit in memory while dbt builds
 DAMAGED = ".damaged"  # what a state that was set aside is called on top
 READER_MEMORY = "512MB"
 LOOK_SECONDS = 0.5
 KEPT_BYTES = 16_000_000  # of a reader: rows, and what was made of them
+_NOT_THERE = (duckdb.CatalogException, duckdb.BinderException)  # a table, a column
 _READABLE = f"""
     select table_schema, table_name, count(*) as columns, bool_or(column_name = '{segment_numbers.COLUMN}') as has_segments
     from information_schema.columns
@@ -62,6 +65,7 @@ class DuckDBWarehouse:
         self, landing: Landing, *, external: Mapping[str, Path], variables: Mapping[str, Any], full_refresh: bool
     ) -> Increment:
         """Unseal the state file and put views over the landed files into its schema `raw`."""
+        self._remove_what_was_spilled()  # by a build whose process was killed with all that it had begun
         under = signature(self._project, variables, engine=f"duckdb {duckdb.__version__}, state {duckdb_state.EDITION}")
         if full_refresh:
             self.discard()
@@ -83,11 +87,12 @@ class DuckDBWarehouse:
             "DBT_WAREHOUSE_FILE": str(self._path),
             "DBT_THREADS": str(self._threads),
             "DBT_MEMORY_LIMIT": self._memory_limit,
-            "DBT_TEMP_FOLDER": str(self._folder / "spill"),
+            "DBT_TEMP_FOLDER": str(self._folder / SPILL),
         }
 
     def abandon(self) -> None:
-        """Nothing: what that process did ended with it."""
+        """Remove what the building process spilled; the rest of what it did ended with it."""
+        self._remove_what_was_spilled()
 
     def refusal(self, message: str) -> NeopulseError | None:
         """Damage of the state; this machine refuses nobody."""
@@ -142,9 +147,13 @@ class DuckDBWarehouse:
             yield connection
 
     def discard(self) -> None:
-        """Remove the state file; the next run builds it anew."""
+        """Remove the state file and what lies beside it; the next run builds it anew."""
         for path in self._folder.glob(f"{STATE}*"):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()  # a folder: what the engine spilled
+
+    def _remove_what_was_spilled(self) -> None:
+        """The engine removes it when it ends, and cannot where it is killed; it holds customers, and may be gigabytes."""
+        shutil.rmtree(self._folder / SPILL, ignore_errors=True)
 
     def set_aside(self) -> None:
         """Rename the state file and its log; they go with the next `discard`, or when they are old enough."""
@@ -189,9 +198,8 @@ class ReadOnlyDuckDB:
         try:
             with self._connection.cursor() as cursor:
                 return cursor.sql(sql, params=dict(parameters) if parameters else None).to_arrow_table()
-        except duckdb.CatalogException as error:
-            read_copy.refuse_what_was_not_copied(self._connection, error)
-            raise
+        except _NOT_THERE as error:
+            raise self._lacking(error) from error
         except duckdb.IOException as error:
             raise _unreadable(self._path, error) from error
 
@@ -200,15 +208,20 @@ class ReadOnlyDuckDB:
         with self._connection.cursor() as cursor:
             try:
                 reader = cursor.sql(sql).to_arrow_reader(rows)
-            except duckdb.CatalogException as error:
-                read_copy.refuse_what_was_not_copied(self._connection, error)
-                raise
+            except _NOT_THERE as error:
+                raise self._lacking(error) from error
             yield pa.RecordBatch.from_pylist([], schema=reader.schema)
             yield from reader
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _lacking(self, error: duckdb.Error) -> OtherEditionError:
+        """Every table and column that is asked for is one of this neopulse's; raises NotCopiedError where it was not copied."""
+        read_copy.refuse_what_was_not_copied(self._connection, error)
+        version = self._path.parent.name
+        return OtherEditionError(f"{version} was published by another neopulse than this one: {_first_line(error)}", version)
 
 
 def _unreadable(path: Path, error: duckdb.IOException) -> PermanentError:

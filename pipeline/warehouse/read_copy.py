@@ -81,7 +81,7 @@ def _type(relation: Relation, field: pa.Field) -> str:
     return str(duckdb.from_arrow(pa.table({field.name: pa.nulls(0, field.type)})).types[0])
 
 
-def refuse_what_was_not_copied(file: duckdb.DuckDBPyConnection, error: duckdb.CatalogException) -> None:
+def refuse_what_was_not_copied(file: duckdb.DuckDBPyConnection, error: duckdb.Error) -> None:
     """Raise NotCopiedError where what could not be found is a table that was too long to copy."""
     with suppress(duckdb.Error), file.cursor() as cursor:
         for relation, rows, place in cursor.execute(f"select * from {NOT_COPIED}").fetchall():

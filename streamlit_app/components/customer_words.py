@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import timedelta
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from statistics import median_low
+from typing import Any, Literal
 
 from streamlit_app import data, formats
 from streamlit_app.data import Customer
 from streamlit_app.messages import t
 
-STRETCHES_TOLD = 6
+STRETCHES_TOLD, PAUSES_TOLD = 6, 5
+SHORT_PAUSE = 7  # days: what no window calls a lapse
+
+
+@dataclass(frozen=True)
+class Pause:
+    """The days from one active day to the next, or to the last loaded day where none has come.
+
+    `meaning` is `lapse`, `bridged` (no longer than N) or `open` (may still become a lapse).
+    """
+
+    last: date
+    returned: date | None
+    days: int
+    meaning: Literal["lapse", "bridged", "open"]
 
 
 def why(customer: Customer) -> str:
@@ -31,6 +48,34 @@ def why(customer: Customer) -> str:
     times = facts["lapses"] - (not facts["is_active"])
     returned = t("customers.returned", times=times, first=formats.day(facts["first_active_day"])) if times else ""
     return f"{sentence} {returned}"
+
+
+def rhythm(customer: Customer) -> str:
+    """How far apart the customer's active days are, in words; empty where there are fewer than three or they are not known."""
+    days = customer.active_days or ()
+    if len(days) < 3:
+        return ""
+    pauses = _ended(days)
+    longest = max(pauses, key=lambda pause: pause.days)
+    values = {"days": formats.days(median_low(pause.days for pause in pauses)), "longest": formats.days(longest.days)}
+    return t("customers.rhythm", start=formats.day(longest.last), end=formats.day(longest.returned), **values)
+
+
+def longest_pauses(customer: Customer) -> list[Pause]:
+    """The customer's longest pauses of more than a week, the one that goes on among them; the longest first."""
+    days, as_of = customer.active_days or (), customer.facts["as_of"]
+    pauses = _ended(days)
+    if days:
+        silent = (as_of - days[-1]).days
+        pauses.append(Pause(days[-1], None, silent, "open" if silent < data.published().inactivity_days else "lapse"))
+    long = [pause for pause in pauses if pause.days > SHORT_PAUSE]
+    return sorted(long, key=lambda pause: (-pause.days, pause.last))[:PAUSES_TOLD]
+
+
+def _ended(days: Sequence[date]) -> list[Pause]:
+    window = data.published().inactivity_days
+    apart = [(last, returned, (returned - last).days) for last, returned in pairwise(days)]
+    return [Pause(last, returned, gap, "lapse" if gap > window else "bridged") for last, returned, gap in apart]
 
 
 def way(customer: Customer) -> list[str]:

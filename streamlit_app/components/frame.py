@@ -20,6 +20,7 @@ from streamlit_app.components import (
     filters,
     kept_menu,
     problems,
+    run_store_now,
     sign_in,
     states,
     stylesheet,
@@ -43,12 +44,14 @@ def show(user: User) -> None:
     toolbar.without_files()
     stylesheet.add()
     version = _readable(data.pin_version)
+    store = run_store_now.look()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         _facts(version.name if version else None)
         found = _readable(data.data_quality) if version else None
         if found is not None:
             problems.header(found.to_pylist())
-        kept_menu.show(user, version)
+        if store.answers:
+            kept_menu.show(user, version)
         filters.language()
         sign_in.who(user)
     filters.tell_unheeded()
@@ -56,11 +59,15 @@ def show(user: User) -> None:
         answers.tell()  # a press that came after the role was gone: its page is gone too
     if version is not None:
         version_asked.show(version)
-        _warnings(version)
+        if store.answers:
+            _warnings(version, store.latest)
+        else:
+            states.stale(t("common.no_run_store"))
         tail = _readable(data.thin_tail)
         if tail is not None:
             states.stale(thin_days.in_words(tail))
-        tour.show(version)
+        if store.answers:
+            tour.show(version)
 
 
 def _readable(read: Callable[[], Read]) -> Read | None:
@@ -107,8 +114,7 @@ def source(version: Version) -> str:
     return t(key) if messages.has(key) else version.source
 
 
-def _warnings(version: Version) -> None:
-    run = data.latest_run()
+def _warnings(version: Version, run: Run | None) -> None:
     if run is not None and run.state in (RunState.FAILED, RunState.INTERRUPTED, RunState.HELD):
         states.stale(_of_a_broken_run(run, version))
     elif version.source != DEMO and last_day_known(version) - version.as_of > timedelta(days=DAYS_BEHIND):

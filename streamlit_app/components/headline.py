@@ -63,7 +63,8 @@ def _kpi(figure: Headline, question: Question, shown: Version) -> Kpi:
 
 def _target(figure: Headline, question: Question, shown: Version) -> str | None:
     """How the figure stands to the target of this segment and window, where there is one."""
-    found = targets.of(data_kept.targets(), figure.metric.name, question, published_window=shown.inactivity_days)
+    kept = data_kept.beside_figures(data_kept.targets)
+    found = targets.of(kept, figure.metric.name, question, published_window=shown.inactivity_days)
     return None if found is None else target_words.against(found, figure.metric.unit, figure.value)
 
 

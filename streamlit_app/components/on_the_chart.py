@@ -67,7 +67,7 @@ def of(chart: Chart | Mapping[str, Any], answer: Answer | pa.Table, table: pa.Ta
 
 
 def _of(metrics: Sequence[str]) -> list[Annotation]:
-    return [note for note in data_kept.notes() if note.metric is None or note.metric in metrics]
+    return [note for note in data_kept.beside_figures(data_kept.notes) if note.metric is None or note.metric in metrics]
 
 
 def within(notes: Sequence[Annotation], days: pa.ChunkedArray) -> tuple[Annotation, ...]:
@@ -80,7 +80,7 @@ def within(notes: Sequence[Annotation], days: pa.ChunkedArray) -> tuple[Annotati
 
 
 def _reached_for(answer: Answer | pa.Table, metrics: Sequence[str], table: pa.Table) -> dict[str, Any]:
-    if not isinstance(answer, Answer) or not (kept := data_kept.targets()):
+    if not isinstance(answer, Answer) or not (kept := data_kept.beside_figures(data_kept.targets)):
         return {}
     published = data.published().inactivity_days
     found = targets.on_a_chart(kept, metrics, answer.question, published_window=published)

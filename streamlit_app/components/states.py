@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import streamlit as st
 
-from pipeline.errors import NeopulseError, NotCopiedError
+from pipeline.errors import NeopulseError, NotCopiedError, OtherEditionError
 from pipeline.marts import ConfinedError
 from streamlit_app import auth, data, formats, messages
 from streamlit_app.auth import AdmissionError, SignInError
@@ -58,6 +58,10 @@ def broken(error: Exception) -> None:
     """Something failed: what, where, what is safe and what to do; never a traceback."""
     if isinstance(error, ConfinedError | NotCopiedError):
         empty(t("common.confined" if isinstance(error, ConfinedError) else "common.not_copied"))
+        return
+    if isinstance(error, OtherEditionError):
+        log.info("%s", error.what)
+        empty(t("common.other_edition", version=formats.plain(error.version)))
         return
     if isinstance(error, SignInError):
         lines = [t(f"sign_in.refused.{error.reason}")]

@@ -15,14 +15,18 @@ ANSWER = "answer_about_targets"
 
 
 def show(question: Question) -> None:
-    """Draw it for admins who see every country; nothing for others."""
+    """Draw it for admins who see every country; nothing for others, and where the run store does not answer."""
     user = auth.current_user()
     if not user.may(Role.ADMIN) or user.countries is not None:
         return
+    try:
+        kept = data_kept.targets()
+    except data_kept.SILENT:
+        return  # nothing could be saved either; the head of the page says why
     answers.tell(ANSWER)
     with st.popover(t("targets.set"), icon=":material/flag:", type="tertiary"):
         _form(question)
-        for target in data_kept.targets():
+        for target in kept:
             _row(target)
 
 

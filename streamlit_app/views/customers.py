@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from streamlit_app import auth, charts, data, exports, formats, segments
+from streamlit_app import actions, auth, charts, data, exports, formats, segments
 from streamlit_app.auth import Role
+from streamlit_app.charts.stretches import DAY, STRETCH
 from streamlit_app.components import behind_figure, chart, download, filters, kpi_row, sortable, states, table
-from streamlit_app.components.customer_words import why
+from streamlit_app.components.customer_words import Pause, longest_pauses, rhythm, why
 from streamlit_app.components.kpi_row import Kpi
 from streamlit_app.data import Behind, Customer, Search, Together
 from streamlit_app.exports import FORMS, Form
@@ -229,16 +231,19 @@ def _one(asked: str) -> None:
         states.empty(t("customers.unknown", id=filters.as_asked(asked)), next=t("customers.unknown_next"))
         return
     facts = customer.facts
+    actions.note_customer_read(facts["user_id"])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.header(t("customers.one", id=formats.plain(facts["user_id"])), width="content")
         if facts["is_active"]:
             st.badge(_state(facts), icon=":material/check_circle:", color="primary")
         else:
             st.badge(_state(facts), icon=":material/bedtime:", color="orange")
-    st.markdown(why(customer))
+    st.markdown(f"{why(customer)} {rhythm(customer)}")
     kpi_row.show(_kpis(customer))
     title, subtitle = t("customers.timeline"), t("customers.clock")
-    chart.show(charts.STRETCHES, drawn_stretches(customer), key="stretches", title=title, subtitle=subtitle)
+    if customer.active_days is not None:
+        subtitle = f"{subtitle} {t('customers.marks')}"
+    chart.show(charts.STRETCHES, timeline(customer), key="stretches", title=title, subtitle=subtitle)
     _facts(customer)
 
 
@@ -252,8 +257,11 @@ def _kpis(customer: Customer) -> list[Kpi]:
     ]
 
 
-def drawn_stretches(customer: Customer) -> pa.Table:
-    """The stretches as they are drawn: the open one goes to the last loaded day, and what is not yet sure of it is apart."""
+def timeline(customer: Customer) -> pa.Table:
+    """The stretches as they are drawn, and each active day with the `pause` since the one before, in days.
+
+    The open stretch goes to the last loaded day, and what is not yet sure of it is a row of its own.
+    """
     *closed, last = customer.stretches.to_pylist()
     as_of, sure_until = customer.facts["as_of"], customer.facts["last_active_day"]
     if not last["is_provisional"]:
@@ -263,8 +271,16 @@ def drawn_stretches(customer: Customer) -> pa.Table:
         if sure_until < as_of:
             parts.append(last | {"starting_date": sure_until + timedelta(days=1), "ending_date": as_of})
     final_on = None if sure_until is None else sure_until + timedelta(days=data.published().inactivity_days)
-    rows = [part | {"final_on": final_on if part["is_provisional"] else None} for part in (*closed, *parts)]
-    return pa.Table.from_pylist(rows, schema=customer.stretches.schema.append(pa.field("final_on", pa.date32())))
+    rows = [part | {"of": STRETCH, "final_on": final_on if part["is_provisional"] else None} for part in (*closed, *parts)]
+    days = customer.active_days or ()
+    pauses = [(later - day).days for day, later in pairwise(days)]
+    same = {"user_id": customer.facts.get("user_id"), "of": DAY, "is_active": True, "is_provisional": False}
+    rows += [
+        same | {"starting_date": day, "ending_date": day, "pause": pause}
+        for day, pause in zip(days, [None, *pauses], strict=False)
+    ]
+    more = [pa.field("final_on", pa.date32()), pa.field("of", pa.string()), pa.field("pause", pa.int32())]
+    return pa.Table.from_pylist(rows, schema=pa.schema([*customer.stretches.schema, *more]))
 
 
 def _facts(customer: Customer) -> None:
@@ -275,6 +291,9 @@ def _facts(customer: Customer) -> None:
     with right:
         st.subheader(t("customers.stretches"))
         table.show(map(_stretch, reversed(customer.stretches.to_pylist())), names=NAMES)
+        if pauses := longest_pauses(customer):
+            st.subheader(t("customers.pauses"))
+            table.show(map(_pause, pauses), names=NAMES)
 
 
 def _who(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -292,4 +311,13 @@ def _stretch(row: Mapping[str, Any]) -> dict[str, str]:
         "ending_date": formats.day(row["ending_date"]) if row["ending_date"] else t("customers.open_stretch"),
         "recognised_on": formats.day(row["recognised_on"]),
         "is_provisional": t("customers.provisional") if row["is_provisional"] else t("customers.final"),
+    }
+
+
+def _pause(pause: Pause) -> dict[str, str]:
+    return {
+        "last_active_day": formats.day(pause.last),
+        "returned_on": formats.day(pause.returned) if pause.returned else t("customers.open_stretch"),
+        "days": formats.number(pause.days),
+        "meaning": t(f"customers.meaning.{pause.meaning}"),
     }

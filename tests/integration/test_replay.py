@@ -383,6 +383,13 @@ def test_the_interval_table_is_the_replayed_calendar_of_every_customer(twice: Tw
     assert found == wanted
 
 
+def test_each_customer_has_the_active_days_of_the_replay(twice: Twice) -> None:
+    for customer in twice.bank.customers:
+        found = twice.published.reader.customer(customer.user_id)
+        assert found is not None
+        assert found.active_days == customer.active_days, customer.user_id
+
+
 def test_each_customer_is_in_exactly_one_stretch_on_each_day(twice: Twice) -> None:
     days: dict[str, list[date]] = defaultdict(list)
     for row in twice.published.rows("mart_user_is_active"):

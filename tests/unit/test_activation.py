@@ -22,10 +22,12 @@ from stand_ins.census.server import Census as CensusStandIn
 from stand_ins.census.server import running as census_running
 
 from pipeline import activation_checks, cli
+from pipeline.activation import refuse_tabs_of_the_sheet
 from pipeline.checks import settings_in_force
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, DataError, InterruptedRunError, PermanentError
 from pipeline.planned_acts import planned_act
+from pipeline.reverse_etl.registry import read_syncs
 from pipeline.runner import Order, Runner
 from pipeline.runs.holders import Holders
 from pipeline.runs.keeper import LeaseKeeper
@@ -126,7 +128,7 @@ def test_the_embedded_arm_mirrors_the_shipped_syncs_into_a_workbook(house: House
         ("lapsed_customers", 2, 0, False),
         ("early_warnings", 1, 0, False),
     ]
-    assert openpyxl.load_workbook(told["location"]).sheetnames == ["Customers", "Lapsed customers", "Early warnings"]
+    assert openpyxl.load_workbook(told["location"]).sheetnames == ["Customers", "Lapsed customers", "Customers to call"]
     assert "customer_status to the tab Customers of" in planned_act("activate", load(None))
 
 
@@ -242,6 +244,25 @@ syncs:
     owner: someone
     description: to the customer system
 """
+
+
+def test_a_tab_that_the_sheet_replaces_in_the_same_spreadsheet_is_no_place_for_customers(house: House) -> None:
+    to_crm = SYNCS.format(url="").replace('http: {address: "/rows", batch_rows: 4, token: crm}', "tab: early WARNINGS")
+    path = house.syncs_yml(to_crm)
+    here = {"google_sheets_syncs_id": "a" * 30, "google_sheets_id": "a" * 30}
+    told = "The sync to_crm would keep its rows in the tab early WARNINGS, which the sheet replaces in the same spreadsheet"
+    with pytest.raises(ConfigurationError, match=told):
+        activation_checks.found(house.set(**here), clock=house.clock)
+    run = house.activate()
+    assert (run.state, run.error_kind, told in (run.error or "")) == (RunState.FAILED, "configuration", True)
+    refuse_tabs_of_the_sheet(read_syncs(path), house.set(language="fr"))  # there it is called otherwise
+    refuse_tabs_of_the_sheet(read_syncs(path), house.set(language="en", google_sheets_id="b" * 30))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_shipped_syncs_keep_out_of_the_tabs_of_the_sheet(house: House, language: str) -> None:
+    both = house.set(google_sheets_syncs_id="a" * 30, google_sheets_id="a" * 30, language=language)
+    refuse_tabs_of_the_sheet(read_syncs(), both)
 
 
 def test_check_knocks_at_every_address_and_sends_nothing(house: House, address: AddressStandIn) -> None:

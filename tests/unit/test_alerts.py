@@ -17,6 +17,7 @@ from hand_made import SIX_O_CLOCK, House, version
 from pipeline import alerts, telling
 from pipeline.errors import ConfigurationError
 from pipeline.marts import Answer, Question
+from pipeline.marts.thin_tail import ThinTail
 from pipeline.metrics import Metric
 from pipeline.notify import app_words
 from pipeline.notify.event import Notice
@@ -41,6 +42,11 @@ class Figures:
     grain: str | None = "month"
     unit: str = "share"
     asked: list[Question] = field(default_factory=list)
+
+    tail: ThinTail | None = None
+
+    def thin_tail(self) -> ThinTail | None:
+        return self.tail
 
     def answer(self, question: Question) -> Answer:
         self.asked.append(question)
@@ -281,6 +287,32 @@ def test_the_mail_says_what_is_watched_the_figure_and_the_rule_in_both_languages
     )
 
 
+def test_the_mail_of_a_rule_on_a_change_tells_the_change_and_what_it_is_against(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.marts.reader", lambda version: Figures(version, MONTHS))
+    for language in ("en", "fr"):
+        house.given["language"] = language
+        house.store.save_alert_rule(replace(RULE, name=language, comparison="change_above", threshold=0.2))
+        telling.look_at_rules(VERSION, house.settings, house.store, house.clock)
+    english, french = (mail.get_body(("plain",)).get_content() for mail in mails(house))
+    assert "February 2026: 5.0%. The rule: the change against the period before is above 20.0%." in english
+    assert "It is 25.0%; the period before: 4.0%." in english
+    assert "Il est de 25,0 % ; période précédente : 4,0 %." in french.replace("\u202f", " ").replace("\xa0", " ")
+
+
+@pytest.mark.parametrize(("first", "is_told"), [(date(2026, 2, 27), True), (date(2026, 3, 2), False)])
+def test_the_mail_of_a_rule_says_where_its_figure_may_still_rise(
+    house: House, monkeypatch: pytest.MonkeyPatch, first: date, is_told: bool
+) -> None:
+    tail = ThinTail(first, date(2026, 3, 10), 0.1, 0.2, 5)
+    monkeypatch.setattr("pipeline.marts.reader", lambda version: Figures(version, MONTHS, tail=tail))
+    house.store.save_alert_rule(RULE)
+    telling.look_at_rules(VERSION, house.settings, house.store, house.clock)
+    (mail,) = mails(house)
+    assert ("holds less than 60.0% of its usual" in mail.get_body(("plain",)).get_content()) == is_told
+
+
 def test_a_month_of_opening_is_a_month_in_the_letter_as_on_the_page() -> None:
     chosen = {"signup_cohort": ["2018-03", "unknown"]}
     assert app_words.segment(chosen, "en") == "Month of joining: Mar 2018 or unknown"
@@ -310,6 +342,17 @@ def test_a_trial_says_itself_that_it_is_one_and_each_has_a_key_of_its_own(house:
     one, other = mails(house)
     assert one["Subject"] == other["Subject"] == "[demo data] neopulse: TEST of the rule Churn is high"
     assert one["Message-ID"] != other["Message-ID"]
+
+
+def test_a_trial_of_a_rule_that_has_no_final_figure_says_so(house: House) -> None:
+    reading = alerts.read(RULE, Figures(VERSION, MONTHS[2:]))  # type: ignore[arg-type]
+    notice = alerts.trial(RULE, reading, house.clock.now())
+    telling.deliver(
+        telling.notice_of(notice, house.clock.now(), house.settings, VERSION), house.settings, house.store, house.clock
+    )
+    (mail,) = mails(house)
+    text = mail.get_body(("plain",)).get_content()
+    assert "Monthly churn rate: there is no final figure yet. The rule: above 4.5%." in text
 
 
 def test_a_cohort_or_a_curve_cannot_be_watched_and_a_series_can() -> None:

@@ -18,7 +18,7 @@ from pipeline.errors import ConfigurationError, InterruptedRunError, NeopulseErr
 from pipeline.http import LostAnswerError, Patience
 from pipeline.reverse_etl.base import NoNotes, SyncResult
 from pipeline.reverse_etl.census import Census, CensusSync
-from pipeline.reverse_etl.census_api import CensusAPI
+from pipeline.reverse_etl.census_api import CensusAPI, CensusRun
 
 NOW = datetime(2026, 11, 25, 6, tzinfo=UTC)
 STATUS = CensusSync("customer_status", "41")
@@ -252,6 +252,19 @@ def test_a_skipped_run_waits_for_the_one_that_goes_on_and_then_has_its_own(desk:
     assert result.updated == 12
     assert desk.workspace.runs[-1].created_at > theirs.created_at
     assert desk.seconds() > 300 + 30
+
+
+def test_a_sync_that_is_always_busy_with_somebody_elses_run_ends_at_the_deadline(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A schedule of theirs starts the next run as soon as one is over, so that the list never has none that goes on."""
+    theirs = desk.workspace.trigger(desk.workspace.add(41, Plan(stuck=True)), full=False, reason="schedule")
+    run = CensusAPI.run
+    over = CensusRun(str(theirs.id), "completed", {})
+    monkeypatch.setattr(CensusAPI, "run", lambda api, known: over if known == over.id else run(api, known))
+    with pytest.raises(PermanentError, match="Census skips every run of customer_status"):
+        desk.run(deadline_seconds=60, guard=lambda: desk.triggers < 50 or pytest.fail("without a pause, and without an end"))
+    assert desk.triggers <= 31
 
 
 def test_runs_that_are_skipped_for_ever_end_at_the_deadline(desk: Desk) -> None:

@@ -107,7 +107,7 @@ def kpi(monkeypatch: pytest.MonkeyPatch) -> object:
     monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=90))
     monkeypatch.setattr(data, "bounds", lambda: (DAY - timedelta(days=500), DAY))
     monkeypatch.setattr(data, "thin_tail", lambda: None)
-    monkeypatch.setattr(headline.data_kept, "targets", lambda: ())
+    monkeypatch.setattr(headline.data_kept, "beside_figures", lambda _read: ())
     monkeypatch.setattr(headline, "_course", lambda *_: ())
 
     def made(found: Headline) -> Kpi:

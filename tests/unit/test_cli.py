@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 import signal
 import socket
@@ -619,6 +620,19 @@ def test_words_of_the_banks_files_give_a_terminal_no_orders(monkeypatch: pytest.
     told = answers.as_table(replace(found, table=table), "en")
     assert not set(told) & set("\x1b\x07\x9b")
     assert len(told.splitlines()) == 6
+
+
+def test_a_file_whose_name_is_not_utf_8_fails_a_run_and_is_told(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    named = os.fsdecode(b"transactions_caf\xe9.csv")
+
+    def refuse(_context: StepContext) -> StepResult:
+        logging.getLogger("pipeline").warning("looks at %s", named)
+        raise DataError(f"{named} has no column user_id", where=named, safe="all", next=f"mend {named}")
+
+    monkeypatch.setattr("pipeline.steps._ARMS", {"extract": refuse})
+    assert "transactions_caf\ufffd.csv has no column" in said(neopulse("run"))
+    assert "run 1 failed" in said(neopulse("status"))
+    assert (home / "outbox" / "outbox-run-1-failed-extract.eml").is_file()
 
 
 class Terminal(io.StringIO):

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
 import yaml
 
+from pipeline import serving
 from pipeline.checks import settings_in_force
-from pipeline.settings import PROJECT
+from pipeline.settings import PROJECT, Settings
 
 SERVICES: dict[str, Any] = yaml.safe_load((PROJECT / "docker-compose.yml").read_text())["services"]
 
@@ -92,3 +100,53 @@ def test_the_sample_settings_are_settings_with_their_defaults() -> None:
     defaults = {setting.name: setting.default for setting in settings_in_force(None)}
     assert given == {name: defaults.get(name) for name in given}
     assert all(line.startswith("#") for line in lines if line)
+
+
+@contextmanager
+def answering(status: int) -> Iterator[int]:
+    """What answers each question with that status; its port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def probes(port: int) -> dict[str, list[str]]:
+    """The commands by which the containers are asked whether they are well, about what answers at that port."""
+    dockerfile = (PROJECT / "Dockerfile").read_text().partition("HEALTHCHECK")[2].splitlines()[1]
+    worker = SERVICES["worker"]
+    commands = {"app": json.loads(dockerfile.strip().removeprefix("CMD ")), "worker": worker["healthcheck"]["test"][1:]}
+    health_port = worker["environment"]["NEOPULSE_HEALTH_PORT"]
+    return {
+        name: [sys.executable if word == "python" else word.replace(f"{health_port},", f"{port},") for word in command]
+        for name, command in commands.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["app", "worker"])
+def test_a_container_is_asked_itself_whatever_proxy_is_set_and_only_200_is_well(name: str) -> None:
+    codes = []
+    for status in (200, 503):
+        with answering(status) as port:
+            around = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "NEOPULSE_PORT": str(port)}
+            codes.append(subprocess.run(probes(port)[name], env=around, check=False, timeout=30).returncode)
+    assert codes == [0, 1]
+    assert subprocess.run(probes(9)[name], env={"NEOPULSE_PORT": "9"}, stderr=subprocess.DEVNULL, check=False).returncode == 1
+
+
+def test_the_demo_asks_its_own_app_and_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with answering(200) as port:
+        assert serving.is_answering(Settings(_env_file=None, port=port))  # type: ignore[call-arg]

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from streamlit_app import data, messages
+from streamlit_app.components.customer_words import longest_pauses, rhythm
 from streamlit_app.data import Customer
 from streamlit_app.views import customers
 
@@ -71,7 +72,7 @@ def drawn(*stretches: tuple[bool, date, date | None, bool], last_active_day: dat
         for active, start, end, provisional in stretches
     ]
     facts = {"as_of": AS_OF, "last_active_day": last_active_day}
-    table = customers.drawn_stretches(Customer(facts, pa.Table.from_pylist(rows, schema=SCHEMA)))
+    table = customers.timeline(Customer(facts, pa.Table.from_pylist(rows, schema=SCHEMA)))
     assert [row["final_on"] is not None for row in table.to_pylist()] == [row["is_provisional"] for row in table.to_pylist()]
     assert not last_active_day or {row["final_on"] for row in table.to_pylist()} <= {None, last_active_day + timedelta(days=90)}
     return [(row["is_active"], row["starting_date"], row["ending_date"], row["is_provisional"]) for row in table.to_pylist()]
@@ -92,3 +93,41 @@ def test_activity_on_the_last_loaded_day_leaves_nothing_provisional() -> None:
 
 def test_an_open_silence_is_drawn_to_the_last_loaded_day() -> None:
     assert drawn((False, date(2018, 4, 1), None, False), last_active_day=None) == [(False, date(2018, 4, 1), AS_OF, False)]
+
+
+DAYS = (date(2018, 1, 21), date(2018, 1, 22), date(2018, 1, 24), date(2018, 4, 24), date(2018, 7, 24), date(2018, 8, 1))
+PAUSES = [1, 2, 90, 91, 8]  # counted on a calendar
+
+
+def of_days(*days: date, **facts: Any) -> Customer:
+    never = {"is_active": False, "starting_date": AS_OF, "ending_date": None, "recognised_on": AS_OF, "is_provisional": False}
+    known = {"as_of": AS_OF, "user_id": "883", "last_active_day": days[-1] if days else None}
+    return Customer(known | facts, pa.Table.from_pylist([never], schema=SCHEMA), days)
+
+
+def test_each_active_day_is_drawn_with_the_days_since_the_one_before() -> None:
+    rows = [row for row in customers.timeline(of_days(*DAYS)).to_pylist() if row["of"] == "day"]
+    assert [row["starting_date"] for row in rows] == list(DAYS)
+    assert [row["pause"] for row in rows] == [None, *PAUSES]
+    assert {row["of"] for row in customers.timeline(of_days()).to_pylist()} == {"stretch"}
+
+
+def test_a_pause_of_n_days_is_bridged_one_of_more_is_a_lapse_and_the_last_one_goes_on() -> None:
+    told = [(pause.last, pause.returned, pause.days, pause.meaning) for pause in longest_pauses(of_days(*DAYS))]
+    assert told == [
+        (date(2018, 8, 1), None, 287, "lapse"),  # N days of silence were over on 30 October
+        (date(2018, 4, 24), date(2018, 7, 24), 91, "lapse"),
+        (date(2018, 1, 24), date(2018, 4, 24), 90, "bridged"),
+        (date(2018, 7, 24), date(2018, 8, 1), 8, "bridged"),
+    ]
+    silent = {89: "open", 90: "lapse"}
+    for days, meaning in silent.items():
+        assert longest_pauses(of_days(AS_OF - timedelta(days=days)))[0].meaning == meaning
+    assert longest_pauses(of_days(AS_OF - timedelta(days=7))) == longest_pauses(of_days()) == []
+
+
+def test_the_rhythm_is_the_pause_that_half_of_the_pauses_do_not_exceed() -> None:
+    words = rhythm(of_days(*DAYS))
+    assert "8 days or less" in words
+    assert "the longest pause was 91 days, from 24 Apr 2018 to 24 Jul 2018" in words
+    assert rhythm(of_days(*DAYS[:2])) == rhythm(of_days()) == rhythm(customer()) == ""

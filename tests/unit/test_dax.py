@@ -53,6 +53,8 @@ def value(text: str, filters: dict[dax.Column, Any] | None = None, *, role: dax.
         ("DIVIDE(SUM(Sales[Amount]), 2)", {WEEKDAY: "Sun"}, None),
         ("SUM(Sales[Amount]) + 0", {WEEKDAY: "Sun"}, 0),  # blank counts as 0 in a sum
         ("SUM(Sales[Amount]) * 2", {WEEKDAY: "Sun"}, None),  # and stays blank in a product
+        ("SUM(Sales[Amount]) * -1", {WEEKDAY: "Wed"}, -11),
+        ("SUM(Sales[Amount]) * -1", {WEEKDAY: "Sun"}, None),
         ("SUM(Sales[Amount]) <= 0", {WEEKDAY: "Sun"}, True),
         ('1 + 2 * 3 & "!"', {}, "7.0!"),
         ("(1 + 2) * 3", {}, 9),

@@ -16,6 +16,7 @@ from stand_ins.smtp import MailServer
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, TransientError
+from pipeline.http import LostAnswerError
 from pipeline.notify.delivery import deliver, deliver_waiting
 from pipeline.runs.holders import Holders
 from pipeline.runs.records import RunState
@@ -85,11 +86,48 @@ def test_a_message_that_failed_while_the_clock_was_ahead_does_not_wait_until_the
         raise TransientError("busy")
 
     worker = Postman(store, clock, service="n8n", deliver=busy)
-    clock.sleep(365 * 86400)
+    clock.set(letters.MONDAY + timedelta(days=365))
     worker.deliver_next()
-    clock.sleep(-365 * 86400)
+    clock.set(letters.MONDAY)
     worker.deliver_next()
     assert len(tries) == 2
+
+
+def test_a_service_that_lets_the_worker_wait_for_nothing_is_left_alone_for_a_while(tmp_path: Path, clock: FixedClock) -> None:
+    store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+    for number in range(20):
+        store.reserve(f"n8n-k{number:02}", "n8n", letter().to_json())
+    waited: list[float] = []
+
+    def hangs(_key: str) -> None:
+        clock.sleep(60)
+        waited.append(60)
+        raise TransientError("no answer")
+
+    worker = Postman(store, clock, service="n8n", deliver=hangs)
+    while clock.passed() < 7200:
+        worker.deliver_next()
+        clock.sleep(5)
+    assert sum(waited) <= 7200 / 5
+
+
+def test_what_the_readers_may_have_already_is_tried_again_after_an_hour_and_then_once_a_day(
+    tmp_path: Path, clock: FixedClock
+) -> None:
+    store = RunStore.open(f"sqlite:///{tmp_path / 'run_store.db'}", clock=clock)
+    store.reserve("SMTP-k", "SMTP", letter().to_json())
+    tries: list[datetime] = []
+    errors = [TransientError("busy")] * 3 + [LostAnswerError("no answer")] * 3
+
+    def fails(_key: str) -> None:
+        tries.append(clock.now())
+        raise errors[len(tries) - 1]
+
+    worker = Postman(store, clock, service="SMTP", deliver=fails)
+    while len(tries) < len(errors):
+        worker.deliver_next()
+        clock.sleep(5 if len(tries) < 4 else 600)
+    assert [(after - before).total_seconds() for before, after in pairwise(tries)] == [5, 15, 45, 3600, 86_400]
 
 
 def test_the_worker_leaves_alone_what_is_for_another_service_and_what_a_run_is_at(tmp_path: Path, clock: FixedClock) -> None:

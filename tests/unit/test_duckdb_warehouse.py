@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from pipeline.errors import DataError, PermanentError, TransientError
+from pipeline.errors import DataError, OtherEditionError, PermanentError, TransientError
 from pipeline.sources.landing import Fingerprint, LandedTable, Landing
 from pipeline.sources.schema import RAW_TABLES
 from pipeline.transform import DBT_PROJECT
@@ -121,6 +121,26 @@ class Dying:
         if statement.startswith("drop schema"):
             raise KeyboardInterrupt
         return result
+
+
+def test_what_a_killed_build_spilled_goes_with_its_end_or_with_the_next_build(tmp_path: Path) -> None:
+    warehouse = warehouse_in(tmp_path)
+
+    def spilled() -> Path:
+        path = Path(warehouse.environment()["DBT_TEMP_FOLDER"]) / "duckdb_temp_12_0_storage_DEFAULT-0.tmp"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("customers")
+        return path
+
+    left = spilled()
+    warehouse.abandon()
+    assert not left.exists()
+    left = spilled()
+    (tmp_path / f"{STATE}.tmp").mkdir()
+    landing = Landing("files", datetime(2019, 5, 17, tzinfo=UTC), {})
+    warehouse.prepare(landing, external={}, variables=VARIABLES, full_refresh=True)
+    assert not left.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {STATE, "project"}
 
 
 def test_nobody_builds_on_what_is_left_when_a_process_dies_while_it_forgets_a_state(tmp_path: Path) -> None:
@@ -310,6 +330,15 @@ def test_a_version_that_is_gone_and_one_that_is_damaged_are_told_apart(tmp_path:
     with pytest.raises(PermanentError) as refusal:
         ReadOnlyDuckDB(tmp_path / "published.duckdb")
     assert refusal.value.next.startswith("neopulse versions, then neopulse rollback VERSION, or neopulse run")
+
+
+@pytest.mark.parametrize("statement", ["from marts.mart_weeks", "select weekday from marts.mart_days"])
+def test_what_another_neopulse_did_not_publish_is_told_as_that_with_the_version(database: Path, statement: str) -> None:
+    reader = ReadOnlyDuckDB(database)
+    for ask in (reader.query, lambda sql: list(reader.batches(sql))):
+        with pytest.raises(OtherEditionError, match="v0001 was published by another neopulse than this one: ") as refusal:
+            ask(statement)
+        assert (refusal.value.where, refusal.value.next) == ("v0001", "neopulse run")
 
 
 def test_the_code_of_rows_in_the_future_is_the_place_of_that_word_in_the_models() -> None:

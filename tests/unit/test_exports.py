@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,9 +28,6 @@ OF_FRANCE = frozenset({"FR"})
 def test_no_cell_of_a_file_is_a_formula_and_numbers_stay_numbers(
     form: Any, dangerous: str, come_in: Callable[[User], None]
 ) -> None:
-    import csv
-    import io
-
     from openpyxl import load_workbook
 
     come_in(VIEWER)
@@ -41,6 +41,14 @@ def test_no_cell_of_a_file_is_a_formula_and_numbers_stay_numbers(
         assert [cell.data_type for cell in sheet[2]] == ["s", "n"]
         assert sheet["B2"].value == -5
         assert sheet["A2"].quotePrefix
+
+
+def test_a_count_has_no_decimal_point_and_every_number_keeps_its_value() -> None:
+    numbers = [839.0, -2.0, 0.0, 0.5, 1234, float(2**60), math.inf, None, True]
+    (written,) = csv.reader(io.StringIO(exports.csv_text(numbers, []).decode()))  # as a header nothing is changed
+    assert written[0] == "839.0"
+    _, row = csv.reader(io.StringIO(exports.csv_text(["a"] * len(numbers), [numbers]).decode()))
+    assert row == ["839", "-2", "0", "0.5", "1234", "1.152921504606847e+18", "inf", "", "True"]
 
 
 def test_a_file_is_noted_down_with_who_what_filters_and_rows_and_refused_without_the_role(

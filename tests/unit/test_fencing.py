@@ -35,6 +35,9 @@ class Bank:
     def headline(self) -> tuple[()]:
         return ()
 
+    def thin_tail(self) -> None:
+        return None
+
     def data_quality(self) -> pa.Table:
         return pa.table({"rows_affected": pa.array([], pa.int64()), "disposition": pa.array([], pa.string())})
 
@@ -59,7 +62,7 @@ def runner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runner:
 
 
 def vars_of(bank: Bank) -> dict[str, object]:
-    return {"headline": bank.headline, "data_quality": bank.data_quality, "registry": {}}
+    return {"headline": bank.headline, "thin_tail": bank.thin_tail, "data_quality": bank.data_quality, "registry": {}}
 
 
 def written(home: Path, step: str) -> list[str]:

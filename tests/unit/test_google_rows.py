@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,27 @@ def test_many_rows_go_in_as_few_bodies_as_they_take_and_are_read_in_pages(here: 
     assert read(here) == {each[0]: each for each in many}
 
 
+def test_only_the_last_of_many_bodies_asks_for_the_key_column(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(google_rows, "PART_BYTES", 20_000)
+    calls, asked = here.calls(), list[bool]()
+    batch = calls.batch
+
+    def noted(requests: Any, *, read: Sequence[str] = ()) -> Any:
+        asked.append(bool(read))
+        return batch(requests, read=read)
+
+    monkeypatch.setattr(calls, "batch", noted)
+    many = {str(number): row(str(number)) for number in range(300)}
+    GoogleRows(calls).write(TAB, COLUMNS, "user_id", many)
+    assert asked == [False] * (len(asked) - 1) + [True]
+    assert len(asked) > 2
+
+
+def test_a_new_tab_has_little_room_beside_its_columns_so_that_many_customers_fit(here: World) -> None:
+    write(here, row("1"))
+    assert sheet(here).columns == len(COLUMNS) + google_rows.ROOM
+
+
 # 429 says that nothing was done: only before.
 @pytest.mark.parametrize(("status", "after"), [(429, False), *((status, after) for status in (CUT, 500) for after in (0, 1))])
 def test_one_failure_at_any_call_neither_loses_nor_doubles_a_row(
@@ -178,14 +200,74 @@ def test_one_failure_at_any_call_neither_loses_nor_doubles_a_row(
         assert len(shown(here)) == 1 + len(expected)
 
 
-def test_rows_that_somebody_moved_at_that_moment_are_noticed(here: World) -> None:
+@pytest.mark.parametrize(
+    ("changed", "deleted", "told"),
+    [
+        (["1"], [], "row 2 holds another key than 1; did somebody move rows"),
+        ([], ["1"], "the row of 1 is still there, and another one may be gone; did somebody move rows"),
+    ],
+)
+def test_rows_that_somebody_moved_at_that_moment_are_noticed_and_put_right_by_the_next_write(
+    here: World, changed: list[str], deleted: list[str], told: str
+) -> None:
+    write(here, row("1"), row("2"), row("3"))
+    for number, name in enumerate("123", 1):
+        sheet(here).put(number, 3, f"a note on {name}")
+
+    def swap() -> None:
+        lines = sheet(here).rows
+        lines[1], lines[3] = lines[3], lines[1]
+
+    with pytest.raises(PermanentError, match=told):
+        rows(here, guard=swap).write(TAB, COLUMNS, "user_id", {name: row(name, "METAL") for name in changed}, deleted)
+    write(
+        here, *(row(name, "METAL" if name in changed else "STANDARD") for name in "123" if name not in deleted), deleted=deleted
+    )
+    kept = {line[0]: line[1::2] for line in shown(here)[1:]}
+    assert kept.get("2") == ["STANDARD", "a note on 2"]
+    assert deleted or kept == {"1": ["METAL", "a note on 1"], "2": kept["2"], "3": ["STANDARD", "a note on 3"]}
+
+
+def test_what_people_do_to_other_rows_at_that_moment_is_no_failure(here: World) -> None:
     write(here, row("1"), row("2"))
+    assert rows(here, guard=lambda: sheet(here).put(2, 0, None)).write(
+        TAB, COLUMNS, "user_id", {"1": row("1", "METAL")}
+    ) == RowCounts(0, 1, 0)
 
-    def insert() -> None:
-        sheet(here).rows.insert(1, {})
 
-    with pytest.raises(PermanentError, match="holds another key than 1; did somebody move rows"):
-        rows(here, guard=insert).write(TAB, COLUMNS, "user_id", {"1": ("9", "METAL", None)})
+def test_a_new_column_goes_behind_what_people_wrote_without_a_header(here: World) -> None:
+    write(here, row("1"), row("2"))
+    sheet(here).put(2, 3, "calls back in May")
+    rows(here).write(TAB, (*COLUMNS, "lapses"), "user_id", {name: (*row(name), 1) for name in "12"})
+    assert shown(here) == [
+        ["user_id", "plan", "since", None, "lapses"],
+        ["1", "STANDARD", 46143, None, 1],
+        ["2", "STANDARD", 46143, "calls back in May", 1],
+    ]
+
+
+def test_a_key_that_somebody_shows_as_a_day_is_the_same_key(here: World) -> None:
+    write(here, (17, "STANDARD", None))
+    shown_as_day = {"numberFormat": {"type": "DATE", "pattern": "yyyy-mm-dd"}}
+    sheet(here).change(1, 0, 1, lambda _column, cell: replace(cell, format=shown_as_day))
+    assert list(read(here)) == ["17"]
+    assert write(here, (17, "METAL", None)) == RowCounts(0, 1, 0)
+
+
+def test_rows_are_sent_on_with_what_their_formulas_come_to(here: World) -> None:
+    write(here, row("1"), row("2"))
+    sheet(here).put(1, 1, Formula("=40+2"))
+    assert rows(here).computed(TAB, COLUMNS, "user_id") == {"1": ("1", 42, MAY), "2": row("2")}
+    sheet(here).put(2, 1, Formula("=1/0"))
+    with pytest.raises(DataError, match="has a formula in B3 that comes to an error"):
+        rows(here).computed(TAB, COLUMNS, "user_id")
+
+
+def test_a_key_that_somebody_retyped_as_a_number_is_spelt_as_before(here: World) -> None:
+    write(here, row("1"))
+    sheet(here).put(1, 0, 1)
+    assert write(here, row("1")) == RowCounts(0, 1, 0)
+    assert shown(here)[1:] == [["1", "STANDARD", 46143]]
 
 
 @settings(max_examples=25, deadline=None)

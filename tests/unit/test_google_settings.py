@@ -172,6 +172,10 @@ def test_rows_of_the_spreadsheet_of_the_settings_are_opened_for_others(here: Wor
     rows = open_rows(in_force(here), clock=here.clock, guard=lambda: None)
     rows.write("Customers", ("user_id", "plan"), "user_id", {"7": ("7", "METAL")})
     assert rows.read("Customers", ("user_id", "plan"), "user_id") == {"7": ("7", "METAL")}
+    elsewhere = open_rows(in_force(here, google_sheets_syncs_id="1" * 30), clock=here.clock, guard=lambda: None)
+    with pytest.raises(ConfigurationError) as caught:
+        elsewhere.read("Customers", ("user_id", "plan"), "user_id")
+    assert "NEOPULSE_GOOGLE_SHEETS_SYNCS_ID is right" in caught.value.next
 
 
 def test_the_key_is_in_no_setting_that_is_shown(here: World) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from google_sheets_kit import World, large, rows_of, tab, whole, with_small_parts, world
 from stand_ins.google_sheets.faults import CUT, Fault
-from stand_ins.google_sheets.grid import Sheet
+from stand_ins.google_sheets.grid import Area, Sheet
 
 from pipeline.errors import DataError, PermanentError, TransientError
 from pipeline.http import Patience
@@ -69,6 +69,19 @@ def test_a_tab_keeps_its_id_its_filter_and_what_people_protect_and_other_tabs_st
     assert (after.id, after.filter, after.protected) == (sheet.id, sheet.filter, sheet.protected)
     assert len(after.rows) == 3
     assert here.book.sheets[0].cell(0, 0).value == "somebody's own notes"
+
+
+@pytest.mark.parametrize("rows", [3, 60], ids=["small", "large"])
+def test_cells_that_somebody_merged_show_their_figures_again(here: World, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    with_small_parts(monkeypatch)
+    here.write(large(rows=rows))
+    sheet = here.book.titled("Cohorts")
+    assert sheet is not None
+    sheet.merges.append(Area(sheet.id, 2, 4, 1, 2))
+    here.write(large(2, rows=rows))
+    after = here.book.titled("Cohorts")
+    assert after is not None
+    assert (after.merges, here.rows("Cohorts")) == ([], whole(large(2, rows=rows)))
 
 
 def test_a_tab_that_people_widened_is_brought_back_to_its_grid_and_their_cells_in_it_are_emptied(here: World) -> None:

@@ -213,6 +213,20 @@ def test_a_migration_that_fails_half_way_leaves_the_old_store_as_it_was(old: str
     assert_rows_intact(before, everything(old))
 
 
+def test_a_store_without_a_table_that_its_layout_has_is_refused_in_words_and_not_touched(empty_url: str) -> None:
+    RunStore.open(empty_url, clock=FixedClock(MONDAY)).close()
+    engine = plain_engine(empty_url)
+    with engine.begin() as connection:
+        connection.execute(text("drop table alert_history"))
+        connection.execute(text("drop table alert_rules"))
+        connection.execute(text("delete from migrations"))
+        connection.execute(text("insert into migrations values (7, '2026-01-05 06:00:00.000000')"))
+    engine.dispose()
+    with pytest.raises(ConfigurationError, match="from layout 7 to 8: there is no alert_rules"):
+        open_engine(empty_url, FixedClock(MONDAY))
+    assert layouts(empty_url) == [7]
+
+
 def test_a_store_of_a_newer_neopulse_is_refused_and_not_touched(old: str) -> None:
     engine = plain_engine(old)
     with engine.begin() as connection:

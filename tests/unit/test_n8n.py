@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pipeline.checks import findings, settings_in_force
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
 from pipeline.http import Patience
+from pipeline.marts.thin_tail import ThinTail
 from pipeline.notify.event import Event, Notice, noticed
 from pipeline.notify.letter import Letter
 from pipeline.notify.mail import worldwide_key
@@ -55,6 +56,16 @@ def test_the_event_tells_the_run_in_plain_values_and_brings_the_mail_along(
     assert mail.recipients == ("ann@bank.example", "bob@bank.example")
     assert "Clients actifs" in mail.text
     assert n8n.url in where
+
+
+def test_a_run_whose_last_days_may_still_fill_up_says_so(
+    n8n: N8nStandIn, mail_server: MailServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = LastStep(tmp_path, monkeypatch, n8n_url=n8n.url, n8n_secret=SECRET)
+    house.tail = ThinTail(date(2019, 5, 14), date(2019, 5, 15), 0.2, 0.4, 50)
+    house.run()
+    assert n8n.calls[0]["thin"] == {"first": "2019-05-14", "last": "2019-05-15"}
+    assert "Each day from 14 May 2019 to 15 May 2019 holds less than 60.0% of its usual" in mail_server.taken[0].text
 
 
 def test_a_failure_names_the_step_and_what_to_do(n8n: N8nStandIn, mail_server: MailServer, clock: FixedClock) -> None:
@@ -241,6 +252,30 @@ def test_neither_the_plan_nor_the_check_shows_a_key_in_the_address(tmp_path: Pat
     (checked,) = (one.value for one in settings_in_force(settings) if one.name == "NEOPULSE_N8N_URL")
     assert checked == "https://n8n.bank.example/x?token=***"
     assert f" at {checked} " in planned_act("notify", settings)
+
+
+def test_a_key_in_the_address_is_neither_told_nor_kept(
+    n8n: N8nStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    house = LastStep(tmp_path, monkeypatch, n8n_url=f"{n8n.url}?token=k-1234-secret", n8n_secret=SECRET)
+    n8n.is_published = False
+    run = house.run()
+    (found,) = (one for one in findings(house.settings) if one.subject == "notification")
+    assert found.error is not None
+    n8n.is_published = True
+    postman(house.settings, house.store, house.clock).deliver_next()
+    delivered = house.store.delivery(run.steps[4].detail["delivery"])
+    assert delivered is not None
+    assert "?token=***" in delivered.location
+    told = f"{caplog.text}{found.text}{found.error}{run.steps}{delivered.location}"
+    assert "k-1234-secret" not in told
+
+
+def test_an_address_with_a_password_is_refused_for_it_would_not_be_sent(tmp_path: Path) -> None:
+    address = "https://neopulse:hidden-word@n8n.bank.example/webhook/x"
+    with pytest.raises(ValueError, match="takes no user and no password") as raised:
+        Settings(home=tmp_path, n8n_url=address, n8n_secret=SECRET, _env_file=None)  # type: ignore[call-arg]
+    assert "hidden-word" not in str(raised.value)
 
 
 def test_neopulse_check_names_what_is_wrong_with_the_carrier_and_what_waits(

@@ -21,7 +21,7 @@ from pipeline.errors import ConfigurationError, DataError, InterruptedRunError
 from pipeline.marts import Headline
 from pipeline.metrics import Metric
 from pipeline.notify.delivery import deliver as deliver_letter
-from pipeline.notify.event import Event, Figure, Rows, SyncCounts, failure, success
+from pipeline.notify.event import Event, Figure, Notice, Rows, SyncCounts, failure, noticed, success
 from pipeline.notify.letter import Letter
 from pipeline.notify.mail import Words, compose, render
 from pipeline.notify.outbox import Outbox
@@ -183,6 +183,34 @@ def test_both_parts_tell_what_the_figures_rest_on_where_they_went_and_that_they_
         assert told in mail.html
 
 
+def test_figures_that_may_still_rise_say_so_in_both_languages_and_parts() -> None:
+    event = dataclasses.replace(SUCCESS, thin={"first": "2019-05-11", "last": "2019-05-15"})
+    english, french = render(event, "en"), render(event, "fr")
+    told = "Each day from 11 May 2019 to 15 May 2019 holds less than 60.0% of its usual active customers"
+    assert told in english.text
+    assert told in english.html
+    assert "les chiffres de ces jours peuvent encore monter" in french.text
+    assert "usual active" not in render(SUCCESS, "en").text
+    assert Event.from_json(json.loads(json.dumps(event.to_json()))) == event
+    old = {name: value for name, value in SUCCESS.to_json().items() if name != "thin"}  # as an older neopulse left it waiting
+    assert Event.from_json(old) == SUCCESS
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("event", [SUCCESS, FAILURE], ids=["success", "failure"])
+def test_a_mail_is_ascii_with_short_lines_for_a_server_may_take_no_other(event: Event, language: str) -> None:
+    content = compose(event, sender="np@bank.example", recipients=("a@bank.example",), language=language)
+    assert content.isascii()
+    assert max(len(line) for line in content.split(b"\r\n")) <= 78
+
+
+def test_the_colours_of_a_mail_are_its_own_so_that_a_dark_reader_can_read_it() -> None:
+    for event in (SUCCESS, FAILURE):
+        html = render(event, "en").html
+        assert '<meta name="color-scheme" content="light">' in html
+        assert "background-color:#ffffff;color:#1b1f22" in html
+
+
 def test_a_sheet_on_the_web_is_a_link_and_a_file_is_not() -> None:
     address = "https://docs.google.com/spreadsheets/d/abc"
     assert f'<a href="{address}">' in render(dataclasses.replace(SUCCESS, sheet=address), "en").html
@@ -218,6 +246,31 @@ def test_what_an_error_brings_along_cannot_become_markup_or_a_header() -> None:
     assert "&lt;script&gt;" in mail.html
     assert mail.subject == "neopulse: run 12 failed at transform Bcc: thief@evil.example"
     assert message(dataclasses.replace(FAILURE, source="a\r\nBcc: x@y.example"))["Bcc"] is None
+
+
+@pytest.mark.parametrize(
+    ("notice", "told"),
+    [
+        (Notice("never", "k", {"at": "2019-05-17T08:00", "since": "", "zone": "Europe/Paris"}), "avant le 17 mai 2019 08:00"),
+        (Notice("held", "k", {"run": 12, "replaced": "run 11"}), "la version candidate de l'exécution 11, qui attendait"),
+        (
+            Notice("held", "k", {"run": 12}, ({"rule": "demo_over_bank", "version": "v0001", "before": "files"},)),
+            "la version v0001 avait pour source : fichiers de la banque.",
+        ),
+    ],
+    ids=["never", "replaced", "source"],
+)
+def test_a_french_notice_is_french_throughout(notice: Notice, told: str) -> None:
+    assert told in render(noticed(notice, at=PUBLISHED_AT, source="files", version=VERSION), "fr").text
+
+
+def test_a_name_with_signs_that_no_mail_can_hold_makes_a_mail() -> None:
+    values = {"run": 12, "replaced": "a\x00b\x1b[31m\udce9"}
+    reasons = ({"rule": "relation_new", "relation": "\x00\ud800", "version": "v0001"},)
+    odd = noticed(Notice("held", "run-12-held", values, reasons), at=PUBLISHED_AT, source="files", version=VERSION)
+    sent = compose(odd, sender="np@bank.example", recipients=("a@bank.example",), language="en")
+    assert not set(sent) & {0, 0x1B}
+    assert "\ufffd" in render(odd, "en").text
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

@@ -18,11 +18,14 @@ import streamlit as st
 from page_kit import HOSTILE, SECONDS, failed, is_harmless, opened, whole, words
 from streamlit.testing.v1 import AppTest
 
+from pipeline.errors import TransientError
 from pipeline.marts import Behind, OlderVersionError, Question, Reader, Search, Together
 from pipeline.marts.headline import SHOWN
 from pipeline.runs.records import RunState
+from pipeline.runs.store import RunStore
+from pipeline.runs.trail import Acts, TrailStore
 from pipeline.warehouse.publication import Publications, TestSummary, Version
-from streamlit_app import auth, data, figures, formats, messages, navigation
+from streamlit_app import auth, data, data_kept, figures, formats, messages, navigation, stores
 from streamlit_app.auth import Role, User
 from streamlit_app.components import chart, chart_files, frame
 from streamlit_app.messages import text
@@ -646,6 +649,36 @@ def test_a_version_from_before_a_metric_says_so_in_its_place_and_shows_the_rest(
     assert charts(page) == 7
 
 
+def test_figures_are_shown_with_targets_and_notes_missing_where_the_run_store_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def silent(url: str) -> RunStore:
+        asked.append(url)
+        raise TransientError("The run store did not answer: connection refused")
+
+    asked: list[str] = []
+    monkeypatch.setattr(stores, "run_store", silent)
+    monkeypatch.setattr(data_kept, "_known", {})
+    page = whole_app()
+    assert failed(page) == []
+    assert charts(page) == 4
+    assert "The run store does not answer: targets, notes, views and news of runs are missing here." in page.warning[0].value
+    assert len(asked) == 3  # the head, then targets and notes once each, and not again for every chart
+
+
+def test_what_another_neopulse_did_not_publish_is_no_failure_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def is_older(asked: data.Question) -> data.Answer:
+        if asked.kind == "hold_out":
+            raise OlderVersionError("the kind hold_out of silence_calibration", "v0001")
+        return answer(asked)
+
+    answer = data.answer
+    monkeypatch.setattr(data, "answer", is_older)
+    page = opened("churn", lang="fr")
+    assert failed(page) == []
+    assert "Le neopulse qui a publié v0001 n'avait pas ceci." in words(page)
+
+
 def test_the_concentration_of_two_countries_says_that_it_is_known_of_one_and_the_rest_is_of_both() -> None:
     page = opened("payments", country=["FR", "GB"], lang="en")
     assert failed(page) == []
@@ -746,6 +779,28 @@ def test_no_customer_of_a_link_and_no_id_or_plan_of_the_bank_is_read_as_more_tha
     assert page.header[0].value == f"Customer {formats.plain(HOSTILE)}"
     assert is_harmless(page)
     assert f"Open customer {formats.plain(HOSTILE)}" in [button.label for button in whole("customers", search=someone).button]
+
+
+def test_who_opens_a_customers_page_is_noted_down_once_a_tab_and_before_anything_is_shown(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def noted() -> list[tuple[str, str, Any]]:
+        return [(act.who, act.what, act.after) for act in data.run_store().acts(Acts(action="read_customer"))]
+
+    before, listed = noted(), data.customers(Search(), limit=2).table["user_id"].to_pylist()
+    page = opened("customers", customer=listed[0])
+    page.run()
+    wanted = ("local", "customer", {"customer": listed[0], "version": data.published().name})
+    assert noted() == [wanted, *before]
+    opened("customers")
+    opened("customers", customer="nobody")
+    assert noted() == [wanted, *before]
+
+    def refused(*_: object, **__: object) -> None:
+        raise TransientError("the run store does not answer")
+
+    monkeypatch.setattr(TrailStore, "audit", refused)
+    assert listed[1] not in words(opened("customers", customer=listed[1]))
 
 
 def test_a_type_of_transaction_keeps_its_place_in_every_segment() -> None:

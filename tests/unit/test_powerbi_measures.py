@@ -222,6 +222,31 @@ def test_of_several_months_the_rate_is_that_of_the_last(model: dax.Model, publis
     )
 
 
+def test_a_month_without_a_figure_has_no_row_in_a_table(model: dax.Model, published: chain.Published) -> None:
+    """A visual has a row wherever one of its measures is not blank; blank compared with a day, or taken from 0, is not."""
+    before = min(published.figures("active_customers", grain="month")).replace(day=1)
+    assert before not in published.figures("monthly_churn_rate")
+    assert before not in published.figures("came_back_share")
+    for measure in ("Monthly churn rate", "Monthly churn rate is final", "Share that came back", "Share that came back is final"):
+        assert model.evaluate(measure, {MONTH: before}) is None, measure
+    for name, measure in powerbi_model.measures(powerbi_model.committed()).items():
+        if not any(text in measure.expression for text in ("Publication[", "COUNTROWS(Customers)")):
+            assert model.evaluate(name, {MONTH: date(1999, 1, 1)}) is None, name
+
+
+def test_of_several_months_since_a_cohort_has_its_size_and_no_share(model: dax.Model, published: chain.Published) -> None:
+    figures = published.figures("retention_cohort", kind="classic", grain="month")
+    sizes = {cohort: figure.n for (cohort, period), figure in figures.items() if period == 0}
+    for cohort, size in sizes.items():
+        assert model.evaluate("Cohort size", {COHORT: cohort}) == size
+    assert model.evaluate("Cohort size") == sum(size or 0 for size in sizes.values())
+    by_tier = published.figures("retention_cohort", kind="classic", grain="month", by="plan_tier")
+    standard = sum(figure.n or 0 for (value, (_, period)), figure in by_tier.items() if (value, period) == ("standard", 0))
+    assert model.evaluate("Cohort size", filters({}, "plan_tier", "standard")) == standard
+    for measure in ("Cohort retention", "Cohort retention, low", "Cohort retention, high", "Unbounded retention"):
+        assert model.evaluate(measure, {COHORT: min(sizes)}) is None
+
+
 def last_over(published: chain.Published) -> date:
     """The last month of the churn rate that is over."""
     return max(month for month, figure in published.figures("monthly_churn_rate").items() if not figure.provisional)

@@ -279,6 +279,7 @@ def test_candidates_and_temporary_files_go_and_nothing_else_does(settings: Setti
         file_of(home / "sheet" / ".neopulse.xlsx.12.part", old),
         file_of(home / "destinations" / "crm" / ".rows.csv.12.part", old),
         file_of(home / "warehouse" / "state.duckdb.tmp" / "duckdb_temp_12_0_storage_DEFAULT-0.tmp", old),
+        file_of(home / "warehouse" / "spill" / "duckdb_temp_12_0_storage_DEFAULT-0.tmp", old),
     ]
     candidates = [file_of(home / "candidates" / name / "dbt.log", old) for name in ("7", "8")]
     kept = [
@@ -298,7 +299,7 @@ def test_candidates_and_temporary_files_go_and_nothing_else_does(settings: Setti
         os.utime(path.parent, (old.timestamp(), old.timestamp()))
     assert pruned(settings, store, clock) == {}
     clock.sleep(2 * 86400)
-    assert pruned(settings, store, clock) == {"temporary files": 5}
+    assert pruned(settings, store, clock) == {"temporary files": 6}
     clock.sleep(13 * 86400)
     assert pruned(settings, store, clock) == {"candidates": 2, "damaged states": 1}
     assert not damaged.exists()

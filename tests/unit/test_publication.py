@@ -265,6 +265,14 @@ def test_a_version_whose_facts_are_damaged_is_named(bank: Bank) -> None:
         bank.publications.current()
 
 
+def test_what_a_newer_neopulse_tells_of_a_version_on_top_makes_it_not_damaged(bank: Bank) -> None:
+    [version] = bank.publish_runs(1)
+    path = version.folder / "version.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "edition": 3, "tests": {**told["tests"], "skipped": 0}}))
+    assert bank.publications.current() == version
+
+
 def _gone(version: Version) -> None:
     shutil.rmtree(version.folder)
 

@@ -14,11 +14,12 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from openpyxl.worksheet.table import Table
 from sent_notes import Notes
 
 from pipeline import spreadsheets
 from pipeline.clock import FixedClock
-from pipeline.errors import DataError, InterruptedRunError, PermanentError
+from pipeline.errors import DataError, InterruptedRunError, PermanentError, TransientError
 from pipeline.reverse_etl.base import SyncResult
 from pipeline.reverse_etl.embedded import EmbeddedReverseETL, Surroundings
 from pipeline.reverse_etl.plan import Plan, Scope
@@ -170,6 +171,45 @@ def test_rows_columns_and_tabs_of_other_people_stay(bank: Bank) -> None:
     assert workbook["Mine"]["B2"].value == "=1+1"
 
 
+def test_links_heights_and_what_a_filter_hides_go_with_their_rows(bank: Bank) -> None:
+    bank.run()
+
+    def work(workbook: Any) -> None:
+        sheet = workbook["Customers"]
+        sheet["E1"] = "ticket"
+        for number in (3, 4):
+            sheet[f"E{number}"].hyperlink = f"https://tickets.bank.example/{number - 1}"
+        sheet.row_dimensions[4].height, sheet.row_dimensions[3].hidden = 40, True
+
+    bank.edit(work)
+    bank.marts["sync_customers"] = [row("3")]
+    bank.run()
+    sheet = openpyxl.load_workbook(bank.path)["Customers"]
+    assert [(cells[0].value, cells[4].hyperlink and cells[4].hyperlink.target) for cells in sheet.iter_rows(min_row=2)] == [
+        ("3", "https://tickets.bank.example/3")
+    ]
+    assert {number: (found.height, found.hidden) for number, found in sheet.row_dimensions.items()} == {2: (40, False)}
+
+
+def test_a_table_or_a_filter_over_all_rows_has_all_rows_again(bank: Bank) -> None:
+    bank.run()
+
+    def lay(workbook: Any) -> None:
+        workbook["Customers"].add_table(Table(displayName="Everybody", ref="A1:D4"))
+        workbook["Customers"]["F1"] = "mine"
+        workbook["Customers"].add_table(Table(displayName="Two", ref="F1:F3"))
+        workbook["Lapsed"].auto_filter.ref = "A1:D2"
+
+    bank.edit(lay)
+    for rows, lapsed in (("1", ()), ("12345", ("8", "9"))):
+        bank.marts = {"sync_customers": [row(key) for key in rows], "sync_lapsed": [row(key) for key in lapsed] or [row("9")]}
+        bank.run()
+    workbook = openpyxl.load_workbook(bank.path)
+    tables = workbook["Customers"].tables
+    assert (tables["Everybody"].ref, tables["Everybody"].autoFilter.ref, tables["Two"].ref) == ("A1:D6", "A1:D6", "F1:F3")
+    assert workbook["Lapsed"].auto_filter.ref == "A1:D3"
+
+
 def test_a_row_of_other_people_is_never_deleted(bank: Bank) -> None:
     bank.run()
     bank.edit(lambda workbook: workbook["Customers"].append(["77", "their own"]))
@@ -302,6 +342,23 @@ def test_a_run_that_lost_its_lease_leaves_file_and_notes_as_they_were(bank: Bank
         bank.run(guard=lost)
     assert (bank.path.read_bytes(), bank.known()) == (before, sent)
     assert [path.name for path in bank.path.parent.iterdir()] == ["crm.xlsx"]
+
+
+@pytest.mark.parametrize("is_theirs", [False, True], ids=["made anew", "patched"])
+def test_what_somebody_saves_while_the_file_is_changed_is_not_undone(bank: Bank, is_theirs: bool) -> None:
+    bank.run()
+    if is_theirs:
+        bank.edit(lambda workbook: workbook.create_sheet("Notes"))
+    bank.marts["sync_customers"] = [row("1", "METAL")]
+
+    def save() -> None:
+        bank.edit(lambda workbook: workbook["Customers"].insert_rows(2))
+
+    with pytest.raises(TransientError, match=r"Somebody saved the destination crm\.xlsx while it was being changed"):
+        bank.run(guard=save)
+    assert bank.keys_in_tab() == [None, "1", "2", "3"]
+    bank.run()
+    assert bank.keys_in_tab() == [None, "1"]
 
 
 def test_a_file_that_lost_rows_on_the_way_is_not_put_in_place(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import re
+import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -17,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sent_notes import Notes
 
-from pipeline.errors import DataError, InterruptedRunError
+from pipeline.errors import DataError, InterruptedRunError, TransientError
 from pipeline.reverse_etl import plain_workbook
 from pipeline.reverse_etl.base import SyncResult
-from pipeline.reverse_etl.csv_file import cell
+from pipeline.reverse_etl.csv_file import CsvRows, cell
 from pipeline.reverse_etl.embedded import EmbeddedReverseETL, Surroundings
 from pipeline.reverse_etl.plain_workbook import PlainTab
 from pipeline.reverse_etl.syncs import Destination, Field, Mode, RunFacts, Sync
@@ -40,6 +42,8 @@ class Tabs:
     def read(self, tab: str, columns: Sequence[str], key: str) -> Mapping[str, Sequence[Any]]:
         del key
         return {known: [row.get(name) for name in columns] for known, row in self.tabs.get(tab, {}).items()}
+
+    computed = read
 
     def write(
         self, tab: str, columns: Sequence[str], key: str, changed: Mapping[str, Sequence[Any]], deleted: Collection[str]
@@ -237,6 +241,41 @@ def test_rows_that_people_keep_in_a_tab_can_be_the_source(tmp_path: Path) -> Non
             desk.run(name="blocked", from_tab=True, source="Nobody", fields=fields)
 
 
+def test_rows_of_a_workbook_are_sent_on_with_what_their_formulas_came_to(tmp_path: Path) -> None:
+    path = tmp_path / "crm.xlsx"
+    workbook = openpyxl.Workbook()
+    for line in (("id", "plan"), ("1", "=40+2"), ("2", "GOLD")):
+        workbook.active.append(line)
+    workbook.save(path)
+
+    def computed() -> dict[str, Any]:
+        return dict(WorkbookRows(path, Notes()).computed("Sheet", ("id", "plan"), "id"))
+
+    with pytest.raises(DataError, match="has a formula in B2 of the tab Sheet that nothing has computed yet"):
+        computed()
+    for came_to, told in (("<v>42</v>", None), ("<v>#N/A</v>", "B2 of the tab Sheet that comes to #N/A")):
+        save_as_computed(path, came_to)
+        if told is None:
+            assert computed() == {"1": ["1", 42], "2": ["2", "GOLD"]}
+        else:
+            with pytest.raises(DataError, match=told):
+                computed()
+
+
+def save_as_computed(path: Path, came_to: str) -> None:
+    """The file as a spreadsheet program saves it: with the value beside the formula."""
+    with zipfile.ZipFile(path) as source:
+        parts = {name: source.read(name).decode() for name in source.namelist()}
+    kind = ' t="e"' if "#" in came_to else ""
+    cell = f'<c r="B2"{kind}><f>40+2</f>{came_to}</c>'
+    name = "xl/worksheets/sheet1.xml"
+    parts[name], replaced = re.subn(r'<c r="B2".*?</c>', cell, parts[name])
+    assert replaced == 1
+    with zipfile.ZipFile(path, "w") as target:
+        for part, content in parts.items():
+            target.writestr(part, content)
+
+
 def test_a_csv_keeps_the_columns_and_rows_of_other_people_and_holds_no_formula(tmp_path: Path) -> None:
     desk = Desk(tmp_path, "csv")
     desk.path.parent.mkdir(parents=True)
@@ -248,6 +287,23 @@ def test_a_csv_keeps_the_columns_and_rows_of_other_people_and_holds_no_formula(t
     assert counts(desk.run()) == (0, 0, 3, 0, 0)
     desk.mart = desk.table({"1": "=1+1"})
     assert counts(desk.run()) == (0, 0, 1, 2, 0)
+
+
+def test_a_new_column_of_a_csv_goes_behind_what_people_wrote_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("user_id,plan\n1,GOLD,calls back in May\n2,BLUE\n")
+    columns = ("user_id", "plan", "lapses")
+    CsvRows(path, Notes()).write("", columns, "user_id", {"1": ("1", "GOLD", "0"), "3": ("3", "RED", "1")}, ())
+    assert path.read_text() == "user_id,plan,,lapses\n1,GOLD,calls back in May,0\n2,BLUE,,\n3,RED,,1\n"
+
+
+def test_what_somebody_saves_while_a_csv_is_changed_is_not_undone(tmp_path: Path) -> None:
+    path = tmp_path / "customers.csv"
+    path.write_text("user_id\n1\n")
+    rows = CsvRows(path, Notes(), guard=lambda: path.write_text("user_id,note\n1,call\n") and None)
+    with pytest.raises(TransientError, match="Somebody saved the destination"):
+        rows.write("", ("user_id",), "user_id", {"2": ("2",)}, ())
+    assert path.read_text() == "user_id,note\n1,call\n"
 
 
 def test_no_key_and_no_text_of_a_csv_is_a_formula_and_each_key_is_found_again(tmp_path: Path) -> None:

@@ -45,10 +45,12 @@ NEEDS_LESS_THAN_ADMIN = {
     **dict.fromkeys(
         ("actions.note_sign_in", "actions.sign_out", "operations_alerts.metric", "data_definitions.reconciled"), Role.VIEWER
     ),
-    **dict.fromkeys(("data_kept.targets", "data_kept.notes", "data_kept.views", "data_kept.forget"), Role.VIEWER),
+    **dict.fromkeys(
+        ("data_kept.targets", "data_kept.notes", "data_kept.views", "data_kept.beside_figures", "data_kept.forget"), Role.VIEWER
+    ),
     **dict.fromkeys(("actions_views.save_view", "actions_views.rename_view", "actions_views.delete_view"), Role.VIEWER),
     **dict.fromkeys(("actions_tour.so_far", "actions_tour.reached", "actions_tour.dismiss"), Role.VIEWER),
-    **dict.fromkeys(("actions_notes.add_note", "actions_notes.remove_note"), Role.MANAGER),
+    **dict.fromkeys(("actions_notes.add_note", "actions_notes.remove_note", "actions.note_customer_read"), Role.MANAGER),
     "exports.picture": Role.VIEWER,
     "data_definitions.restatements": Role.MANAGER,
 }

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from postgres_kit import PostgreSQL, at_once, plain_engine
-from sqlalchemy import Connection, Insert, insert, inspect, select, text, update
+from sqlalchemy import Connection, Insert, insert, inspect, make_url, select, text, update
 
 from pipeline.clock import FixedClock
 from pipeline.errors import ConfigurationError, InterruptedRunError, PermanentError, TransientError
@@ -20,6 +21,7 @@ from pipeline.runs.database import StoreMovedError
 from pipeline.runs.holders import Holders
 from pipeline.runs.keeper import RENEW_SECONDS, holding
 from pipeline.runs.leases import LeaseHeldError
+from pipeline.runs.postgresql import postgresql_engine, with_driver
 from pipeline.runs.records import Lease, RequestState, Run, RunState, StepState, SyncState
 from pipeline.runs.sightings import LOOK_ON_SECONDS
 from pipeline.runs.store import RunStore
@@ -546,6 +548,19 @@ def test_long_names_broken_bytes_and_every_script_are_kept_on_both_engines(store
     store.audit("a" * 300, "rollback", "w" * 1000, before={"text": "\x00", "number": 2**60}, after=None)
     (row,) = store.acts()
     assert (len(row.who), len(row.what), row.before["number"], row.after) == (300, 1000, 2**60, None)
+
+
+def test_a_postgresql_that_the_network_lost_is_given_up_in_seconds_unless_the_address_says_otherwise(
+    postgresql: PostgreSQL,
+) -> None:
+    limits = []
+    for more in ("", "&tcp_user_timeout=5000"):
+        engine = postgresql_engine(with_driver(make_url(postgresql.url() + more)))
+        with engine.connect() as connection:
+            driver: Any = connection.connection.dbapi_connection
+            limits.append(driver.info.get_parameters()["tcp_user_timeout"])
+        engine.dispose()
+    assert limits == ["20000", "5000"]
 
 
 def test_on_postgresql_no_column_has_a_length_that_sqlite_does_not_hold_to(postgresql: PostgreSQL) -> None:

@@ -23,7 +23,7 @@ from pipeline.marts.customers import Page
 from pipeline.metrics import Metric
 from pipeline.sheets import layout
 from pipeline.sheets.base import Tab
-from pipeline.sheets.texts import TEXTS
+from pipeline.sheets.texts import TABS, TEXTS
 from pipeline.sheets.workbook import WorkbookSheet
 from pipeline.warehouse.publication import TestSummary, Version
 
@@ -213,16 +213,20 @@ def test_the_tabs_hold_the_figures_of_the_version(path: Path) -> None:
         4 + 3 + 2 + 2 + 3 + 2 + 2 + 10,
     )
     content = read(path)
-    assert list(content) == [
-        "Headline KPIs",
-        "Monthly churn",
-        "Cohorts",
-        "Activity by day",
-        "Countries",
-        "Early warnings",
-        "Definitions",
-        "Last update",
-    ]
+    assert (
+        list(content)
+        == [
+            "Headline KPIs",
+            "Monthly churn",
+            "Cohorts",
+            "Activity by day",
+            "Countries",
+            "Early warnings",
+            "Definitions",
+            "Last update",
+        ]
+        == [TEXTS["en"][name] for name in TABS]
+    )
     assert content["Headline KPIs"][2][:6] == ("active_customers label", 12_345, "customers", 12_000, 345, None)
     assert content["Headline KPIs"][4][:3] == ("quick_ratio label", None, "ratio")
     assert content["Headline KPIs"][5][1:10] == (

@@ -116,7 +116,7 @@ class _Handler(Handler):
             return self._answer(fault, {"message": "Error in workflow"})
         if fault in ("hang", "cut", "html"):
             return self._misbehave(str(fault))
-        if not house.is_published or self.path != PATH:
+        if not house.is_published or self.path.partition("?")[0] != PATH:
             return self._answer(404, NO_SUCH_WEBHOOK)
         if self.headers.get("X-Neopulse-Secret") != house.secret:
             return self._answer(403, "Authorization data is wrong!")

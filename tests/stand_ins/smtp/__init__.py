@@ -38,7 +38,8 @@ class Taken:
 class MailServer:
     """`answers` are replies by verb that come instead of the usual one, each once; the verb `MAIL TAKEN` is the one after a mail.
 
-    A reply of "" cuts the connection. What comes instead of `MAIL TAKEN` comes after the mail was taken.
+    A reply of "" cuts the connection. What comes instead of `MAIL TAKEN` comes after the mail was taken. With
+    `takes_after_seconds` it looks into each mail for so long before it takes it; one that `hangs_up` says nothing at all.
     """
 
     user: str = ""
@@ -46,8 +47,12 @@ class MailServer:
     certificate: ssl.SSLContext | None = None
     tls_at_once: bool = False
     refused_recipients: tuple[str, ...] = ()
+    busy_recipients: tuple[str, ...] = ()
+    hangs_up: bool = False
     greets_after_seconds: float = 0.0
     answers_after_seconds: float = 0.0
+    takes_after_seconds: float = 0.0
+    is_looking: bool = False
     answers: dict[str, list[str]] = field(default_factory=dict)
     taken: list[Taken] = field(default_factory=list)
     sessions: int = 0
@@ -98,6 +103,8 @@ class _Session(socketserver.StreamRequestHandler):
         house = self.server_state
         house.sessions += 1
         self.encrypted = False
+        if house.hangs_up:
+            return
         if house.greets_after_seconds:
             time.sleep(house.greets_after_seconds)
         try:
@@ -140,6 +147,8 @@ class _Session(socketserver.StreamRequestHandler):
                 address = _address(command)
                 if address in house.refused_recipients:
                     return self._say(verb, "550 no such mailbox")
+                if address in house.busy_recipients:
+                    return self._say(verb, "450 come back later")
                 self.recipients.append(address)
                 return self._say(verb, "250 ok")
             case "DATA":
@@ -159,6 +168,9 @@ class _Session(socketserver.StreamRequestHandler):
             lines.append(line[1:] if line.startswith(b"..") else line)
         if not line:
             return False
+        self.server_state.is_looking = True
+        time.sleep(self.server_state.takes_after_seconds)
+        self.server_state.is_looking = False
         before = self.server_state.answers.get("MAIL BEFORE")
         if before:
             return self._say("MAIL BEFORE", "")
