@@ -58,9 +58,9 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "tab": "l'onglet {name} de {book}",
         "tab_at_google": "l'onglet {name} de la feuille Google {book}",
         "address": "une adresse de {host}",
-        "outbox": "écrire un e-mail dans {outbox}, adressé à {readers}",
-        "mail_server": "envoyer un e-mail par {server} à {readers}",
-        "n8n": "faire envoyer par n8n à {server} un e-mail à {readers}",
+        "outbox": "écrire un courriel dans {outbox}, adressé à {readers}",
+        "mail_server": "envoyer un courriel par {server} à {readers}",
+        "n8n": "faire envoyer par n8n à {server} un courriel à {readers}",
     },
 }
 THOUSANDS = {"en": ",", "fr": "\u202f"}

@@ -40,7 +40,7 @@ from pipeline.runs.records import Run
 from pipeline.runs.store import RunStore
 from pipeline.settings import Settings
 from pipeline.warehouse.publication import Publications, Version
-from streamlit_app import auth, figures, messages, stores
+from streamlit_app import auth, figures, formats, messages, stores
 from streamlit_app.auth import Role
 
 __all__ = ["Answer", "Behind", "Customer", "Headline", "Listed", "Question", "Run", "Search", "ThinTail", "Together", "Version"]
@@ -58,6 +58,7 @@ OF_A_COUNTRY = (
     "customers_per_million_inhabitants",
     "amount_usd",
 )
+BESIDE_THE_FACTS = {"TWN": "TW", "XKX": "XK"}  # no country of the United Nations, of which the shipped facts are
 LATER_TIME_KEYS = ("month", "week")  # the app calls the time key `date` whatever the grain: one spec draws each
 Value = TypeVar("Value")
 
@@ -229,10 +230,13 @@ def samples() -> tuple[Sample, ...]:
 
 
 def country_name(alpha_3: str) -> str:
-    """The name of a country by its three letters, from the published facts, or in words that it is unknown; else the letters."""
+    """The name of a country by its three letters, from the published facts where they have it, or in words that it is unknown.
+
+    The letters where nobody knows a name.
+    """
     names = relation("dim_countries").select(["alpha_3", f"name_{messages.language()}"])
     known = dict(zip(*names.to_pydict().values(), strict=True))
-    return known.get(alpha_3) or (messages.t("common.unknown") if alpha_3 == "unknown" else alpha_3)
+    return known.get(alpha_3) or formats.country(BESIDE_THE_FACTS.get(alpha_3, alpha_3))
 
 
 def data_quality() -> pa.Table:

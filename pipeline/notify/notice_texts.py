@@ -60,7 +60,7 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
     "fr": {
         "held.title": "La version candidate de l'exécution {run} attend une approbation",
         "held.body": "La construction est entière et ses tests ont réussi, mais elle paraît inhabituelle. Elle n'est pas "
-        "publiée ; ni feuille, ni liste, ni autre message n'est parti.",
+        "publiée ; ni classeur, ni liste, ni autre courriel n'est parti.",
         "run": "l'exécution {run}",
         "held.replaces": "Elle remplace la version candidate de {replaced}, qui attendait et qui est supprimée.",
         "held.next": "Approuvez-la ou rejetez-la sur la page Versions, ou tapez neopulse approve {run} ou neopulse reject {run}.",
@@ -105,10 +105,10 @@ NOTICE_TEXTS: Mapping[str, Mapping[str, str]] = {
         "recovered.title": "{name} : de nouveau normal, {figure}",
         "recovered.body": "{label}{where}, {point} : {figure}. Elle ne se déclenche plus. {condition}",
         "test.title": "TEST de la règle {name}",
-        "test.body": "Il ne s'est rien passé : un administrateur vérifie que les messages de cette règle arrivent. "
+        "test.body": "Il ne s'est rien passé : un administrateur vérifie que les courriels de cette règle arrivent. "
         "{label}{where}, {point} : {figure}. {condition}",
         "test_empty.title": "TEST de la règle {name}",
-        "test_empty.body": "Il ne s'est rien passé : un administrateur vérifie que les messages de cette règle arrivent. "
+        "test_empty.body": "Il ne s'est rien passé : un administrateur vérifie que les courriels de cette règle arrivent. "
         "{label}{where} : aucun chiffre n'est encore définitif. {condition}",
     },
 }

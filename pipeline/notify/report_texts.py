@@ -65,8 +65,8 @@ REPORT_TEXTS: Mapping[str, Mapping[str, str]] = {
         "fréquentes d'abord :",
         "problems.confined": "Comptées pour tous les pays ensemble, donc absentes de ce rapport.",
         "open": "Ouvrir les mêmes chiffres clés dans neopulse, tant que la version {version} est conservée",
-        "footer": "Vous recevez ceci parce qu'un admin de neopulse a abonné cette adresse ({frequency}). Il montre ce que vous "
-        "pouvez voir.",
+        "footer": "Vous recevez ceci parce qu'un administrateur de neopulse a abonné cette adresse ({frequency}). Il montre ce "
+        "que vous pouvez voir.",
         "weekly": "hebdomadaire",
         "monthly": "mensuel",
     },

@@ -22,7 +22,7 @@ def _build(text: Translate) -> alt.LayerChart:
         y=alt.Y("value:Q", title=text("charts.came_true"), scale=alt.Scale(domain=[0, 1]), axis=axis),
         size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[30, 250], zero=True)),
         opacity=alt.condition(marks.IS_PROVISIONAL, alt.value(marks.FADED), alt.value(1)),
-        tooltip=marks.tooltip(text, first=[alt.Tooltip("told:N", title=text("charts.told"))], interval=True),
+        tooltip=marks.tooltip(text, first=[alt.Tooltip("told:N", title=text("charts.told"))], unit="share"),
     )
     spread = base.encode(x="expected:Q", y=alt.Y("low:Q"), y2="high:Q")
     diagonal = drawn.mark_rule(strokeDash=list(marks.DASH), strokeWidth=1).encode(

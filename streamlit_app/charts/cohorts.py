@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import altair as alt
@@ -40,8 +41,8 @@ def _build(text: Translate, *, grain: Grain) -> alt.LayerChart:
         alt.Tooltip("cohort_name:N", title=text("charts.cohort")),
         alt.Tooltip("period:O", title=since),
         alt.Tooltip("shown:N", title=text("charts.value")),
-        alt.Tooltip("customers:Q", title=text("charts.customers"), format=","),
-        alt.Tooltip("n:Q", title="n", format=","),
+        alt.Tooltip("customers:N", title=text("charts.customers")),
+        alt.Tooltip("of:N", title="n"),
         alt.Tooltip("interval:N", title=text("charts.interval")),
         alt.Tooltip("state:N", title=text("charts.state")),
     ]
@@ -103,13 +104,20 @@ def _build(text: Translate, *, grain: Grain) -> alt.LayerChart:
     return (
         marks.explained(layers, text, "share", columns=COLUMNS)
         .transform_calculate(
-            customers="round(datum.value * datum.n)",
+            customers=_written("datum.value", "datum.value * datum.n"),
+            of=_written("datum.n", "datum.n"),
+            state=f"isValid(datum.value) ? datum.state : {json.dumps(text('common.withheld'))}",
             label="format(datum.value * 100, '.0f')",
             **marks.list_of("cohort", period="period"),
         )
         .add_params(_hatching())
         .properties(height=alt.Step(HEIGHTS[grain]))
     )
+
+
+def _written(known: str, number: str) -> str:
+    """A Vega expression: a count, or a dash where what it rests on is withheld."""
+    return f"isValid({known}) ? format(round({number}), ',') : '–'"
 
 
 def _chart(name: str, grain: Grain) -> Chart:

@@ -63,9 +63,10 @@ def _build(text: Translate) -> alt.LayerChart:
             middle=f"toDate(+datum.begin + datum.span * {BAR_SHARE / 2})",
             named=marks.name_of("part", names),
             state=marks.state(text),
+            when=marks.when(text),
         )
         .properties(height=HEIGHT)
     )
 
 
-GROWTH = Chart("growth", ("date", "part", "customers", "final_on", "provisional", marks.LIST), _build)
+GROWTH = Chart("growth", ("date", "part", "customers", "final_on", "provisional", marks.GRAIN, marks.LIST), _build)

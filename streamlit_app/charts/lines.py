@@ -10,7 +10,7 @@ from streamlit_app.charts import marks
 from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Grain, Translate, Unit
 
-POINT_COLUMNS = ("date", "value", "n", "low", "high", "final_on", "provisional")
+POINT_COLUMNS = ("date", "value", "n", "low", "high", "final_on", "provisional", marks.GRAIN)
 CURVE_COLUMNS = ("period", "value", "n", "low", "high")
 FIRST_COLUMNS = ("tenure_days", "series", "value", "n", "low", "high")
 SURVIVAL_COLUMNS = (*FIRST_COLUMNS, "window_days")
@@ -19,7 +19,7 @@ SURVIVAL_COLUMNS = (*FIRST_COLUMNS, "window_days")
 def _over_time(text: Translate, *, unit: Unit, series: bool, grain: Grain | None) -> alt.LayerChart:
     points, groups = marks.drawn(), ["series"] if series else []
     first = [marks.day_tip(text)] + ([alt.Tooltip("series:N", title=text("charts.series"))] if series else [])
-    tips = marks.tooltip(text, first=first, interval=unit == "share")
+    tips = marks.tooltip(text, first=first, unit=unit)
     course, placed = [marks.line(points, groups=groups)], {} if unit == "count" else marks.at_its_place()
     if unit == "share":  # of what may still come, an interval of sampling knows nothing
         course.insert(0, marks.band(points.transform_filter(marks.IS_FINAL), groups=groups))
@@ -51,7 +51,7 @@ def _by_tenure(text: Translate, since: str, columns: tuple[str, ...]) -> alt.Lay
             alt.Tooltip("tenure_days:Q", title=since, format=","),
             alt.Tooltip("series:N", title=text("charts.series")),
         ],
-        interval=True,
+        unit="share",
         state=False,
     )
     enough = points.transform_filter(marks.IS_SOLID)
@@ -87,7 +87,7 @@ def _retention_curve(text: Translate, *, grain: Grain, series: bool = False) -> 
     first = [alt.Tooltip("period:Q", title=text(f"charts.since_the_first.{grain}"))]
     if series:
         first.append(alt.Tooltip("series:N", title=text("charts.series")))
-    tips = marks.tooltip(text, first=first, interval=True, state=False)
+    tips = marks.tooltip(text, first=first, unit="share", state=False)
     course = marks.layered(marks.band(points, groups=groups), marks.solid_line(points, point=alt.OverlayMarkDef(size=28)))
     layers = marks.layered(
         marks.in_runs(course, along="period", groups=groups),

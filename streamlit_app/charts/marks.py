@@ -21,6 +21,7 @@ VALUE_FORMATS: Mapping[Unit, str] = {"count": ",.0f", "share": ".1%", "ratio": "
 DRAWN = "drawn"  # the name of the table that comes beside a spec
 LIST, LISTS_PAGE = "list", "customers"  # what the rows of a list's address share, and the page that it opens
 ADDRESS = "address"
+GRAIN = "grain"  # `week` or `month` where a row is of one, and no column where it is of a day
 CURSOR = alt.expr(f"datum.{LIST} ? 'pointer' : 'default'")
 HEIGHT = 250
 # Pixels: a plot on a telephone, what the mark of a legend's entry and the room beside it take, and its name.
@@ -128,6 +129,8 @@ def explained(chart: Drawing, text: Translate, unit: Unit, *, columns: Sequence[
         texts["interval"] = f"datum.provisional ? '–' : {interval_text()}" if "provisional" in columns else interval_text()
     if "final_on" in columns:
         texts["state"] = state(text)
+    if GRAIN in columns:
+        texts["when"] = when(text)
     return chart.transform_calculate(**texts)
 
 
@@ -160,11 +163,13 @@ def state(text: Translate, *, provisional: str = "provisional") -> str:
     return f"datum.{provisional} ? {until} : {json.dumps(text('charts.final'))}"
 
 
-def tooltip(text: Translate, *, first: Sequence[alt.Tooltip], interval: bool, state: bool = True) -> list[alt.Tooltip]:
-    """What hovering shows, in one order everywhere: where, value, interval, n, finality."""
+def tooltip(text: Translate, *, first: Sequence[alt.Tooltip], unit: Unit, state: bool = True) -> list[alt.Tooltip]:
+    """What hovering shows, in one order everywhere: where, value, interval of a share, n of what is taken of some, finality."""
     lines = [*first, alt.Tooltip("shown:N", title=text("charts.value"))]
-    if interval:
-        lines += [alt.Tooltip("interval:N", title=text("charts.interval")), alt.Tooltip("n:Q", title="n", format=",")]
+    if unit == "share":
+        lines.append(alt.Tooltip("interval:N", title=text("charts.interval")))
+    if unit in ("share", "ratio"):
+        lines.append(alt.Tooltip("n:Q", title="n", format=","))
     return lines + ([alt.Tooltip("state:N", title=text("charts.state"))] if state else [])
 
 
@@ -178,9 +183,16 @@ def list_of(day: str, *, period: str | None = None) -> dict[str, str]:
     return {ADDRESS: f"datum.{LIST} ? {written} : null"}
 
 
+def when(text: Translate) -> str:
+    """A Vega expression: the month, the week by its first day, or the day that a row is of."""
+    day = "timeFormat(datum.date, '%-d %b %Y')"
+    week = f"{json.dumps(text('charts.week_of'))} + ' ' + {day}"
+    return f"datum.{GRAIN} === 'month' ? timeFormat(datum.date, '%b %Y') : datum.{GRAIN} === 'week' ? {week} : {day}"
+
+
 def day_tip(text: Translate) -> alt.Tooltip:
-    """The day that a point stands for, or the first one of its period."""
-    return alt.Tooltip("date:T", title=text("charts.from_day"), format="%-d %b %Y")
+    """When the row is of."""
+    return alt.Tooltip("when:N", title=text("charts.date"))
 
 
 def in_runs(base: Drawing, *, along: str, groups: Sequence[str] = ()) -> Drawing:

@@ -8,7 +8,7 @@ from streamlit_app.charts import marks
 from streamlit_app.charts.base import Chart
 from streamlit_app.charts.marks import Translate, Unit
 
-MONTHLY_COLUMNS = ("date", "series", "rank", "value", "final_on", "provisional")
+MONTHLY_COLUMNS = ("date", "series", "rank", "value", "final_on", "provisional", marks.GRAIN)
 ZERO_AS_ZERO = "datum.value === 0 ? '0' : datum.label"  # and not 0M
 DAYS_COLUMNS = ("date", "active_days", "value", marks.LIST)
 COUNTRY_COLUMNS = ("series", "value", "n", "low", "high", "unknown")
@@ -27,9 +27,7 @@ def _by_month_and_type(text: Translate, *, unit: Unit) -> alt.Chart:
         color=marks.by_series("square", columns=2),
         order=alt.Order("rank:Q"),
         opacity=alt.condition("datum.provisional", alt.value(marks.FADED), alt.value(1)),
-        tooltip=marks.tooltip(
-            text, first=[marks.day_tip(text), alt.Tooltip("series:N", title=text("charts.series"))], interval=False
-        ),
+        tooltip=marks.tooltip(text, first=[marks.day_tip(text), alt.Tooltip("series:N", title=text("charts.series"))], unit=unit),
     ).properties(height=marks.HEIGHT)
 
 
@@ -42,7 +40,7 @@ def _by_active_days(text: Translate) -> alt.Chart:
         x=alt.X("active_days:O", title=text("charts.active_days"), axis=alt.Axis(labelAngle=0, labelOverlap=True)),
         y=marks.value_axis("value", "count"),
         tooltip=marks.tooltip(
-            text, first=[alt.Tooltip("active_days:O", title=text("charts.active_days"))], interval=False, state=False
+            text, first=[alt.Tooltip("active_days:O", title=text("charts.active_days"))], unit="count", state=False
         ),
     ).properties(height=marks.HEIGHT)
 
@@ -57,7 +55,7 @@ def _by_country(text: Translate) -> alt.LayerChart:
             axis=alt.Axis(format=marks.AXIS_FORMATS["share"], tickCount=5, grid=True),
         ),
         tooltip=[
-            *marks.tooltip(text, first=[alt.Tooltip("series:N", title=text("charts.series"))], interval=True, state=False),
+            *marks.tooltip(text, first=[alt.Tooltip("series:N", title=text("charts.series"))], unit="share", state=False),
             alt.Tooltip("unknown:Q", title=text("charts.unknown"), format=","),
         ],
     )

@@ -38,10 +38,10 @@ def _stretches(base: alt.Chart, text: Translate) -> alt.Chart:
         color=marks.coloured("named", {names["true"]: "primary", names["false"]: "gray"}, {v: v for v in names.values()}),
         opacity=alt.condition("datum.is_provisional", alt.value(marks.FADED), alt.value(1)),
         tooltip=[
-            alt.Tooltip("named:N", title=text("charts.state")),
+            alt.Tooltip("named:N", title=text("charts.stretch")),
             alt.Tooltip("starting_date:T", title=text("common.from"), format="%-d %b %Y"),
             alt.Tooltip("ending_date:T", title=text("common.to"), format="%-d %b %Y"),
-            alt.Tooltip("state:N", title=" "),
+            alt.Tooltip("state:N", title=text("charts.state")),
         ],
     )
 

@@ -46,7 +46,7 @@ def _build(text: Translate) -> alt.LayerChart:
         x=alt.X("column:O", axis=None, scale=alt.Scale(domain=list(range(ACROSS)), paddingInner=0.08)),
         y=alt.Y("row:O", axis=None, scale=alt.Scale(paddingInner=0.12)),
         tooltip=[
-            *marks.tooltip(text, first=[alt.Tooltip("series:N", title=text("charts.series"))], interval=True, state=False),
+            *marks.tooltip(text, first=[alt.Tooltip("series:N", title=text("charts.series"))], unit="share", state=False),
             alt.Tooltip("unknown:Q", title=text("charts.unknown"), format=","),
         ],
     )

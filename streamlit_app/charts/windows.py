@@ -24,9 +24,7 @@ def _against_window(text: Translate, *, unit: Unit) -> alt.LayerChart:
     points = marks.drawn()
     across = alt.X("window_days:Q", title=text("charts.window"), axis=alt.Axis(grid=False, domain=True, tickCount=6, format=",d"))
     up = marks.value_axis("value", unit)
-    tips = marks.tooltip(
-        text, first=[alt.Tooltip("window_days:Q", title=text("charts.window"))], interval=unit == "share", state=False
-    )
+    tips = marks.tooltip(text, first=[alt.Tooltip("window_days:Q", title=text("charts.window"))], unit=unit, state=False)
     course: list[alt.Chart | alt.LayerChart] = [marks.solid_line(points), marks.lone_points(points)]
     if unit == "share":
         course.insert(0, marks.band(points))
@@ -68,8 +66,8 @@ def _intervals(text: Translate) -> alt.LayerChart:
         pause=f"isValid(datum.to_days) ? datum.from_days + '–' + datum.to_days : {_more(text)}",
         shown_share="format(datum.share, '.1%')",
         interval=marks.interval_text(),
-        shown_reached="isValid(datum.reached) ? format(datum.reached, '.1%') : '–'",
-        reached_interval=marks.interval_text("reached_low", "reached_high"),
+        shown_reached="isValid(datum.to_days) && isValid(datum.reached) ? format(datum.reached, '.1%') : '–'",
+        reached_interval=f"isValid(datum.to_days) ? {marks.interval_text('reached_low', 'reached_high')} : '–'",
         bridged=f"{PASSED} ? {_quoted(text('charts.longer_than_window'))} : {_quoted(text('charts.within_window'))}",
     )
     names = {text("charts.within_window"): "primary", text("charts.longer_than_window"): "orange"}

@@ -17,12 +17,13 @@ from pipeline.marts.grid import period_of
 from pipeline.marts.question import Where
 from streamlit_app import data, figures, formats, messages, segments
 from streamlit_app.charts import COUNT_BY_WINDOW, SHARE_BY_WINDOW, Chart
-from streamlit_app.charts.marks import ENOUGH
+from streamlit_app.charts.marks import ENOUGH, GRAIN
 from streamlit_app.components import behind_figure, chart_files, final_points, on_the_chart, states, url
 from streamlit_app.messages import t
 
 CARD_WIDTH = 250  # pixels, at least
 PERIODS = ("week", "month")
+WHERE_THERE = (behind_figure.COLUMN, GRAIN)  # columns of a chart that its table may not have
 BY_WINDOW = (COUNT_BY_WINDOW, SHARE_BY_WINDOW)
 WITHOUT_WINDOW = {
     *("dau", "wau", "mau", "stickiness", "l28", "time_to_first_transaction", "window_sensitivity", "amount_retention"),
@@ -97,7 +98,9 @@ def show(
         if whole.num_rows and not table.num_rows:
             states.empty(t("common.nothing_final"))
             return
-        rows, built = kept.drawn(spec, drawn(table, spec.columns), beside) if isinstance(spec, Chart) else (table, spec)
+        rows, built = (
+            kept.drawn(spec, drawn(of_grain(table, basis), spec.columns), beside) if isinstance(spec, Chart) else (table, spec)
+        )
         st.vega_lite_chart(rows, dict(built), key=key, alt=title)
         st.caption(f":small[{footnote(table, basis, spec=spec, hidden=whole.num_rows - table.num_rows)}]")
         on_the_chart.beneath(kept)
@@ -110,8 +113,16 @@ def side_by_side(cards: int = 2) -> DeltaGenerator:
 
 def drawn(table: pa.Table, columns: Sequence[str]) -> pa.Table:
     """What the browser needs of a table: the columns that the spec names, and of these no wholly empty one."""
-    there = [name for name in columns if name != behind_figure.COLUMN or name in table.column_names]
+    there = [name for name in columns if name not in WHERE_THERE or name in table.column_names]
     return table.select([name for name in there if table[name].null_count < table.num_rows or not table.num_rows])
+
+
+def of_grain(table: pa.Table, basis: Basis) -> pa.Table:
+    """The table with the period that each row is of, where it is not of a day: a hint has to tell it."""
+    grain = basis.variant.get(GRAIN)
+    if grain not in PERIODS:
+        return table
+    return table.append_column(GRAIN, pa.array([grain] * table.num_rows, pa.string()).dictionary_encode())
 
 
 def basis_of(answer: Answer | pa.Table) -> Basis:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from pipeline.marts.question import Where
+from pipeline.statistics import wilson
 from streamlit_app import actions, auth, charts, data, exports, figures, formats, messages, segments
 from streamlit_app.auth import Role
 from streamlit_app.charts.marks import ENOUGH
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 NAMES = "churn.early.columns"
 ROWS_SHOWN, ROWS_IN_A_FILE, MOST_GROUPS = 200, 50_000, 10
+NOTE_PIXELS = 130  # in which its one note has room, in both languages
 TWICE = 2  # what chance makes on average: beyond it a judged day counts as off
 LIKELY = ("30", "50", "70", "90")  # percent; a customer is likelier to fall silent than not from 50 on
 USUAL = "50"
@@ -250,7 +252,9 @@ def _column_config(shown: pa.Table) -> dict[str, ColumnConfig | str]:
         config[name] = sortable.shares(labels[name])
     for name in COUNTS:
         config[name] = sortable.counts(labels[name])
-    config["note"] = st.column_config.MultiselectColumn(t(f"{NAMES}.note"), options=[t("churn.thin")], color="gray")
+    config["note"] = st.column_config.MultiselectColumn(
+        t(f"{NAMES}.note"), options=[t("churn.thin")], color="gray", width=NOTE_PIXELS
+    )
     return config
 
 
@@ -270,7 +274,7 @@ def _how_right(where: Where) -> None:
         title, subtitle = t("churn.early.calibration"), t("churn.early.calibration_explained", day=judged)
         chart.show(charts.CALIBRATION, bins, key="calibration", title=title, subtitle=subtitle)
         title, subtitle = t("churn.early.back_test"), t("churn.early.back_test_explained")
-        chart.show(charts.SHARE_BY_SERIES, _told_and_come(days), key="back_test", title=title, subtitle=subtitle)
+        chart.show(charts.SHARE_BY_SERIES, told_and_come(days), key="back_test", title=title, subtitle=subtitle)
 
 
 def _score(days: Answer) -> str:
@@ -300,13 +304,17 @@ def _points(distance: float) -> str:
     return t("common.points", value=formats.decimal(distance * 100, 1))
 
 
-def _told_and_come(days: Answer) -> Answer:
-    """The expected and the observed share of each judged day."""
+def told_and_come(days: Answer) -> Answer:
+    """The expected and the observed share of each judged day; what was observed is a share of n and has its interval."""
+    table = days.table.drop_columns(["value", "low", "high"])
+    n, observed = (table[name].to_numpy() for name in ("n", "observed"))
+    nothing = pa.nulls(days.table.num_rows, pa.float64())
+    ends = {"expected": (nothing, nothing), "observed": tuple(map(pa.array, wilson(observed * n, n)))}
     return figures.together(
         {
             t(f"churn.early.series.{name}"): replace(
-                days, table=days.table.set_column(days.table.column_names.index("value"), "value", days.table[name])
+                days, table=table.append_column("value", table[name]).append_column("low", low).append_column("high", high)
             )
-            for name in ("expected", "observed")
+            for name, (low, high) in ends.items()
         }
     )

@@ -23,6 +23,7 @@ from streamlit_app.components import (
     run_store_now,
     sign_in,
     states,
+    stylesheet,
     thin_days,
     toolbar,
     tour,
@@ -41,6 +42,7 @@ DAYS_BEHIND = 2  # as_of is yesterday on a good day; two days behind the run tha
 def show(user: User) -> None:
     """The header line, then whatever a reader must know before believing a figure."""
     toolbar.without_files()
+    stylesheet.add()
     version = _readable(data.pin_version)
     store = run_store_now.look()
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -150,7 +150,7 @@ def _reasons(rows: Counter[str]) -> str:
     ]
     if len(rows) > NAMED:
         named.append(t("overview.problems.others", kinds=len(rows) - NAMED))
-    return "; ".join(named)
+    return t("common.semicolon").join(named)
 
 
 def _share(share: float) -> str:

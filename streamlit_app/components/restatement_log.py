@@ -52,7 +52,7 @@ def _row(one: Restatement) -> dict[str, str]:
         "now": _point(one, one.now),
         "difference": _difference(one),
         "since": f"{one.since.name} ({formats.moment(one.since.published_at, one.since.bank_timezone)})",
-        "why": "; ".join(map(reason, one.reasons)),
+        "why": t("common.semicolon").join(map(reason, one.reasons)),
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from chain import Published
 from conftest import Bank, charts, failures
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from pipeline.marts import reader
 from pipeline.warehouse.publication import Publications
@@ -76,6 +76,29 @@ def test_each_page_opens_in_french_without_a_failure(app: str, page: Page, name:
     assert failures(page) == []
 
 
+def stands_on_paper_and_under_forced_colours(page: Page) -> None:
+    """A dark page is printed dark on white, without navigation; colours that the system forces show what is chosen.
+
+    No test of its own, which would draw a page once more for it.
+    """
+    navigation, chosen = page.get_by_test_id("stSidebar"), page.get_by_role("radio", name="Week", exact=True)
+    expect(navigation).to_be_visible()
+    page.emulate_media(media="print")
+    expect(navigation).to_be_hidden()
+    assert [ground(page.locator("body")), ink(page.get_by_role("heading", level=2))] == ["rgb(255, 255, 255)", "rgb(18, 24, 27)"]
+    page.emulate_media(media="screen", forced_colors="active")
+    expect(chosen).to_have_attribute("aria-checked", "true")
+    assert ground(chosen) != ground(page.get_by_role("radio", name="Month", exact=True))
+
+
+def ground(place: Locator) -> str:
+    return str(place.evaluate("element => getComputedStyle(element).backgroundColor"))
+
+
+def ink(place: Locator) -> str:
+    return str(place.evaluate("element => getComputedStyle(element).color"))
+
+
 def test_an_address_of_no_page_is_told_in_the_readers_language_with_the_way_back(app: str, page: Page) -> None:
     page.goto(f"{app}/nowhere?lang=fr")
     expect(page.get_by_role("heading", name=text("common.no_such_page.title", "fr"))).to_be_visible()
@@ -94,6 +117,7 @@ def test_the_window_slider_changes_the_figures_to_those_of_the_command_line(app:
         in_english(published_bank.metric("active_customers", "--window", days)["rows"][-1]["value"]) for days in ("90", "75")
     )
     assert at_75_days != at_90_days
+    page.emulate_media(color_scheme="dark")
     page.goto(f"{app}/activity")
     expect(active_customers(page)).to_have_text(at_90_days)
 
@@ -102,6 +126,7 @@ def test_the_window_slider_changes_the_figures_to_those_of_the_command_line(app:
         slider.press("ArrowLeft")
     expect(active_customers(page)).to_have_text(at_75_days)
     expect(page).to_have_url(re.compile(r"[?&]window=75\b"))
+    stands_on_paper_and_under_forced_colours(page)
 
 
 def test_filters_survive_a_reload_and_mean_the_same_in_the_other_language(app: str, page: Page, published_bank: Bank) -> None:

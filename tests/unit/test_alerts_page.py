@@ -87,7 +87,7 @@ def test_a_rule_says_what_it_watches_and_what_it_reads_now(house: House, languag
             "Newest final point Feb 2026: 5.0%; the period before: 4.0% (+25.0%)",
         ),
         "fr": (
-            "**Taux d'attrition mensuel** (Pays : France) supérieur à **4,5 %** ; silence de 24 heures après un message.",
+            "**Taux d'attrition mensuel** (Pays : France) supérieur à **4,5 %** ; silence de 24 heures après un courriel.",
             "Dernier point définitif févr. 2026 : 5,0 % ; période précédente : 4,0 % (+25,0 %)",
         ),
     }[language]

@@ -378,7 +378,7 @@ def test_growth_puts_who_left_below_the_line_and_the_net_adds_up() -> None:
     assert found[JANUARY, "churned"] == -9
     assert (found[JANUARY, "net"], found[FEBRUARY, "net"]) == (50 + 4 - 9, 20 + 6 - 31)
     assert [line["provisional"] for line in drawn.rows() if line["part"] == "net"] == [False, True]
-    assert set(drawn.table.column_names) == set(charts.GROWTH.columns) - {marks.LIST}
+    assert set(drawn.table.column_names) == set(charts.GROWTH.columns) - {marks.GRAIN, marks.LIST}
 
 
 def test_all_groups_but_the_largest_are_one_so_that_the_parts_add_up_to_the_total() -> None:
@@ -672,6 +672,23 @@ def test_a_cohort_cell_tells_the_same_over_its_number_and_its_hatching(chart: ch
     assert not any("tooltip" in layer["encoding"] or "tooltip" in layer["mark"] for layer in layers)
 
 
+def test_a_cohort_cell_that_is_withheld_says_so_and_tells_no_count() -> None:
+    told = copy.deepcopy(dict(spec(charts.RETENTION_COHORTS)))
+    label = [node for node in nodes(told) if "encoding" in node and node["encoding"].get("text")][-1]
+    cell = {"cohort": JANUARY, "cohort_name": "A", "period": 0}
+    cells = [row(JANUARY, 0.0) | cell | {"value": None}, row(FEBRUARY, 0.5, n=1300) | cell | {"cohort_name": "B"}]
+
+    def said(name: str) -> set[str | None]:
+        label["encoding"]["text"]["field"] = name
+        whole = pictures.whole(told, pa.Table.from_pylist(cells), title="", lines=[])
+        drawn = ElementTree.fromstring(vl_convert.vegalite_to_svg(whole))
+        return {part.text for part in drawn.iter() if part.tag.endswith("text")}
+
+    assert {"–", "650"} <= said("customers")
+    assert {"–", "1,300"} <= said("of")
+    assert messages.text("common.withheld", "en") in said("state")
+
+
 @pytest.mark.parametrize(
     ("first", "count", "told"),
     [(0, 2, ["2018", "February"]), (1, 2, ["February", "March"]), (0, 3, ["2018", "February", "March"])],
@@ -765,17 +782,59 @@ def test_a_provisional_point_of_enough_customers_is_within_the_axis_without_its_
     assert 0.4 <= upper_end(picture(drawing, pa.Table.from_pylist([*rows[:-1], last]))) <= 0.5
 
 
-@of_solid
-def test_the_tooltip_of_a_point_above_the_axis_tells_its_true_value(drawing: charts.Chart) -> None:
+def told_under_the_pointer(drawing: charts.Chart, name: str, table: pa.Table, *, language: str = "en") -> list[str | None]:
     """What catches the pointer is turned into the text that it would tell."""
-    told = copy.deepcopy(dict(spec(drawing)))
+    told = copy.deepcopy(dict(spec(drawing, language)))
     (caught,) = (node for node in nodes(told) if "mark" in node and node["mark"].get("type") == "rect")
     caught["mark"] = {"type": "text"}
-    caught["encoding"]["text"] = {"field": "shown", "type": "nominal"}
-    given = with_few(0.98765)
-    drawn = ElementTree.fromstring(vl_convert.vegalite_to_svg(pictures.whole(told, given, title="", lines=[])))
-    said = [part.text for part in drawn.iter() if part.tag.endswith("text")]
+    caught["encoding"]["text"] = {"field": name, "type": "nominal"}
+    drawn = ElementTree.fromstring(vl_convert.vegalite_to_svg(pictures.whole(told, table, title="", lines=[])))
+    return [part.text for part in drawn.iter() if part.tag.endswith("text")]
+
+
+@of_solid
+def test_the_tooltip_of_a_point_above_the_axis_tells_its_true_value(drawing: charts.Chart) -> None:
+    said = told_under_the_pointer(drawing, "shown", with_few(0.98765))
     assert ("0.99" if drawing in (charts.RATIO_OVER_TIME, charts.RATIO_BY_SERIES) else "98.8%") in said
+
+
+@pytest.mark.parametrize(
+    ("grain", "language", "when"),
+    [
+        (None, "en", "7 Jan 2019"),
+        ("day", "fr", "7 janv. 2019"),
+        ("week", "en", "week of 7 Jan 2019"),
+        ("week", "fr", "semaine du 7 janv. 2019"),
+        ("month", "en", "Jan 2019"),
+        ("month", "fr", "janv. 2019"),
+    ],
+)
+def test_hovering_tells_the_day_the_week_or_the_month_that_a_point_is_of(grain: str | None, language: str, when: str) -> None:
+    given = answer(row(JANUARY, 12.0, date=date(2019, 1, 7)), grain=grain)
+    table = chart.drawn(chart.of_grain(given.table, chart.basis_of(given)), charts.COUNT_OVER_TIME.columns)
+    assert when in told_under_the_pointer(charts.COUNT_OVER_TIME, "when", table, language=language)
+
+
+def test_hovering_tells_n_of_a_ratio_which_is_pale_where_it_is_small() -> None:
+    for drawing in (charts.RATIO_OVER_TIME, charts.RATIO_BY_SERIES):
+        assert "80" in told_under_the_pointer(drawing, "n", with_few(None, n=80)), drawing.name
+        tips = [tip["field"] for node in nodes(spec(drawing)) if isinstance(node.get("tooltip"), list) for tip in node["tooltip"]]
+        assert "n" in tips
+        assert "interval" not in tips
+
+
+def test_of_pauses_without_an_upper_end_nothing_is_said_to_be_no_longer() -> None:
+    calculated = {node["as"]: node["calculate"] for node in nodes(spec(charts.USAGE_INTERVALS)) if "calculate" in node}
+    for name in ("shown_reached", "reached_interval"):
+        assert calculated[name].startswith("isValid(datum.to_days)")
+
+
+@each_chart
+def test_each_line_of_a_hint_has_a_name_of_its_own(drawing: charts.Chart) -> None:
+    for tips in (node["tooltip"] for node in nodes(spec(drawing)) if isinstance(node.get("tooltip"), list)):
+        titles = [tip["title"].strip() for tip in tips]
+        assert all(titles)
+        assert len(set(titles)) == len(titles)
 
 
 def test_an_axis_of_counts_asks_nothing_of_few_customers() -> None:

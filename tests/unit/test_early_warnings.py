@@ -165,6 +165,15 @@ def test_how_far_what_came_lay_from_what_was_told_is_told_in_points() -> None:
     assert f"{off}{days[-1]['by_chance'] * 100:.1f} pp" in words(whole("churn"))
 
 
+def test_the_share_that_fell_silent_has_its_interval_and_what_was_expected_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messages, "language", lambda: "en")
+    days = data.answer(Question("silence_calibration", kind="error"))
+    of_100 = pa.Table.from_pylist([days.rows()[0] | {"n": 100, "expected": 0.2, "observed": 0.3}], days.table.schema)
+    expected, came = early_warnings.told_and_come(replace(days, table=of_100)).rows()
+    assert (expected["value"], expected["low"], expected["high"]) == (0.2, None, None)
+    assert (came["value"], round(came["low"], 4), round(came["high"], 4)) == (0.3, 0.2189, 0.3958)  # by Wilson, of 30 in 100
+
+
 def test_the_section_says_where_the_probability_comes_from_and_that_the_slider_does_not_change_it() -> None:
     page, other = whole("churn"), whole("churn", window="30")
     for drawn in (page, other):

@@ -178,8 +178,8 @@ def rates(standard: tuple[int, int], premium: tuple[int, int], **more: Any) -> s
 def test_premium_against_standard_says_the_rates_their_difference_and_whether_chance_could_make_it() -> None:
     told = rates((48, 80), (56, 70))
     assert told.startswith("In Jan 2019, **80.0%** (95%: 1.0–2.0%, n 70) of the premium customers left")
-    assert "Difference: **+20.0 pp** (95%: +5.2 pp to +33.4 pp). More premium customers leave" in told
-    assert "Fewer premium customers leave" in rates((500, 1000), (300, 1000))
+    assert "Difference: **+20.0 pp** (95%: +5.2 pp to +33.4 pp). A larger share of the premium customers leaves" in told
+    assert "A smaller share of the premium customers leaves" in rates((500, 1000), (300, 1000))
     assert "Chance alone could make such a difference." in rates((10, 100), (9, 100))
     assert "fewer than 30 customers" in rates((10, 100), (0, 29))
 

@@ -112,8 +112,8 @@ def deliver(folder: Path, store: Any, event: Event = SUCCESS, **more: Any) -> An
 def test_the_mail_links_to_a_spreadsheet_and_names_a_workbook_by_its_path() -> None:
     address = "https://docs.google.com/spreadsheets/d/1AbC/edit"
     linked = render(dataclasses.replace(SUCCESS, sheet=address), "fr")
-    assert f'Feuille : <a href="{address}">{address}</a>' in linked.html
-    assert f"Feuille : {address}" in linked.text
+    assert f'Classeur : <a href="{address}">{address}</a>' in linked.html
+    assert f"Classeur : {address}" in linked.text
     assert "<a href" not in render(SUCCESS, "en").html.split("Sheet:")[1].split("</p>")[0]
 
 

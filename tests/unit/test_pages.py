@@ -262,7 +262,8 @@ def test_the_files_of_a_chart_that_shows_a_few_groups_have_them_all(
 
 def test_a_country_that_is_not_known_is_called_so_in_the_readers_language(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(messages, "language", lambda: "fr")
-    assert [data.country_name(code) for code in ("ESP", "unknown", "XQX")] == ["Espagne", "inconnu", "XQX"]
+    codes = ("ESP", "unknown", "XQX", "XKX", "TWN")
+    assert [data.country_name(code) for code in codes] == ["Espagne", "inconnu", "XQX", "Kosovo", "Taïwan"]
 
 
 def test_the_files_of_a_map_and_of_a_list_of_countries_have_every_country(files: dict[str, chart_files.Files]) -> None:

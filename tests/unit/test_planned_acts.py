@@ -47,11 +47,11 @@ def test_the_words_are_those_of_the_language(tmp_path: Path) -> None:
         ("extract", {"facts_live": True}, "de la Banque mondiale et les taux de change de Frankfurter"),
         ("sheet", {"google_sheets_id": ID}, "écrire les onglets de la feuille Google " + ID),
         ("activate", {"google_sheets_syncs_id": ID}, "customer_status vers l'onglet Customers de la feuille Google " + ID),
-        ("notify", {"smtp_url": "smtps://mail.bank.example"}, "envoyer un e-mail par smtps://mail.bank.example:465 à "),
+        ("notify", {"smtp_url": "smtps://mail.bank.example"}, "envoyer un courriel par smtps://mail.bank.example:465 à "),
         (
             "notify",
             {"n8n_url": "http://n8n:5678/x", "n8n_secret": "s" * 32},
-            "faire envoyer par n8n à http://n8n:5678/x un e-mail à ",
+            "faire envoyer par n8n à http://n8n:5678/x un courriel à ",
         ),
     ],
 )

@@ -171,9 +171,9 @@ def test_one_judged_day_was_off_and_two_were(language: str) -> None:
 def test_a_mail_counts_rows_and_hours() -> None:
     told = [Words("fr").rows(Rows(read=number, rejected=number, written=number)) for number in (0, 1, 2)]
     assert told == [
-        "0 lue chez la banque, 0 rejetée, 0 écrite dans la feuille",
-        "1 lue chez la banque, 1 rejetée, 1 écrite dans la feuille",
-        "2 lues chez la banque, 2 rejetées, 2 écrites dans la feuille",
+        "0 lue chez la banque, 0 rejetée, 0 écrite dans le classeur",
+        "1 lue chez la banque, 1 rejetée, 1 écrite dans le classeur",
+        "2 lues chez la banque, 2 rejetées, 2 écrites dans le classeur",
     ]
     hours = [notices._shown("hours", number, {}, Words("en")) for number in (0, 1, 24)]
     assert hours == ["0 hours", "1 hour", "24 hours"]
