@@ -25,6 +25,7 @@ from pipeline.sources.landing import UNTOUCHED, Fingerprint, LandedTable, Landin
 from pipeline.sources.schema import RAW_TABLES, RawTable
 
 PARQUET, CSV, ZIPPED_CSV = ".parquet", ".csv", ".csv.gz"
+ARCHIVES = (".zip", ".bz2", ".xz", ".zst")
 FORMS = (PARQUET, CSV, ZIPPED_CSV)
 NEVER_EMPTY = ("transactions",)  # without a transaction there is no bank day to report on
 CONVERSION = 1  # another number makes every conversion anew
@@ -114,12 +115,14 @@ def _is_data(path: Path) -> bool:
 def _refuse_passed_over(folder: Path, read: set[int]) -> None:
     """Raise DataError where a file that is named like one of a table is none of those that are read.
 
-    By inode: where letters are alike to the file system, the folder `Transactions` is `transactions`.
+    By inode: where letters are alike to the file system, the folder `Transactions` is `transactions`. The archive beside the
+    file that was unpacked from it is that file.
     """
     begin = [path for path in folder.iterdir() if path.name.lower().startswith(tuple(RAW_TABLES))]
     there = sorted(path for first in begin for path in (first, *first.rglob("*")))
     passed_over = [path for path in there if _is_like_data(path.relative_to(folder)) and path.is_file()]
-    if left_out := [path for path in passed_over if path.stat().st_ino not in read]:
+    left_out = [path for path in passed_over if path.stat().st_ino not in read and not _is_unpacked(path, read)]
+    if left_out:
         count = "1 file that is" if len(left_out) == 1 else f"{len(left_out)} files that are"
         raise DataError(
             f"{count} named like those of a table would not be read: {left_out[0].relative_to(folder)}",
@@ -128,6 +131,11 @@ def _refuse_passed_over(folder: Path, read: set[int]) -> None:
             next=f"unpack it, let its name end with {', '.join(FORMS)}, in small letters, and put it beside the others, not in a "
             f"folder of its own; or begin its name with _, so that it stays out, {AGAIN}",
         )
+
+
+def _is_unpacked(path: Path, read: set[int]) -> bool:
+    inside = path.with_suffix("")
+    return path.suffix in ARCHIVES and inside.exists() and inside.stat().st_ino in read
 
 
 def _is_like_data(path: Path) -> bool:

@@ -350,7 +350,8 @@ def test_a_file_of_a_table_that_would_be_passed_over_is_refused(bank: Path, land
 
 
 @pytest.mark.parametrize(
-    "name", ["transactions/_old/part.csv", "transactions/.part.csv.zip", "transactions.csv.bak", "rates.csv"]
+    "name",
+    ["transactions/_old/part.csv", "transactions/.part.csv.zip", "transactions.csv.bak", "transactions.csv.zip", "rates.csv"],
 )
 def test_what_is_no_file_of_a_table_stays_out(bank: Path, land: Callable[[], Landing], name: str) -> None:
     write(bank, name, header("transactions"), transaction(4))
