@@ -52,7 +52,7 @@ class _Masking(logging.Filter):
         record.msg, record.args = without_controls(masked(record.getMessage())), None
         if record.exc_info and not record.exc_text:
             record.exc_text = logging.Formatter().formatException(record.exc_info)
-        record.exc_text = masked(record.exc_text) if record.exc_text else None
+        record.exc_text = without_controls(masked(record.exc_text)) if record.exc_text else None
         record.stack_info = masked(record.stack_info) if record.stack_info else None
         return True
 

@@ -81,5 +81,5 @@ def _lately(what: str, read: Callable[[RunStore], Any]) -> Any:
             found = error
         _known[key] = (time.monotonic(), found)
     if isinstance(found, SILENT):
-        raise found
+        raise found.with_traceback(None)  # which would keep what each thread was drawing
     return found

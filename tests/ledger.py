@@ -265,7 +265,7 @@ def rows_move_to_another_file(ledger: Ledger) -> None:
 def files_change_their_names(ledger: Ledger) -> None:
     """The same rows under other names: no figure may change."""
     for name in sorted(ledger.files)[3:9]:
-        ledger.files[f"renamed-{name}"] = ledger.files.pop(name)
+        ledger.files[f"{name}-renamed"] = ledger.files.pop(name)
 
 
 def two_files_change_places(ledger: Ledger) -> None:

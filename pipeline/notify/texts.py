@@ -103,6 +103,6 @@ TEXTS: Mapping[str, Mapping[str, str]] = {
         "nothing_published": "Rien n'est encore publié.",
         "link.app": "Ouvrir neopulse",
         "link.runs": "Ouvrir l'exécution",
-        "footer": "Message écrit automatiquement par neopulse.",
+        "footer": "Courriel écrit automatiquement par neopulse.",
     },
 }

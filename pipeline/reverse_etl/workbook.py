@@ -11,6 +11,7 @@ import zipfile
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -190,11 +191,17 @@ class _Tab:
         return [cell.coordinate for cell in cells if cell.data_type == "f" and cell.column in own]
 
     def untold(self, place: str) -> str | None:
-        """Why it is not known what a formula comes to; None where it is."""
+        """Why it is not known what a formula of a row with a key, or of a key itself, comes to; None where it is."""
         cell = self._sheet[place]
-        if cell.value is None:
+        if cell.row not in self._numbers and cell.column != self._columns.get(self._key):
+            return None  # filled down below the rows
+        if cell.value is None and cell.data_type != "str":  # that one is an empty text
             return "nothing has computed yet: open the file in a spreadsheet program and save it"
         return f"comes to {cell.value}" if cell.data_type == "e" else None
+
+    @cached_property
+    def _numbers(self) -> frozenset[int]:
+        return frozenset(held.number for held in self._rows.values())
 
     def apply(self, changed: Mapping[str, Row], deleted: Collection[str]) -> bool:
         """Write the header where it lacks, then update, delete and append; says whether there was anything to do."""

@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, Insert, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    NoSuchTableError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from pipeline.clock import Clock
@@ -95,6 +103,8 @@ def insert_once(connection: Connection, row: Insert) -> bool:
 def is_damage(error: NeopulseError) -> bool:
     """Whether an error of a run store says that its file or its tables are broken, rather than newer, locked or out of reach."""
     cause = error.__cause__
+    if isinstance(cause, NoSuchTableError):
+        return True
     return isinstance(cause, DatabaseError) and (_is_damaged(cause) or "no such table" in str(cause.orig))
 
 

@@ -95,13 +95,17 @@ class GoogleRows:
         for top in range(0, place.rows, step):
             sheet = self._calls.cells([a1(tab, top, min(top + step, place.rows), 0, place.columns)], computed=computed)[0]
             lines = _lines(sheet)
-            if computed:
-                lines = {number: _computed(tab, number, line) for number, line in lines.items()}
             if top == 0:
                 header = _header(tab, key, sheet, lines)
             for number, line in sorted(lines.items()):
-                if number > 0 and key in header and (name := _key(line.get(header[key]))):
-                    rows.setdefault(name, tuple(_value(line.get(header.get(column, -1))) for column in columns))
+                if number == 0 or key not in header:
+                    continue
+                told = _computed(tab, number, line, (header[key],)) if computed else line
+                if not (name := _key(told.get(header[key]))):
+                    continue
+                if computed:
+                    told = _computed(tab, number, line, [header[column] for column in columns if column in header])
+                rows.setdefault(name, tuple(_value(told.get(header.get(column, -1))) for column in columns))
         return rows
 
     def write(
@@ -240,10 +244,13 @@ def _value(found: Mapping[str, Any] | None) -> Storable:
     return int(value) if float(value).is_integer() else value
 
 
-def _computed(tab: str, number: int, line: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
-    """A line with what its formulas come to."""
+def _computed(
+    tab: str, number: int, line: Mapping[int, Mapping[str, Any]], columns: Collection[int]
+) -> dict[int, Mapping[str, Any]]:
+    """These columns of a line with what their formulas come to; what people compute beside them is their own affair."""
     made: dict[int, Mapping[str, Any]] = {}
-    for column, found in line.items():
+    for column in columns:
+        found = line.get(column, {})
         value = found.get("effectiveValue") or {}
         if "errorValue" in value:
             kind = value["errorValue"].get("type", "ERROR")
@@ -366,11 +373,11 @@ def _verify(
     for name in updated:
         number = found.numbers[name] - bisect_left(gone, found.numbers[name])
         if keys.get(number) != name:
-            raise _not_written(tab, f"row {number + 1} holds another key than {name}; {_MOVED}")
+            raise _not_written(tab, f"row {number + 1} holds another key than it should; {_MOVED}")
     if lacking := sorted(created.keys() - there):
-        raise _not_written(tab, f"{len(lacking):,} rows did not arrive, the first {lacking[0]}")
+        raise _not_written(tab, f"{len(lacking):,} of {len(created):,} new rows did not arrive")
     if left := sorted((doomed & there) - found.repeated):
-        raise _not_written(tab, f"the row of {left[0]} is still there, and another one may be gone; {_MOVED}")
+        raise _not_written(tab, f"{len(left):,} deleted rows are still there, and others may be gone; {_MOVED}")
 
 
 def _refuse_unfit(tab: str, columns: Sequence[str], row: Row) -> None:

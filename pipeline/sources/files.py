@@ -68,7 +68,7 @@ def find(folder: Path) -> list[Source]:
     readable = _readable(folder)
     found = [source for table in RAW_TABLES.values() if (source := _find_table(readable, table))]
     with _faults_of(readable):
-        _refuse_passed_over(readable, {path.stat().st_ino for source in found for path in source.paths if path.exists()})
+        _refuse_passed_over(readable, {path for source in found for path in source.paths})
     for source in found:
         for path in source.paths:
             _check_columns(source, path)
@@ -112,17 +112,22 @@ def _is_data(path: Path) -> bool:
     return not path.name.startswith((".", "_")) and not path.is_dir()
 
 
-def _refuse_passed_over(folder: Path, read: set[int]) -> None:
+def _refuse_passed_over(folder: Path, read: set[Path]) -> None:
     """Raise DataError where a file that is named like one of a table is none of those that are read.
 
-    By inode: where letters are alike to the file system, the folder `Transactions` is `transactions`. The archive beside the
-    file that was unpacked from it is that file.
+    By inode too: where letters are alike to the file system, the folder `Transactions` is `transactions`. The archive beside
+    the file that was unpacked from it is that file.
     """
+    inodes = {path.stat().st_ino for path in read if path.exists()}
+
+    def is_read(path: Path) -> bool:
+        return path in read or (path.exists() and path.stat().st_ino in inodes)
+
     begin = [path for path in folder.iterdir() if path.name.lower().startswith(tuple(RAW_TABLES))]
     there = sorted(path for first in begin for path in (first, *first.rglob("*")))
     passed_over = [path for path in there if _is_like_data(path.relative_to(folder)) and path.is_file()]
-    left_out = [path for path in passed_over if path.stat().st_ino not in read and not _is_unpacked(path, read)]
-    if left_out:
+    unpacked = {path for path in passed_over if path.suffix in ARCHIVES and is_read(path.with_suffix(""))}
+    if left_out := [path for path in passed_over if path not in unpacked and not is_read(path)]:
         count = "1 file that is" if len(left_out) == 1 else f"{len(left_out)} files that are"
         raise DataError(
             f"{count} named like those of a table would not be read: {left_out[0].relative_to(folder)}",
@@ -131,11 +136,6 @@ def _refuse_passed_over(folder: Path, read: set[int]) -> None:
             next=f"unpack it, let its name end with {', '.join(FORMS)}, in small letters, and put it beside the others, not in a "
             f"folder of its own; or begin its name with _, so that it stays out, {AGAIN}",
         )
-
-
-def _is_unpacked(path: Path, read: set[int]) -> bool:
-    inside = path.with_suffix("")
-    return path.suffix in ARCHIVES and inside.exists() and inside.stat().st_ino in read
 
 
 def _is_like_data(path: Path) -> bool:

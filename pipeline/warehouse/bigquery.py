@@ -116,7 +116,12 @@ class BigQueryWarehouse:
         if len(rows) != 1 or rows[0]["as_of"] is None:
             place = f"{self._connection.project}.{self._prefix}"
             unusable = UNUSABLE.format(raw=f"`{place}_raw.transactions`", staging=f"`{place}_staging.stg_bank__transactions`")
-            raise no_complete_day(self._connection.rows(unusable), where=f"{place}_warehouse.dim_publication")
+            try:
+                found = self._connection.rows(unusable)
+            except NeopulseError as error:  # of a table that may be asked for some of its days alone, for example
+                _log.warning("Why no row can be used could not be asked: %s", error.what)
+                found = []
+            raise no_complete_day(found, where=f"{place}_warehouse.dim_publication")
         return rows[0]
 
     def seal(self) -> None:

@@ -129,5 +129,5 @@ def test_a_pause_of_n_days_is_bridged_one_of_more_is_a_lapse_and_the_last_one_go
 def test_the_rhythm_is_the_pause_that_half_of_the_pauses_do_not_exceed() -> None:
     words = rhythm(of_days(*DAYS))
     assert "8 days or less" in words
-    assert "the longest pause was 91 days, from 24 Apr 2018 to 24 Jul 2018" in words
+    assert "and at most 91 days, from 24 Apr 2018 to 24 Jul 2018" in words
     assert rhythm(of_days(*DAYS[:2])) == rhythm(of_days()) == rhythm(customer()) == ""

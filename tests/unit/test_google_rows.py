@@ -203,8 +203,8 @@ def test_one_failure_at_any_call_neither_loses_nor_doubles_a_row(
 @pytest.mark.parametrize(
     ("changed", "deleted", "told"),
     [
-        (["1"], [], "row 2 holds another key than 1; did somebody move rows"),
-        ([], ["1"], "the row of 1 is still there, and another one may be gone; did somebody move rows"),
+        (["1"], [], "row 2 holds another key than it should; did somebody move rows"),
+        ([], ["1"], "1 deleted rows are still there, and others may be gone; did somebody move rows"),
     ],
 )
 def test_rows_that_somebody_moved_at_that_moment_are_noticed_and_put_right_by_the_next_write(
@@ -258,6 +258,9 @@ def test_rows_are_sent_on_with_what_their_formulas_come_to(here: World) -> None:
     write(here, row("1"), row("2"))
     sheet(here).put(1, 1, Formula("=40+2"))
     assert rows(here).computed(TAB, COLUMNS, "user_id") == {"1": ("1", 42, MAY), "2": row("2")}
+    sheet(here).put(2, 5, Formula("=1/0"))  # a column of somebody's, and a row of nobody
+    sheet(here).put(3, 1, Formula("=1/0"))
+    assert list(rows(here).computed(TAB, COLUMNS, "user_id")) == ["1", "2"]
     sheet(here).put(2, 1, Formula("=1/0"))
     with pytest.raises(DataError, match="has a formula in B3 that comes to an error"):
         rows(here).computed(TAB, COLUMNS, "user_id")

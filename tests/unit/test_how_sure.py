@@ -35,7 +35,7 @@ def kpi(monkeypatch: pytest.MonkeyPatch, n: int, *, metric: Metric = CHURN) -> A
     monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=90))
     monkeypatch.setattr(data, "bounds", lambda: (date(2018, 1, 1), day))
     monkeypatch.setattr(data, "thin_tail", lambda: None)
-    monkeypatch.setattr(headline.data_kept, "targets", lambda: ())
+    monkeypatch.setattr(headline.data_kept, "beside_figures", lambda _read: ())
     monkeypatch.setattr(headline, "_course", lambda *_: ())
     return headline.kpis(Question("active_customers"))[0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import os
 import re
 from collections.abc import Callable
@@ -356,6 +357,19 @@ def test_a_file_of_a_table_that_would_be_passed_over_is_refused(bank: Path, land
 def test_what_is_no_file_of_a_table_stays_out(bank: Path, land: Callable[[], Landing], name: str) -> None:
     write(bank, name, header("transactions"), transaction(4))
     assert land().tables["transactions"].rows == 3
+
+
+def test_files_are_known_by_their_places_where_the_file_system_numbers_them_anew_at_each_look(
+    bank: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers, stat = itertools.count(1_000_000), Path.stat
+
+    def numbered_anew(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        found = stat(path, follow_symlinks=follow_symlinks)
+        return os.stat_result([found.st_mode, next(numbers), *found[2:]])
+
+    monkeypatch.setattr(Path, "stat", numbered_anew)
+    assert {source.table.name for source in files.find(bank)} >= {"users", "devices", "transactions"}
 
 
 def test_a_column_of_parquet_that_is_there_in_two_spellings_is_refused(bank: Path, land: Callable[[], Landing]) -> None:

@@ -27,7 +27,7 @@ from pipeline.runs.trail import Acts, TrailStore
 from pipeline.warehouse.publication import Publications, TestSummary, Version
 from streamlit_app import auth, data, data_kept, figures, formats, messages, navigation, stores
 from streamlit_app.auth import Role, User
-from streamlit_app.components import chart, chart_files, frame
+from streamlit_app.components import chart, chart_files, frame, run_store_now
 from streamlit_app.messages import text
 from streamlit_app.views import activity, overview, payments
 
@@ -659,11 +659,15 @@ def test_figures_are_shown_with_targets_and_notes_missing_where_the_run_store_do
     asked: list[str] = []
     monkeypatch.setattr(stores, "run_store", silent)
     monkeypatch.setattr(data_kept, "_known", {})
+    monkeypatch.setattr(data_kept, "SECONDS_SILENT", 3600)
+    monkeypatch.setattr(run_store_now, "_silent", {})
     page = whole_app()
     assert failed(page) == []
     assert charts(page) == 4
     assert "The run store does not answer: targets, notes, views and news of runs are missing here." in page.warning[0].value
     assert len(asked) == 3  # the head, then targets and notes once each, and not again for every chart
+    whole_app()
+    assert len(asked) == 3  # nor for every page: a store that the network lost takes seconds to say so
 
 
 def test_what_another_neopulse_did_not_publish_is_no_failure_of_the_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,8 +45,8 @@ def test_the_words_are_those_of_the_language(tmp_path: Path) -> None:
     [
         ("extract", {"raw": "/bank"}, "déposer les tables de la banque de /bank et les données des pays livrées"),
         ("extract", {"facts_live": True}, "de la Banque mondiale et les taux de change de Frankfurter"),
-        ("sheet", {"google_sheets_id": ID}, "écrire les onglets de la feuille Google " + ID),
-        ("activate", {"google_sheets_syncs_id": ID}, "customer_status vers l'onglet Customers de la feuille Google " + ID),
+        ("sheet", {"google_sheets_id": ID}, "écrire les onglets du classeur Google Sheets " + ID),
+        ("activate", {"google_sheets_syncs_id": ID}, "customer_status vers l'onglet Customers du classeur Google Sheets " + ID),
         ("notify", {"smtp_url": "smtps://mail.bank.example"}, "envoyer un courriel par smtps://mail.bank.example:465 à "),
         (
             "notify",

@@ -244,7 +244,7 @@ def test_rows_that_people_keep_in_a_tab_can_be_the_source(tmp_path: Path) -> Non
 def test_rows_of_a_workbook_are_sent_on_with_what_their_formulas_came_to(tmp_path: Path) -> None:
     path = tmp_path / "crm.xlsx"
     workbook = openpyxl.Workbook()
-    for line in (("id", "plan"), ("1", "=40+2"), ("2", "GOLD")):
+    for line in (("id", "plan"), ("1", "=40+2"), ("2", "GOLD"), (None, "=40+2")):  # the last one filled down below the rows
         workbook.active.append(line)
     workbook.save(path)
 
@@ -253,21 +253,19 @@ def test_rows_of_a_workbook_are_sent_on_with_what_their_formulas_came_to(tmp_pat
 
     with pytest.raises(DataError, match="has a formula in B2 of the tab Sheet that nothing has computed yet"):
         computed()
-    for came_to, told in (("<v>42</v>", None), ("<v>#N/A</v>", "B2 of the tab Sheet that comes to #N/A")):
-        save_as_computed(path, came_to)
-        if told is None:
-            assert computed() == {"1": ["1", 42], "2": ["2", "GOLD"]}
-        else:
-            with pytest.raises(DataError, match=told):
-                computed()
+    for kind, came_to, value in (("n", "<v>42</v>", 42), ("str", "<v></v>", None)):
+        save_as_computed(path, kind, came_to)
+        assert computed() == {"1": ["1", value], "2": ["2", "GOLD"]}
+    save_as_computed(path, "e", "<v>#N/A</v>")
+    with pytest.raises(DataError, match="B2 of the tab Sheet that comes to #N/A"):
+        computed()
 
 
-def save_as_computed(path: Path, came_to: str) -> None:
+def save_as_computed(path: Path, kind: str, came_to: str) -> None:
     """The file as a spreadsheet program saves it: with the value beside the formula."""
     with zipfile.ZipFile(path) as source:
         parts = {name: source.read(name).decode() for name in source.namelist()}
-    kind = ' t="e"' if "#" in came_to else ""
-    cell = f'<c r="B2"{kind}><f>40+2</f>{came_to}</c>'
+    cell = f'<c r="B2" t="{kind}"><f>40+2</f>{came_to}</c>'
     name = "xl/worksheets/sheet1.xml"
     parts[name], replaced = re.subn(r'<c r="B2".*?</c>', cell, parts[name])
     assert replaced == 1

@@ -12,7 +12,7 @@ from stand_ins.n8n import N8nStandIn
 from stand_ins.smtp import MailServer
 
 from pipeline.clock import SystemClock
-from streamlit_app import data
+from streamlit_app import auth, data
 from streamlit_app.messages import text
 from worker.postman import postman
 
@@ -29,7 +29,8 @@ def test_a_message_that_waits_is_shown_until_it_is_delivered(
 ) -> None:
     monkeypatch.setenv("NEOPULSE_HOME", str(tmp_path))
     monkeypatch.setenv("NEOPULSE_BEHIND_LOOPBACK", "true")
-    data.in_force.cache_clear()
+    for cached in (data.in_force, auth._in_force):
+        cached.cache_clear()
     with MailServer() as server, N8nStandIn(tmp_path, SECRET, server.port) as n8n:
         house = LastStep(tmp_path, monkeypatch, SystemClock(), n8n_url=n8n.url, n8n_secret=SECRET)
         n8n.is_published = False
