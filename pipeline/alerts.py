@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.errors import NeopulseError
 from pipeline.marts import METRICS, Question, Reader, family
+from pipeline.marts.grid import period_of
 from pipeline.marts.headline import PERIOD_DAYS
 from pipeline.notify.event import Notice
 from pipeline.runs.alerts import FAILED, FIRED, RECOVERED, AlertRow, AlertRule
@@ -141,15 +142,9 @@ def trial(rule: AlertRule, reading: Reading, at: datetime) -> Notice:
 def thin_days(notice: Notice, reader: Reader) -> dict[str, str] | None:
     """The days at the end of the data that hold far fewer active customers than usual, where the figure counts some of them."""
     tail = reader.thin_tail() if notice.values["point"] else None
-    if tail is None or _last_day(date.fromisoformat(notice.values["point"]), notice.values["grain"]) < tail.first:
+    if tail is None or period_of(date.fromisoformat(notice.values["point"]), notice.values["grain"])[1] < tail.first:
         return None
     return tail.to_json()
-
-
-def _last_day(point: date, grain: str) -> date:
-    if grain == "month":
-        return (point.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
-    return point + timedelta(days=6) if grain == "week" else point
 
 
 def segment_of(rule: Mapping[str, Any]) -> dict[str, list[str]]:

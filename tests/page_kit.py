@@ -20,6 +20,7 @@ SECONDS = 120
 KINDS = ("header", "subheader", "caption", "markdown", "warning", "info", "error", "code", "table", "toast")
 HOSTILE = "`[click](javascript:alert(1)) <script>alert(1)</script> **bold** :material/check:"
 UNMADE = HOSTILE.replace(":material", ":\u2060material")  # Streamlit makes an icon of it in code too
+OF_ANOTHER = ("did not have this", "n'avait pas ceci")  # of common.other_edition, in both languages
 HARMLESS = f"`` {UNMADE} ``"  # text between two ticks: it has one itself
 
 
@@ -44,7 +45,9 @@ def whole(name: str, **parameters: str | list[str]) -> AppTest:
 
 
 def failed(page: AppTest) -> list[str]:
-    return [error.value for error in page.error] + [error.message for error in page.exception]
+    """What a page of this neopulse's own version must not say: errors, and that another one published it."""
+    lacking = [told.value for told in page.info if any(words in told.value for words in OF_ANOTHER)]
+    return [error.value for error in page.error] + [error.message for error in page.exception] + lacking
 
 
 def words(page: AppTest) -> str:

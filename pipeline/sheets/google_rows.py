@@ -377,7 +377,7 @@ def _verify(
     if lacking := sorted(created.keys() - there):
         raise _not_written(tab, f"{len(lacking):,} of {len(created):,} new rows did not arrive")
     if left := sorted((doomed & there) - found.repeated):
-        raise _not_written(tab, f"{len(left):,} deleted rows are still there, and others may be gone; {_MOVED}")
+        raise _not_written(tab, f"rows that were to go are still there ({len(left):,}), and others may be gone; {_MOVED}")
 
 
 def _refuse_unfit(tab: str, columns: Sequence[str], row: Row) -> None:

@@ -14,7 +14,7 @@ from streamlit_app.data import Customer
 from streamlit_app.messages import t
 
 STRETCHES_TOLD, PAUSES_TOLD = 6, 5
-SHORT_PAUSE = 7  # days: what no window calls a lapse
+SHORT_PAUSE = 7  # days: what no window calls a lapse, unless N itself is set below it
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,13 @@ def rhythm(customer: Customer) -> str:
 
 
 def longest_pauses(customer: Customer) -> list[Pause]:
-    """The customer's longest pauses of more than a week, the one that goes on among them; the longest first."""
+    """The customer's longest pauses of more than a week, or lapses, the one that goes on among them; the longest first."""
     days, as_of = customer.active_days or (), customer.facts["as_of"]
     pauses = _ended(days)
     if days:
         silent = (as_of - days[-1]).days
         pauses.append(Pause(days[-1], None, silent, "open" if silent < data.published().inactivity_days else "lapse"))
-    long = [pause for pause in pauses if pause.days > SHORT_PAUSE]
+    long = [pause for pause in pauses if pause.days > SHORT_PAUSE or pause.meaning == "lapse"]
     return sorted(long, key=lambda pause: (-pause.days, pause.last))[:PAUSES_TOLD]
 
 

@@ -6,7 +6,6 @@ import logging
 import time
 from dataclasses import dataclass
 
-from pipeline.errors import ConfigurationError, PermanentError, TransientError
 from streamlit_app import auth, data, data_kept
 from streamlit_app.auth import AdmissionError, Role, RoleError
 from streamlit_app.data import Run
@@ -33,7 +32,7 @@ def look() -> Seen:
         return Seen(True, data.latest_run())
     except (AdmissionError, RoleError):
         raise
-    except (ConfigurationError, PermanentError, TransientError) as error:
+    except data_kept.SILENT as error:
         _silent[url] = time.monotonic()
         log.warning("pages are drawn without the run store: %s", error.what)
         return Seen(False)

@@ -60,7 +60,7 @@ def broken(error: Exception) -> None:
         empty(t("common.confined" if isinstance(error, ConfinedError) else "common.not_copied"))
         return
     if isinstance(error, OtherEditionError):
-        log.info("%s", error.what)
+        log.warning("%s", error.what)
         empty(t("common.other_edition", version=formats.plain(error.version)))
         return
     if isinstance(error, SignInError):

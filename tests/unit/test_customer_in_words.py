@@ -126,6 +126,12 @@ def test_a_pause_of_n_days_is_bridged_one_of_more_is_a_lapse_and_the_last_one_go
     assert longest_pauses(of_days(AS_OF - timedelta(days=7))) == longest_pauses(of_days()) == []
 
 
+def test_where_n_is_below_a_week_its_lapses_are_pauses_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(data, "published", lambda: SimpleNamespace(inactivity_days=3))
+    days = (date(2019, 5, 1), date(2019, 5, 4), date(2019, 5, 8), date(2019, 5, 12))
+    assert [(pause.days, pause.meaning) for pause in longest_pauses(of_days(*days))] == [(4, "lapse")] * 2 + [(3, "lapse")]
+
+
 def test_the_rhythm_is_the_pause_that_half_of_the_pauses_do_not_exceed() -> None:
     words = rhythm(of_days(*DAYS))
     assert "8 days or less" in words

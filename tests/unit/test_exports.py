@@ -45,8 +45,6 @@ def test_no_cell_of_a_file_is_a_formula_and_numbers_stay_numbers(
 
 def test_a_count_has_no_decimal_point_and_every_number_keeps_its_value() -> None:
     numbers = [839.0, -2.0, 0.0, 0.5, 1234, float(2**60), math.inf, None, True]
-    (written,) = csv.reader(io.StringIO(exports.csv_text(numbers, []).decode()))  # as a header nothing is changed
-    assert written[0] == "839.0"
     _, row = csv.reader(io.StringIO(exports.csv_text(["a"] * len(numbers), [numbers]).decode()))
     assert row == ["839", "-2", "0", "0.5", "1234", "1.152921504606847e+18", "inf", "", "True"]
 
